@@ -1,0 +1,202 @@
+/**
+ * Checks the package as a user gets it: the packed tarball, installed into an empty project.
+ *
+ * Expects `npm run build` to have run. Nothing here reaches the network except npm, for packages not in its cache.
+ */
+import * as assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+
+const root = process.cwd()
+const temp = fs.mkdtempSync(path.join(os.tmpdir(), "effect-anthropic-files-"))
+const project = path.join(temp, "project")
+const readJson = (file) => JSON.parse(fs.readFileSync(file, "utf8"))
+const manifest = readJson("package.json")
+const heading = (text) => console.log(`\n# ${text}`)
+
+const run = (command, args, options = {}) => {
+  const result = spawnSync(command, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    // On Windows npm and npx are .cmd files, which only a shell can start.
+    shell: process.platform === "win32" && command.startsWith("np"),
+    ...options
+  })
+  if (result.status !== 0) {
+    throw new Error(
+      `${command} ${args.join(" ")}: ${result.error ?? `exit ${result.status ?? result.signal}`}\n${result.stdout}`
+    )
+  }
+  return result.stdout
+}
+
+const filesIn = (folder) =>
+  fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"))
+    .toSorted()
+
+/** Packs, and answers with the tarball and the folder it unpacks to. */
+const pack = () => {
+  heading("Pack")
+  const [info] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", temp]))
+  console.log(`${info.filename}: ${info.entryCount} files, ${info.size} bytes packed, ${info.unpackedSize} unpacked`)
+  // A relative name: GNU tar on Windows takes "C:" for a host.
+  run("tar", ["-xf", info.filename], { cwd: temp })
+  return { tarball: path.join(temp, info.filename), unpacked: path.join(temp, "package") }
+}
+
+const checkContents = (unpacked) => {
+  heading("Contents")
+  const files = filesIn(unpacked)
+  const allowed = /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|README\.md|LICENSE|package\.json)$/
+  assert.deepEqual(files.filter((file) => !allowed.test(file) || /\.(test|spec)\./.test(file)), [], "unexpected files")
+  for (const needed of ["LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
+    assert.ok(files.includes(needed), `${needed} is missing`)
+  }
+  assert.equal(files.includes("README.md"), fs.existsSync("README.md"), "README.md is missing")
+
+  for (const file of files) {
+    const text = fs.readFileSync(path.join(unpacked, file), "utf8")
+    assert.doesNotMatch(text, /sk-ant-[\w-]{24,}/, `${file} holds what looks like an API key`)
+    assert.ok(!text.includes(root), `${file} names a folder of the machine it was built on`)
+    if (file.endsWith(".map")) {
+      const map = JSON.parse(text)
+      for (const source of map.sources) {
+        const target = path.posix.join(path.posix.dirname(file), map.sourceRoot ?? "", source)
+        assert.ok(files.includes(target), `${file} points to ${target}, which is not in the package`)
+      }
+    }
+  }
+
+  const packed = readJson(path.join(unpacked, "package.json"))
+  for (const script of ["preinstall", "install", "postinstall", "prepare"]) {
+    assert.equal(packed.scripts?.[script], undefined, `users would run our ${script} script`)
+  }
+  for (const [entry, target] of Object.entries(packed.exports)) {
+    for (const pattern of target === null ? [] : typeof target === "string" ? [target] : Object.values(target)) {
+      const [before, after = ""] = pattern.slice("./".length).split("*")
+      const found = pattern.includes("*")
+        ? files.some((file) => file.startsWith(before) && file.endsWith(after))
+        : files.includes(before)
+      assert.ok(found, `exports["${entry}"] leads to ${pattern}, which is not in the package`)
+    }
+  }
+  for (const file of files.filter((file) => file.startsWith("dist/") && file.endsWith(".js"))) {
+    assert.ok(files.includes(file.replace(/\.js$/, ".d.ts")), `${file} has no declarations`)
+  }
+  console.log("only dist, src, README.md, LICENSE and package.json; no keys; maps and exports lead somewhere")
+
+  // The process edge runs when imported, so it is neither.
+  const modules = files
+    .filter((file) => /^dist\/.+\.js$/.test(file) && file !== "dist/cli/bin.js")
+    .map((file) => file.slice("dist/".length, -".js".length))
+    .map((name) => name === "index" ? "." : `./${name}`)
+  const isInternal = (name) => name.includes("/internal/")
+  return { entries: modules.filter((name) => !isInternal(name)), internals: modules.filter(isInternal) }
+}
+
+const install = (tarball) => {
+  heading("Install into an empty project")
+  fs.mkdirSync(project)
+  const installed = (name) => readJson(path.join("node_modules", name, "package.json")).version
+  const pinned = ["effect", "@effect/platform-node", "typescript", "@types/node"].map((name) => [name, installed(name)])
+  fs.writeFileSync(
+    path.join(project, "package.json"),
+    JSON.stringify({
+      private: true,
+      type: "module",
+      dependencies: { [manifest.name]: `file:${tarball}`, ...Object.fromEntries(pinned) }
+    })
+  )
+  run("npm", ["install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"], { cwd: project })
+  fs.writeFileSync(
+    path.join(project, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: {
+        target: "ES2022",
+        module: "NodeNext",
+        types: ["node"],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        // Our declarations have to hold under a user's compiler, so they are checked here.
+        skipLibCheck: false
+      },
+      include: ["*.ts"]
+    })
+  )
+}
+
+/** Imports every public module, in types and at run time; internals must stay out of reach. */
+const checkImports = (entries, internals) => {
+  heading("Import")
+  const specifiers = entries.map((entry) => entry.replace(/^\./, manifest.name))
+  const lines = specifiers.map((specifier, i) => `import * as m${i} from ${JSON.stringify(specifier)}`)
+  const names = specifiers.map((_, i) => `m${i}`).join(", ")
+  fs.writeFileSync(path.join(project, "imports.ts"), `${lines.join("\n")}\nconsole.log([${names}].length)\n`)
+  run("npx", ["--no-install", "tsc", "-p", "."], { cwd: project })
+  run(process.execPath, ["imports.js"], { cwd: project })
+
+  const probe = `
+    const reachable = []
+    for (const name of ${JSON.stringify(internals.map((name) => name.replace(/^\./, manifest.name)))}) {
+      const code = await import(name).then(() => "none", (error) => error.code)
+      if (code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") reachable.push(name)
+    }
+    console.log(JSON.stringify(reachable))`
+  const reachable = JSON.parse(run(process.execPath, ["--input-type=module", "-e", probe], { cwd: project }))
+  assert.deepEqual(reachable, [], "internal modules that can be imported: give their folder a null in exports")
+  console.log(`${specifiers.length} modules compile and load, ${internals.length} internal ones stay out of reach`)
+}
+
+/** The first TypeScript block of the README, compiled and run as a user would paste it. */
+const checkReadme = () => {
+  heading("README")
+  if (!fs.existsSync("README.md")) return console.log("skipped: there is no README.md yet")
+  const block = /^```ts\b.*\n([\s\S]*?)^```/m.exec(fs.readFileSync("README.md", "utf8").replaceAll("\r\n", "\n"))
+  assert.ok(block, "README.md has no ```ts block")
+  fs.writeFileSync(path.join(project, "readme.ts"), block[1])
+  run("npx", ["--no-install", "tsc", "-p", "."], { cwd: project })
+  console.log("the first block compiles")
+
+  const runner = "test/package/run-readme.mjs"
+  if (!fs.existsSync(runner)) return console.log(`not run: there is no ${runner} yet`)
+  fs.copyFileSync(runner, path.join(project, "run-readme.mjs"))
+  // The runner starts the emulator and sets these itself: a real key must not get anywhere near this program.
+  const { ANTHROPIC_API_KEY: _, ANTHROPIC_AUTH_TOKEN: __, ANTHROPIC_BASE_URL: ___, ...env } = process.env
+  console.log(run(process.execPath, ["run-readme.mjs"], { cwd: project, env, timeout: 60_000 }).trim())
+  console.log("the first block runs against the emulator of the installed package")
+}
+
+try {
+  const { tarball, unpacked } = pack()
+  const { entries, internals } = checkContents(unpacked)
+  heading("publint")
+  console.log(run("npx", ["--no-install", "publint", "run", tarball, "--strict"]).trim())
+  heading("attw")
+  // attw does not expand "./*", so it is told every module.
+  run("npx", [
+    "--no-install",
+    "attw",
+    tarball,
+    "--profile",
+    "esm-only",
+    "--format",
+    "ascii",
+    "--entrypoints",
+    ...entries
+  ])
+  console.log(`${entries.length} entry points resolve`)
+  install(tarball)
+  checkImports(entries, internals)
+  checkReadme()
+  console.log("\nThe package is fine.")
+} catch (error) {
+  console.error(`\nThe package is not fine: ${error.message}`)
+  process.exitCode = 1
+} finally {
+  fs.rmSync(temp, { recursive: true, force: true })
+}

@@ -1,0 +1,84 @@
+/**
+ * What the service says about a stored file, in the API's own words.
+ *
+ * Field names and bounds: the Files API reference, "File metadata".
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/**
+ * Identifier of a stored file, `file_…`. Length and format may change: it is compared and sent, never parsed.
+ */
+export const FileId = Schema.String.check(Schema.isNonEmpty()).pipe(Schema.brand("FileId"))
+
+/** @see {@link FileId:var} */
+export type FileId = typeof FileId.Type
+
+/**
+ * Where a file belongs when a managed-agents session made it.
+ */
+export const FileScope = Schema.Struct({
+  id: Schema.String,
+  type: Schema.String
+})
+
+/** @see {@link FileScope:var} */
+export type FileScope = typeof FileScope.Type
+
+const nullByDefault = <S extends Schema.Constraint>(schema: S) =>
+  Schema.NullOr(schema).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
+
+/**
+ * A stored file. Both dialects decode to this one type; fields this client does not know are left out.
+ */
+export const FileMetadata = Schema.Struct({
+  id: FileId,
+  type: Schema.Literal("file").pipe(Schema.withDecodingDefaultKey(Effect.succeed("file" as const))),
+  /** 1 to 500 characters. */
+  filename: Schema.String,
+  /** 1 to 255 characters. */
+  mime_type: Schema.String,
+  /** Bytes, an integer ≥ 0. */
+  size_bytes: Schema.Natural,
+  /** RFC 3339 on the wire. */
+  created_at: Schema.DateTimeUtcFromString,
+  /** `true` only for what a tool or a skill made: a user's own upload can't be downloaded. */
+  downloadable: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
+  /** When the content stops being served. `null`: never, or the beta dialect, which does not tell. */
+  expires_at: nullByDefault(Schema.DateTimeUtcFromString),
+  /** The session that made the file, if one did. */
+  scope: nullByDefault(FileScope),
+  /** Only where a server tells; the service documents no such field. */
+  purpose: Schema.optionalKey(Schema.String)
+})
+
+/** @see {@link FileMetadata:var} */
+export type FileMetadata = typeof FileMetadata.Type
+
+/**
+ * One page of a listing, newest first. `next_page` is the GA dialect's cursor; `has_more`, `first_id` and `last_id`
+ * are the beta dialect's. A server may send all four.
+ */
+export const FilePage = Schema.Struct({
+  data: Schema.Array(FileMetadata),
+  next_page: nullByDefault(Schema.String),
+  has_more: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
+  first_id: nullByDefault(FileId),
+  last_id: nullByDefault(FileId)
+})
+
+/** @see {@link FilePage:var} */
+export type FilePage = typeof FilePage.Type
+
+/**
+ * The answer to a deletion.
+ */
+export const DeletedFile = Schema.Struct({
+  id: FileId,
+  type: Schema.Literal("file_deleted").pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("file_deleted" as const))
+  )
+})
+
+/** @see {@link DeletedFile:var} */
+export type DeletedFile = typeof DeletedFile.Type

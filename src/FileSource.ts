@@ -1,0 +1,389 @@
+/**
+ * What can be uploaded: a path, bytes, text, a `Blob` or `File`, a `Stream`, a web `ReadableStream`, a URL.
+ *
+ * A source is a description; nothing is opened or read until an upload runs. Its bytes are streamed: whatever its
+ * size, a source costs about a chunk of memory.
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
+import type * as PlatformError from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
+import type * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { SourceFailed } from "./FilesError.ts"
+
+const TypeId = "~effect-anthropic-files/FileSource"
+
+/**
+ * An opened source, for the duration of one upload.
+ */
+export interface Content {
+  /** The name that the source suggests. */
+  readonly filename: string | undefined
+  /** The MIME type that the source states; `undefined` leaves it to be inferred from the name. */
+  readonly mimeType: string | undefined
+  /** The MIME type where the name tells none. */
+  readonly fallbackMimeType?: string
+  /** Bytes, where it can be known before the first one is read. */
+  readonly size: number | undefined
+  /** The whole content, where it is at hand in one buffer. */
+  readonly bytes: Uint8Array | undefined
+  /** The content. It can be run again unless the source can be read only once. */
+  readonly stream: Stream.Stream<Uint8Array, SourceFailed>
+}
+
+/**
+ * Something that can be uploaded. `R` is what opening it needs: a path needs `FileSystem`, a URL needs `HttpClient`.
+ */
+export interface FileSource<out R = never> {
+  readonly [TypeId]: typeof TypeId
+  readonly open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>
+}
+
+/** Whether `u` is a {@link FileSource}. */
+export const isFileSource = (u: unknown): u is FileSource<unknown> => Predicate.hasProperty(u, TypeId)
+
+const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>): FileSource<R> => ({
+  [TypeId]: TypeId,
+  open
+})
+
+const fail = (
+  reason: SourceFailed["reason"],
+  message: string,
+  options?: { readonly source?: string | undefined; readonly cause?: unknown }
+): SourceFailed =>
+  new SourceFailed({
+    operation: "upload",
+    reason,
+    message,
+    isRetryable: false,
+    isOutcomeUnknown: false,
+    ...(options?.source === undefined ? undefined : { source: options.source }),
+    ...(options?.cause === undefined ? undefined : { cause: options.cause })
+  })
+
+/** Read and sent at a time. Smaller chunks cost throughput: at 64 KiB an upload takes three times as long. */
+const chunkSize = 1 << 20
+
+const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: string | undefined): Content => ({
+  filename,
+  mimeType,
+  size: bytes.length,
+  bytes,
+  stream: bytes.length === 0 ? Stream.empty : Stream.succeed(bytes)
+})
+
+/**
+ * Bytes in memory. They must not be changed while an upload runs.
+ *
+ * @param filename what the service is to call the file; `options.filename` of the upload overrides it
+ */
+export const bytes = (content: Uint8Array | ArrayBuffer, filename: string): FileSource =>
+  make(
+    Effect.sync(() => fromBytes(content instanceof Uint8Array ? content : new Uint8Array(content), filename, undefined))
+  )
+
+/**
+ * Text, sent as UTF-8. Its MIME type is `text/plain` where the name does not tell another.
+ */
+export const text = (content: string, filename: string): FileSource =>
+  make(Effect.sync(() => ({
+    ...fromBytes(new TextEncoder().encode(content), filename, undefined),
+    fallbackMimeType: "text/plain"
+  })))
+
+/**
+ * A `Blob`, or a `File` with its name and type.
+ *
+ * @param filename needed for a `Blob`, which has no name of its own
+ */
+export const blob = (content: Blob, filename?: string): FileSource =>
+  make(Effect.suspend(() => {
+    const name = filename ?? (typeof File !== "undefined" && content instanceof File ? content.name : undefined)
+    const mimeType = content.type === "" ? undefined : content.type
+    const onError = (cause: unknown) =>
+      fail("Failed", `${name ?? "The Blob"} could not be read to its end.`, { source: name, cause })
+    if (content.size <= chunkSize) {
+      return Effect.map(
+        Effect.tryPromise({ try: () => content.arrayBuffer(), catch: onError }),
+        (buffer) => fromBytes(new Uint8Array(buffer), name, mimeType)
+      )
+    }
+    return Effect.succeed<Content>({
+      filename: name,
+      mimeType,
+      size: content.size,
+      bytes: undefined,
+      stream: Stream.fromReadableStream({ evaluate: () => content.stream(), onError })
+    })
+  }))
+
+/**
+ * A `Stream` of bytes. Its own failures become `SourceFailed` with the reason `Failed` and the failure as `cause`.
+ *
+ * A retry runs the stream again. One that can be run only once is stated as such, and is then never sent twice.
+ */
+export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: {
+  readonly filename: string
+  /** Bytes, if known: it gives the request a content-length, and a stream that differs from it fails. */
+  readonly size?: number | undefined
+  /** @default false */
+  readonly once?: boolean | undefined
+}): FileSource<R> =>
+  make(Effect.map(Effect.context<R>(), (context): Content => {
+    const source = content.pipe(
+      Stream.mapError((cause) =>
+        fail("Failed", `The stream for ${options.filename} failed before its end.`, {
+          source: options.filename,
+          cause
+        })
+      ),
+      Stream.provideContext(context)
+    )
+    return {
+      filename: options.filename,
+      mimeType: undefined,
+      size: options.size,
+      bytes: undefined,
+      stream: options.once === true ? readOnce(source, options.filename) : source
+    }
+  }))
+
+/**
+ * A web `ReadableStream` of bytes. It can be read only once, so it is never sent twice; a function that makes a new
+ * one each time can be.
+ */
+export const readableStream = (
+  content: ReadableStream<Uint8Array> | (() => ReadableStream<Uint8Array>),
+  options: {
+    readonly filename: string
+    /** Bytes, if known. */
+    readonly size?: number | undefined
+  }
+): FileSource =>
+  make(Effect.sync((): Content => {
+    const source = Stream.fromReadableStream({
+      evaluate: typeof content === "function" ? content : () => content,
+      onError: (cause) =>
+        fail("Failed", `The stream for ${options.filename} failed before its end.`, {
+          source: options.filename,
+          cause
+        })
+    })
+    return {
+      filename: options.filename,
+      mimeType: undefined,
+      size: options.size,
+      bytes: undefined,
+      stream: typeof content === "function" ? source : readOnce(source, options.filename)
+    }
+  }))
+
+const readOnce = (
+  content: Stream.Stream<Uint8Array, SourceFailed>,
+  name: string
+): Stream.Stream<Uint8Array, SourceFailed> => {
+  let consumed = false
+  return Stream.suspend(() => {
+    if (consumed) {
+      return Stream.fail(
+        fail("Consumed", `${name} can be read only once and was: it can't be sent again.`, { source: name })
+      )
+    }
+    consumed = true
+    return content
+  })
+}
+
+/**
+ * A regular file. It is watched while it is read: one that shrinks, grows or is rewritten fails with `Changed`, and
+ * nothing is stored. Directories, FIFOs and devices are refused; give a pipe as a {@link stream}.
+ */
+export const path = (path: string): FileSource<FileSystem.FileSystem> =>
+  make(Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const onError = fromPlatformError(path)
+    // Looked at before it is opened: opening a FIFO would wait for a writer.
+    yield* Effect.flatMap(Effect.mapError(fs.stat(path), onError), (info) => regularFile(path, info))
+    const file = yield* Effect.mapError(fs.open(path), onError)
+    // A transport may pull once more after the upload has ended. The descriptor is then closed, and its number may
+    // already belong to another file.
+    let closed = false
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
+    const before = yield* Effect.mapError(file.stat, onError)
+    yield* regularFile(path, before)
+    const size = Number(before.size)
+
+    const changed = (what: string) =>
+      fail("Changed", `${path} ${what} while it was read: nothing was stored, upload it again.`, { source: path })
+
+    const unchanged = Effect.gen(function*() {
+      const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
+      const after = yield* Effect.mapError(file.stat, onError)
+      if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed its size")
+      if (modified(after) !== modified(before)) return yield* changed("was written to")
+    })
+
+    const stream = Stream.fromPull(Effect.sync(() => {
+      let position = 0
+      return Effect.suspend((): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, SourceFailed> => {
+        if (position === size) return Cause.done()
+        if (closed) return Effect.interrupt
+        return file.readAlloc(Math.min(chunkSize, size - position), { position: BigInt(position) }).pipe(
+          Effect.mapError(onError),
+          Effect.flatMap((read) => {
+            if (closed) return Effect.interrupt
+            if (Option.isNone(read)) return Effect.fail(changed("shrank"))
+            position += read.value.length
+            const chunk = Arr.of<Uint8Array>(read.value)
+            // Asked before the last bytes are handed over, so that a changed file never completes a request.
+            return position === size ? Effect.as(unchanged, chunk) : Effect.succeed(chunk)
+          })
+        )
+      })
+    }))
+
+    const content: Content = {
+      filename: path.replace(/[/\\]+$/, "").replace(/^.*[/\\]/s, ""),
+      mimeType: undefined,
+      size,
+      bytes: undefined,
+      stream
+    }
+    if (size > chunkSize) return content
+    if (size === 0) yield* unchanged
+    const chunks = yield* Stream.runCollect(stream)
+    return { ...content, bytes: concat(chunks, size) }
+  }))
+
+const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  const [first] = chunks
+  if (chunks.length === 1 && first !== undefined) return first
+  const whole = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.length
+  }
+  return whole
+}
+
+const modified = (info: FileSystem.File.Info): number | undefined => Option.getOrUndefined(info.mtime)?.getTime()
+
+const kinds: Partial<Record<FileSystem.File.Type, string>> = {
+  Directory: "a directory",
+  BlockDevice: "a device",
+  CharacterDevice: "a device",
+  FIFO: "a FIFO: give its bytes as a stream",
+  Socket: "a socket"
+}
+
+const regularFile = (path: string, info: FileSystem.File.Info): Effect.Effect<void, SourceFailed> =>
+  info.type === "File"
+    ? Effect.void
+    : Effect.fail(fail("NotAFile", `${path} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path }))
+
+const fromPlatformError = (path: string) => (error: PlatformError.PlatformError): SourceFailed => {
+  const options = { source: path, cause: error }
+  switch (error.reason._tag) {
+    case "NotFound":
+      return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : path}.`, options)
+    case "PermissionDenied":
+      return fail("PermissionDenied", `${path} may not be read by this user.`, options)
+    default:
+      return fail("Unreadable", `${JSON.stringify(path)} can't be read: ${error.message}.`, options)
+  }
+}
+
+/**
+ * What a GET of a URL answers, a presigned one for example: streamed through, never on disk. Redirects are followed.
+ * The URL's query, which may hold a signature, appears in no error.
+ *
+ * The answer's content-type is taken unless it says nothing; the filename is the last segment of the URL's path.
+ */
+export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
+  make(Effect.gen(function*() {
+    const parsed = yield* Effect.try({
+      try: () => new URL(url),
+      catch: (cause) => fail("Unreadable", "That is not a URL.", { cause })
+    })
+    const shown = `${parsed.origin}${parsed.pathname}`
+    // A signature in the query belongs in no span either.
+    const client = HttpClient.followRedirects(yield* HttpClient.HttpClient)
+    const request = HttpClientRequest.get(parsed, { headers: { "accept-encoding": "identity" } })
+    const get = client.execute(request).pipe(
+      Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
+      Effect.mapError((error) =>
+        fail("Failed", `${shown} can't be reached.`, {
+          source: shown,
+          cause: "cause" in error.reason ? error.reason.cause : undefined
+        })
+      ),
+      Effect.filterOrElse(
+        (response) => response.status >= 200 && response.status < 300,
+        (response) =>
+          Effect.andThen(
+            Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))),
+            Effect.fail(
+              fail("Failed", `${shown} answered ${response.status} instead of its content.`, { source: shown })
+            )
+          )
+      )
+    )
+    const bodyOf = (response: HttpClientResponse.HttpClientResponse) =>
+      Stream.mapError(response.stream, (error) =>
+        fail("Failed", `${shown} broke off before its end.`, {
+          source: shown,
+          cause: "cause" in error.reason ? error.reason.cause : undefined
+        }))
+    let opened: HttpClientResponse.HttpClientResponse | undefined = yield* get
+    const { headers } = opened
+    const length = headers["content-encoding"] === undefined ? Number(headers["content-length"] ?? NaN) : NaN
+    const mimeType = headers["content-type"]?.split(";")[0]?.trim().toLowerCase()
+    const segment = parsed.pathname.split("/").at(-1) ?? ""
+    // An upload that ends before it pulls the body must not leave the connection open.
+    yield* Effect.addFinalizer(() =>
+      opened === undefined ? Effect.void : Effect.ignore(Stream.runDrain(Stream.take(opened.stream, 1)))
+    )
+    return {
+      filename: yield* Effect.orElseSucceed(
+        Effect.try({ try: () => decodeURIComponent(segment), catch: () => segment }),
+        () => segment
+      ),
+      mimeType: mimeType === "" || mimeType === "application/octet-stream" || mimeType === "binary/octet-stream"
+        ? undefined
+        : mimeType,
+      size: Number.isSafeInteger(length) ? length : undefined,
+      bytes: undefined,
+      stream: Stream.suspend(() => {
+        const response = opened
+        opened = undefined
+        return response === undefined ? Stream.unwrap(Effect.map(get, bodyOf)) : bodyOf(response)
+      })
+    }
+  }))
+
+/**
+ * Runs `f` with each chunk as it is handed to the transport: progress, a hash, a copy.
+ */
+export const tap = <R, R2>(
+  self: FileSource<R>,
+  f: (chunk: Uint8Array) => Effect.Effect<unknown, never, R2>
+): FileSource<R | R2> =>
+  make(Effect.gen(function*() {
+    const content = yield* self.open
+    const context = yield* Effect.context<R2>()
+    return {
+      ...content,
+      bytes: undefined,
+      stream: Stream.tap(content.stream, (chunk) => Effect.provideContext(f(chunk), context))
+    }
+  }))

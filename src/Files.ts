@@ -1,0 +1,603 @@
+/**
+ * The Files API as a service over `HttpClient`: upload, list, metadata, download, delete.
+ *
+ * Paths, bounds and shapes: the Files API reference. Both dialects, generally available and beta, give the same types.
+ */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import mime from "mime"
+import { DeletedFile, type FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
+import {
+  type DeleteError,
+  type DownloadError,
+  type FilesError,
+  type FileTooLarge,
+  InvalidConfig,
+  InvalidFilename,
+  InvalidFileType,
+  type ListError,
+  type MetadataError,
+  type Operation,
+  type RequestFailed,
+  SourceFailed,
+  TransferInterrupted,
+  type UploadError
+} from "./FilesError.ts"
+import type { FileSource } from "./FileSource.ts"
+import { excerpt, fileTooLarge, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { type Connection, content, decodeJson, type Progress, send } from "./internal/connection.ts"
+import * as Multipart from "./internal/multipart.ts"
+import { type Options, parse, parseCustomHeaders } from "./internal/options.ts"
+import * as Wire from "./internal/wire.ts"
+
+export type {
+  /** What a client is made from. */
+  Options
+}
+
+export interface UploadOptions {
+  /**
+   * 1 to 255 characters without `< > : " | ? * \ /` and control characters.
+   *
+   * @default the source's own name
+   */
+  readonly filename?: string | undefined
+  /**
+   * @default what the source states, else what the name's extension says. Where that says nothing the GA service
+   * detects it, and the beta one gets `application/octet-stream`
+   */
+  readonly mimeType?: string | undefined
+  /** How long the content is kept: 1 hour to 90 days, whole seconds. Without it, until it is deleted. */
+  readonly expiresIn?: Duration.Input | undefined
+  /** Sent only when given; the service documents no such field, some gateways do. */
+  readonly purpose?: string | undefined
+}
+
+export interface ListOptions {
+  /**
+   * Files a page, 1 to 1000.
+   *
+   * @default 20, the service's
+   */
+  readonly limit?: number | undefined
+  /**
+   * Just these files: any number, duplicates count once, none gives none, and ids that don't exist are left out. Goes
+   * with no other option but `scopeId`.
+   */
+  readonly ids?: Iterable<FileId> | undefined
+  /** Only files of this scope; needs a managed-agents beta. */
+  readonly scopeId?: string | undefined
+  /** Beta dialect: from the file after this one on, towards older ones. */
+  readonly afterId?: FileId | undefined
+  /** Beta dialect: from the page before this file on, towards newer ones. Each page stays newest first. */
+  readonly beforeId?: FileId | undefined
+}
+
+export interface ListPageOptions extends ListOptions {
+  /** GA dialect: the `next_page` of the page before. */
+  readonly page?: string | undefined
+}
+
+/**
+ * The Files API.
+ */
+export class Files extends Context.Service<Files, {
+  /**
+   * Uploads a source and gives the stored file's metadata, whose size is what was sent. Everything that can be checked
+   * is checked before a byte is sent.
+   */
+  readonly upload: <R>(
+    source: FileSource<R>,
+    options?: UploadOptions
+  ) => Effect.Effect<FileMetadata, UploadError, R>
+  /**
+   * All files, newest first. A page is fetched only when the stream's consumer comes to it.
+   */
+  readonly list: (options?: ListOptions) => Stream.Stream<FileMetadata, ListError>
+  /**
+   * One page. In the GA dialect the next one is asked for with `page: next_page`, in the beta dialect with
+   * `afterId: last_id`.
+   */
+  readonly listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, ListError>
+  readonly metadata: (id: FileId) => Effect.Effect<FileMetadata, MetadataError>
+  /**
+   * The content of a file that a tool or skill made. It comes to its end complete or fails; ending the stream early
+   * closes the connection.
+   */
+  readonly download: (id: FileId) => Stream.Stream<Uint8Array, DownloadError>
+  readonly delete: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
+}>()("effect-anthropic-files/Files") {}
+
+const decodeMetadata = decodeJson(FileMetadata)
+const decodePage = decodeJson(FilePage)
+const decodeDeleted = decodeJson(DeletedFile)
+
+/**
+ * A client over the `HttpClient` in the context.
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<Files["Service"], InvalidConfig, HttpClient.HttpClient> {
+  const settings = yield* parse(options)
+  const connection: Connection = { settings, client: yield* HttpClient.HttpClient }
+  const { dialect } = settings
+
+  const subjectOf = (operation: Operation, more?: Partial<Subject>): Subject => ({
+    operation,
+    dialect,
+    baseUrl: settings.baseUrl,
+    scrub: settings.scrub,
+    maxFileBytes: settings.maxFileBytes,
+    ...more
+  })
+
+  const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
+    // A dot segment would be resolved away and reach another route.
+    /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
+      ? Effect.succeed(`/v1/files/${encodeURIComponent(id)}`)
+      : Effect.fail(invalidRequest(operation, "id", `${JSON.stringify(id)} is no file id, such as file_….`))
+
+  const metadata = Effect.fn("Files.metadata")(
+    function*(id: FileId): Effect.fn.Return<FileMetadata, FilesError> {
+      yield* Effect.annotateCurrentSpan("file.id", id)
+      const subject = subjectOf("metadata", { fileId: id })
+      const path = yield* pathOf("metadata", id)
+      return yield* decodeMetadata(connection, subject, yield* send(connection, { subject, method: "GET", path }))
+    },
+    Effect.mapError(narrow("metadata"))
+  )
+
+  const remove = Effect.fn("Files.delete")(
+    function*(id: FileId): Effect.fn.Return<DeletedFile, FilesError> {
+      yield* Effect.annotateCurrentSpan("file.id", id)
+      const subject = subjectOf("delete", { fileId: id })
+      const path = yield* pathOf("delete", id)
+      return yield* decodeDeleted(connection, subject, yield* send(connection, { subject, method: "DELETE", path }))
+    },
+    Effect.mapError(narrow("delete"))
+  )
+
+  const fetchPage = Effect.fn("Files.listPage")(
+    function*(urlParams: ReadonlyArray<readonly [string, string]>): Effect.fn.Return<FilePage, FilesError> {
+      const subject = subjectOf("list")
+      const response = yield* send(connection, { subject, method: "GET", path: "/v1/files", urlParams })
+      const page = yield* decodePage(connection, subject, response)
+      yield* Effect.annotateCurrentSpan("files.count", page.data.length)
+      if (dialect === "ga" && page.next_page === null && page.has_more) {
+        return yield* unexpected(
+          subject,
+          response,
+          "The answer is in the beta dialect and has more pages than this client could ask for: set dialect to \"beta\".",
+          ""
+        )
+      }
+      return page
+    },
+    Effect.mapError(narrow("list"))
+  )
+
+  const listPage = (options: ListPageOptions = {}): Effect.Effect<FilePage, ListError> =>
+    Effect.gen(function*() {
+      yield* checkList(dialect, options)
+      if (options.ids === undefined) return yield* fetchPage(pageParams(options))
+      const ids = Array.from(new Set(options.ids))
+      if (ids.length > Wire.maxIdsPerRequest) {
+        return yield* invalidRequest(
+          "list",
+          "ids",
+          `One page takes at most ${Wire.maxIdsPerRequest} ids, not ${ids.length}: list() splits them.`
+        )
+      }
+      return ids.length === 0 ? emptyPage : dialect === "ga"
+        ? yield* fetchPage(idParams(ids, options))
+        : { ...emptyPage, data: yield* Stream.runCollect(lookUp(ids)) }
+    })
+
+  /** The beta dialect has no `ids[]`: one lookup each, and what does not exist is left out alike. */
+  const lookUp = (ids: ReadonlyArray<FileId>): Stream.Stream<FileMetadata, ListError> =>
+    Stream.fromIterable(ids).pipe(
+      Stream.mapEffect((id) =>
+        metadata(id).pipe(
+          Effect.asSome,
+          Effect.catchTag("FileNotFound", () => Effect.succeed(Option.none<FileMetadata>()))
+        )
+      ),
+      Stream.filter(Option.isSome),
+      Stream.map((found) => found.value)
+    )
+
+  const list = (options: ListOptions = {}): Stream.Stream<FileMetadata, ListError> =>
+    Stream.unwrap(Effect.map(checkList(dialect, options), () => {
+      if (options.ids === undefined) return pages(options)
+      const ids = Array.from(new Set(options.ids))
+      return dialect === "beta" ? lookUp(ids) : Stream.paginate(0, (from) => {
+        if (from >= ids.length) return Effect.succeed([[], Option.none<number>()] as const)
+        const until = from + Wire.maxIdsPerRequest
+        return Effect.map(
+          fetchPage(idParams(ids.slice(from, until), options)),
+          (page) => [page.data, until < ids.length ? Option.some(until) : Option.none<number>()] as const
+        )
+      })
+    }))
+
+  const pages = (options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
+    const backwards = options.beforeId !== undefined
+    return Stream.suspend(() => {
+      const seen = new Set<string>()
+      return Stream.paginate<ListPageOptions, FileMetadata, ListError>(
+        options,
+        (current) =>
+          Effect.flatMap(fetchPage(pageParams(current)), (page) => {
+            const cursor = dialect === "ga"
+              ? page.next_page
+              : !page.has_more
+              ? null
+              : backwards
+              ? page.first_id ?? page.data.at(0)?.id
+              : page.last_id ?? page.data.at(-1)?.id
+            if (cursor === null) return Effect.succeed([page.data, Option.none<ListPageOptions>()] as const)
+            if (cursor === undefined || seen.has(cursor)) {
+              return Effect.fail(unexpected(
+                subjectOf("list"),
+                { status: 200, headers: Headers.empty },
+                cursor === undefined
+                  ? "The service says there are more files, but not where they begin."
+                  : `The service gave the cursor ${excerpt(cursor)} a second time: the listing would never end.`,
+                ""
+              ))
+            }
+            seen.add(cursor)
+            const next: ListPageOptions = dialect === "ga"
+              ? { ...options, page: cursor }
+              : backwards
+              ? { ...options, beforeId: cursor as FileId }
+              : { ...options, afterId: cursor as FileId }
+            return Effect.succeed([page.data, Option.some(next)] as const)
+          })
+      )
+    })
+  }
+
+  const download = (id: FileId): Stream.Stream<Uint8Array, DownloadError> =>
+    Stream.unwrap(
+      Effect.gen(function*() {
+        const subject = subjectOf("download", { fileId: id })
+        const path = `${yield* pathOf("download", id)}/content`
+        const response = yield* send(connection, {
+          subject,
+          method: "GET",
+          path,
+          headers: { accept: "application/binary", "accept-encoding": "identity" }
+        })
+        const bytes = content(connection, subject, response)
+        // Nothing announced a length, so an early end can't be told from the end by the bytes alone.
+        return response.headers["content-length"] !== undefined || response.headers["transfer-encoding"] !== undefined
+          ? bytes
+          : compareWithMetadata(id, bytes)
+      }).pipe(Effect.mapError(narrow("download")))
+    ).pipe(
+      Stream.withSpan("Files.download", { attributes: { "file.id": id } })
+    )
+
+  const compareWithMetadata = (id: FileId, bytes: Stream.Stream<Uint8Array, DownloadError>) =>
+    Stream.suspend(() => {
+      let received = 0
+      return Stream.concat(
+        Stream.map(bytes, (chunk) => {
+          received += chunk.length
+          return chunk
+        }),
+        Stream.fromEffectDrain(
+          Effect.ignore(Effect.flatMap(metadata(id), (file) =>
+            file.size_bytes === received ? Effect.void : Effect.logWarning(
+              `${id} came without a length and ended after ${received} bytes; its metadata says ${file.size_bytes}.`
+            )))
+        )
+      )
+    })
+
+  const upload = Effect.fn("Files.upload")(
+    function*<R>(
+      source: FileSource<R>,
+      options: UploadOptions = {}
+    ): Effect.fn.Return<FileMetadata, FilesError, R> {
+      const fields = yield* uploadFields(options)
+      return yield* Effect.scoped(Effect.gen(function*() {
+        const opened = yield* source.open
+        const filename = yield* checkFilename(options.filename ?? opened.filename)
+        const mimeType = yield* checkMimeType(
+          options.mimeType ?? opened.mimeType ?? mime.getType(filename) ?? opened.fallbackMimeType
+            ?? (dialect === "ga" ? undefined : "application/octet-stream")
+        )
+        const { size } = opened
+        if (size !== undefined && size > settings.maxFileBytes) {
+          return yield* fileTooLarge(filename, size, settings.maxFileBytes)
+        }
+        yield* Effect.annotateCurrentSpan({
+          "file.name": filename,
+          ...(size === undefined ? {} : { "file.size": size })
+        })
+        const subject = subjectOf("upload", { filename, size })
+        const frame = Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType })
+        const request = { subject, method: "POST", path: "/v1/files" } as const
+        if (opened.bytes !== undefined) {
+          const body = HttpBody.uint8Array(Multipart.toBytes(frame, opened.bytes), frame.contentType)
+          const response = yield* send(connection, { ...request, body })
+          return yield* checkStored(subject, yield* decodeMetadata(connection, subject, response), opened.bytes.length)
+        }
+        const progress: Progress = {
+          sent: { bytes: 0, total: size, complete: false },
+          movedAt: 0,
+          failure: undefined
+        }
+        const body = HttpBody.stream(
+          Multipart.toStream(frame, watched(opened.stream, filename, size, progress)),
+          frame.contentType,
+          size === undefined ? undefined : frame.head.length + size + frame.tail.length
+        )
+        const response = yield* send(connection, { ...request, body }, progress)
+        const stored = yield* decodeMetadata(connection, subject, response)
+        return yield* checkStored(subject, stored, progress.sent.bytes)
+      }))
+    },
+    Effect.mapError(narrow("upload"))
+  )
+
+  /** Counts what the transport takes and breaks the request off when the count can't come out right. */
+  const watched = (
+    bytes: Stream.Stream<Uint8Array, SourceFailed>,
+    filename: string,
+    size: number | undefined,
+    progress: Progress
+  ): Stream.Stream<Uint8Array, SourceFailed | FileTooLarge> =>
+    Stream.unwrap(Effect.map(Clock.Clock, (clock) => {
+      const limit = size ?? settings.maxFileBytes
+      let count = 0
+      const move = (complete: boolean) => {
+        progress.sent = { bytes: count, total: size, complete }
+        progress.movedAt = clock.currentTimeMillisUnsafe()
+      }
+      move(false)
+      progress.failure = undefined
+      return bytes.pipe(
+        Stream.mapEffect((chunk) => {
+          count += chunk.length
+          if (count > limit) {
+            return Effect.fail(
+              size === undefined ? fileTooLarge(filename, undefined, limit) : sizeMismatch(filename, size, count)
+            )
+          }
+          move(false)
+          return Effect.succeed(chunk)
+        }),
+        Stream.concat(Stream.suspend(() => {
+          if (size !== undefined && count !== size) return Stream.fail(sizeMismatch(filename, size, count))
+          move(true)
+          return Stream.empty
+        })),
+        Stream.tapError((failure) => Effect.sync(() => void (progress.failure = failure)))
+      )
+    }))
+
+  /** A stored size that is not what was sent means a file that nobody asked for: it is removed again. */
+  const checkStored = (subject: Subject, file: FileMetadata, sent: number): Effect.Effect<FileMetadata, FilesError> =>
+    file.size_bytes === sent
+      ? Effect.succeed(file)
+      : Effect.flatMap(Effect.isSuccess(remove(file.id)), (deleted) =>
+        Effect.fail(
+          new TransferInterrupted({
+            operation: "upload",
+            reason: "SizeMismatch",
+            message: `${subject.filename} has ${sent} bytes, but the service stored ${file.size_bytes} as ${file.id}${
+              deleted ? ", which was deleted again" : ", and that could not be deleted"
+            }.`,
+            transferred: file.size_bytes,
+            expected: sent,
+            fileId: file.id,
+            isRetryable: deleted,
+            isOutcomeUnknown: false
+          })
+        ))
+
+  return Files.of({ upload, list, listPage, metadata, download, delete: remove })
+})
+
+const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
+
+const sizeMismatch = (filename: string, declared: number, given: number): SourceFailed =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "SizeMismatch",
+    message: `${filename} was declared with ${declared} bytes but gave ${
+      given > declared ? "more" : `only ${given}`
+    }; nothing was stored.`,
+    source: filename,
+    isRetryable: false,
+    isOutcomeUnknown: false
+  })
+
+const pageParams = (options: ListPageOptions): ReadonlyArray<readonly [string, string]> => {
+  const params: Array<readonly [string, string]> = []
+  if (options.limit !== undefined) params.push(["limit", String(options.limit)])
+  if (options.page !== undefined) params.push(["page", options.page])
+  if (options.afterId !== undefined) params.push(["after_id", options.afterId])
+  if (options.beforeId !== undefined) params.push(["before_id", options.beforeId])
+  if (options.scopeId !== undefined) params.push(["scope_id", options.scopeId])
+  return params
+}
+
+const idParams = (ids: ReadonlyArray<FileId>, options: ListOptions): ReadonlyArray<readonly [string, string]> => {
+  const params = ids.map((id) => ["ids[]", id] as const)
+  return options.scopeId === undefined ? params : [...params, ["scope_id", options.scopeId]]
+}
+
+const checkList = (dialect: Wire.Dialect, options: ListPageOptions): Effect.Effect<void, RequestFailed> => {
+  const refuse = (option: string, message: string) => Effect.fail(invalidRequest("list", option, message))
+  const { limit } = options
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= Wire.maxPageLimit)) {
+    return refuse("limit", `limit is ${limit}; a page has 1 to ${Wire.maxPageLimit} files.`)
+  }
+  if (options.afterId !== undefined && options.beforeId !== undefined) {
+    return refuse("beforeId", "afterId and beforeId exclude each other.")
+  }
+  if (dialect === "ga" && (options.afterId !== undefined || options.beforeId !== undefined)) {
+    return refuse(
+      options.afterId === undefined ? "beforeId" : "afterId",
+      "afterId and beforeId belong to the beta dialect; in the GA one a listing goes on with page."
+    )
+  }
+  if (dialect === "beta" && options.page !== undefined) {
+    return refuse("page", "page belongs to the GA dialect; in the beta one a listing goes on with afterId or beforeId.")
+  }
+  if (
+    options.ids !== undefined
+    && (limit !== undefined || options.page !== undefined || options.afterId !== undefined
+      || options.beforeId !== undefined)
+  ) {
+    return refuse("ids", "ids names the files by itself and goes with no limit and no cursor.")
+  }
+  return Effect.void
+}
+
+const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
+  const problem = filename === undefined || filename === ""
+    ? "A file needs a name: give one as the upload's filename."
+    : Array.from(filename).length > Wire.maxFilenameLength
+    ? `The name has ${Array.from(filename).length} characters; the service takes ${Wire.maxFilenameLength}.`
+    : Wire.forbiddenFilenameCharacters.test(filename)
+    ? `${JSON.stringify(filename)} holds one of < > : " | ? * \\ / or a control character, which the service refuses.`
+    : /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(filename)
+    ? `${JSON.stringify(filename)} holds half a character (a lone surrogate), which UTF-8 can't express.`
+    : undefined
+  return problem === undefined && filename !== undefined
+    ? Effect.succeed(filename)
+    : Effect.fail(
+      new InvalidFilename({
+        operation: "upload",
+        message: problem ?? "",
+        filename: filename ?? "",
+        isRetryable: false,
+        isOutcomeUnknown: false
+      })
+    )
+}
+
+// RFC 9110: type/subtype of token characters, then parameters with token or plainly quoted values.
+const mimeTypePattern =
+  /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+(\s*;\s*[!#$%&'*+\-.^_`|~0-9a-z]+=([!#$%&'*+\-.^_`|~0-9a-z]+|"[\x20\x21\x23-\x5b\x5d-\x7e]*"))*$/i
+
+const checkMimeType = (mimeType: string | undefined): Effect.Effect<string | undefined, InvalidFileType> =>
+  mimeType === undefined || (mimeType.length <= Wire.maxMimeTypeLength && mimeTypePattern.test(mimeType))
+    ? Effect.succeed(mimeType)
+    : Effect.fail(
+      new InvalidFileType({
+        operation: "upload",
+        message: `${JSON.stringify(mimeType.slice(0, 100))} is no MIME type, such as application/pdf.`,
+        mimeType,
+        isRetryable: false,
+        isOutcomeUnknown: false
+      })
+    )
+
+const uploadFields = (
+  options: UploadOptions
+): Effect.Effect<ReadonlyArray<readonly [string, string]>, RequestFailed> => {
+  const fields: Array<readonly [string, string]> = []
+  if (options.expiresIn !== undefined) {
+    const duration = Duration.fromInput(options.expiresIn)
+    const seconds = Option.isSome(duration) ? Duration.toSeconds(duration.value) : NaN
+    if (!Number.isInteger(seconds) || seconds < Wire.minExpiresIn || seconds > Wire.maxExpiresIn) {
+      return Effect.fail(
+        invalidRequest("upload", "expiresIn", "expiresIn has to be 1 hour to 90 days, in whole seconds.")
+      )
+    }
+    fields.push(["expires_in_seconds", String(seconds)])
+  }
+  if (options.purpose !== undefined) fields.push(["purpose", options.purpose])
+  return Effect.succeed(fields)
+}
+
+/**
+ * The service from options. It needs an `HttpClient`, and what a policy Layer does to that holds for it.
+ */
+export const layer = (options: Options): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
+  Layer.effect(Files, make(options))
+
+const environment = Config.all({
+  apiKey: Config.option(Config.Redacted("ANTHROPIC_API_KEY")),
+  authToken: Config.option(Config.Redacted("ANTHROPIC_AUTH_TOKEN")),
+  baseUrl: Config.option(Config.String("ANTHROPIC_BASE_URL")),
+  workspaceId: Config.option(Config.String("ANTHROPIC_WORKSPACE_ID")),
+  headers: Config.option(Config.String("ANTHROPIC_CUSTOM_HEADERS"))
+})
+
+/**
+ * The service from `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and
+ * `ANTHROPIC_CUSTOM_HEADERS`, read through the current `ConfigProvider`. Values are trimmed, an empty one counts as
+ * unset, and an option given here takes precedence.
+ */
+export const layerConfig = (options: Options = {}): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
+  Layer.effect(
+    Files,
+    Effect.gen(function*() {
+      const found = yield* Effect.mapError(environment, (error) =>
+        new InvalidConfig({
+          option: "environment",
+          message: `The environment can't be read: ${excerpt(error.message)}`
+        }))
+      const set = (value: Option.Option<string>) =>
+        Option.getOrUndefined(Option.filter(Option.map(value, (text) => text.trim()), (text) => text !== ""))
+      const headers = set(found.headers)
+      return yield* make({
+        apiKey: Option.getOrUndefined(found.apiKey),
+        authToken: Option.getOrUndefined(found.authToken),
+        baseUrl: set(found.baseUrl),
+        workspaceId: set(found.workspaceId),
+        ...options,
+        headers: {
+          ...(headers === undefined ? undefined : yield* parseCustomHeaders(headers)),
+          ...options.headers
+        }
+      })
+    })
+  )
+
+/** {@link Files.upload} of the service in the context. */
+export const upload = <R = never>(
+  source: FileSource<R>,
+  options?: UploadOptions
+): Effect.Effect<FileMetadata, UploadError, Files | R> =>
+  Effect.flatMap(Files, (files) => files.upload(source, options))
+
+/** {@link Files.list} of the service in the context. */
+export const list = (options?: ListOptions): Stream.Stream<FileMetadata, ListError, Files> =>
+  Stream.unwrap(Effect.map(Files, (files) => files.list(options)))
+
+/** {@link Files.listPage} of the service in the context. */
+export const listPage = (options?: ListPageOptions): Effect.Effect<FilePage, ListError, Files> =>
+  Effect.flatMap(Files, (files) => files.listPage(options))
+
+/** {@link Files.metadata} of the service in the context. */
+export const metadata = (id: FileId): Effect.Effect<FileMetadata, MetadataError, Files> =>
+  Effect.flatMap(Files, (files) => files.metadata(id))
+
+/** {@link Files.download} of the service in the context. */
+export const download = (id: FileId): Stream.Stream<Uint8Array, DownloadError, Files> =>
+  Stream.unwrap(Effect.map(Files, (files) => files.download(id)))
+
+const delete_ = (id: FileId): Effect.Effect<DeletedFile, DeleteError, Files> =>
+  Effect.flatMap(Files, (files) => files.delete(id))
+
+export {
+  /** {@link Files.delete} of the service in the context. */
+  delete_ as delete
+}

@@ -1,0 +1,371 @@
+/**
+ * Every way an operation can fail, as tagged errors that survive a round trip through JSON.
+ *
+ * What concerns your file or your quota has a flat tag; a request that could not be carried out is a
+ * {@link RequestFailed} whose `reason` says why (`Effect.catchReason`, `Effect.unwrapReason`). Each operation has its
+ * own union, so `Effect.catchTag` of an error that an operation can't raise does not compile.
+ *
+ * Source of the statuses and codes: the API reference, "Errors".
+ */
+import type * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+
+/**
+ * The client's operations, as they stand in errors, spans and metrics.
+ */
+export const Operation = Schema.Literals(["upload", "list", "metadata", "download", "delete"])
+
+/** @see {@link Operation:var} */
+export type Operation = typeof Operation.Type
+
+const response = {
+  /** HTTP status; absent when no answer came or none was asked for. */
+  status: Schema.optionalKey(Schema.Int),
+  /** The `request-id` header, or the body's `request_id`: what support asks for. */
+  requestId: Schema.optionalKey(Schema.String),
+  /** `error.details.error_code`, where the service gives one. */
+  errorCode: Schema.optionalKey(Schema.String),
+  /** Whether the same call may succeed later, `x-should-retry` taken into account. */
+  isRetryable: Schema.Boolean,
+  /** Whether the service may have carried the request out although it failed here. */
+  isOutcomeUnknown: Schema.Boolean,
+  /** What lies beneath, for a log. Never holds a key. */
+  cause: Schema.optionalKey(Schema.Defect())
+}
+
+const details = { message: Schema.String, ...response }
+
+const failure = { operation: Operation, ...details }
+
+/**
+ * No such file, or one of another workspace's (404).
+ */
+export class FileNotFound extends Schema.TaggedError<FileNotFound>("effect-anthropic-files/FileNotFound")(
+  "FileNotFound",
+  { ...failure, fileId: Schema.optionalKey(Schema.String) }
+) {}
+
+/**
+ * The content is no longer served: `expires_at` has passed (404 `file_expired`).
+ */
+export class FileExpired extends Schema.TaggedError<FileExpired>("effect-anthropic-files/FileExpired")(
+  "FileExpired",
+  { ...failure, fileId: Schema.optionalKey(Schema.String) }
+) {}
+
+/**
+ * A user's own upload was asked for its content; only what tools and skills make can be downloaded
+ * (400 `file_not_downloadable`).
+ */
+export class FileNotDownloadable
+  extends Schema.TaggedError<FileNotDownloadable>("effect-anthropic-files/FileNotDownloadable")(
+    "FileNotDownloadable",
+    { ...failure, fileId: Schema.optionalKey(Schema.String) }
+  )
+{}
+
+/**
+ * The MIME type is malformed, or is one that the place where the file is used does not take.
+ */
+export class InvalidFileType extends Schema.TaggedError<InvalidFileType>("effect-anthropic-files/InvalidFileType")(
+  "InvalidFileType",
+  { ...failure, mimeType: Schema.optionalKey(Schema.String) }
+) {}
+
+/**
+ * The name is empty, longer than 255 characters, or holds one of `< > : " | ? * \ /` or a control character.
+ */
+export class InvalidFilename extends Schema.TaggedError<InvalidFilename>("effect-anthropic-files/InvalidFilename")(
+  "InvalidFilename",
+  { ...failure, filename: Schema.String }
+) {}
+
+/**
+ * Over 500 MB: refused before a byte is sent where the size is known, by the service (413) otherwise.
+ */
+export class FileTooLarge extends Schema.TaggedError<FileTooLarge>("effect-anthropic-files/FileTooLarge")(
+  "FileTooLarge",
+  {
+    ...failure,
+    /** Bytes; absent when the size is not known. */
+    size: Schema.optionalKey(Schema.Natural),
+    /** Bytes. */
+    limit: Schema.Natural
+  }
+) {}
+
+/**
+ * The organization's file storage is full (400 `storage_quota_exceeded`; 403 in the beta dialect).
+ */
+export class StorageLimitExceeded
+  extends Schema.TaggedError<StorageLimitExceeded>("effect-anthropic-files/StorageLimitExceeded")(
+    "StorageLimitExceeded",
+    failure
+  )
+{}
+
+/**
+ * Too many requests (429). A reached spend cap is `RequestFailed` with the reason `BillingBlocked` instead, since
+ * waiting does not help there.
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("effect-anthropic-files/RateLimited")(
+  "RateLimited",
+  {
+    ...failure,
+    /** How long the service asked to wait (`retry-after-ms`, else `retry-after`). */
+    retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+  }
+) {}
+
+/**
+ * The file does not fit the model's context window (400, "prompt is too long").
+ */
+export class ContextWindowExceeded
+  extends Schema.TaggedError<ContextWindowExceeded>("effect-anthropic-files/ContextWindowExceeded")(
+    "ContextWindowExceeded",
+    failure
+  )
+{}
+
+/**
+ * Bytes stopped flowing, or their count is not what was announced.
+ *
+ * - `Truncated`: the body ended before its announced length;
+ * - `Overrun`: it went on past it;
+ * - `Stalled`: no byte moved for the client's `idleTimeout`;
+ * - `Reset`: the connection broke;
+ * - `SizeMismatch`: the service stored another number of bytes than was sent. That file is deleted again.
+ */
+export class TransferInterrupted
+  extends Schema.TaggedError<TransferInterrupted>("effect-anthropic-files/TransferInterrupted")(
+    "TransferInterrupted",
+    {
+      ...failure,
+      reason: Schema.Literals(["Truncated", "Overrun", "Stalled", "Reset", "SizeMismatch"]),
+      /** Bytes that came through: handed to the transport for an upload, received for a download. */
+      transferred: Schema.Natural,
+      /** Bytes that were announced; absent when no length was. */
+      expected: Schema.optionalKey(Schema.Natural),
+      fileId: Schema.optionalKey(Schema.String)
+    }
+  )
+{}
+
+/**
+ * What was to be uploaded can't be read to its end.
+ *
+ * - `NotFound`, `NotAFile`, `PermissionDenied`, `Unreadable`: the path, before any request;
+ * - `Changed`: the file was written to while it was read;
+ * - `SizeMismatch`: the source gave another number of bytes than it declared;
+ * - `Consumed`: the source can be read only once, and was;
+ * - `Failed`: the source's own failure, in `cause`.
+ *
+ * No file is stored: the request is broken off before its last byte.
+ */
+export class SourceFailed extends Schema.TaggedError<SourceFailed>("effect-anthropic-files/SourceFailed")(
+  "SourceFailed",
+  {
+    ...failure,
+    reason: Schema.Literals([
+      "NotFound",
+      "NotAFile",
+      "PermissionDenied",
+      "Unreadable",
+      "Changed",
+      "SizeMismatch",
+      "Consumed",
+      "Failed"
+    ]),
+    /** The path or URL, where the source has one. */
+    source: Schema.optionalKey(Schema.String)
+  }
+) {}
+
+const retryAfter = { retryAfter: Schema.optionalKey(Schema.DurationFromMillis) }
+
+/** The key is missing, wrong or revoked (401). */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>("effect-anthropic-files/Unauthorized")(
+  "Unauthorized",
+  details
+) {}
+
+/** The key may not do this (403). */
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("effect-anthropic-files/PermissionDenied")(
+  "PermissionDenied",
+  details
+) {}
+
+/** No credit (402), a spend cap (429 with a spend limit code), or an organization on hold. */
+export class BillingBlocked extends Schema.TaggedError<BillingBlocked>("effect-anthropic-files/BillingBlocked")(
+  "BillingBlocked",
+  details
+) {}
+
+/** The request itself is wrong: refused here before it was sent, or by the service (400 and other 4xx). */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("effect-anthropic-files/InvalidRequest")(
+  "InvalidRequest",
+  {
+    ...details,
+    /** The option that is wrong, where it was found before sending. */
+    option: Schema.optionalKey(Schema.String)
+  }
+) {}
+
+/** The service has more work than it can take (529). */
+export class Overloaded extends Schema.TaggedError<Overloaded>("effect-anthropic-files/Overloaded")(
+  "Overloaded",
+  { ...details, ...retryAfter }
+) {}
+
+/** The service, or something in front of it, failed (5xx, 408, 409). */
+export class ServerFailed extends Schema.TaggedError<ServerFailed>("effect-anthropic-files/ServerFailed")(
+  "ServerFailed",
+  { ...details, ...retryAfter }
+) {}
+
+/** No connection, or it broke before an answer: name resolution, refusal, TLS, reset. */
+export class Unreachable extends Schema.TaggedError<Unreachable>("effect-anthropic-files/Unreachable")(
+  "Unreachable",
+  details
+) {}
+
+/** No answer, or no end of it, within the client's limits. */
+export class TimedOut extends Schema.TaggedError<TimedOut>("effect-anthropic-files/TimedOut")(
+  "TimedOut",
+  details
+) {}
+
+/** A circuit breaker kept the request from being sent. */
+export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("effect-anthropic-files/CircuitOpen")(
+  "CircuitOpen",
+  { ...details, ...retryAfter }
+) {}
+
+/** An answer that is not the API's: HTML, a redirect, wrong types, a cursor that repeats. */
+export class UnexpectedResponse
+  extends Schema.TaggedError<UnexpectedResponse>("effect-anthropic-files/UnexpectedResponse")(
+    "UnexpectedResponse",
+    details
+  )
+{}
+
+/**
+ * Why a request could not be carried out.
+ */
+export const Reason = Schema.Union([
+  Unauthorized,
+  PermissionDenied,
+  BillingBlocked,
+  InvalidRequest,
+  Overloaded,
+  ServerFailed,
+  Unreachable,
+  TimedOut,
+  CircuitOpen,
+  UnexpectedResponse
+])
+
+/** @see {@link Reason:var} */
+export type Reason = typeof Reason.Type
+
+/**
+ * The request could not be carried out; `reason` says why. The reason's fields can be read here as well.
+ */
+export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-anthropic-files/RequestFailed")(
+  "RequestFailed",
+  { operation: Operation, reason: Reason }
+) {
+  override get message(): string {
+    return this.reason.message
+  }
+  get status(): number | undefined {
+    return this.reason.status
+  }
+  get requestId(): string | undefined {
+    return this.reason.requestId
+  }
+  get errorCode(): string | undefined {
+    return this.reason.errorCode
+  }
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+  get isOutcomeUnknown(): boolean {
+    return this.reason.isOutcomeUnknown
+  }
+  get retryAfter(): Duration.Duration | undefined {
+    return "retryAfter" in this.reason ? this.reason.retryAfter : undefined
+  }
+  override get cause(): unknown {
+    return this.reason.cause
+  }
+}
+
+/**
+ * Every failure of the client, as a Schema.
+ */
+export const FilesError = Schema.Union([
+  FileNotFound,
+  FileExpired,
+  FileNotDownloadable,
+  InvalidFileType,
+  InvalidFilename,
+  FileTooLarge,
+  StorageLimitExceeded,
+  RateLimited,
+  ContextWindowExceeded,
+  TransferInterrupted,
+  SourceFailed,
+  RequestFailed
+])
+
+/** @see {@link FilesError:var} */
+export type FilesError = typeof FilesError.Type
+
+export type UploadError =
+  | InvalidFilename
+  | InvalidFileType
+  | FileTooLarge
+  | SourceFailed
+  | StorageLimitExceeded
+  | RateLimited
+  | TransferInterrupted
+  | RequestFailed
+
+export type ListError = RateLimited | RequestFailed
+
+export type MetadataError = FileNotFound | RateLimited | RequestFailed
+
+export type DownloadError =
+  | FileNotFound
+  | FileExpired
+  | FileNotDownloadable
+  | RateLimited
+  | TransferInterrupted
+  | RequestFailed
+
+export type DeleteError = FileNotFound | RateLimited | RequestFailed
+
+/**
+ * What each operation can raise.
+ */
+export interface ErrorOf {
+  readonly upload: UploadError
+  readonly list: ListError
+  readonly metadata: MetadataError
+  readonly download: DownloadError
+  readonly delete: DeleteError
+}
+
+/**
+ * The client was given something it can't work with: no key, a key that is no header value, a base URL it refuses.
+ * Raised when the layer is built, before any request.
+ */
+export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("effect-anthropic-files/InvalidConfig")(
+  "InvalidConfig",
+  {
+    message: Schema.String,
+    /** The option or environment variable. */
+    option: Schema.String
+  }
+) {}

@@ -1,0 +1,7 @@
+/**
+ * The portable core: it runs wherever an `HttpClient` does. Node's ready-made Layer is `effect-anthropic-files/NodeFiles`.
+ */
+export * as FileMetadata from "./FileMetadata.ts"
+export * as Files from "./Files.ts"
+export * as FilesError from "./FilesError.ts"
+export * as FileSource from "./FileSource.ts"

@@ -1,0 +1,66 @@
+/**
+ * `multipart/form-data` with one file, framed so that its length is known before a byte is sent.
+ */
+import * as Stream from "effect/Stream"
+
+const encoder = new TextEncoder()
+
+/**
+ * The WHATWG form-data escaping: a name can't close its quotes or forge a header line. Everything else is raw UTF-8.
+ */
+export const escapeName = (name: string): string =>
+  name.replace(/["\r\n]/g, (character) => character === "\"" ? "%22" : character === "\r" ? "%0D" : "%0A")
+
+/**
+ * 128 bits from the platform's secure source: content can't be made to hold the delimiter.
+ */
+export const makeBoundary = (): string => {
+  const random = globalThis.crypto.getRandomValues(new Uint8Array(16))
+  return `effect-anthropic-files-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`
+}
+
+export interface Frame {
+  /** The request's `content-type`. */
+  readonly contentType: string
+  /** All that precedes the file's bytes. */
+  readonly head: Uint8Array
+  /** All that follows them. */
+  readonly tail: Uint8Array
+}
+
+/**
+ * Frames plain fields followed by the file, which goes last so that a server knows the fields before the bytes.
+ */
+export const frame = (options: {
+  readonly boundary: string
+  readonly fields: ReadonlyArray<readonly [name: string, value: string]>
+  readonly filename: string
+  /** Left out, the part carries no content-type and the service detects one. */
+  readonly mimeType: string | undefined
+}): Frame => {
+  const { boundary } = options
+  let head = ""
+  for (const [name, value] of options.fields) {
+    head += `--${boundary}\r\ncontent-disposition: form-data; name="${escapeName(name)}"\r\n\r\n${value}\r\n`
+  }
+  head += `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${escapeName(options.filename)}"\r\n`
+  if (options.mimeType !== undefined) head += `content-type: ${options.mimeType}\r\n`
+  return {
+    contentType: `multipart/form-data; boundary=${boundary}`,
+    head: encoder.encode(`${head}\r\n`),
+    tail: encoder.encode(`\r\n--${boundary}--\r\n`)
+  }
+}
+
+/** The whole body in one buffer. */
+export const toBytes = (frame: Frame, content: Uint8Array): Uint8Array => {
+  const body = new Uint8Array(frame.head.length + content.length + frame.tail.length)
+  body.set(frame.head, 0)
+  body.set(content, frame.head.length)
+  body.set(frame.tail, frame.head.length + content.length)
+  return body
+}
+
+/** The whole body as a stream. */
+export const toStream = <E>(frame: Frame, content: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E> =>
+  Stream.succeed(frame.head).pipe(Stream.concat(content), Stream.concat(Stream.succeed(frame.tail)))
