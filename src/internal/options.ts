@@ -178,7 +178,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     headers: Headers.fromInput(headers),
     idleTimeout: idleTimeout.value,
     maxFileBytes: maximum,
-    scrub: (text) => scrubbed.reduce((clean, secret) => clean.replaceAll(secret, "<redacted>"), text)
+    scrub: (text) => scrubbed.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text)
   }
 })
 

@@ -87,7 +87,10 @@ export const layer: Layer.Layer<Backend> = Layer.effect(
         ? indexOf(url.searchParams.get("after_id")) + 1
         : Math.max(0, indexOf(before) - limit)
       const until = before === null ? from + limit : indexOf(before)
-      const data = all.slice(from, until).map((file) => ({ ...file, expires_at: undefined }))
+      const data: ReadonlyArray<Record<string, unknown>> = all.slice(from, until).map((file) => ({
+        ...file,
+        expires_at: undefined
+      }))
       return Response.json({
         data,
         has_more: before === null ? until < all.length : from > 0,
