@@ -35,7 +35,9 @@ export interface Content {
   readonly size: number | undefined
   /** The whole content, where it is at hand in one buffer. */
   readonly bytes: Uint8Array | undefined
-  /** The content. It can be run again unless the source can be read only once. */
+  /** Whether `stream` can be run a second time. */
+  readonly isReplayable: boolean
+  /** The content. */
   readonly stream: Stream.Stream<Uint8Array, SourceFailed>
 }
 
@@ -78,6 +80,7 @@ const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: st
   mimeType,
   size: bytes.length,
   bytes,
+  isReplayable: true,
   stream: bytes.length === 0 ? Stream.empty : Stream.succeed(bytes)
 })
 
@@ -122,6 +125,7 @@ export const blob = (content: Blob, filename?: string): FileSource =>
       mimeType,
       size: content.size,
       bytes: undefined,
+      isReplayable: true,
       stream: Stream.fromReadableStream({ evaluate: () => content.stream(), onError })
     })
   }))
@@ -153,6 +157,7 @@ export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: 
       mimeType: undefined,
       size: options.size,
       bytes: undefined,
+      isReplayable: options.once !== true,
       stream: options.once === true ? readOnce(source, options.filename) : source
     }
   }))
@@ -183,6 +188,7 @@ export const readableStream = (
       mimeType: undefined,
       size: options.size,
       bytes: undefined,
+      isReplayable: typeof content === "function",
       stream: typeof content === "function" ? source : readOnce(source, options.filename)
     }
   }))
@@ -256,6 +262,7 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
       mimeType: undefined,
       size,
       bytes: undefined,
+      isReplayable: true,
       stream
     }
     if (size > chunkSize) return content
@@ -363,6 +370,7 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
         : mimeType,
       size: Number.isSafeInteger(length) ? length : undefined,
       bytes: undefined,
+      isReplayable: true,
       stream: Stream.suspend(() => {
         const response = opened
         opened = undefined

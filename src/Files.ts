@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -32,11 +33,23 @@ import {
   TransferInterrupted,
   type UploadError
 } from "./FilesError.ts"
-import type { FileSource } from "./FileSource.ts"
+import type { Content, FileSource } from "./FileSource.ts"
+import { Attempt, type Verdict } from "./internal/attempt.ts"
+import * as Checksum from "./internal/checksum.ts"
 import { excerpt, fileTooLarge, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
-import { type Connection, content, decodeJson, type Progress, send } from "./internal/connection.ts"
+import {
+  type Call,
+  call,
+  type Connection,
+  content,
+  decodeJson,
+  lengthOf,
+  type Progress
+} from "./internal/connection.ts"
 import * as Multipart from "./internal/multipart.ts"
 import { type Options, parse, parseCustomHeaders } from "./internal/options.ts"
+import { report } from "./internal/telemetry.ts"
+import * as Uploads from "./internal/uploads.ts"
 import * as Wire from "./internal/wire.ts"
 
 export type {
@@ -60,6 +73,22 @@ export interface UploadOptions {
   readonly expiresIn?: Duration.Input | undefined
   /** Sent only when given; the service documents no such field, some gateways do. */
   readonly purpose?: string | undefined
+  /**
+   * What a retry policy does with an upload whose answer was lost, so that the service may have stored it: the API
+   * knows no idempotency key.
+   *
+   * - `adopt`: look among the newest files for one of this name, size, type and expiry, made since the upload began
+   *   and not known to be another upload's. One is taken for the answer; none, and it is sent again; if several could
+   *   be it, the upload fails with `isOutcomeUnknown`.
+   * - `resend`: send it again. There may be two files afterwards.
+   * - `fail`: fail with `isOutcomeUnknown`.
+   *
+   * Another program's upload of the same name, size, type and expiry within the same seconds can't be told apart, nor
+   * can a file that the service stores only after it was looked for.
+   *
+   * @default "adopt"
+   */
+  readonly onUnknownOutcome?: "adopt" | "resend" | "fail" | undefined
 }
 
 export interface ListOptions {
@@ -140,6 +169,9 @@ export const make = Effect.fnUntraced(function*(
     ...more
   })
 
+  const answer = <A>(request: Call<A>): Effect.Effect<A, FilesError> =>
+    Effect.map(call(connection, request), ({ value }) => value)
+
   const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
     // A dot segment would be resolved away and reach another route.
     /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
@@ -151,7 +183,7 @@ export const make = Effect.fnUntraced(function*(
       yield* Effect.annotateCurrentSpan("file.id", id)
       const subject = subjectOf("metadata", { fileId: id })
       const path = yield* pathOf("metadata", id)
-      return yield* decodeMetadata(connection, subject, yield* send(connection, { subject, method: "GET", path }))
+      return yield* answer({ subject, method: "GET", path, read: (response) => decodeMetadata(subject, response) })
     },
     Effect.mapError(narrow("metadata"))
   )
@@ -161,7 +193,7 @@ export const make = Effect.fnUntraced(function*(
       yield* Effect.annotateCurrentSpan("file.id", id)
       const subject = subjectOf("delete", { fileId: id })
       const path = yield* pathOf("delete", id)
-      return yield* decodeDeleted(connection, subject, yield* send(connection, { subject, method: "DELETE", path }))
+      return yield* answer({ subject, method: "DELETE", path, read: (response) => decodeDeleted(subject, response) })
     },
     Effect.mapError(narrow("delete"))
   )
@@ -169,17 +201,21 @@ export const make = Effect.fnUntraced(function*(
   const fetchPage = Effect.fn("Files.listPage")(
     function*(urlParams: ReadonlyArray<readonly [string, string]>): Effect.fn.Return<FilePage, FilesError> {
       const subject = subjectOf("list")
-      const response = yield* send(connection, { subject, method: "GET", path: "/v1/files", urlParams })
-      const page = yield* decodePage(connection, subject, response)
-      yield* Effect.annotateCurrentSpan("files.count", page.data.length)
-      if (dialect === "ga" && page.next_page === null && page.has_more) {
-        return yield* unexpected(
-          subject,
-          response,
-          "The answer is in the beta dialect and has more pages than this client could ask for: set dialect to \"beta\".",
-          ""
+      const read = (response: HttpClientResponse.HttpClientResponse) =>
+        Effect.flatMap(
+          decodePage(subject, response),
+          (page) =>
+            dialect === "ga" && page.next_page === null && page.has_more
+              ? Effect.fail(unexpected(
+                subject,
+                response,
+                "The answer is in the beta dialect and has more pages than this client could ask for: set dialect to \"beta\".",
+                ""
+              ))
+              : Effect.succeed(page)
         )
-      }
+      const page = yield* answer({ subject, method: "GET", path: "/v1/files", urlParams, read })
+      yield* Effect.annotateCurrentSpan("files.count", page.data.length)
       return page
     },
     Effect.mapError(narrow("list"))
@@ -271,24 +307,90 @@ export const make = Effect.fnUntraced(function*(
     Stream.unwrap(
       Effect.gen(function*() {
         const subject = subjectOf("download", { fileId: id })
-        const path = `${yield* pathOf("download", id)}/content`
-        const response = yield* send(connection, {
+        const request: Call<HttpClientResponse.HttpClientResponse> = {
           subject,
           method: "GET",
-          path,
-          headers: { accept: "application/binary", "accept-encoding": "identity" }
-        })
-        const bytes = content(connection, subject, response)
+          path: `${yield* pathOf("download", id)}/content`,
+          headers: { accept: "application/binary", "accept-encoding": "identity" },
+          read: Effect.succeed
+        }
+        const { attempt, value: response } = yield* call(connection, request)
+        const bytes = attempt.again === undefined
+          ? content(connection, subject, response)
+          : resumable(request, response, attempt)
         // Nothing announced a length, so an early end can't be told from the end by the bytes alone.
-        return response.headers["content-length"] !== undefined || response.headers["transfer-encoding"] !== undefined
+        return lengthOf(response) !== undefined || response.headers["transfer-encoding"] !== undefined
           ? bytes
           : compareWithMetadata(id, bytes)
       }).pipe(Effect.mapError(narrow("download")))
     ).pipe(
+      Stream.mapError(narrow("download")),
       Stream.withSpan("Files.download", { attributes: { "file.id": id } })
     )
 
-  const compareWithMetadata = (id: FileId, bytes: Stream.Stream<Uint8Array, DownloadError>) =>
+  /**
+   * The content, and where it breaks off, the rest of it: by a range where the service serves one, else from the start
+   * with what was handed out already passed over, if it is the same.
+   */
+  const resumable = (
+    request: Call<HttpClientResponse.HttpClientResponse>,
+    first: HttpClientResponse.HttpClientResponse,
+    attempt: Attempt
+  ): Stream.Stream<Uint8Array, FilesError> =>
+    Stream.suspend(() => {
+      const { subject } = request
+      const total = lengthOf(first)
+      const checksum = Checksum.make()
+      let offset = 0
+
+      const handOut = (
+        response: HttpClientResponse.HttpClientResponse,
+        current: Attempt,
+        body: Stream.Stream<Uint8Array, FilesError>
+      ): Stream.Stream<Uint8Array, FilesError> =>
+        Stream.map(body, (chunk) => {
+          offset += chunk.length
+          checksum.update(chunk)
+          return chunk
+        }).pipe(Stream.catch((error) => {
+          const { again } = current
+          return !error.isRetryable || again === undefined
+            ? Stream.fail(error)
+            : Stream.unwrap(Effect.map(again(error), (granted) => granted ? rest(current) : Stream.fail(error)))
+        }))
+
+      const rest = (current: Attempt): Stream.Stream<Uint8Array, FilesError> =>
+        Stream.unwrap(Effect.gen(function*() {
+          const from = offset
+          const { attempt: next, value: response } = yield* call(connection, {
+            ...request,
+            headers: { ...request.headers, ...(from === 0 ? undefined : { range: `bytes=${from}-` }) },
+            continues: current,
+            partial: from > 0
+          })
+          yield* report("resumed", `${subject.fileId} goes on after ${from} bytes`, {
+            offset: from,
+            ranged: response.status === 206
+          })
+          if (response.status === 206) {
+            const served = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "")
+            const whole = served?.[2] === "*" ? undefined : Number(served?.[2])
+            if (Number(served?.[1]) !== from || (total !== undefined && whole !== undefined && whole !== total)) {
+              return Stream.fail(unexpected(subject, response, `The service sent another part than was asked for.`, ""))
+            }
+            return handOut(response, next, content(connection, subject, response, { offset: from, total }))
+          }
+          const changed = unexpected(subject, response, `${subject.fileId} changed while it was downloaded.`, "")
+          if (total !== undefined && lengthOf(response) !== undefined && lengthOf(response) !== total) {
+            return Stream.fail(changed)
+          }
+          return handOut(response, next, skip(content(connection, subject, response), from, checksum.digest(), changed))
+        }))
+
+      return handOut(first, attempt, content(connection, subject, first))
+    })
+
+  const compareWithMetadata = (id: FileId, bytes: Stream.Stream<Uint8Array, FilesError>) =>
     Stream.suspend(() => {
       let received = 0
       return Stream.concat(
@@ -328,25 +430,49 @@ export const make = Effect.fnUntraced(function*(
         })
         const subject = subjectOf("upload", { filename, size })
         const frame = Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType })
-        const request = { subject, method: "POST", path: "/v1/files" } as const
-        if (opened.bytes !== undefined) {
-          const body = HttpBody.uint8Array(Multipart.toBytes(frame, opened.bytes), frame.contentType)
-          const response = yield* send(connection, { ...request, body })
-          return yield* checkStored(subject, yield* decodeMetadata(connection, subject, response), opened.bytes.length)
-        }
-        const progress: Progress = {
-          sent: { bytes: 0, total: size, complete: false },
-          movedAt: 0,
-          failure: undefined
-        }
-        const body = HttpBody.stream(
-          Multipart.toStream(frame, watched(opened.stream, filename, size, progress)),
-          frame.contentType,
-          size === undefined ? undefined : frame.head.length + size + frame.tail.length
+        const progress: Progress = { sent: { bytes: 0, total: size, complete: false }, failure: undefined }
+        if (opened.bytes !== undefined) progress.sent = { bytes: opened.bytes.length, total: size, complete: true }
+        const body = opened.bytes !== undefined
+          ? HttpBody.uint8Array(Multipart.toBytes(frame, opened.bytes), frame.contentType)
+          : HttpBody.stream(
+            Multipart.toStream(frame, watched(opened, filename, progress)),
+            frame.contentType,
+            size === undefined ? undefined : frame.head.length + size + frame.tail.length
+          )
+        return yield* uploads.track(
+          { filename, size, mimeType: options.mimeType, expiresIn: expirySeconds(fields) },
+          (own) =>
+            answer({
+              subject,
+              method: "POST",
+              path: "/v1/files",
+              body,
+              progress,
+              read: (response) =>
+                Effect.flatMap(decodeMetadata(subject, response), (file) =>
+                  checkStored(subject, file, progress.sent.bytes)),
+              verdict: (isOutcomeUnknown, done) => {
+                if (!opened.isReplayable && progress.sent.bytes > 0) {
+                  return Effect.succeed(never)
+                }
+                if (progress.failure !== undefined) {
+                  return Effect.succeed(never)
+                }
+                if (!isOutcomeUnknown || !progress.sent.complete) {
+                  return Effect.succeed(again)
+                }
+                switch (options.onUnknownOutcome) {
+                  case "resend":
+                    return Effect.succeed(again)
+                  case "fail":
+                    return Effect.succeed(never)
+                  default:
+                    return Effect.map(own.find(progress.sent.bytes), (found): Verdict =>
+                      found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never)
+                }
+              }
+            })
         )
-        const response = yield* send(connection, { ...request, body }, progress)
-        const stored = yield* decodeMetadata(connection, subject, response)
-        return yield* checkStored(subject, stored, progress.sent.bytes)
       }))
     },
     Effect.mapError(narrow("upload"))
@@ -354,21 +480,24 @@ export const make = Effect.fnUntraced(function*(
 
   /** Counts what the transport takes and breaks the request off when the count can't come out right. */
   const watched = (
-    bytes: Stream.Stream<Uint8Array, SourceFailed>,
+    { size, stream }: Content,
     filename: string,
-    size: number | undefined,
     progress: Progress
   ): Stream.Stream<Uint8Array, SourceFailed | FileTooLarge> =>
-    Stream.unwrap(Effect.map(Clock.Clock, (clock) => {
+    Stream.unwrap(Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const attempt = yield* Attempt
       const limit = size ?? settings.maxFileBytes
       let count = 0
       const move = (complete: boolean) => {
         progress.sent = { bytes: count, total: size, complete }
-        progress.movedAt = clock.currentTimeMillisUnsafe()
+        if (attempt !== undefined) attempt.watch.movedAt = clock.currentTimeMillisUnsafe()
       }
       move(false)
       progress.failure = undefined
-      return bytes.pipe(
+      return stream.pipe(
+        // What a source fetches by itself is no part of this upload.
+        Stream.provideService(Attempt, undefined),
         Stream.mapEffect((chunk) => {
           count += chunk.length
           if (count > limit) {
@@ -408,8 +537,46 @@ export const make = Effect.fnUntraced(function*(
           })
         ))
 
+  const uploads = Uploads.make(
+    (limit, page) => listPage(dialect === "ga" ? { limit, page } : { limit, afterId: page as FileId | undefined }),
+    dialect === "ga"
+  )
+
   return Files.of({ upload, list, listPage, metadata, download, delete: remove })
 })
+
+const again: Verdict = { _tag: "Again" }
+
+const never: Verdict = { _tag: "Never" }
+
+const expirySeconds = (fields: ReadonlyArray<readonly [string, string]>): number | undefined => {
+  const field = fields.find(([name]) => name === "expires_in_seconds")
+  return field === undefined ? undefined : Number(field[1])
+}
+
+/** Passes over the first bytes, which have to be those that were handed out before. */
+const skip = (
+  bytes: Stream.Stream<Uint8Array, FilesError>,
+  count: number,
+  expected: string,
+  changed: FilesError
+): Stream.Stream<Uint8Array, FilesError> =>
+  Stream.suspend(() => {
+    const seen = Checksum.make()
+    let left = count
+    return Stream.filter(
+      Stream.mapEffect(bytes, (chunk) => {
+        if (left === 0) return Effect.succeed(chunk)
+        const known = chunk.subarray(0, left)
+        seen.update(known)
+        left -= known.length
+        return left === 0 && seen.digest() !== expected
+          ? Effect.fail(changed)
+          : Effect.succeed(chunk.subarray(known.length))
+      }),
+      (chunk) => chunk.length > 0
+    )
+  })
 
 const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
 

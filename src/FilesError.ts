@@ -13,7 +13,22 @@ import * as Schema from "effect/Schema"
 /**
  * The client's operations, as they stand in errors, spans and metrics.
  */
-export const Operation = Schema.Literals(["upload", "list", "metadata", "download", "delete"])
+export const Operation = Schema.Literals([
+  "upload",
+  "list",
+  "metadata",
+  "download",
+  "delete",
+  "contentBlock",
+  "createMessage",
+  "streamMessage",
+  "createBatch",
+  "getBatch",
+  "listBatches",
+  "cancelBatch",
+  "deleteBatch",
+  "batchResults"
+])
 
 /** @see {@link Operation:var} */
 export type Operation = typeof Operation.Type
@@ -69,7 +84,7 @@ export class FileNotDownloadable
  */
 export class InvalidFileType extends Schema.TaggedError<InvalidFileType>("effect-anthropic-files/InvalidFileType")(
   "InvalidFileType",
-  { ...failure, mimeType: Schema.optionalKey(Schema.String) }
+  { ...failure, mimeType: Schema.optionalKey(Schema.String), fileId: Schema.optionalKey(Schema.String) }
 ) {}
 
 /**
@@ -346,6 +361,26 @@ export type DownloadError =
 
 export type DeleteError = FileNotFound | RateLimited | RequestFailed
 
+/** A block that can't hold the file; nothing was sent. */
+export type ContentBlockError = InvalidFileType | FileExpired
+
+export type MessageError =
+  | FileNotFound
+  | FileExpired
+  | InvalidFileType
+  | ContextWindowExceeded
+  | RateLimited
+  | RequestFailed
+
+export type StreamMessageError = MessageError | TransferInterrupted
+
+export type BatchError = RateLimited | RequestFailed
+
+/** `FileExpired`: a file's content would be gone before the batch's 24 hours are over. */
+export type CreateBatchError = FileExpired | BatchError
+
+export type BatchResultsError = BatchError | TransferInterrupted
+
 /**
  * What each operation can raise.
  */
@@ -355,6 +390,15 @@ export interface ErrorOf {
   readonly metadata: MetadataError
   readonly download: DownloadError
   readonly delete: DeleteError
+  readonly contentBlock: ContentBlockError
+  readonly createMessage: MessageError
+  readonly streamMessage: StreamMessageError
+  readonly createBatch: CreateBatchError
+  readonly getBatch: BatchError
+  readonly listBatches: BatchError
+  readonly cancelBatch: BatchError
+  readonly deleteBatch: BatchError
+  readonly batchResults: BatchResultsError
 }
 
 /**

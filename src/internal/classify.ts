@@ -7,14 +7,18 @@ import type * as Headers from "effect/http/Headers"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as Predicate from "effect/Predicate"
 import {
+  type BatchError,
   BillingBlocked,
+  ContextWindowExceeded,
   type ErrorOf,
   FileExpired,
   FileNotDownloadable,
   FileNotFound,
   type FilesError,
   FileTooLarge,
+  InvalidFileType,
   InvalidRequest,
+  type MessageError,
   type Operation,
   Overloaded,
   PermissionDenied,
@@ -44,6 +48,10 @@ export interface Subject {
   readonly scrub: (text: string) => string
   readonly fileId?: string
   readonly filename?: string
+  /** The files that a message refers to, and its model; looked up only for an error. */
+  readonly fileIds?: (() => ReadonlyArray<string>) | undefined
+  readonly model?: string | undefined
+  readonly batchId?: string
   /** Bytes of the file. */
   readonly size?: number | undefined
   readonly maxFileBytes: number
@@ -97,8 +105,24 @@ const optional = <K extends string, V>(key: K, value: V | undefined): { readonly
 const megabytes = (bytes: number): string =>
   bytes >= 1_000_000 ? `${Number((bytes / 1_000_000).toFixed(1))} MB` : `${bytes} bytes`
 
+const changing: ReadonlySet<Operation> = new Set(["upload", "delete", "createBatch", "cancelBatch", "deleteBatch"])
+
 /** Whether a request of this operation can change what is stored. */
-const changes = (operation: Operation): boolean => operation === "upload" || operation === "delete"
+export const changes = (operation: Operation): boolean => changing.has(operation)
+
+/** Whether doing it again would store a second one. */
+const adds = (operation: Operation): boolean => operation === "upload" || operation === "createBatch"
+
+/** Whether the operation sends a message, with the files that it refers to. */
+const asks = (operation: Operation): boolean => operation === "createMessage" || operation === "streamMessage"
+
+/** The file that an answer is about: the operation's own, the one that a message's error names, or the only one. */
+const fileOf = (subject: Subject, said: string): string | undefined => {
+  if (subject.fileId !== undefined) return subject.fileId
+  const ids = subject.fileIds?.() ?? []
+  const [named] = ids.filter((id) => said.includes(id)).sort((a, b) => b.length - a.length)
+  return named ?? (ids.length === 1 ? ids[0] : undefined)
+}
 
 export const requestFailed = (operation: Operation, reason: Reason): RequestFailed =>
   new RequestFailed({ operation, reason })
@@ -150,8 +174,9 @@ export const fromResponse = (subject: Subject, response: {
   const { operation } = subject
   const flat = (sentence: string) => ({ operation, ...about(sentence) })
   const failed = (reason: Reason) => requestFailed(operation, reason)
-  const id = optional("fileId", subject.fileId)
-  const file = subject.fileId === undefined ? "the file" : subject.fileId
+  const fileId = fileOf(subject, envelope.message ?? "")
+  const id = optional("fileId", fileId)
+  const file = fileId ?? (asks(operation) ? "a file of the message" : "the file")
 
   switch (errorCode) {
     case "file_not_downloadable":
@@ -179,6 +204,29 @@ export const fromResponse = (subject: Subject, response: {
     return failed(new BillingBlocked(about("A spend limit has been reached: raise it, or wait for the next period.")))
   }
   switch (status) {
+    case 400: {
+      if (!asks(operation)) break
+      // Neither has a code: status, operation and wording together tell them.
+      const words = envelope.message ?? ""
+      if (/prompt is too long|context (window|length|limit)/i.test(words)) {
+        return new ContextWindowExceeded(
+          flat(
+            "The message, its files included, does not fit the model's context window: send less, or split the file."
+          )
+        )
+      }
+      if (
+        subject.fileIds?.().length
+        && /unsupported .*(file|document|image)|(file|mime|media|content)[ _-]?type/i.test(words)
+      ) {
+        return new InvalidFileType({
+          ...flat(`${file} is not of a type that its block takes: ContentBlock.forFile picks the block.`),
+          ...id,
+          ...optional("mimeType", /\b(application|audio|image|text|video)\/[\w.+-]*\w/.exec(words)?.[0])
+        })
+      }
+      break
+    }
     case 401:
       return failed(new Unauthorized(about("The service refused the key: check ANTHROPIC_API_KEY.")))
     case 402:
@@ -189,6 +237,20 @@ export const fromResponse = (subject: Subject, response: {
         ? new StorageLimitExceeded(flat("The organization's file storage is full: delete files first."))
         : failed(new PermissionDenied(about("The key may not do this.")))
     case 404:
+      if (asks(operation)) {
+        const words = envelope.message ?? ""
+        const ids = subject.fileIds?.() ?? []
+        return ids.some((one) => words.includes(one))
+            || (ids.length > 0 && envelope.type === "not_found_error"
+              && (subject.model === undefined || !words.includes(subject.model)))
+          ? new FileNotFound({ ...flat(`There is no ${fileId ?? "such file"} in this workspace.`), ...id })
+          : failed(
+            new InvalidRequest(about("The message names something that does not exist: check model and base URL."))
+          )
+      }
+      if (subject.batchId !== undefined) {
+        return failed(new InvalidRequest(about(`There is no ${subject.batchId} in this workspace.`)))
+      }
       return subject.fileId === undefined
         ? failed(new InvalidRequest(about(`There is no Files API at ${subject.baseUrl}: check the base URL.`)))
         : new FileNotFound({ ...flat(`There is no ${subject.fileId} in this workspace.`), ...id })
@@ -232,6 +294,31 @@ export const fromResponse = (subject: Subject, response: {
   )
 }
 
+const statusOfType: Readonly<Record<string, number>> = {
+  invalid_request_error: 400,
+  authentication_error: 401,
+  billing_error: 402,
+  permission_error: 403,
+  not_found_error: 404,
+  request_too_large: 413,
+  rate_limit_error: 429,
+  timeout_error: 504,
+  overloaded_error: 529
+}
+
+/**
+ * An error envelope that came where the status had already been sent: it means what it would mean with the status of
+ * its type, and carries that one.
+ */
+export const fromEnvelope = (subject: Subject, headers: Headers.Headers, json: unknown): FilesError =>
+  fromResponse(subject, {
+    status: statusOfType[readEnvelope(json).type ?? ""] ?? 500,
+    headers,
+    body: "",
+    json,
+    now: 0
+  })
+
 /**
  * An answer with a success status that is not what the API documents.
  */
@@ -253,7 +340,7 @@ export const unexpected = (
       status: response.status,
       ...optional("requestId", string(response.headers["request-id"])),
       // Asking again changes nothing that is stored, except where a file would be stored twice.
-      isRetryable: subject.operation !== "upload",
+      isRetryable: !adds(subject.operation),
       isOutcomeUnknown: options?.isOutcomeUnknown ?? changes(subject.operation)
     })
   )
@@ -374,6 +461,17 @@ export const fromTransport = (
 const isFilesError = (u: unknown): u is FilesError =>
   Predicate.hasProperty(u, "_tag") && Predicate.hasProperty(u, "isOutcomeUnknown") && u instanceof Error
 
+const messageTags: ReadonlySet<MessageError["_tag"]> = new Set([
+  "FileNotFound",
+  "FileExpired",
+  "InvalidFileType",
+  "ContextWindowExceeded",
+  "RateLimited",
+  "RequestFailed"
+])
+
+const batchTags: ReadonlySet<BatchError["_tag"]> = new Set(["RateLimited", "RequestFailed"])
+
 const raised: { readonly [O in Operation]: ReadonlySet<ErrorOf[O]["_tag"]> } = {
   upload: new Set([
     "InvalidFilename",
@@ -395,7 +493,16 @@ const raised: { readonly [O in Operation]: ReadonlySet<ErrorOf[O]["_tag"]> } = {
     "TransferInterrupted",
     "RequestFailed"
   ]),
-  delete: new Set(["FileNotFound", "RateLimited", "RequestFailed"])
+  delete: new Set(["FileNotFound", "RateLimited", "RequestFailed"]),
+  contentBlock: new Set(["InvalidFileType", "FileExpired"]),
+  createMessage: messageTags,
+  streamMessage: new Set([...messageTags, "TransferInterrupted"] as const),
+  createBatch: new Set(["FileExpired", "RateLimited", "RequestFailed"]),
+  getBatch: batchTags,
+  listBatches: batchTags,
+  cancelBatch: batchTags,
+  deleteBatch: batchTags,
+  batchResults: new Set(["RateLimited", "TransferInterrupted", "RequestFailed"])
 }
 
 const isErrorOf = <O extends Operation>(operation: O, error: FilesError): error is ErrorOf[O] & FilesError => {

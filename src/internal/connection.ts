@@ -11,13 +11,15 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import type * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type DownloadError, type FilesError, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
+import { type FilesError, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
+import { Attempt, type Try, type Verdict, type Watch, watchdog } from "./attempt.ts"
 import { excerpt, fromResponse, fromTransport, type Sent, type Subject, timedOut, unexpected } from "./classify.ts"
 import type { Settings } from "./options.ts"
 
@@ -49,10 +51,23 @@ export interface Request {
  */
 export interface Progress {
   sent: Sent
-  /** Epoch milliseconds of the last sign of life. */
-  movedAt: number
   /** Why the body broke off, if it did: it takes precedence over what the transport makes of it. */
   failure: FilesError | undefined
+}
+
+/**
+ * An operation's request together with what makes of its answer what the operation gives.
+ */
+export interface Call<A> extends Request {
+  /** Reads a successful answer. It belongs to the try: a failure of it may be tried again. */
+  readonly read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, FilesError>
+  readonly progress?: Progress
+  /** Asked before the request is sent again; without it a repetition changes nothing. */
+  readonly verdict?: (isOutcomeUnknown: boolean, done: (value: A) => Verdict) => Effect.Effect<Verdict>
+  /** Continues the budget of an operation that takes several requests. */
+  readonly continues?: Attempt
+  /** A part of the content (206) is asked for, and is a success. */
+  readonly partial?: boolean
 }
 
 // fetch follows redirects by itself and would carry a key along. Other transports leave them alone.
@@ -74,30 +89,113 @@ const make = (settings: Settings, request: Request): HttpClientRequest.HttpClien
   })
 
 /**
- * Sends a request and gives its answer if that is a success.
+ * Sends a request and reads its answer. `attempt` is handed on with the value, for an operation that may go on.
+ */
+export const call = <A>(
+  connection: Connection,
+  request: Call<A>
+): Effect.Effect<{ readonly value: A; readonly attempt: Attempt }, FilesError> =>
+  Effect.clockWith((clock) => {
+    const { client, settings } = connection
+    const { progress, subject } = request
+    const isUpload = subject.operation === "upload"
+    const long = Duration.times(settings.idleTimeout, uploadPatience)
+    const patience = () => isUpload && (progress === undefined || progress.sent.complete) ? long : settings.idleTimeout
+    const httpRequest = make(settings, request)
+    const asTransportError = (error: FilesError) =>
+      new HttpClientError.HttpClientError({
+        reason: new HttpClientError.TransportError({ request: httpRequest, cause: error })
+      })
+
+    // The answer that has been read, by whichever try came through, and what it said.
+    let done: { readonly response: HttpClientResponse.HttpClientResponse; readonly value: A } | undefined
+
+    const run = (effect: Try): Try =>
+      Effect.suspend(() => {
+        const outer = attempt.watch
+        const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
+        outer.pauses++
+        attempt.watch = watch
+        const whole = Effect.flatMap(effect, (response) => {
+          const { status } = response
+          const isSuccess = status === 200 || status === 201 || (status === 206 && request.partial === true)
+          if (!isSuccess || done?.response === response) return Effect.succeed(response)
+          watch.movedAt = clock.currentTimeMillisUnsafe()
+          return Effect.matchEffect(request.read(response), {
+            onFailure: (error) => Effect.fail(asTransportError(error)),
+            onSuccess: (value) => {
+              done = { response, value }
+              return Effect.succeed(response)
+            }
+          })
+        })
+        return Effect.ensuring(
+          Effect.raceFirst(
+            whole,
+            watchdog(clock, watch, patience, (waited) =>
+              Effect.fail(asTransportError(silence(subject, progress, waited))))
+          ),
+          Effect.sync(() => {
+            attempt.watch = outer
+            outer.pauses--
+            outer.movedAt = clock.currentTimeMillisUnsafe()
+          })
+        )
+      })
+
+    const attempt: Attempt = {
+      watch: { pauses: 0, movedAt: 0 },
+      run: (effect) =>
+        run(effect),
+      verdict: (isOutcomeUnknown) =>
+        request.verdict === undefined
+          ? Effect.succeed<Verdict>({ _tag: "Again" })
+          : request.verdict(isOutcomeUnknown, (value) => {
+            const response = HttpClientResponse.fromWeb(httpRequest, new Response(null, { status: 200 }))
+            done = { response, value }
+            return { _tag: "Done", response }
+          }),
+      tries: request.continues?.tries ?? 0,
+      startedAt: request.continues?.startedAt,
+      again: undefined
+    }
+
+    return run(Effect.provideService(refuseRedirects(client.execute(httpRequest)), Attempt, attempt)).pipe(
+      Effect.mapError((error) =>
+        progress?.failure ?? fromTransport(subject, error, progress?.sent)
+      ),
+      Effect.flatMap((response) =>
+        done !== undefined && done.response === response
+          ? Effect.succeed({ value: done.value, attempt })
+          : Effect.flatMap(failed(settings, subject, response), (error) => Effect.fail(progress?.failure ?? error))
+      )
+    )
+  })
+
+/**
+ * Sends a request and gives its answer unread.
  */
 export const send = (
-  { client, settings }: Connection,
-  request: Request,
-  progress?: Progress
-): Effect.Effect<HttpClientResponse.HttpClientResponse, FilesError> => {
-  const { subject } = request
-  const isUpload = subject.operation === "upload"
-  const execute = client.execute(make(settings, request)).pipe(
-    refuseRedirects,
-    Effect.mapError((error) => progress?.failure ?? fromTransport(subject, error, progress?.sent))
-  )
-  const patience = isUpload ? Duration.times(settings.idleTimeout, uploadPatience) : settings.idleTimeout
-  const bounded = progress === undefined
-    ? Effect.timeoutOrElse(execute, {
-      duration: patience,
-      orElse: () => Effect.fail(noAnswer(subject, patience))
-    })
-    : Effect.raceFirst(execute, stalled(settings, subject, progress))
-  return Effect.flatMap(bounded, (response) =>
-    response.status === 200 || response.status === 201
-      ? Effect.succeed(response)
-      : Effect.flatMap(failed(settings, subject, response), (error) => Effect.fail(progress?.failure ?? error)))
+  connection: Connection,
+  request: Request
+): Effect.Effect<HttpClientResponse.HttpClientResponse, FilesError> =>
+  Effect.map(call(connection, { ...request, read: Effect.succeed }), ({ value }) => value)
+
+/** What it means that nothing moved. */
+const silence = (subject: Subject, progress: Progress | undefined, waited: Duration.Duration): FilesError => {
+  if (progress === undefined || progress.sent.complete) return noAnswer(subject, waited)
+  const { bytes, total } = progress.sent
+  return new TransferInterrupted({
+    operation: subject.operation,
+    reason: "Stalled",
+    message: `Sending ${subject.filename ?? "the file"} stopped for ${Duration.format(waited)} after ${bytes} of ${
+      total ?? "an unknown number of"
+    } bytes; nothing was stored.`,
+    transferred: bytes,
+    ...(total === undefined ? undefined : { expected: total }),
+    isRetryable: true,
+    isOutcomeUnknown: false
+  })
 }
 
 const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed => {
@@ -110,40 +208,6 @@ const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed =>
     { isOutcomeUnknown }
   )
 }
-
-/** Ends when an upload has not moved for too long: each chunk taken by the transport starts the time anew. */
-const stalled = (settings: Settings, subject: Subject, progress: Progress): Effect.Effect<never, FilesError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    progress.movedAt = now
-    return watch(settings, subject, progress)
-  })
-
-const watch = (settings: Settings, subject: Subject, progress: Progress): Effect.Effect<never, FilesError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const { sent } = progress
-    const patience = sent.complete ? Duration.times(settings.idleTimeout, uploadPatience) : settings.idleTimeout
-    const left = Duration.toMillis(patience) - (now - progress.movedAt)
-    if (left > 0) {
-      // Looked at once an idle timeout at least, since the patience changes when the body is complete.
-      return Effect.andThen(
-        Effect.sleep(Math.min(left, Duration.toMillis(settings.idleTimeout))),
-        Effect.suspend(() => watch(settings, subject, progress))
-      )
-    }
-    return Effect.fail(
-      sent.complete ? noAnswer(subject, patience) : new TransferInterrupted({
-        operation: subject.operation,
-        reason: "Stalled",
-        message: `Sending ${subject.filename ?? "the file"} stopped for ${
-          Duration.format(patience)
-        } after ${sent.bytes} of ${sent.total ?? "an unknown number of"} bytes; nothing was stored.`,
-        transferred: sent.bytes,
-        ...(sent.total === undefined ? undefined : { expected: sent.total }),
-        isRetryable: true,
-        isOutcomeUnknown: false
-      })
-    )
-  })
 
 const decoder = new TextDecoder()
 
@@ -219,24 +283,11 @@ const failed = (
 export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServices: never }>(schema: S) => {
   const decode = Schema.decodeUnknownExit(schema)
   return (
-    { settings }: Connection,
     subject: Subject,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.Effect<S["Type"], FilesError> =>
     collect(response, maxJsonBytes, false).pipe(
       Effect.mapError(() => unexpected(subject, response, "The answer broke off before its end.", "")),
-      Effect.timeoutOrElse({
-        duration: settings.idleTimeout,
-        orElse: () =>
-          Effect.fail(timedOut(
-            subject,
-            `The answer did not end within ${Duration.format(settings.idleTimeout)}.`,
-            {
-              status: response.status,
-              isOutcomeUnknown: subject.operation === "upload" || subject.operation === "delete"
-            }
-          ))
-      }),
       Effect.flatMap((bytes): Effect.Effect<S["Type"], FilesError> => {
         if (bytes === overflow) {
           return Effect.fail(unexpected(subject, response, `The answer is longer than ${maxJsonBytes} bytes.`, ""))
@@ -263,26 +314,32 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
 const issueOf = (exit: Exit.Failure<unknown, Schema.SchemaError>): string =>
   Option.match(Exit.findErrorOption(exit), { onNone: () => "", onSome: (error) => error.message })
 
+/** Where a body's bytes belong in the whole, when it is not the first body. */
+export interface Range {
+  readonly offset: number
+  readonly total: number | undefined
+}
+
 /**
- * A response's bytes, counted and watched: they come to exactly the announced length, or fail.
+ * A response's bytes, counted and watched: they come to exactly the announced length, or fail. Figures in errors are
+ * those of the whole content.
  */
 export const content = (
   { settings }: Connection,
   subject: Subject,
-  response: HttpClientResponse.HttpClientResponse
-): Stream.Stream<Uint8Array, DownloadError> =>
-  Stream.suspend((): Stream.Stream<Uint8Array, DownloadError> => {
-    const encoding = response.headers["content-encoding"]
-    const isEncoded = encoding !== undefined && encoding.toLowerCase() !== "identity"
-    // fetch takes an encoding off by itself, and then the announced length is not that of the bytes it hands out.
-    if (isEncoded && Option.isNone(HttpClientResponse.toWeb(response))) {
+  response: HttpClientResponse.HttpClientResponse,
+  range: Range = { offset: 0, total: undefined }
+): Stream.Stream<Uint8Array, RequestFailed | TransferInterrupted> =>
+  Stream.suspend((): Stream.Stream<Uint8Array, RequestFailed | TransferInterrupted> => {
+    if (isEncoded(response) && Option.isNone(HttpClientResponse.toWeb(response))) {
+      const encoding = excerpt(response.headers["content-encoding"] ?? "")
       return Stream.fail(
-        unexpected(subject, response, `The content came as ${excerpt(encoding)}, which was not asked for.`, "")
+        unexpected(subject, response, `The content came as ${encoding}, which was not asked for.`, "")
       )
     }
-    const length = Number(response.headers["content-length"] ?? NaN)
-    const expected = isEncoded || !Number.isSafeInteger(length) || length < 0 ? undefined : length
-    let transferred = 0
+    const length = lengthOf(response)
+    const expected = length === undefined ? range.total : range.offset + length
+    let transferred = range.offset
     const interrupted = (reason: TransferInterrupted["reason"], what: string, cause?: unknown) =>
       new TransferInterrupted({
         operation: subject.operation,
@@ -311,12 +368,10 @@ export const content = (
         return Stream.fail(interrupted("Reset", `${file} broke off`, cause))
       }),
       Stream.mapEffect((chunk) => {
-        if (expected !== undefined && transferred + chunk.length > expected) {
-          transferred += chunk.length
-          return Effect.fail(interrupted("Overrun", `${file} went on past its end,`))
-        }
         transferred += chunk.length
-        return Effect.succeed(chunk)
+        return expected !== undefined && transferred > expected
+          ? Effect.fail(interrupted("Overrun", `${file} went on past its end,`))
+          : Effect.succeed(chunk)
       }),
       Stream.concat(Stream.suspend(() =>
         expected !== undefined && transferred < expected
@@ -325,3 +380,18 @@ export const content = (
       ))
     )
   })
+
+const isEncoded = (response: HttpClientResponse.HttpClientResponse): boolean => {
+  const encoding = response.headers["content-encoding"]
+  return encoding !== undefined && encoding.toLowerCase() !== "identity"
+}
+
+/**
+ * The announced length of a body as it is handed out. fetch takes an encoding off by itself, and then the announced
+ * length is not that of the bytes it gives.
+ */
+export const lengthOf = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
+  const header = response.headers["content-length"]
+  const length = header === undefined || isEncoded(response) ? NaN : Number(header)
+  return Number.isSafeInteger(length) && length >= 0 ? length : undefined
+}

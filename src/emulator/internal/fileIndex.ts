@@ -1,0 +1,159 @@
+/**
+ * Which files there are, in memory and in order. Both stores keep one.
+ */
+import type { FileRecord } from "../Store.ts"
+
+/** Days that metadata outlives its content: 30, as the service documents. */
+export const retentionMillis = 30 * 24 * 60 * 60 * 1000
+
+export interface PageQuery {
+  readonly workspace: string
+  readonly scopeId?: string | undefined
+  readonly limit: number
+  /** Only files older than this sequence number, newest first. */
+  readonly olderThan?: number | undefined
+  /** The files right before this sequence number in the listing, still newest first. */
+  readonly newerThan?: number | undefined
+}
+
+export interface Page {
+  readonly records: ReadonlyArray<FileRecord>
+  /** Whether there is more in the direction that was asked for. */
+  readonly hasMore: boolean
+}
+
+export interface FileIndex {
+  readonly add: (record: FileRecord) => void
+  readonly get: (id: string) => FileRecord | undefined
+  readonly remove: (id: string) => FileRecord | undefined
+  readonly markExpired: (id: string) => void
+  /** The place of a file in the listing. Answers for deleted files too, so that an `after_id` survives a deletion. */
+  readonly sequenceOf: (workspace: string, id: string) => number | undefined
+  readonly page: (query: PageQuery) => Page
+  readonly all: () => ReadonlyArray<FileRecord>
+  readonly size: () => number
+  /** Bytes whose content is still served. */
+  readonly bytes: () => number
+  /** What has come due by `now`: contents to drop, and records to forget. */
+  readonly due: (now: number) => { readonly expired: ReadonlyArray<string>; readonly forgotten: ReadonlyArray<string> }
+}
+
+/** The first position whose key is greater than `key`. */
+const upperBound = <A>(items: ReadonlyArray<A>, key: number, keyOf: (item: A) => number): number => {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const item = items[middle]
+    if (item !== undefined && keyOf(item) <= key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const sequence = (record: FileRecord): number => record.sequence
+
+interface Due {
+  readonly at: number
+  readonly id: string
+}
+
+const dueAt = (due: Due): number => due.at
+
+export const make = (): FileIndex => {
+  const byId = new Map<string, FileRecord>()
+  const removed = new Map<string, { readonly workspace: string; readonly sequence: number }>()
+  const workspaces = new Map<string, Array<FileRecord>>()
+  const expiring: Array<Due> = []
+  const forgetting: Array<Due> = []
+  let bytes = 0
+
+  const schedule = (queue: Array<Due>, due: Due) => {
+    queue.splice(upperBound(queue, due.at, dueAt), 0, due)
+  }
+
+  const take = (queue: Array<Due>, now: number): Array<Due> => queue.splice(0, upperBound(queue, now, dueAt))
+
+  const replace = (record: FileRecord) => {
+    byId.set(record.id, record)
+    const files = workspaces.get(record.workspace)
+    if (files === undefined) return
+    const position = upperBound(files, record.sequence - 1, sequence)
+    if (files[position]?.id === record.id) files[position] = record
+  }
+
+  return {
+    add: (record) => {
+      byId.set(record.id, record)
+      const files = workspaces.get(record.workspace)
+      // Sequence numbers only grow, so the newest file always belongs at the end.
+      if (files === undefined) workspaces.set(record.workspace, [record])
+      else files.push(record)
+      if (!record.expired) bytes += record.size
+      if (record.expiresAt !== null) {
+        if (!record.expired) schedule(expiring, { at: record.expiresAt, id: record.id })
+        schedule(forgetting, { at: record.expiresAt + retentionMillis, id: record.id })
+      }
+    },
+    get: (id) => byId.get(id),
+    remove: (id) => {
+      const record = byId.get(id)
+      if (record === undefined) return undefined
+      byId.delete(id)
+      removed.set(id, { workspace: record.workspace, sequence: record.sequence })
+      const files = workspaces.get(record.workspace)
+      if (files !== undefined) {
+        const position = upperBound(files, record.sequence - 1, sequence)
+        if (files[position]?.id === id) files.splice(position, 1)
+      }
+      if (!record.expired) bytes -= record.size
+      return record
+    },
+    markExpired: (id) => {
+      const record = byId.get(id)
+      if (record === undefined || record.expired) return
+      bytes -= record.size
+      replace({ ...record, expired: true, blob: null })
+    },
+    sequenceOf: (workspace, id) => {
+      const found = byId.get(id) ?? removed.get(id)
+      return found?.workspace === workspace ? found.sequence : undefined
+    },
+    page: (query) => {
+      const files = workspaces.get(query.workspace) ?? []
+      const records: Array<FileRecord> = []
+      const matches = (record: FileRecord) => query.scopeId === undefined || record.scope?.id === query.scopeId
+      if (query.newerThan !== undefined) {
+        for (let i = upperBound(files, query.newerThan, sequence); i < files.length; i++) {
+          const record = files[i]
+          if (record === undefined || !matches(record)) continue
+          if (records.length === query.limit) return { records: records.reverse(), hasMore: true }
+          records.push(record)
+        }
+        return { records: records.reverse(), hasMore: false }
+      }
+      const end = query.olderThan === undefined ? files.length : upperBound(files, query.olderThan - 1, sequence)
+      for (let i = end - 1; i >= 0; i--) {
+        const record = files[i]
+        if (record === undefined || !matches(record)) continue
+        if (records.length === query.limit) return { records, hasMore: true }
+        records.push(record)
+      }
+      return { records, hasMore: false }
+    },
+    all: () => Array.from(byId.values()),
+    size: () => byId.size,
+    bytes: () => bytes,
+    due: (now) => {
+      // The usual case, on every request: nothing is due, nothing is allocated.
+      if ((expiring[0]?.at ?? Infinity) > now && (forgetting[0]?.at ?? Infinity) > now) return nothingDue
+      const live = (due: Due) => byId.has(due.id)
+      return {
+        expired: take(expiring, now).filter(live).map((due) => due.id),
+        forgotten: take(forgetting, now).filter(live).map((due) => due.id)
+      }
+    }
+  }
+}
+
+const nothingDue = { expired: [], forgotten: [] }

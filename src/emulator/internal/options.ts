@@ -1,0 +1,46 @@
+/**
+ * The options of an emulator, with their defaults.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Redacted from "effect/Redacted"
+import { maxFileBytes } from "../../internal/wire.ts"
+import type { Fault } from "../Fault.ts"
+import type { Limits } from "./context.ts"
+
+export interface Options {
+  /**
+   * Which key reaches which workspace. The first one becomes `Emulator.apiKey`.
+   *
+   * @default one key from a secure random source, for one workspace
+   */
+  readonly apiKeys?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
+  /** Like `apiKeys`, for a single key and a single workspace. */
+  readonly apiKey?: Redacted.Redacted<string> | undefined
+  /** Bytes of one file. @default 500_000_000 */
+  readonly maxFileBytes?: number | undefined
+  /** Bytes of all files together. @default 1_000_000_000_000 */
+  readonly storageQuotaBytes?: number | undefined
+  /** Bytes of a JSON request. @default 32 MiB */
+  readonly maxJsonBytes?: number | undefined
+  /** Tokens of one message request, by the emulator's own count. @default 1_000_000 */
+  readonly contextWindow?: number | undefined
+  /** Requests a minute, all keys together. @default no limit */
+  readonly requestsPerMinute?: number | undefined
+  /** A request body that brings no byte for this long is answered with `request_body_timeout`. @default 30 seconds */
+  readonly bodyIdleTimeout?: Duration.Input | undefined
+  /** How long a message batch takes. @default 0 */
+  readonly batchDelay?: Duration.Input | undefined
+  /** What goes wrong from the start. */
+  readonly faults?: ReadonlyArray<Fault> | undefined
+  /** Recorded requests that are kept; older ones are dropped. @default 10_000 */
+  readonly maxRecordedRequests?: number | undefined
+}
+
+export const limits = (options: Options): Limits => ({
+  maxFileBytes: options.maxFileBytes ?? maxFileBytes,
+  storageQuotaBytes: options.storageQuotaBytes ?? 1_000_000_000_000,
+  maxJsonBytes: options.maxJsonBytes ?? 32 * 1024 * 1024,
+  maxParts: 100,
+  maxFieldBytes: 64 * 1024,
+  contextWindow: options.contextWindow ?? 1_000_000
+})

@@ -1,0 +1,33 @@
+/**
+ * What policies do, made visible in one way: an event on the current span, a counter, a debug log. Only reasons and
+ * figures, never a body or a header's value.
+ */
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+
+/**
+ * `retry`, `wait`, `circuit_open`, `adopted`, `resumed`: counted as `anthropic_files_policy_total` with the attribute
+ * `event`.
+ */
+export type Event = "retry" | "gave_up" | "wait" | "circuit_open" | "adopted" | "resumed"
+
+const counter = Metric.counter("anthropic_files_policy_total", {
+  description: "What the policies of effect-anthropic-files did, by event",
+  incremental: true
+})
+
+export const report = (
+  event: Event,
+  message: string,
+  attributes: Readonly<Record<string, string | number | boolean>>
+): Effect.Effect<void> =>
+  Effect.clockWith((clock) =>
+    Effect.matchEffect(Effect.currentSpan, {
+      onFailure: () => Effect.void,
+      onSuccess: (span) =>
+        Effect.sync(() => span.event(`anthropic_files.${event}`, clock.currentTimeNanosUnsafe(), attributes))
+    })
+  ).pipe(
+    Effect.andThen(Metric.update(Metric.withAttributes(counter, { event }), 1)),
+    Effect.andThen(Effect.annotateLogs(Effect.logDebug(message), attributes))
+  )
