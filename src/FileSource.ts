@@ -18,6 +18,7 @@ import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { SourceFailed } from "./FilesError.ts"
+import { concat } from "./internal/body.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
 
@@ -270,18 +271,6 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
     const chunks = yield* Stream.runCollect(stream)
     return { ...content, bytes: concat(chunks, size) }
   }))
-
-const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const [first] = chunks
-  if (chunks.length === 1 && first !== undefined) return first
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, offset)
-    offset += chunk.length
-  }
-  return whole
-}
 
 const modified = (info: FileSystem.File.Info): number | undefined => Option.getOrUndefined(info.mtime)?.getTime()
 

@@ -430,7 +430,11 @@ export const make = Effect.fnUntraced(function*(
         })
         const subject = subjectOf("upload", { filename, size })
         const frame = Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType })
-        const progress: Progress = { sent: { bytes: 0, total: size, complete: false }, failure: undefined }
+        const progress: Progress = {
+          started: false,
+          sent: { bytes: 0, total: size, complete: false },
+          failure: undefined
+        }
         if (opened.bytes !== undefined) progress.sent = { bytes: opened.bytes.length, total: size, complete: true }
         const body = opened.bytes !== undefined
           ? HttpBody.uint8Array(Multipart.toBytes(frame, opened.bytes), frame.contentType)
@@ -451,26 +455,14 @@ export const make = Effect.fnUntraced(function*(
               read: (response) =>
                 Effect.flatMap(decodeMetadata(subject, response), (file) =>
                   checkStored(subject, file, progress.sent.bytes)),
-              verdict: (isOutcomeUnknown, done) => {
-                if (!opened.isReplayable && progress.sent.bytes > 0) {
-                  return Effect.succeed(never)
-                }
-                if (progress.failure !== undefined) {
-                  return Effect.succeed(never)
-                }
-                if (!isOutcomeUnknown || !progress.sent.complete) {
-                  return Effect.succeed(again)
-                }
-                switch (options.onUnknownOutcome) {
-                  case "resend":
-                    return Effect.succeed(again)
-                  case "fail":
-                    return Effect.succeed(never)
-                  default:
-                    return Effect.map(own.find(progress.sent.bytes), (found): Verdict =>
-                      found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never)
-                }
-              }
+              canRepeat: (isOutcomeUnknown) =>
+                progress.failure === undefined && (opened.isReplayable || !progress.started)
+                && !(isOutcomeUnknown && progress.sent.complete && options.onUnknownOutcome === "fail"),
+              verdict: (isOutcomeUnknown, done) =>
+                !isOutcomeUnknown || !progress.sent.complete || options.onUnknownOutcome === "resend"
+                  ? Effect.succeed(again)
+                  : Effect.map(own.find(progress.sent.bytes), (found): Verdict =>
+                    found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never)
             })
         )
       }))
@@ -494,6 +486,7 @@ export const make = Effect.fnUntraced(function*(
         if (attempt !== undefined) attempt.watch.movedAt = clock.currentTimeMillisUnsafe()
       }
       move(false)
+      progress.started = true
       progress.failure = undefined
       return stream.pipe(
         // What a source fetches by itself is no part of this upload.

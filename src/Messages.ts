@@ -8,11 +8,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
 import * as Exit from "effect/Exit"
-import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -295,8 +295,8 @@ export class Messages extends Context.Service<Messages, {
 }>()("effect-anthropic-files/Messages") {}
 
 const decodeMessage = decodeJson(Message)
-const decodeEvent = Schema.decodeUnknownExit(Schema.fromJsonString(Event))
-const parseJson = Schema.decodeUnknownOption(Schema.UnknownFromJsonString)
+const decodeEvent = Schema.decodeUnknownExit(Event)
+const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 const checkRequest = Schema.encodeUnknownExit(Request)
 
 /**
@@ -358,10 +358,8 @@ export const make = Effect.fnUntraced(function*(
   return Messages.of({ create, stream })
 })
 
-const issueOf = (exit: Exit.Failure<unknown, Schema.SchemaError>): string => {
-  const error = Exit.findErrorOption(exit)
-  return error._tag === "Some" ? excerpt(error.value.message) : ""
-}
+const issueOf = (exit: Exit.Failure<unknown, Schema.SchemaError>): string =>
+  Option.match(Exit.findErrorOption(exit), { onNone: () => "", onSome: (error) => excerpt(error.message) })
 
 const events = (
   connection: Connection,
@@ -376,21 +374,15 @@ const events = (
       if (event._tag === "Event") parsed.push(event)
     })
     const decode = ({ data, event }: Sse.Event): Effect.Effect<Event, FilesError> => {
-      const decoded = decodeEvent(data)
-      if (Exit.isSuccess(decoded) && event !== "error") {
-        // Cast apart by the check below: an error event may come under any name.
-        if (String(decoded.value.type) !== "error") return Effect.succeed(decoded.value)
+      const json = Option.getOrUndefined(parseJson(data))
+      if (event === "error" || (Predicate.hasProperty(json, "type") && json.type === "error")) {
+        return Effect.fail(fromEnvelope(subject, response.headers, json))
       }
-      const json = parseJson(data)
-      if (json._tag === "Some" && (event === "error" || Predicate.hasProperty(json.value, "error"))) {
-        return Effect.fail(fromEnvelope(subject, response.headers, json.value))
-      }
-      return Effect.fail(unexpected(
+      const decoded = decodeEvent(json)
+      return Exit.isSuccess(decoded) ? Effect.succeed(decoded.value) : Effect.fail(unexpected(
         subject,
         response,
-        Exit.isSuccess(decoded)
-          ? "The answer holds an error that says nothing."
-          : `An event is not what the API documents (${subject.scrub(issueOf(decoded))}).`,
+        `An event is not what the API documents (${subject.scrub(issueOf(decoded))}).`,
         data.slice(0, 4096)
       ))
     }
@@ -559,7 +551,7 @@ export const collect = <E, R>(
         for (const [block, json] of inputs) {
           const input = parseJson(json)
           // Cut off by max_tokens: what came is kept as text.
-          block.input = input._tag === "Some" ? input.value : json
+          block.input = Option.getOrElse(input, () => json)
         }
         if (message === undefined) problem = "no message_start"
         const decoded = decodeFinal({ ...message, content: blocks })
@@ -581,6 +573,8 @@ export const collect = <E, R>(
     )
   })
 
+const isFileId = Schema.is(FileId)
+
 const resultTypes: ReadonlySet<unknown> = new Set(["bash_code_execution_tool_result", "code_execution_tool_result"])
 
 /**
@@ -592,11 +586,10 @@ export const outputs = (message: Message): ReadonlyArray<FileId> => {
   const walk = (content: unknown): void => {
     if (Array.isArray(content)) return content.forEach(walk)
     if (!Predicate.isObject(content)) return
-    const { content: inner, file_id } = content as Draft
-    if (Predicate.isString(file_id) && file_id !== "") ids.add(FileId.make(file_id))
-    walk(inner)
+    if (Predicate.hasProperty(content, "file_id") && isFileId(content.file_id)) ids.add(content.file_id)
+    if (Predicate.hasProperty(content, "content")) walk(content.content)
   }
-  for (const block of message.content) if (resultTypes.has(block.type)) walk((block as Draft).content)
+  for (const block of message.content) if (resultTypes.has(block.type)) walk(block.content)
   return Array.from(ids)
 }
 

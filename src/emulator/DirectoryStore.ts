@@ -91,7 +91,7 @@ const chunkSize = 1024 * 1024
  *
  * Lock files are numbered and the highest number rules, so that taking over from a dead process needs no deletion: of
  * two that try, one links the next number and the other finds it taken. A number is never used twice, since a lock that
- * is given back stays behind, marked free, until the next one is in place.
+ * is given back stays where it is, marked free, until the next one is in place.
  */
 const lock = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
@@ -105,51 +105,60 @@ const lock = Effect.fnUntraced(function*(
       const number = /^lock-([0-9]+)$/.exec(name)?.[1]
       return number === undefined ? [] : [Number(number)]
     }).sort((a, b) => b - a))
-  const free = "free"
-  const write = Effect.fnUntraced(function*(content: string) {
-    const temporary = path.join(directory, `lock-${yield* Random.token(16)}.tmp`)
-    yield* fs.writeFile(temporary, encoder.encode(content), { mode: 0o600 })
-    return temporary
-  })
   const locked = new StoreError({
     reason: "Locked",
     message: `Another emulator has ${directory} open. Stop it first, or use another folder.`
   })
+  const remove = (file: string) => Effect.ignore(fs.remove(file, { force: true }))
+  /** A finished file to be linked or renamed into place: nobody ever sees half of one. */
+  const prepare = Effect.fnUntraced(function*(content: string) {
+    const file = path.join(directory, `lock-${yield* Random.token(16)}.tmp`)
+    yield* fs.writeFile(file, encoder.encode(content), { mode: 0o600 })
+    return file
+  })
+  const free = "free"
 
-  const attempt: Effect.Effect<number | undefined, StoreError | PlatformError> = Effect.gen(function*() {
+  interface Held {
+    readonly number: number
+    /** What marks the lock free. It is written beforehand, as there may be no space left when it is needed. */
+    readonly mark: string
+  }
+
+  const attempt: Effect.Effect<Held | undefined, StoreError | PlatformError> = Effect.gen(function*() {
     const [highest] = yield* numbers
     if (highest !== undefined) {
       const holder = yield* fs.readFileString(fileOf(highest)).pipe(Effect.orElseSucceed(() => undefined))
-      // Gone again: somebody else is taking over right now.
+      // Gone: somebody else is taking over this very moment.
       if (holder === undefined) return undefined
       if (holder !== free && (yield* probe.isAlive(holder))) return yield* locked
     }
     const mine = (highest ?? 0) + 1
-    const temporary = yield* write(probe.self)
-    const linked = yield* fs.link(temporary, fileOf(mine)).pipe(
+    const mark = yield* prepare(free)
+    const linked = yield* prepare(probe.self).pipe(
+      Effect.flatMap((file) => fs.link(file, fileOf(mine)).pipe(Effect.ensuring(remove(file)))),
       Effect.as(true),
       Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false)),
-      Effect.ensuring(Effect.ignore(fs.remove(temporary, { force: true })))
+      Effect.onError(() => remove(mark))
     )
-    if (!linked) return undefined
     const after = yield* numbers
-    // Based on a look that was out of date: a later number is in place already.
-    if (after[0] !== mine) {
-      yield* fs.remove(fileOf(mine), { force: true })
-      return undefined
+    if (linked && after[0] === mine) {
+      for (const old of after.slice(1)) yield* remove(fileOf(old))
+      return { number: mine, mark }
     }
-    for (const old of after.slice(1)) yield* fs.remove(fileOf(old), { force: true })
-    return mine
+    // Based on a look that was out of date: somebody else was faster.
+    yield* remove(mark)
+    if (linked) yield* fs.remove(fileOf(mine), { force: true })
+    return undefined
   })
 
   yield* Effect.acquireRelease(
     attempt.pipe(
-      Effect.repeat({ until: (number) => number !== undefined, times: 100 }),
-      Effect.filterOrFail((number) => number !== undefined, () => locked)
+      Effect.repeat({ until: (held) => held !== undefined, times: 100 }),
+      Effect.filterOrFail((held) => held !== undefined, () => locked)
     ),
-    (number) =>
-      write(free).pipe(
-        Effect.flatMap((temporary) => fs.rename(temporary, fileOf(number))),
+    ({ mark, number }) =>
+      fs.rename(mark, fileOf(number)).pipe(
+        Effect.catch(() => fs.remove(fileOf(number))),
         Effect.ignore
       )
   )

@@ -38,7 +38,9 @@ export interface Attempt {
   watch: Watch
   /** Runs one try: its answer is read where the operation reads it at once, and it ends when nothing moves. */
   readonly run: (effect: Try) => Try
-  /** Asked before a failed request is sent again. */
+  /** Whether a failed request may be sent again at all, asked before waiting for it. */
+  readonly canRepeat: (isOutcomeUnknown: boolean) => boolean
+  /** Asked after the wait: what is known then decides. */
   readonly verdict: (isOutcomeUnknown: boolean) => Effect.Effect<Verdict>
   /** Tries so far, over all requests of the operation. */
   tries: number

@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import {
   type BatchError,
   BillingBlocked,
+  CircuitOpen,
   ContextWindowExceeded,
   type ErrorOf,
   FileExpired,
@@ -373,8 +374,15 @@ const neverConnected: ReadonlySet<string> = new Set([
 
 const tls = /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO$)/
 
+/** Whether a connection's failure code means that not a byte of the request went out. */
+export const isUnsent = (code: string | undefined): boolean =>
+  code !== undefined && (neverConnected.has(code) || tls.test(code))
+
+/** Whether a connection's failure code will come again: a certificate does not get better. */
+export const isPermanent = (code: string | undefined): boolean => code !== undefined && tls.test(code)
+
 /** The first `code` along the chain of causes, as Node, undici and Bun give one. */
-const codeOf = (cause: unknown): string | undefined => {
+export const codeOf = (cause: unknown): string | undefined => {
   let current = cause
   for (let depth = 0; depth < 5 && Predicate.isObject(current); depth++) {
     const code = string(field(current, "code"))
@@ -403,6 +411,41 @@ export interface Sent {
 }
 
 /**
+ * A policy of this package, or one of effect's own, ended the request. Recognised by tag: naming their modules here
+ * would load them for everyone.
+ */
+const fromPolicy = (subject: Subject, cause: unknown): FilesError | undefined => {
+  const { operation } = subject
+  const reason = field(cause, "reason")
+  const wait = field(reason, "retryAfter")
+  const retryAfter = optional("retryAfter", Duration.isDuration(wait) ? wait : undefined)
+  const later = Duration.isDuration(wait) ? `, ask again in ${Duration.format(wait)}` : ""
+  if (Predicate.isTagged(cause, "CircuitBreakerError") && !Predicate.isTagged(reason, "CircuitBreakerStoreError")) {
+    return requestFailed(
+      operation,
+      new CircuitOpen({
+        message: `Too many requests to ${subject.baseUrl} failed of late, so this one was not sent${later}.`,
+        isRetryable: true,
+        isOutcomeUnknown: false,
+        ...retryAfter
+      })
+    )
+  }
+  if (Predicate.isTagged(cause, "RateLimiterError") && Predicate.isTagged(reason, "RateLimitExceeded")) {
+    return new RateLimited({
+      operation,
+      message: `This client's own rate limit is used up for longer than it may wait, so nothing was sent${later}.`,
+      isRetryable: true,
+      isOutcomeUnknown: false,
+      ...retryAfter
+    })
+  }
+  return Predicate.isTagged(cause, "TimeoutError") && cause instanceof Error
+    ? timedOut(subject, cause.message, { isOutcomeUnknown: changes(operation) })
+    : undefined
+}
+
+/**
  * No answer came.
  */
 export const fromTransport = (
@@ -413,6 +456,8 @@ export const fromTransport = (
   const { operation } = subject
   const cause = "cause" in error.reason ? error.reason.cause : undefined
   if (isFilesError(cause)) return cause
+  const refused = fromPolicy(subject, cause)
+  if (refused !== undefined) return refused
   if (error.reason._tag === "InvalidUrlError") {
     return invalidRequest(operation, "baseUrl", `${subject.baseUrl} is no base URL.`)
   }
@@ -425,9 +470,9 @@ export const fromTransport = (
     : code === undefined || detail.includes(code)
     ? detail
     : `${code}, ${detail}`
-  const unsent = code !== undefined && (neverConnected.has(code) || tls.test(code))
+  const unsent = isUnsent(code)
   const details = {
-    isRetryable: code === undefined || !tls.test(code),
+    isRetryable: !isPermanent(code),
     ...(cause === undefined ? undefined : { cause })
   }
   if (sent !== undefined && !sent.complete && !unsent) {
@@ -458,7 +503,7 @@ export const fromTransport = (
   )
 }
 
-const isFilesError = (u: unknown): u is FilesError =>
+export const isFilesError = (u: unknown): u is FilesError =>
   Predicate.hasProperty(u, "_tag") && Predicate.hasProperty(u, "isOutcomeUnknown") && u instanceof Error
 
 const messageTags: ReadonlySet<MessageError["_tag"]> = new Set([

@@ -16,11 +16,22 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type FilesError, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
+import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
 import { Attempt, type Try, type Verdict, type Watch, watchdog } from "./attempt.ts"
-import { excerpt, fromResponse, fromTransport, type Sent, type Subject, timedOut, unexpected } from "./classify.ts"
+import { decodeText, parseJson, readBody } from "./body.ts"
+import {
+  changes,
+  excerpt,
+  fromResponse,
+  fromTransport,
+  type Sent,
+  type Subject,
+  timedOut,
+  unexpected
+} from "./classify.ts"
 import type { Settings } from "./options.ts"
 
 /** A JSON answer, once decoded from the wire, is at most this long. */
@@ -29,8 +40,11 @@ const maxJsonBytes = 16 * 1024 * 1024
 /** An error's body is read this far. */
 const maxErrorBytes = 64 * 1024
 
-/** An upload's answer may take this many times the idle timeout: the service has to store the file first. */
-const uploadPatience = 10
+/** Answers that take work first: a file has to be stored, a model has to write. */
+const laborious: ReadonlySet<Operation> = new Set(["upload", "createMessage", "streamMessage", "createBatch"])
+
+/** Such an answer may take this many times the idle timeout. */
+const laboriousPatience = 10
 
 export interface Connection {
   readonly settings: Settings
@@ -50,6 +64,8 @@ export interface Request {
  * The progress of a streamed upload, written by its body.
  */
 export interface Progress {
+  /** The source has been asked for its bytes. */
+  started: boolean
   sent: Sent
   /** Why the body broke off, if it did: it takes precedence over what the transport makes of it. */
   failure: FilesError | undefined
@@ -62,7 +78,8 @@ export interface Call<A> extends Request {
   /** Reads a successful answer. It belongs to the try: a failure of it may be tried again. */
   readonly read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, FilesError>
   readonly progress?: Progress
-  /** Asked before the request is sent again; without it a repetition changes nothing. */
+  /** Both are asked before the request is sent again; without them a repetition changes nothing. */
+  readonly canRepeat?: (isOutcomeUnknown: boolean) => boolean
   readonly verdict?: (isOutcomeUnknown: boolean, done: (value: A) => Verdict) => Effect.Effect<Verdict>
   /** Continues the budget of an operation that takes several requests. */
   readonly continues?: Attempt
@@ -98,17 +115,21 @@ export const call = <A>(
   Effect.clockWith((clock) => {
     const { client, settings } = connection
     const { progress, subject } = request
-    const isUpload = subject.operation === "upload"
-    const long = Duration.times(settings.idleTimeout, uploadPatience)
-    const patience = () => isUpload && (progress === undefined || progress.sent.complete) ? long : settings.idleTimeout
+    const isLaborious = laborious.has(subject.operation)
+    const long = Duration.times(settings.idleTimeout, laboriousPatience)
+    const patience = () =>
+      isLaborious && (progress === undefined || progress.sent.complete) ? long : settings.idleTimeout
     const httpRequest = make(settings, request)
     const asTransportError = (error: FilesError) =>
       new HttpClientError.HttpClientError({
         reason: new HttpClientError.TransportError({ request: httpRequest, cause: error })
       })
 
-    // The answer that has been read, by whichever try came through, and what it said.
-    let done: { readonly response: HttpClientResponse.HttpClientResponse; readonly value: A } | undefined
+    const isSuccess = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
+      status === 200 || status === 201 || (status === 206 && request.partial === true)
+
+    // What the answer said, by whichever try came through. A policy may wrap the response on its way up.
+    let done: { readonly value: A } | undefined
 
     const run = (effect: Try): Try =>
       Effect.suspend(() => {
@@ -117,14 +138,12 @@ export const call = <A>(
         outer.pauses++
         attempt.watch = watch
         const whole = Effect.flatMap(effect, (response) => {
-          const { status } = response
-          const isSuccess = status === 200 || status === 201 || (status === 206 && request.partial === true)
-          if (!isSuccess || done?.response === response) return Effect.succeed(response)
+          if (!isSuccess(response) || done !== undefined) return Effect.succeed(response)
           watch.movedAt = clock.currentTimeMillisUnsafe()
           return Effect.matchEffect(request.read(response), {
             onFailure: (error) => Effect.fail(asTransportError(error)),
             onSuccess: (value) => {
-              done = { response, value }
+              done = { value }
               return Effect.succeed(response)
             }
           })
@@ -147,12 +166,14 @@ export const call = <A>(
       watch: { pauses: 0, movedAt: 0 },
       run: (effect) =>
         run(effect),
+      canRepeat: (isOutcomeUnknown) =>
+        request.canRepeat === undefined || request.canRepeat(isOutcomeUnknown),
       verdict: (isOutcomeUnknown) =>
         request.verdict === undefined
           ? Effect.succeed<Verdict>({ _tag: "Again" })
           : request.verdict(isOutcomeUnknown, (value) => {
             const response = HttpClientResponse.fromWeb(httpRequest, new Response(null, { status: 200 }))
-            done = { response, value }
+            done = { value }
             return { _tag: "Done", response }
           }),
       tries: request.continues?.tries ?? 0,
@@ -161,11 +182,9 @@ export const call = <A>(
     }
 
     return run(Effect.provideService(refuseRedirects(client.execute(httpRequest)), Attempt, attempt)).pipe(
-      Effect.mapError((error) =>
-        progress?.failure ?? fromTransport(subject, error, progress?.sent)
-      ),
+      Effect.mapError((error) => progress?.failure ?? fromTransport(subject, error, progress?.sent)),
       Effect.flatMap((response) =>
-        done !== undefined && done.response === response
+        done !== undefined && isSuccess(response)
           ? Effect.succeed({ value: done.value, attempt })
           : Effect.flatMap(failed(settings, subject, response), (error) => Effect.fail(progress?.failure ?? error))
       )
@@ -199,7 +218,7 @@ const silence = (subject: Subject, progress: Progress | undefined, waited: Durat
 }
 
 const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed => {
-  const isOutcomeUnknown = subject.operation === "upload" || subject.operation === "delete"
+  const isOutcomeUnknown = changes(subject.operation)
   return timedOut(
     subject,
     `${subject.baseUrl} gave no answer within ${Duration.format(waited)}${
@@ -209,67 +228,24 @@ const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed =>
   )
 }
 
-const decoder = new TextDecoder()
-
-const overflow = Symbol("overflow")
-
-/** At most `limit` bytes of a body; `undefined` when it is longer and `cut` is not asked for. */
-const collect = (
-  response: HttpClientResponse.HttpClientResponse,
-  limit: number,
-  cut: boolean
-): Effect.Effect<Uint8Array | typeof overflow, unknown> =>
-  Effect.suspend(() => {
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    return Stream.runForEachWhile(response.stream, (chunk) =>
-      Effect.sync(() => {
-        chunks.push(chunk)
-        size += chunk.length
-        return size <= limit
-      })).pipe(
-        Effect.catchTag("HttpClientError", (error) =>
-          error.reason._tag === "EmptyBodyError" ? Effect.void : Effect.fail(error)),
-        Effect.map(() => {
-          if (size > limit && !cut) {
-            return overflow
-          }
-          const [first] = chunks
-          if (chunks.length === 1 && first !== undefined) {
-            return first.subarray(0, limit)
-          }
-          const whole = new Uint8Array(size)
-          let offset = 0
-          for (const chunk of chunks) {
-            whole.set(chunk, offset)
-            offset += chunk.length
-          }
-          return whole.subarray(0, limit)
-        })
-      )
-  })
-
-const parseJson = (text: string): Option.Option<unknown> =>
-  Exit.getSuccess(Effect.runSyncExit(Effect.try({ try: (): unknown => JSON.parse(text), catch: () => undefined })))
-
 /** Reads an answer that is no success, as far as it goes, and says what it means. */
 const failed = (
   settings: Settings,
   subject: Subject,
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<FilesError> =>
-  collect(response, maxErrorBytes, true).pipe(
+  readBody(response, maxErrorBytes).pipe(
     Effect.timeoutOption(settings.idleTimeout),
     // A body that breaks or stalls says less, but the status still says enough.
     Effect.orElseSucceed(() => Option.none()),
     Effect.flatMap((read) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
-        const body = Option.isSome(read) && read.value !== overflow ? decoder.decode(read.value) : ""
+        const body = Option.isSome(read) ? decodeText(read.value.bytes) : ""
         return fromResponse(subject, {
           status: response.status,
           headers: response.headers,
           body,
-          json: Option.getOrUndefined(parseJson(body)),
+          json: Result.getOrUndefined(parseJson(body)),
           now
         })
       })
@@ -286,19 +262,19 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
     subject: Subject,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.Effect<S["Type"], FilesError> =>
-    collect(response, maxJsonBytes, false).pipe(
+    readBody(response, maxJsonBytes).pipe(
       Effect.mapError(() => unexpected(subject, response, "The answer broke off before its end.", "")),
-      Effect.flatMap((bytes): Effect.Effect<S["Type"], FilesError> => {
-        if (bytes === overflow) {
+      Effect.flatMap(({ bytes, isCut }): Effect.Effect<S["Type"], FilesError> => {
+        if (isCut) {
           return Effect.fail(unexpected(subject, response, `The answer is longer than ${maxJsonBytes} bytes.`, ""))
         }
-        const text = decoder.decode(bytes)
+        const text = decodeText(bytes)
         const json = parseJson(text)
-        if (Option.isNone(json)) {
+        if (Result.isFailure(json)) {
           const what = text === "" ? "The answer is empty." : "The answer is not JSON, or not all of it."
           return Effect.fail(unexpected(subject, response, what, text.slice(0, 4096)))
         }
-        const decoded = decode(json.value)
+        const decoded = decode(json.success)
         return Exit.isSuccess(decoded)
           ? Effect.succeed(decoded.value)
           : Effect.fail(unexpected(
@@ -354,7 +330,7 @@ export const content = (
         isOutcomeUnknown: false,
         ...(cause === undefined ? undefined : { cause })
       })
-    const file = subject.fileId ?? "The content"
+    const file = subject.fileId ?? (subject.operation === "download" ? "The content" : "The answer")
     return response.stream.pipe(
       Stream.timeoutOrElse({
         duration: settings.idleTimeout,

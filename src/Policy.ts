@@ -1,0 +1,698 @@
+/**
+ * Resilience as Layers: each policy takes the `HttpClient` of the context and gives one that does more.
+ *
+ * A policy is a function that makes a fresh Layer, since Layers are shared by reference. Policies stack in any order
+ * under any Effect client; {@link standard} is the stack that most programs want. What they do is seen as events on
+ * the current span, in the counter `anthropic_files_policy_total` and in debug logs.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { Attempt, pause, type Try, type Watch, watchdog } from "./internal/attempt.ts"
+import { decodeText, parseJson, readBody } from "./internal/body.ts"
+import * as Checksum from "./internal/checksum.ts"
+import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
+import { isRetryable } from "./internal/retryable.ts"
+import { retryAfter } from "./internal/retryAfter.ts"
+import { report } from "./internal/telemetry.ts"
+import { filesBeta, requestsPerMinute } from "./internal/wire.ts"
+
+/**
+ * A Layer that turns an `HttpClient` into one with a policy.
+ */
+export type Policy = Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient>
+
+export interface RetryOptions {
+  /**
+   * Tries after the first one. An operation that takes several requests, such as a download that is continued, has
+   * them once for all.
+   *
+   * @default 4
+   */
+  readonly times?: number | undefined
+  /**
+   * The first wait; each further one is twice as long, up to 8 seconds, less up to a quarter at random.
+   *
+   * @default "500 millis"
+   */
+  readonly baseDelay?: Duration.Input | undefined
+  /**
+   * The longest single wait. A service that asks for a longer one gets none: the failure is given back at once.
+   *
+   * @default "60 seconds"
+   */
+  readonly maxDelay?: Duration.Input | undefined
+  /**
+   * No try begins later than this after the first.
+   *
+   * @default "10 minutes"
+   */
+  readonly maxElapsed?: Duration.Input | undefined
+}
+
+export interface RateLimitOptions {
+  /**
+   * @default 500, or 100 for requests in the beta dialect: the documented rates
+   */
+  readonly requestsPerMinute?: number | undefined
+  /**
+   * `token-bucket` never lets more than `requestsPerMinute` through in any 60 seconds: after a pause `burst` requests
+   * at once, then evenly. `fixed-window` lets a whole minute's requests through at once, and up to twice the limit
+   * around the edge of two windows.
+   *
+   * @default "token-bucket"
+   */
+  readonly algorithm?: "token-bucket" | "fixed-window" | undefined
+  /**
+   * Requests at once after a pause, for the token bucket. The larger, the slower the even rate.
+   *
+   * @default a tenth of requestsPerMinute
+   */
+  readonly burst?: number | undefined
+  /**
+   * A request that would wait longer for its turn fails with `RateLimited` instead.
+   *
+   * @default "5 minutes"
+   */
+  readonly maxWait?: Duration.Input | undefined
+}
+
+export interface CircuitBreakerOptions {
+  /**
+   * @default CircuitBreaker.consecutive(5)
+   */
+  readonly tripPolicy?: CircuitBreaker.TripPolicy | undefined
+  /**
+   * How long nothing is sent before one request may try.
+   *
+   * @default "30 seconds"
+   */
+  readonly openDuration?: Duration.Input | undefined
+}
+
+export interface TimeoutOptions {
+  /**
+   * From the last byte of the request to the response's headers. While a body is being sent the time starts anew with
+   * each chunk; behind a body it is longer by a second for each megabyte, which the service has to store.
+   *
+   * @default "60 seconds"
+   */
+  readonly headers?: Duration.Input | undefined
+  /**
+   * Between two chunks of the response's body.
+   *
+   * @default "60 seconds"
+   */
+  readonly idleBody?: Duration.Input | undefined
+  /**
+   * The whole request up to the response's headers, however it moves.
+   *
+   * @default none
+   */
+  readonly total?: Duration.Input | undefined
+}
+
+/**
+ * What differs for one effect from the options that its policies were made with. `false` switches a policy off.
+ *
+ * A `Context.Reference`, so that it can be given to a stream too: `Stream.provideService(Policy.Overrides, …)`.
+ */
+export interface Overrides {
+  readonly retry?: RetryOptions | false | undefined
+  readonly rateLimit?: Pick<RateLimitOptions, "maxWait"> | false | undefined
+  readonly circuitBreaker?: false | undefined
+  readonly timeout?: TimeoutOptions | false | undefined
+  readonly concurrency?: false | undefined
+}
+
+export const Overrides = Context.Reference<Overrides>("effect-anthropic-files/Policy/Overrides", {
+  defaultValue: () => ({})
+})
+
+/**
+ * Runs an effect with other options for the policies beneath it, as far as they are there:
+ * `Policy.override(upload, { retry: { times: 10 } })`.
+ */
+export const override = <A, E, R>(effect: Effect.Effect<A, E, R>, overrides: Overrides): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Overrides, (outer) => Effect.provideService(effect, Overrides, { ...outer, ...overrides }))
+
+type Wrap = (client: HttpClient.HttpClient) => HttpClient.HttpClient
+
+const fromWrap = (make: Effect.Effect<Wrap>): Policy =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.flatMap(HttpClient.HttpClient, (client) => Effect.map(make, (wrap) => wrap(client)))
+  )
+
+/** A client whose every request goes through `f`, which sends it as often and as altered as it likes. */
+const through = (
+  client: HttpClient.HttpClient,
+  f: (
+    request: HttpClientRequest.HttpClientRequest,
+    send: (request: HttpClientRequest.HttpClientRequest) => Try,
+    context: { readonly clock: Clock.Clock; readonly attempt: Attempt | undefined; readonly overrides: Overrides }
+  ) => Try
+): HttpClient.HttpClient =>
+  HttpClient.makeWith(
+    Effect.flatMap((request) =>
+      Effect.withFiber((fiber) =>
+        f(request, (altered) => client.postprocess(Effect.succeed(altered)), {
+          clock: fiber.getRef(Clock.Clock),
+          attempt: fiber.getRef(Attempt),
+          overrides: fiber.getRef(Overrides)
+        })
+      )
+    ),
+    client.preprocess
+  )
+
+interface Failure {
+  readonly reason: string
+  readonly isOutcomeUnknown: boolean
+  readonly wait: Duration.Duration | undefined
+}
+
+/** Whether a request that failed without an answer may succeed if sent again, and why it failed. */
+const ofError = (error: HttpClientError.HttpClientError): Failure | undefined => {
+  const { reason } = error
+  switch (reason._tag) {
+    case "TransportError": {
+      const { cause } = reason
+      if (isFilesError(cause)) {
+        if (!cause.isRetryable && !cause.isOutcomeUnknown) return undefined
+        return {
+          reason: cause._tag === "RequestFailed" ? cause.reason._tag : cause._tag,
+          isOutcomeUnknown: cause.isOutcomeUnknown,
+          wait: "retryAfter" in cause ? cause.retryAfter : undefined
+        }
+      }
+      if (cause instanceof CircuitBreaker.CircuitBreakerError) {
+        return {
+          reason: cause.reason._tag,
+          isOutcomeUnknown: false,
+          wait: cause.reason._tag === "CircuitOpen" ? cause.reason.retryAfter : undefined
+        }
+      }
+      // The limiter has waited as long as it may already.
+      if (cause instanceof RateLimiter.RateLimiterError) return undefined
+      const code = codeOf(cause)
+      return isPermanent(code)
+        ? undefined
+        : { reason: code ?? reason._tag, isOutcomeUnknown: !isUnsent(code), wait: undefined }
+    }
+    case "DecodeError":
+    case "EmptyBodyError":
+      return { reason: reason._tag, isOutcomeUnknown: true, wait: undefined }
+    default:
+      return undefined
+  }
+}
+
+const isUpload = (request: HttpClientRequest.HttpClientRequest): boolean =>
+  request.method === "POST" && (request.body._tag === "FormData"
+    || (request.headers["content-type"] ?? "").startsWith("multipart/form-data"))
+
+/** An error's body is read this far to learn its code. */
+const maxErrorBytes = 64 * 1024
+
+/**
+ * A response's body, read and let go of, so that its socket is free; the response can still be read.
+ */
+const buffered = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse) {
+  const read = yield* readBody(response, maxErrorBytes).pipe(
+    Effect.timeoutOption("10 seconds"),
+    Effect.orElseSucceed(() => Option.none())
+  )
+  const bytes = Option.isSome(read) ? read.value.bytes : new Uint8Array()
+  const copy = HttpClientResponse.fromWeb(
+    response.request,
+    new Response(new Uint8Array(bytes), {
+      status: response.status,
+      headers: { ...response.headers, "content-length": String(bytes.length) }
+    })
+  )
+  const json = parseJson(decodeText(bytes))
+  return { copy, errorCode: Result.isSuccess(json) ? readEnvelope(json.success).errorCode : undefined }
+})
+
+const maxBackoff = Duration.seconds(8)
+
+/**
+ * Sends a request again when that may help: the table is the one behind `isRetryable` of the errors. It waits as long
+ * as the service asks (`retry-after-ms`, `retry-after`), else longer each time.
+ *
+ * An upload whose outcome is unknown is never simply repeated: `Files.upload` looks for it first, and another client's
+ * upload (a POST of `multipart/form-data`) is not repeated at all. A body is sent again only if it can be: a path,
+ * bytes and a stream can, a source that can be read only once can't.
+ */
+export const retry = (options: RetryOptions = {}): Policy => fromWrap(Effect.succeed(withRetry(options)))
+
+const withRetry = (options: RetryOptions): Wrap => (client) =>
+  through(client, (request, send, { attempt, clock, overrides }) => {
+    if (overrides.retry === false) return send(request)
+    const { baseDelay, maxDelay, maxElapsed, times } = { ...options, ...overrides.retry }
+    const limit = times ?? 4
+    const first = Duration.fromInputUnsafe(baseDelay ?? "500 millis")
+    const longest = Duration.fromInputUnsafe(maxDelay ?? "60 seconds")
+    const elapsed = Duration.toMillis(Duration.fromInputUnsafe(maxElapsed ?? "10 minutes"))
+    const state = attempt ?? { tries: 0, startedAt: undefined }
+
+    /** Waits for another try, unless the budget is used up. */
+    const another = (failure: Failure): Effect.Effect<boolean> =>
+      Effect.gen(function*() {
+        const n = state.tries
+        const random = yield* Random.next
+        const backoff = Duration.times(
+          Duration.min(Duration.times(first, 2 ** (n - 1)), maxBackoff),
+          1 - random / 4
+        )
+        const delay = failure.wait ?? Duration.min(backoff, longest)
+        const now = clock.currentTimeMillisUnsafe()
+        const end = (state.startedAt ?? now) + elapsed
+        const what = `${request.method} ${pathOf(request)} failed (${failure.reason})`
+        const attributes = { reason: failure.reason, tries: n, delay_ms: Duration.toMillis(delay) }
+        if (n > limit || Duration.isGreaterThan(delay, longest) || now + Duration.toMillis(delay) > end) {
+          yield* report("gave_up", `${what} and is not tried again`, attributes)
+          return false
+        }
+        yield* report("retry", `${what}, next try in ${Duration.format(delay)}`, attributes)
+        yield* pause(attempt, Effect.sleep(delay))
+        return true
+      })
+
+    const again = (failure: Failure, giveUp: Try): Try => {
+      const canRepeat = attempt === undefined
+        ? !(failure.isOutcomeUnknown && isUpload(request))
+        : attempt.canRepeat(failure.isOutcomeUnknown)
+      if (!canRepeat) return giveUp
+      return Effect.flatMap(another(failure), (granted) => {
+        if (!granted) return giveUp
+        if (attempt === undefined) return once
+        return Effect.flatMap(attempt.verdict(failure.isOutcomeUnknown), (verdict) => {
+          switch (verdict._tag) {
+            case "Again":
+              return once
+            case "Done":
+              return Effect.succeed(verdict.response)
+            case "Never":
+              return giveUp
+          }
+        })
+      })
+    }
+
+    const once: Try = Effect.suspend(() => {
+      state.tries++
+      state.startedAt ??= clock.currentTimeMillisUnsafe()
+      return Effect.matchEffect(attempt === undefined ? send(request) : attempt.run(send(request)), {
+        onFailure: (error) => {
+          const failure = ofError(error)
+          return failure === undefined ? Effect.fail(error) : again(failure, Effect.fail(error))
+        },
+        onSuccess: (response) => {
+          const { headers, status } = response
+          if (status < 400) {
+            if (attempt !== undefined) {
+              attempt.again = (error) =>
+                Effect.suspend(() => {
+                  // The try that is asked for is counted when it begins.
+                  return another({
+                    reason: error._tag === "TransferInterrupted" ? error.reason : error._tag,
+                    isOutcomeUnknown: false,
+                    wait: undefined
+                  })
+                })
+            }
+            return Effect.succeed(response)
+          }
+          // Only these can turn out either way by the code in their body.
+          if (status !== 400 && !isRetryable(status, headers, undefined)) return Effect.succeed(response)
+          return Effect.flatMap(buffered(response), ({ copy, errorCode }) =>
+            isRetryable(status, headers, errorCode)
+              ? again({
+                reason: errorCode ?? String(status),
+                isOutcomeUnknown: status >= 500 && status !== 529,
+                wait: retryAfter(headers, clock.currentTimeMillisUnsafe())
+              }, Effect.succeed(copy))
+              : Effect.succeed(copy))
+        }
+      })
+    })
+    return once
+  })
+
+const pathOf = (request: HttpClientRequest.HttpClientRequest): string =>
+  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "?", onSome: (url) => url.pathname })
+
+const originOf = (request: HttpClientRequest.HttpClientRequest): string =>
+  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: (url) => url.origin })
+
+/**
+ * Keeps requests within a rate, for each credential and base URL, in order of arrival. It learns from answers: after a
+ * 429 nothing is sent for as long as `retry-after` says, and after `anthropic-ratelimit-requests-remaining: 0` nothing
+ * until `anthropic-ratelimit-requests-reset`.
+ *
+ * The counts are kept in the `RateLimiterStore` of effect if one is provided, in Redis for many processes, and in
+ * memory otherwise. A store that fails lets requests pass, with a warning: the service limits them too.
+ */
+export const rateLimit = (options: RateLimitOptions = {}): Policy =>
+  Layer.unwrap(Effect.map(Effect.serviceOption(RateLimiter.RateLimiterStore), (store) => {
+    const layer = Layer.effect(
+      HttpClient.HttpClient,
+      Effect.gen(function*() {
+        const client = yield* HttpClient.HttpClient
+        return withRateLimit(options, yield* RateLimiter.make)(client)
+      })
+    )
+    return Layer.provide(
+      layer,
+      Option.isSome(store)
+        ? Layer.succeed(RateLimiter.RateLimiterStore, store.value)
+        : RateLimiter.layerStoreMemory
+    )
+  }))
+
+interface Lane {
+  /** One waits at the store, the others behind it in order. An interrupted one leaves no gap. */
+  readonly queue: Semaphore.Semaphore
+  /** Epoch milliseconds before which the service wants nothing. */
+  notBefore: number
+}
+
+const withRateLimit = (options: RateLimitOptions, limiter: RateLimiter.RateLimiter): Wrap => {
+  const lanes = new Map<string, Lane>()
+  const laneOf = (key: string): Lane => {
+    const lane = lanes.get(key) ?? { queue: Semaphore.makeUnsafe(1), notBefore: 0 }
+    lanes.set(key, lane)
+    return lane
+  }
+  return (client) =>
+    through(client, (request, send, { attempt, clock, overrides }) => {
+      if (overrides.rateLimit === false) return send(request)
+      const isBeta = (request.headers["anthropic-beta"] ?? "").includes(filesBeta)
+      const perMinute = Math.max(1, options.requestsPerMinute ?? requestsPerMinute[isBeta ? "beta" : "ga"])
+      const maxWait = Duration.toMillis(
+        Duration.fromInputUnsafe(overrides.rateLimit?.maxWait ?? options.maxWait ?? "5 minutes")
+      )
+      const key = `${fingerprint(request)}:${perMinute}`
+      const lane = laneOf(key)
+      const algorithm = options.algorithm ?? "token-bucket"
+      const burst = Math.min(Math.max(1, options.burst ?? Math.floor(perMinute / 10)), perMinute)
+      // A full bucket and what flows into it within a minute come to the limit together.
+      const budget = algorithm === "fixed-window" || burst === perMinute
+        ? { limit: perMinute, window: Duration.minutes(1) }
+        : { limit: burst, window: Duration.times(Duration.minutes(1), burst / (perMinute - burst)) }
+
+      const exceeded = (wait: number) =>
+        new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({
+            request,
+            description: "rate limit",
+            cause: new RateLimiter.RateLimiterError({
+              reason: new RateLimiter.RateLimitExceeded({
+                key,
+                retryAfter: Duration.millis(wait),
+                limit: perMinute,
+                remaining: 0
+              })
+            })
+          })
+        })
+
+      const waitFor = (wait: number, deadline: number, reason: string): Effect.Effect<
+        void,
+        HttpClientError.HttpClientError
+      > =>
+        clock.currentTimeMillisUnsafe() + wait > deadline
+          ? Effect.fail(exceeded(wait))
+          : Effect.andThen(
+            report("wait", `${request.method} ${pathOf(request)} waits ${wait} ms (${reason})`, {
+              reason,
+              delay_ms: wait
+            }),
+            Effect.sleep(wait)
+          )
+
+      const turn = (deadline: number): Effect.Effect<void, HttpClientError.HttpClientError> =>
+        Effect.suspend(() => {
+          const held = lane.notBefore - clock.currentTimeMillisUnsafe()
+          if (held > 0) {
+            return Effect.flatMap(waitFor(held, deadline, "the service asked to"), () => turn(deadline))
+          }
+          return Effect.matchEffect(limiter.consume({ ...budget, algorithm, key, onExceeded: "fail" }), {
+            onSuccess: () => Effect.void,
+            onFailure: ({ reason }) =>
+              reason._tag === "RateLimitExceeded"
+                ? Effect.flatMap(
+                  waitFor(Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter))), deadline, "rate limit"),
+                  () => turn(deadline)
+                )
+                : Effect.logWarning("The rate limiter's store failed; the request is sent unlimited.")
+          })
+        })
+
+      const learn = (response: HttpClientResponse.HttpClientResponse) => {
+        const now = clock.currentTimeMillisUnsafe()
+        const { headers, status } = response
+        const wait = status === 429 ? retryAfter(headers, now) : undefined
+        if (wait !== undefined) lane.notBefore = Math.max(lane.notBefore, now + Duration.toMillis(wait))
+        if (headers["anthropic-ratelimit-requests-remaining"]?.trim() === "0") {
+          const reset = Date.parse(headers["anthropic-ratelimit-requests-reset"] ?? "")
+          if (reset > now) lane.notBefore = Math.max(lane.notBefore, reset)
+        }
+      }
+
+      return Effect.flatMap(
+        pause(
+          attempt,
+          Effect.suspend(() => {
+            const deadline = clock.currentTimeMillisUnsafe() + maxWait
+            const mine = Effect.suspend(() =>
+              clock.currentTimeMillisUnsafe() > deadline ? Effect.fail(exceeded(0)) : turn(deadline)
+            )
+            return Semaphore.withPermit(lane.queue, mine)
+          })
+        ),
+        () => Effect.tap(send(request), (response) => Effect.sync(() => learn(response)))
+      )
+    })
+}
+
+/** Credential and base URL, without the credential: this is a key in a store that others may read. */
+const fingerprint = (request: HttpClientRequest.HttpClientRequest): string => {
+  const checksum = Checksum.make()
+  const { headers } = request
+  checksum.update(new TextEncoder().encode(`${headers["x-api-key"] ?? headers["authorization"] ?? ""}`))
+  checksum.update(new TextEncoder().encode(`\n${headers["anthropic-workspace-id"] ?? ""}\n${originOf(request)}`))
+  return `anthropic-files:${checksum.digest()}`
+}
+
+/**
+ * Sends nothing for a while to a host that keeps failing: requests then fail at once with `CircuitOpen`. 5xx, 529 and
+ * broken connections count as failures; 429 and whatever the caller did wrong do not.
+ *
+ * The state is kept in the `CircuitBreakerStore` of effect if one is provided, and in memory otherwise. A store that
+ * fails lets requests pass.
+ */
+export const circuitBreaker = (options: CircuitBreakerOptions = {}): Policy =>
+  Layer.unwrap(Effect.map(Effect.serviceOption(CircuitBreaker.CircuitBreakerStore), (store) =>
+    Layer.provide(
+      Layer.effect(
+        HttpClient.HttpClient,
+        Effect.gen(function*() {
+          const client = yield* HttpClient.HttpClient
+          const breaker = yield* CircuitBreaker.make({
+            tripPolicy: options.tripPolicy ?? CircuitBreaker.consecutive(5),
+            openDuration: options.openDuration ?? "30 seconds"
+          })
+          return withCircuitBreaker(breaker)(client)
+        })
+      ),
+      Option.isSome(store)
+        ? Layer.succeed(CircuitBreaker.CircuitBreakerStore, store.value)
+        : CircuitBreaker.layerStoreMemory()
+    )))
+
+const outcomeOf = (clock: Clock.Clock) =>
+(
+  exit: Exit.Exit<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+): CircuitBreaker.Outcome => {
+  if (Exit.isSuccess(exit)) {
+    const { headers, status } = exit.value
+    if (status === 429) return CircuitBreaker.ignored
+    return status >= 500
+      ? CircuitBreaker.failure({ retryAfter: retryAfter(headers, clock.currentTimeMillisUnsafe()) })
+      : CircuitBreaker.success
+  }
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  return error === undefined || ofError(error) === undefined ? CircuitBreaker.ignored : CircuitBreaker.failure()
+}
+
+const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (client) =>
+  through(
+    client,
+    (request, send, { clock, overrides }) =>
+      overrides.circuitBreaker === false ? send(request) : Effect.catch(
+        breaker.execute(send(request), { key: originOf(request), classify: outcomeOf(clock) }),
+        (error): Try => {
+          if (!(error instanceof CircuitBreaker.CircuitBreakerError)) return Effect.fail(error)
+          return Effect.andThen(
+            report("circuit_open", `${request.method} ${pathOf(request)} was not sent: the circuit is open`, {
+              reason: error.reason._tag
+            }),
+            Effect.fail(
+              new HttpClientError.HttpClientError({
+                reason: new HttpClientError.TransportError({ request, description: "circuit open", cause: error })
+              })
+            )
+          )
+        }
+      )
+  )
+
+/**
+ * Ends a request that does not move. Beneath a retry policy it ends one try, and the next may do better.
+ */
+export const timeout = (options: TimeoutOptions = {}): Policy => fromWrap(Effect.succeed(withTimeout(options)))
+
+const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
+  through(client, (request, send, { clock, overrides }) => {
+    if (overrides.timeout === false) return send(request)
+    const limits = { ...options, ...overrides.timeout }
+    const headers = Duration.fromInputUnsafe(limits.headers ?? "60 seconds")
+    const idleBody = Duration.fromInputUnsafe(limits.idleBody ?? "60 seconds")
+    const timedOut = (message: string) =>
+      new HttpClientError.HttpClientError({
+        reason: new HttpClientError.TransportError({
+          request,
+          description: message,
+          cause: new Cause.TimeoutError(message)
+        })
+      })
+
+    const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
+    let sent = request.body._tag === "Uint8Array" ? request.body.contentLength : 0
+    let isSending = request.body._tag === "Stream"
+    const watched = request.body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+      request,
+      HttpBody.stream(
+        Stream.suspend(() => {
+          const { body } = request
+          if (body._tag !== "Stream") return Stream.empty
+          sent = 0
+          return Stream.ensuring(
+            Stream.map(body.stream, (chunk) => {
+              sent += chunk.length
+              watch.movedAt = clock.currentTimeMillisUnsafe()
+              return chunk
+            }),
+            Effect.sync(() => {
+              isSending = false
+              watch.movedAt = clock.currentTimeMillisUnsafe()
+            })
+          )
+        }),
+        request.body.contentType,
+        request.body.contentLength
+      )
+    )
+    const patience = () => isSending ? headers : Duration.sum(headers, Duration.millis(sent / 1000))
+    const answered = Effect.raceFirst(
+      send(watched),
+      watchdog(clock, watch, patience, (waited) =>
+        Effect.fail(timedOut(
+          isSending
+            ? `Sending stopped for ${Duration.format(waited)} after ${sent} bytes.`
+            : `No answer came within ${Duration.format(waited)}.`
+        )))
+    )
+    const total = limits.total === undefined ? undefined : Duration.fromInputUnsafe(limits.total)
+    const bounded = total === undefined ? answered : Effect.timeoutOrElse(answered, {
+      duration: total,
+      orElse: () => Effect.fail(timedOut(`The request took longer than ${Duration.format(total)}.`))
+    })
+    return Effect.map(bounded, (response) =>
+      withStream(
+        response,
+        Stream.timeoutOrElse(response.stream, {
+          duration: idleBody,
+          orElse: () => Stream.fail(timedOut(`The answer stalled for ${Duration.format(idleBody)}.`))
+        })
+      ))
+  })
+
+/** A response with another body stream; what reads the body whole reads that. */
+const withStream = (
+  response: HttpClientResponse.HttpClientResponse,
+  stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
+): HttpClientResponse.HttpClientResponse => Object.create(response, { stream: { get: () => stream } })
+
+/**
+ * At most so many requests under way at once, the others wait in order. A request is under way until its response's
+ * headers have come.
+ */
+export const concurrency = (permits: number): Policy =>
+  fromWrap(Effect.map(Semaphore.make(Math.max(1, Math.floor(permits))), withConcurrency))
+
+const withConcurrency = (semaphore: Semaphore.Semaphore): Wrap => (client) =>
+  through(
+    client,
+    (request, send, { attempt, overrides }) =>
+      overrides.concurrency === false ? send(request) : Effect.acquireUseRelease(
+        pause(attempt, Semaphore.take(semaphore, 1)),
+        () => send(request),
+        () => Semaphore.release(semaphore, 1)
+      )
+  )
+
+/**
+ * Policies into one, outermost first: the first one sees a request first and its answer last.
+ */
+export const stack = (...policies: ReadonlyArray<Policy>): Policy =>
+  policies.reduceRight<Policy>(
+    (inner, outer) => Layer.provide(outer, inner),
+    fromWrap(Effect.succeed(identity<HttpClient.HttpClient>))
+  )
+
+export interface StandardOptions {
+  readonly retry?: RetryOptions | false | undefined
+  readonly circuitBreaker?: CircuitBreakerOptions | false | undefined
+  readonly rateLimit?: RateLimitOptions | false | undefined
+  /** @default 16 */
+  readonly concurrency?: number | false | undefined
+  readonly timeout?: TimeoutOptions | false | undefined
+}
+
+/**
+ * The stack that most programs want. From the outside in: retry, so that each try passes what follows; circuit breaker,
+ * so that an open one fails before a turn is used up; rate limit, so that each try counts; concurrency, so that nobody
+ * holds a place while waiting for the rate; timeout, which ends one try.
+ */
+export const standard = (options: StandardOptions = {}): Policy =>
+  stack(
+    ...[
+      options.retry === false ? undefined : retry(options.retry),
+      options.circuitBreaker === false ? undefined : circuitBreaker(options.circuitBreaker),
+      options.rateLimit === false ? undefined : rateLimit(options.rateLimit),
+      options.concurrency === false ? undefined : concurrency(options.concurrency ?? 16),
+      options.timeout === false ? undefined : timeout(options.timeout)
+    ].filter(Predicate.isNotUndefined)
+  )

@@ -1,0 +1,57 @@
+/**
+ * Bodies read whole, up to a limit.
+ */
+import * as Effect from "effect/Effect"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+
+export interface Body {
+  readonly bytes: Uint8Array
+  /** There was more than the limit; the rest was not read and the connection is closed. */
+  readonly isCut: boolean
+}
+
+/** At most `limit` bytes of a body. */
+export const readBody = (
+  response: HttpClientResponse.HttpClientResponse,
+  limit: number
+): Effect.Effect<Body, HttpClientError.HttpClientError> =>
+  Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    return Stream.runForEachWhile(response.stream, (chunk) =>
+      Effect.sync(() => {
+        chunks.push(chunk)
+        size += chunk.length
+        return size <= limit
+      })).pipe(
+        Effect.catchTag(
+          "HttpClientError",
+          // fetch gives no body at all for an empty one.
+          (error) => error.reason._tag === "EmptyBodyError" ? Effect.void : Effect.fail(error)
+        ),
+        Effect.map(() => ({ bytes: concat(chunks, size).subarray(0, limit), isCut: size > limit }))
+      )
+  })
+
+/** One buffer of them all, without a copy where there is only one. */
+export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  const [first] = chunks
+  if (chunks.length === 1 && first !== undefined) return first
+  const whole = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.length
+  }
+  return whole
+}
+
+const decoder = new TextDecoder()
+
+export const decodeText = (bytes: Uint8Array): string => decoder.decode(bytes)
+
+export const parseJson = (text: string): Result.Result<unknown, void> =>
+  Result.try({ try: (): unknown => JSON.parse(text), catch: () => undefined })
