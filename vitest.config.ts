@@ -13,6 +13,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/build.ts"],
     pool: "forks",
     // By default one core is kept back, which on two cores leaves a single worker.
     maxWorkers: "100%",

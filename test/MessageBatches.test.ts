@@ -1,0 +1,471 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Schedule, Schema, Stream } from "effect"
+import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as MessageBatches from "effect-anthropic-files/MessageBatches"
+import * as Messages from "effect-anthropic-files/Messages"
+import { HttpClient, HttpClientError } from "effect/http"
+import { TestClock } from "effect/testing"
+import { scripted } from "./support/mock.ts"
+
+const apiKey = Redacted.make("sk-ant-test-0123456789")
+
+const answering = (answer: (url: URL, method: string, now: number) => Response) => {
+  const sent: Array<string> = []
+  const client = scripted((request, url) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      sent.push(`${request.method} ${url.pathname}${url.search}`)
+      return answer(url, request.method, now)
+    })
+  )
+  const layer = MessageBatches.layer({ apiKey }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+  return { sent, layer }
+}
+
+const params: Messages.Params = { model: "claude-sonnet-5-0", max_tokens: 64 }
+
+const requestOf = (custom_id: string): MessageBatches.BatchRequest => ({
+  custom_id,
+  params: { ...params, messages: [{ role: "user", content: "Hello" }] }
+})
+
+const batch = (id: string, more?: object) => ({
+  id,
+  type: "message_batch",
+  processing_status: "in_progress",
+  request_counts: { processing: 2, succeeded: 0, errored: 0, canceled: 0, expired: 0 },
+  created_at: "2024-08-20T18:37:24.100435Z",
+  expires_at: "2024-08-21T18:37:24.100435Z",
+  ended_at: null,
+  cancel_initiated_at: null,
+  archived_at: null,
+  results_url: null,
+  ...more
+})
+
+const message = {
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "claude-sonnet-5-0",
+  content: [{ type: "text", text: "Grüezi 🗓" }],
+  stop_reason: "end_turn",
+  stop_sequence: null,
+  usage: { input_tokens: 1, output_tokens: 1 }
+}
+
+const results = [
+  { custom_id: "b", result: { type: "succeeded", message } },
+  {
+    custom_id: "a",
+    result: {
+      type: "errored",
+      error: { type: "error", error: { type: "invalid_request_error", message: "No." }, request_id: "req_1" }
+    }
+  },
+  { custom_id: "c", result: { type: "canceled" } },
+  { custom_id: "d", result: { type: "expired" } },
+  { custom_id: "e", result: { type: "result_of_tomorrow", extra: 1 }, more: true }
+]
+
+const encoder = new TextEncoder()
+
+const inPieces = (text: string, size: number, broken = false) => {
+  const bytes = encoder.encode(text)
+  let offset = 0
+  return new Response(
+    new ReadableStream({
+      pull: (controller) => {
+        if (offset >= bytes.length) return broken ? controller.error(new Error("ECONNRESET")) : controller.close()
+        controller.enqueue(bytes.slice(offset, offset + size))
+        offset += size
+      }
+    })
+  )
+}
+
+const file = (id: string, more?: Partial<FileMetadata.FileMetadata>): FileMetadata.FileMetadata => ({
+  id: FileMetadata.FileId.make(id),
+  type: "file",
+  filename: `${id}.pdf`,
+  mime_type: "application/pdf",
+  size_bytes: 10,
+  created_at: DateTime.makeUnsafe(0),
+  downloadable: false,
+  expires_at: null,
+  scope: null,
+  ...more
+})
+
+describe("MessageBatches", () => {
+  it.effect("create, get, cancel and delete speak to the documented routes", () => {
+    const { layer, sent } = answering((url, method) =>
+      Response.json(
+        method === "DELETE"
+          ? { id: "msgbatch_1", type: "message_batch_deleted" }
+          : batch("msgbatch_1", url.pathname.endsWith("/cancel") ? { processing_status: "canceling" } : {})
+      )
+    )
+    return Effect.gen(function*() {
+      const made = yield* MessageBatches.create([requestOf("a"), requestOf("b")])
+      assert.strictEqual(made.id, "msgbatch_1")
+      assert.strictEqual(DateTime.formatIso(made.expires_at), "2024-08-21T18:37:24.100Z")
+      assert.strictEqual((yield* MessageBatches.get(made.id)).request_counts.processing, 2)
+      assert.strictEqual((yield* MessageBatches.cancel(made.id)).processing_status, "canceling")
+      assert.strictEqual((yield* MessageBatches.delete(made.id)).id, "msgbatch_1")
+      assert.deepStrictEqual(sent, [
+        "POST /v1/messages/batches",
+        "GET /v1/messages/batches/msgbatch_1",
+        "POST /v1/messages/batches/msgbatch_1/cancel",
+        "DELETE /v1/messages/batches/msgbatch_1"
+      ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("create refuses custom ids that the service would refuse, before it sends", () => {
+    const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
+    return Effect.gen(function*() {
+      const wrong = [[], [""], ["a b"], ["ä"], ["x".repeat(65)], ["a", "b", "a"]]
+      for (const ids of wrong) {
+        const error = yield* Effect.flip(MessageBatches.create(ids.map(requestOf)))
+        assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
+      }
+      assert.deepStrictEqual(sent, [])
+      yield* MessageBatches.create(["x".repeat(64), "A-b_9"].map(requestOf))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a batch that is not there is named", () => {
+    const { layer } = answering(() =>
+      Response.json({ type: "error", error: { type: "not_found_error", message: "Not found" } }, { status: 404 })
+    )
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(MessageBatches.get("msgbatch_9"))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
+      assert.include(error.message, "There is no msgbatch_9")
+      for (const id of ["", "..", "a b"]) {
+        const refused = yield* Effect.flip(MessageBatches.get(id))
+        assert.include(refused.message, "is no batch id")
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("whether a batch was made is unknown when the connection breaks", () => {
+    const client = scripted((request) =>
+      Effect.fail(
+        new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({ request, cause: new Error("socket hang up") })
+        })
+      )
+    )
+    return Effect.gen(function*() {
+      assert.isTrue((yield* Effect.flip(MessageBatches.create([requestOf("a")]))).isOutcomeUnknown)
+      assert.isFalse((yield* Effect.flip(MessageBatches.get("msgbatch_1"))).isOutcomeUnknown)
+    }).pipe(Effect.provide(
+      MessageBatches.layer({ apiKey }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+    ))
+  })
+
+  it.effect("list goes from page to page, and stops at a cursor that repeats", () => {
+    const pages: Record<string, object> = {
+      "?limit=2": { data: [batch("m5"), batch("m4")], has_more: true, first_id: "m5", last_id: "m4" },
+      "?limit=2&after_id=m4": { data: [], has_more: true, first_id: null, last_id: "m3" },
+      "?limit=2&after_id=m3": { data: [batch("m2")], has_more: false, first_id: "m2", last_id: "m2" },
+      "": { data: [batch("m1")], has_more: true, last_id: "m1" },
+      "?after_id=m1": { data: [batch("m1")], has_more: true, last_id: "m1" }
+    }
+    const { layer, sent } = answering((url) => Response.json(pages[url.search]))
+    return Effect.gen(function*() {
+      const found = yield* Stream.runCollect(MessageBatches.list({ limit: 2 }))
+      assert.deepStrictEqual(found.map(({ id }) => id), ["m5", "m4", "m2"])
+      assert.strictEqual(sent.length, 3)
+      assert.strictEqual((yield* Stream.runCollect(Stream.take(MessageBatches.list({ limit: 2 }), 1))).length, 1)
+      assert.strictEqual(sent.length, 4)
+      const endless = yield* Effect.flip(Stream.runDrain(MessageBatches.list()))
+      assert.include(endless.message, "a second time")
+      for (const limit of [0, 1001, NaN]) {
+        const refused = yield* Effect.flip(Stream.runDrain(MessageBatches.list({ limit })))
+        assert.include(refused.message, "1 to 1000")
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each([1, 2, 3, 5, 17, 100, 100_000])("results are decoded line by line, in pieces of %d bytes", (size) =>
+    Effect.gen(function*() {
+      const all = results.map((result) => JSON.stringify(result))
+      const bodies = [
+        `${all.join("\n")}\n`,
+        all.join("\n"),
+        `${all.join("\r\n")}\r\n`,
+        `\n${all.join("\n\n")}\n\n  \n`,
+        `\ufeff${all.join("\r\n\r\n")}`
+      ]
+      for (const body of bodies) {
+        const { layer, sent } = answering(() => inPieces(body, size))
+        const decoded = yield* Stream.runCollect(MessageBatches.results("msgbatch_1")).pipe(Effect.provide(layer))
+        assert.deepStrictEqual(
+          decoded.map(({ custom_id, result }) => [custom_id, result.type as string]),
+          results.map(({ custom_id, result }) => [custom_id, result.type])
+        )
+        const [first] = decoded
+        assert.strictEqual(first?.result.type === "succeeded" && Messages.text(first.result.message), "Grüezi 🗓")
+        assert.deepStrictEqual(sent, ["GET /v1/messages/batches/msgbatch_1/results"])
+      }
+      const none = answering(() => inPieces("", 1))
+      assert.deepStrictEqual(
+        yield* Stream.runCollect(MessageBatches.results("msgbatch_1")).pipe(Effect.provide(none.layer)),
+        []
+      )
+    }))
+
+  it.effect("results keep what they don't know", () =>
+    Effect.gen(function*() {
+      for (const line of results.slice(1)) {
+        const decoded = yield* Schema.decodeUnknownEffect(MessageBatches.BatchResult)(line)
+        assert.deepStrictEqual((yield* Schema.encodeEffect(MessageBatches.BatchResult)(decoded)) as unknown, line)
+      }
+    }))
+
+  it.effect.each(
+    [
+      ["no JSON", "{\"custom_id\""],
+      ["JSON of another shape", "{\"custom_id\": 7}"],
+      ["a message of another shape", "{\"custom_id\": \"a\", \"result\": {\"type\": \"succeeded\", \"message\": {}}}"],
+      ["HTML", "<html>Bad gateway</html>"]
+    ] as const
+  )("a line of %s fails with its number, after the lines before it", ([, bad]) => {
+    const good = JSON.stringify(results[0])
+    const { layer } = answering(() => inPieces(`${good}\n\r\n${good}\n${bad}\n${good}\n`, 9))
+    return Effect.gen(function*() {
+      let seen = 0
+      const error = yield* MessageBatches.results("msgbatch_1").pipe(
+        Stream.runForEach(() => Effect.sync(() => ++seen)),
+        Effect.flip
+      )
+      assert.strictEqual(seen, 2)
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "UnexpectedResponse")
+      assert.include(error.message, "Line 4 ")
+      assert.strictEqual(error.operation, "batchResults")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("results that break off are TransferInterrupted", () => {
+    const { layer } = answering(() => inPieces(`${JSON.stringify(results[0])}\n{"custom`, 50, true))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_1")))
+      assert.strictEqual(error._tag === "TransferInterrupted" && error.reason, "Reset")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a line without end is refused before memory is full", () => {
+    let sent = 0
+    const chunk = new Uint8Array(1 << 20).fill(0x20)
+    const { layer } = answering(() =>
+      new Response(
+        new ReadableStream({
+          pull: (controller) => {
+            sent++
+            if (sent > 64) controller.close()
+            else controller.enqueue(chunk)
+          }
+        })
+      )
+    )
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_1")))
+      assert.include(error.message, "longer than 16777216 bytes")
+      assert.isBelow(sent, 32)
+    }).pipe(Effect.provide(layer))
+  })
+
+  /** A batch that has ended when it is asked about the fourth time, and the seconds of each time. */
+  const polled = () => {
+    const asked: Array<number> = []
+    const { layer } = answering((_url, _method, now) => {
+      asked.push(now / 1000)
+      return Response.json(batch("msgbatch_1", asked.length >= 4 ? { processing_status: "ended" } : {}))
+    })
+    return { asked, layer }
+  }
+
+  it.effect("wait asks at the schedule's pace until the batch has ended", () => {
+    const { asked, layer } = polled()
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(MessageBatches.wait("msgbatch_1", Schedule.spaced("10 seconds")))
+      yield* TestClock.adjust("29 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber)).processing_status, "ended")
+      assert.deepStrictEqual(asked, [0, 10, 20, 30])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("wait slows down by itself", () => {
+    const { asked, layer } = polled()
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(MessageBatches.wait("msgbatch_1"))
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
+      assert.deepStrictEqual(asked, [0, 5, 12.5, 23.75])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("wait never pauses for more than a minute", () => {
+    const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(MessageBatches.wait("msgbatch_1"))
+      yield* TestClock.adjust("10 minutes")
+      const early = sent.length
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(sent.length - early, 10)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("wait fails with TimedOut where its schedule ends first", () => {
+    const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(MessageBatches.wait("msgbatch_1", Schedule.recurs(2)))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "TimedOut")
+      assert.include(error.message, "still in_progress")
+      assert.strictEqual(sent.length, 3)
+    }).pipe(Effect.provide(layer))
+  })
+})
+
+describe("MessageBatches.plan", () => {
+  const questions = ["Who signs?", "When does it end?"]
+
+  it.effect("asks every question about every file, under ids that are the same each time", () =>
+    Effect.gen(function*() {
+      const files = [file("file_a"), file("file_b", { mime_type: "image/png" })]
+      const make = MessageBatches.plan({ files, questions, params, citations: true })
+      const plan = yield* make
+      const ids = ["file_a-q1", "file_a-q2", "file_b-q1", "file_b-q2"]
+      assert.deepStrictEqual(plan.requests.map(({ custom_id }) => custom_id), ids)
+      assert.deepStrictEqual(Array.from(plan.questions.keys()), ids)
+      assert.deepStrictEqual(plan.questions.get("file_b-q1"), { file: files[1], question: "Who signs?" } as never)
+      assert.deepStrictEqual(plan.requests[1]?.params as unknown, {
+        ...params,
+        messages: [{
+          role: "user",
+          content: [
+            { type: "document", source: { type: "file", file_id: "file_a" }, citations: { enabled: true } },
+            { type: "text", text: "When does it end?" }
+          ]
+        }]
+      })
+      assert.deepStrictEqual((yield* make).requests, plan.requests)
+    }))
+
+  it.effect("counts files and questions that are given twice once", () =>
+    Effect.gen(function*() {
+      const plan = yield* MessageBatches.plan({
+        files: [file("file_a"), file("file_a")],
+        questions: ["Why?", "Why?"],
+        params
+      })
+      assert.strictEqual(plan.requests.length, 1)
+    }))
+
+  it.effect("keeps ids valid and unique for file ids that no custom id can hold", () =>
+    Effect.gen(function*() {
+      const files = [file("f2"), file("x".repeat(80)), file("file.with.dots"), file("f1")]
+      const plan = yield* MessageBatches.plan({ files, questions, params })
+      const ids = plan.requests.map(({ custom_id }) => custom_id)
+      assert.strictEqual(new Set(ids).size, 8)
+      for (const id of ids) assert.match(id, /^[a-zA-Z0-9_-]{1,64}$/)
+      for (const { custom_id, params } of plan.requests) {
+        const asked = plan.questions.get(custom_id)
+        assert.include(JSON.stringify(params), JSON.stringify(asked?.file.id))
+        assert.include(JSON.stringify(params), JSON.stringify(asked?.question))
+      }
+    }))
+
+  it.effect("refuses a file that would expire within the batch's 24 hours", () =>
+    Effect.gen(function*() {
+      yield* TestClock.adjust("1 hour")
+      const now = yield* DateTime.now
+      const after = (duration: Duration.Input) =>
+        file("file_b", { expires_at: DateTime.addDuration(now, Duration.fromInputUnsafe(duration)) })
+      const plan = (expiring: FileMetadata.FileMetadata) =>
+        MessageBatches.plan({ files: [file("file_a"), expiring], questions, params })
+      for (const duration of ["1 hour", "24 hours"] as const) {
+        const error = yield* Effect.flip(plan(after(duration)))
+        assert.strictEqual(error._tag, "FileExpired")
+        assert.strictEqual(error.fileId, "file_b")
+        assert.include(error.message, "24 hours")
+      }
+      yield* plan(after("25 hours"))
+    }))
+
+  it.effect("answers tell the file and the question, and fail for another batch's", () => {
+    const { layer } = answering(() =>
+      inPieces(
+        ["file_a-q2", "file_a-q1", "stranger"].map((custom_id) =>
+          JSON.stringify({ custom_id, result: { type: "succeeded", message } })
+        ).join("\n"),
+        100
+      )
+    )
+    return Effect.gen(function*() {
+      const plan = yield* MessageBatches.plan({ files: [file("file_a")], questions, params })
+      const seen: Array<string> = []
+      const error = yield* MessageBatches.answers("msgbatch_1", plan).pipe(
+        Stream.runForEach(({ file, question }) => Effect.sync(() => seen.push(`${file.filename}: ${question}`))),
+        Effect.flip
+      )
+      assert.deepStrictEqual(seen, ["file_a.pdf: When does it end?", "file_a.pdf: Who signs?"])
+      assert.include(error.message, "stranger")
+    }).pipe(Effect.provide(layer))
+  })
+})
+
+describe("MessageBatches on the emulator", () => {
+  const client = Layer.unwrap(Effect.map(Emulator.Emulator, ({ apiKey, url }) =>
+    Layer.mergeAll(Files.layer({ apiKey, baseUrl: url }), MessageBatches.layer({ apiKey, baseUrl: url }))))
+  const layer = Layer.provideMerge(client, Emulator.layer())
+
+  it.effect("answers every question about every file", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const files = yield* Effect.forEach(["a.txt", "b.txt"], (name) =>
+        Files.upload(FileSource.text(`${name} ends in May. It costs ten.`, name)))
+      const questions = ["When does it end?", "What does it cost?"]
+      const plan = yield* MessageBatches.plan({ files, questions, params, citations: true })
+      const made = yield* MessageBatches.create(plan.requests)
+      assert.strictEqual(made.request_counts.processing, 4)
+      assert.deepStrictEqual((yield* Stream.runCollect(MessageBatches.list())).map(({ id }) => id), [made.id])
+
+      yield* emulator.advance("1 hour")
+      const ended = yield* MessageBatches.wait(made.id)
+      assert.strictEqual(ended.request_counts.succeeded, 4)
+      const answers = yield* Stream.runCollect(MessageBatches.answers(made.id, plan))
+      assert.strictEqual(answers.length, 4)
+      for (const { file, question, result } of answers) {
+        assert.strictEqual(result.type, "succeeded")
+        if (result.type !== "succeeded") continue
+        assert.include(Messages.text(result.message), question)
+        const [citation] = Messages.citations(result.message)
+        assert.strictEqual(citation?.type === "char_location" && citation.file_id, file.id)
+      }
+      yield* MessageBatches.delete(made.id)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(MessageBatches.get(made.id))))
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("a batch can be cancelled, and a file that is missing is the result's own error", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const plan = yield* MessageBatches.plan({ files: [file("file_missing")], questions: ["Why?"], params })
+      const first = yield* MessageBatches.create(plan.requests)
+      yield* emulator.advance("1 hour")
+      const [missing] = yield* Stream.runCollect(MessageBatches.answers(first.id, plan))
+      assert.strictEqual(missing?.result.type === "errored" && missing.result.error.error.type, "not_found_error")
+
+      const second = yield* MessageBatches.create(plan.requests)
+      yield* MessageBatches.cancel(second.id)
+      yield* MessageBatches.wait(second.id)
+      const [canceled] = yield* Stream.runCollect(MessageBatches.results(second.id))
+      assert.strictEqual(canceled?.result.type, "canceled")
+    }).pipe(Effect.provide(layer)))
+})

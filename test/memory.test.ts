@@ -1,0 +1,46 @@
+import { assert, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { execFile, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+
+const server: Effect.Effect<string, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<readonly [ReturnType<typeof spawn>, string]>((resume) => {
+      const child = spawn(process.execPath, ["test/memory/server.mjs"], { stdio: ["ignore", "pipe", "inherit"] })
+      child.stdout.once("data", (port: Buffer) => resume(Effect.succeed([child, port.toString().trim()])))
+    }),
+    ([child]) => Effect.sync(() => child.kill())
+  ),
+  ([, port]) => port
+)
+
+const transfer = (kind: "upload" | "download", port: string, bytes: number, path: string) =>
+  Effect.callback<{ readonly transferred: number; readonly peakMegabytes: number }, Error>((resume) => {
+    execFile(
+      process.execPath,
+      ["--max-old-space-size=48", "test/memory/client.mjs", kind, port, String(bytes), path],
+      (error, stdout, stderr) =>
+        resume(error === null ? Effect.succeed(JSON.parse(stdout)) : Effect.fail(new Error(stderr, { cause: error })))
+    )
+  })
+
+it.live("500 MB go up and come down in a process whose heap is 48 MB", () =>
+  Effect.gen(function*() {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => fs.mkdtempSync(`${os.tmpdir()}/memory-`)),
+      (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true }))
+    )
+    const path = `${directory}/large.bin`
+    const bytes = 500_000_000
+    fs.writeFileSync(path, "")
+    fs.truncateSync(path, bytes)
+    const port = yield* server
+    for (const kind of ["upload", "download"] as const) {
+      const result = yield* transfer(kind, port, bytes, path)
+      console.log(`${kind} of 500 MB: at most ${result.peakMegabytes} MB resident`)
+      assert.strictEqual(result.transferred, bytes)
+      // Buffers live outside the heap: a file that stood in memory would be far beyond this.
+      assert.isBelow(result.peakMegabytes, 250)
+    }
+  }), 120_000)
