@@ -13,6 +13,9 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Files from "./Files.ts"
 import type { InvalidConfig } from "./FilesError.ts"
+import * as MessageBatches from "./MessageBatches.ts"
+import * as Messages from "./Messages.ts"
+import type { Policy } from "./Policy.ts"
 
 // A larger high-water mark halves the time of a download. Node documents it for the sockets that an agent makes; the
 // type of the agent's options leaves it out.
@@ -24,21 +27,44 @@ const agentOptions = { keepAlive: true, maxSockets: 64, highWaterMark: 1 << 20 }
  */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerNodeHttpOptions(agentOptions)
 
-const platform = Layer.mergeAll(layerHttpClient, NodeFileSystem.layer, NodePath.layer)
+const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 
 /**
  * What {@link layer} and {@link layerConfig} give.
  */
-export type Services = Files.Files | HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
+export type Services =
+  | Files.Files
+  | Messages.Messages
+  | MessageBatches.MessageBatches
+  | HttpClient.HttpClient
+  | FileSystem.FileSystem
+  | Path.Path
+
+const over = <E>(
+  services: Layer.Layer<
+    Files.Files | Messages.Messages | MessageBatches.MessageBatches,
+    E,
+    HttpClient.HttpClient
+  >,
+  policy: Policy | undefined
+): Layer.Layer<Services, E> => {
+  const client = policy === undefined ? layerHttpClient : Layer.provide(policy, layerHttpClient)
+  return Layer.provideMerge(services, Layer.merge(client, platform))
+}
 
 /**
- * {@link Files.layer} with all that it needs on Node.
+ * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with all that they need on Node.
+ *
+ * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
  */
-export const layer = (options: Files.Options): Layer.Layer<Services, InvalidConfig> =>
-  Layer.provideMerge(Files.layer(options), platform)
+export const layer = (options: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
+  over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), policy)
 
 /**
- * {@link Files.layerConfig}, which reads `ANTHROPIC_API_KEY` and its companions, with all that it needs on Node.
+ * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them.
  */
-export const layerConfig = (options?: Files.Options): Layer.Layer<Services, InvalidConfig> =>
-  Layer.provideMerge(Files.layerConfig(options), platform)
+export const layerConfig = (options?: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
+  over(
+    Layer.mergeAll(Files.layerConfig(options), Messages.layerConfig(options), MessageBatches.layerConfig(options)),
+    policy
+  )

@@ -1,8 +1,12 @@
 /**
  * The portable core: it runs wherever an `HttpClient` does. Node's ready-made Layer is `effect-anthropic-files/NodeFiles`.
  */
+export * as ContentBlock from "./ContentBlock.ts"
+export * as Conversation from "./Conversation.ts"
 export * as FileMetadata from "./FileMetadata.ts"
 export * as Files from "./Files.ts"
 export * as FilesError from "./FilesError.ts"
 export * as FileSource from "./FileSource.ts"
+export * as MessageBatches from "./MessageBatches.ts"
+export * as Messages from "./Messages.ts"
 export * as Policy from "./Policy.ts"
