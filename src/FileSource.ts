@@ -6,6 +6,7 @@
  */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
@@ -18,7 +19,9 @@ import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { SourceFailed } from "./FilesError.ts"
-import { concat } from "./internal/body.ts"
+import { concat, parseLength } from "./internal/body.ts"
+import { codeOf } from "./internal/classify.ts"
+import { printable } from "./internal/text.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
 
@@ -114,7 +117,7 @@ export const blob = (content: Blob, filename?: string): FileSource =>
     const name = filename ?? (typeof File !== "undefined" && content instanceof File ? content.name : undefined)
     const mimeType = content.type === "" ? undefined : content.type
     const onError = (cause: unknown) =>
-      fail("Failed", `${name ?? "The Blob"} could not be read to its end.`, { source: name, cause })
+      fail("Failed", `${printable(name ?? "The Blob")} could not be read to its end.`, { source: name, cause })
     if (content.size <= chunkSize) {
       return Effect.map(
         Effect.tryPromise({ try: () => content.arrayBuffer(), catch: onError }),
@@ -142,26 +145,19 @@ export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: 
   readonly size?: number | undefined
   /** @default false */
   readonly once?: boolean | undefined
-}): FileSource<R> =>
-  make(Effect.map(Effect.context<R>(), (context): Content => {
-    const source = content.pipe(
-      Stream.mapError((cause) =>
-        fail("Failed", `The stream for ${options.filename} failed before its end.`, {
-          source: options.filename,
-          cause
-        })
-      ),
-      Stream.provideContext(context)
-    )
-    return {
-      filename: options.filename,
-      mimeType: undefined,
-      size: options.size,
-      bytes: undefined,
-      isReplayable: options.once !== true,
-      stream: options.once === true ? readOnce(source, options.filename) : source
-    }
-  }))
+}): FileSource<R> => {
+  const isReplayable = options.once !== true
+  const source = Stream.mapError(content, streamFailed(options.filename))
+  const guarded = isReplayable ? source : readOnce(source, options.filename)
+  return make(Effect.map(Effect.context<R>(), (context): Content => ({
+    filename: options.filename,
+    mimeType: undefined,
+    size: options.size,
+    bytes: undefined,
+    isReplayable,
+    stream: Stream.provideContext(guarded, context)
+  })))
+}
 
 /**
  * A web `ReadableStream` of bytes. It can be read only once, so it is never sent twice; a function that makes a new
@@ -174,35 +170,48 @@ export const readableStream = (
     /** Bytes, if known. */
     readonly size?: number | undefined
   }
-): FileSource =>
-  make(Effect.sync((): Content => {
-    const source = Stream.fromReadableStream({
-      evaluate: typeof content === "function" ? content : () => content,
-      onError: (cause) =>
-        fail("Failed", `The stream for ${options.filename} failed before its end.`, {
-          source: options.filename,
-          cause
-        })
-    })
-    return {
-      filename: options.filename,
+): FileSource => {
+  const { filename, size } = options
+  const onError = streamFailed(filename)
+  const isReplayable = typeof content === "function"
+  const source = Stream.unwrap(Effect.map(
+    Effect.try({
+      try: () => {
+        const readable = isReplayable ? content() : content
+        // Reading one that has a reader already would be a defect.
+        if (readable.locked) throw new TypeError("The ReadableStream is locked to another reader")
+        return readable
+      },
+      catch: onError
+    }),
+    (readable) => Stream.fromReadableStream({ evaluate: () => readable, onError })
+  ))
+  const guarded = isReplayable ? source : readOnce(source, filename)
+  return make(
+    Effect.succeed<Content>({
+      filename,
       mimeType: undefined,
-      size: options.size,
+      size,
       bytes: undefined,
-      isReplayable: typeof content === "function",
-      stream: typeof content === "function" ? source : readOnce(source, options.filename)
-    }
-  }))
+      isReplayable,
+      stream: guarded
+    })
+  )
+}
 
-const readOnce = (
-  content: Stream.Stream<Uint8Array, SourceFailed>,
+const streamFailed = (filename: string) => (cause: unknown): SourceFailed =>
+  fail("Failed", `The stream for ${printable(filename)} failed before its end.`, { source: filename, cause })
+
+/** One guard for all uploads of a source: what a first one has read, a second one can't. */
+const readOnce = <R>(
+  content: Stream.Stream<Uint8Array, SourceFailed, R>,
   name: string
-): Stream.Stream<Uint8Array, SourceFailed> => {
+): Stream.Stream<Uint8Array, SourceFailed, R> => {
   let consumed = false
-  return Stream.suspend(() => {
+  return Stream.suspend((): Stream.Stream<Uint8Array, SourceFailed, R> => {
     if (consumed) {
       return Stream.fail(
-        fail("Consumed", `${name} can be read only once and was: it can't be sent again.`, { source: name })
+        fail("Consumed", `${printable(name)} can be read only once and was: it can't be sent again.`, { source: name })
       )
     }
     consumed = true
@@ -230,7 +239,9 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
     const size = Number(before.size)
 
     const changed = (what: string) =>
-      fail("Changed", `${path} ${what} while it was read: nothing was stored, upload it again.`, { source: path })
+      fail("Changed", `${printable(path)} ${what} while it was read: nothing was stored, upload it again.`, {
+        source: path
+      })
 
     const unchanged = Effect.gen(function*() {
       const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
@@ -285,17 +296,19 @@ const kinds: Partial<Record<FileSystem.File.Type, string>> = {
 const regularFile = (path: string, info: FileSystem.File.Info): Effect.Effect<void, SourceFailed> =>
   info.type === "File"
     ? Effect.void
-    : Effect.fail(fail("NotAFile", `${path} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path }))
+    : Effect.fail(
+      fail("NotAFile", `${printable(path)} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path })
+    )
 
 const fromPlatformError = (path: string) => (error: PlatformError.PlatformError): SourceFailed => {
   const options = { source: path, cause: error }
   switch (error.reason._tag) {
     case "NotFound":
-      return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : path}.`, options)
+      return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : printable(path)}.`, options)
     case "PermissionDenied":
-      return fail("PermissionDenied", `${path} may not be read by this user.`, options)
+      return fail("PermissionDenied", `${printable(path)} may not be read by this user.`, options)
     default:
-      return fail("Unreadable", `${JSON.stringify(path)} can't be read: ${error.message}.`, options)
+      return fail("Unreadable", `${printable(path)} can't be read: ${printable(error.message)}.`, options)
   }
 }
 
@@ -309,46 +322,49 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
   make(Effect.gen(function*() {
     const parsed = yield* Effect.try({
       try: () => new URL(url),
-      catch: (cause) => fail("Unreadable", "That is not a URL.", { cause })
+      // The cause repeats the text, and with it a signature.
+      catch: () => fail("Unreadable", "That is not an absolute URL.")
     })
-    const shown = `${parsed.origin}${parsed.pathname}`
-    // A signature in the query belongs in no span either.
+    const shown = printable(`${parsed.origin}${parsed.pathname}`)
+    const failed = (what: string, cause?: unknown) => {
+      const code = codeOf(cause)
+      return fail("Failed", `${shown} ${what}${code === undefined ? "" : ` (${code})`}.`, { source: shown })
+    }
     const client = HttpClient.followRedirects(yield* HttpClient.HttpClient)
     const request = HttpClientRequest.get(parsed, { headers: { "accept-encoding": "identity" } })
     const get = client.execute(request).pipe(
+      // A signature in the query belongs in no span either.
       Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
-      Effect.mapError((error) =>
-        fail("Failed", `${shown} can't be reached.`, {
-          source: shown,
-          cause: "cause" in error.reason ? error.reason.cause : undefined
-        })
-      ),
+      Effect.mapError((error) => failed("can't be reached", "cause" in error.reason ? error.reason.cause : undefined)),
+      Effect.timeoutOrElse({
+        duration: urlTimeout,
+        orElse: () => Effect.fail(failed(`gave no answer within ${Duration.format(urlTimeout)}`))
+      }),
       Effect.filterOrElse(
         (response) => response.status >= 200 && response.status < 300,
         (response) =>
-          Effect.andThen(
-            Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))),
-            Effect.fail(
-              fail("Failed", `${shown} answered ${response.status} instead of its content.`, { source: shown })
-            )
-          )
+          Effect.andThen(letGo(response), Effect.fail(failed(`answered ${response.status} instead of its content`)))
       )
     )
     const bodyOf = (response: HttpClientResponse.HttpClientResponse) =>
-      Stream.mapError(response.stream, (error) =>
-        fail("Failed", `${shown} broke off before its end.`, {
-          source: shown,
-          cause: "cause" in error.reason ? error.reason.cause : undefined
-        }))
+      response.stream.pipe(
+        Stream.timeoutOrElse({
+          duration: urlTimeout,
+          orElse: () => Stream.fail(failed(`stalled for ${Duration.format(urlTimeout)}`))
+        }),
+        Stream.catch((error): Stream.Stream<Uint8Array, SourceFailed> => {
+          if (error._tag === "SourceFailed") return Stream.fail(error)
+          return error.reason._tag === "EmptyBodyError"
+            ? Stream.empty
+            : Stream.fail(failed("broke off before its end", "cause" in error.reason ? error.reason.cause : undefined))
+        })
+      )
     let opened: HttpClientResponse.HttpClientResponse | undefined = yield* get
     const { headers } = opened
-    const length = headers["content-encoding"] === undefined ? Number(headers["content-length"] ?? NaN) : NaN
     const mimeType = headers["content-type"]?.split(";")[0]?.trim().toLowerCase()
     const segment = parsed.pathname.split("/").at(-1) ?? ""
     // An upload that ends before it pulls the body must not leave the connection open.
-    yield* Effect.addFinalizer(() =>
-      opened === undefined ? Effect.void : Effect.ignore(Stream.runDrain(Stream.take(opened.stream, 1)))
-    )
+    yield* Effect.addFinalizer(() => opened === undefined ? Effect.void : letGo(opened))
     return {
       filename: yield* Effect.orElseSucceed(
         Effect.try({ try: () => decodeURIComponent(segment), catch: () => segment }),
@@ -357,7 +373,7 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
       mimeType: mimeType === "" || mimeType === "application/octet-stream" || mimeType === "binary/octet-stream"
         ? undefined
         : mimeType,
-      size: Number.isSafeInteger(length) ? length : undefined,
+      size: headers["content-encoding"] === undefined ? parseLength(headers["content-length"]) : undefined,
       bytes: undefined,
       isReplayable: true,
       stream: Stream.suspend(() => {
@@ -367,6 +383,13 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
       })
     }
   }))
+
+/** For an answer, and between two chunks of it. */
+const urlTimeout = Duration.seconds(60)
+
+/** Closes a response nobody reads: its stream is begun and interrupted before a byte is waited for. */
+const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
 
 /**
  * Runs `f` with each chunk as it is handed to the transport: progress, a hash, a copy.

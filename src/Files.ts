@@ -4,7 +4,6 @@
  * Paths, bounds and shapes: the Files API reference. Both dialects, generally available and beta, give the same types.
  */
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,7 +21,7 @@ import {
   type DownloadError,
   type FilesError,
   type FileTooLarge,
-  InvalidConfig,
+  type InvalidConfig,
   InvalidFilename,
   InvalidFileType,
   type ListError,
@@ -36,7 +35,7 @@ import {
 import type { Content, FileSource } from "./FileSource.ts"
 import { Attempt, type Verdict } from "./internal/attempt.ts"
 import * as Checksum from "./internal/checksum.ts"
-import { excerpt, fileTooLarge, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { fileTooLarge, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
 import {
   type Call,
   call,
@@ -46,9 +45,11 @@ import {
   lengthOf,
   type Progress
 } from "./internal/connection.ts"
+import { fromEnvironment } from "./internal/environment.ts"
 import * as Multipart from "./internal/multipart.ts"
-import { type Options, parse, parseCustomHeaders } from "./internal/options.ts"
+import { type Options, parse } from "./internal/options.ts"
 import { report } from "./internal/telemetry.ts"
+import { excerpt, loneSurrogate, printable } from "./internal/text.ts"
 import * as Uploads from "./internal/uploads.ts"
 import * as Wire from "./internal/wire.ts"
 
@@ -193,16 +194,38 @@ export const make = Effect.fnUntraced(function*(
       yield* Effect.annotateCurrentSpan("file.id", id)
       const subject = subjectOf("delete", { fileId: id })
       const path = yield* pathOf("delete", id)
-      return yield* answer({ subject, method: "DELETE", path, read: (response) => decodeDeleted(subject, response) })
+      let lost = false
+      return yield* answer({
+        subject,
+        method: "DELETE",
+        path,
+        read: (response) => decodeDeleted(subject, response),
+        verdict: (isOutcomeUnknown) =>
+          Effect.sync(() => {
+            lost ||= isOutcomeUnknown
+            return again
+          })
+      }).pipe(
+        // Gone, as was asked: the answer that said so never came.
+        Effect.catchTag(
+          "FileNotFound",
+          (error): Effect.Effect<DeletedFile, FilesError> =>
+            lost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
+        )
+      )
     },
     Effect.mapError(narrow("delete"))
   )
 
   const fetchPage = Effect.fn("Files.listPage")(
-    function*(urlParams: ReadonlyArray<readonly [string, string]>): Effect.fn.Return<FilePage, FilesError> {
+    function*(
+      urlParams: ReadonlyArray<readonly [string, string]>,
+      onAnswer?: (headers: Headers.Headers) => void
+    ): Effect.fn.Return<FilePage, FilesError> {
       const subject = subjectOf("list")
-      const read = (response: HttpClientResponse.HttpClientResponse) =>
-        Effect.flatMap(
+      const read = (response: HttpClientResponse.HttpClientResponse) => {
+        onAnswer?.(response.headers)
+        return Effect.flatMap(
           decodePage(subject, response),
           (page) =>
             dialect === "ga" && page.next_page === null && page.has_more
@@ -214,6 +237,7 @@ export const make = Effect.fnUntraced(function*(
               ))
               : Effect.succeed(page)
         )
+      }
       const page = yield* answer({ subject, method: "GET", path: "/v1/files", urlParams, read })
       yield* Effect.annotateCurrentSpan("files.count", page.data.length)
       return page
@@ -354,6 +378,10 @@ export const make = Effect.fnUntraced(function*(
           return chunk
         }).pipe(Stream.catch((error) => {
           const { again } = current
+          // Broken off behind its last byte.
+          if (offset === total && error._tag === "TransferInterrupted" && error.reason !== "Overrun") {
+            return Stream.empty
+          }
           return !error.isRetryable || again === undefined
             ? Stream.fail(error)
             : Stream.unwrap(Effect.map(again(error), (granted) => granted ? rest(current) : Stream.fail(error)))
@@ -519,7 +547,9 @@ export const make = Effect.fnUntraced(function*(
           new TransferInterrupted({
             operation: "upload",
             reason: "SizeMismatch",
-            message: `${subject.filename} has ${sent} bytes, but the service stored ${file.size_bytes} as ${file.id}${
+            message: `${
+              printable(subject.filename ?? "The file")
+            } has ${sent} bytes, but the service stored ${file.size_bytes} as ${file.id}${
               deleted ? ", which was deleted again" : ", and that could not be deleted"
             }.`,
             transferred: file.size_bytes,
@@ -531,7 +561,17 @@ export const make = Effect.fnUntraced(function*(
         ))
 
   const uploads = Uploads.make(
-    (limit, page) => listPage(dialect === "ga" ? { limit, page } : { limit, afterId: page as FileId | undefined }),
+    (limit, page) =>
+      Effect.suspend(() => {
+        let date: string | undefined
+        return Effect.map(
+          fetchPage(
+            pageParams(dialect === "ga" ? { limit, page } : { limit, afterId: page as FileId | undefined }),
+            (headers) => void (date = headers["date"])
+          ),
+          (page) => ({ page, answeredAt: date === undefined ? undefined : Date.parse(date) })
+        )
+      }),
     dialect === "ga"
   )
 
@@ -557,17 +597,18 @@ const skip = (
   Stream.suspend(() => {
     const seen = Checksum.make()
     let left = count
-    return Stream.filter(
-      Stream.mapEffect(bytes, (chunk) => {
-        if (left === 0) return Effect.succeed(chunk)
-        const known = chunk.subarray(0, left)
-        seen.update(known)
-        left -= known.length
-        return left === 0 && seen.digest() !== expected
-          ? Effect.fail(changed)
-          : Effect.succeed(chunk.subarray(known.length))
-      }),
-      (chunk) => chunk.length > 0
+    return Stream.mapEffect(bytes, (chunk) => {
+      if (left === 0) return Effect.succeed(chunk)
+      const known = chunk.subarray(0, left)
+      seen.update(known)
+      left -= known.length
+      return left === 0 && seen.digest() !== expected
+        ? Effect.fail(changed)
+        : Effect.succeed(chunk.subarray(known.length))
+    }).pipe(
+      Stream.filter((chunk) => chunk.length > 0),
+      // Shorter than what was handed out before.
+      Stream.concat(Stream.suspend(() => left > 0 ? Stream.fail(changed) : Stream.empty))
     )
   })
 
@@ -577,7 +618,7 @@ const sizeMismatch = (filename: string, declared: number, given: number): Source
   new SourceFailed({
     operation: "upload",
     reason: "SizeMismatch",
-    message: `${filename} was declared with ${declared} bytes but gave ${
+    message: `${printable(filename)} was declared with ${declared} bytes but gave ${
       given > declared ? "more" : `only ${given}`
     }; nothing was stored.`,
     source: filename,
@@ -635,7 +676,7 @@ const checkFilename = (filename: string | undefined): Effect.Effect<string, Inva
     ? `The name has ${Array.from(filename).length} characters; the service takes ${Wire.maxFilenameLength}.`
     : Wire.forbiddenFilenameCharacters.test(filename)
     ? `${JSON.stringify(filename)} holds one of < > : " | ? * \\ / or a control character, which the service refuses.`
-    : /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(filename)
+    : loneSurrogate.test(filename)
     ? `${JSON.stringify(filename)} holds half a character (a lone surrogate), which UTF-8 can't express.`
     : undefined
   return problem === undefined && filename !== undefined
@@ -692,44 +733,13 @@ const uploadFields = (
 export const layer = (options: Options): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
   Layer.effect(Files, make(options))
 
-const environment = Config.all({
-  apiKey: Config.option(Config.Redacted("ANTHROPIC_API_KEY")),
-  authToken: Config.option(Config.Redacted("ANTHROPIC_AUTH_TOKEN")),
-  baseUrl: Config.option(Config.String("ANTHROPIC_BASE_URL")),
-  workspaceId: Config.option(Config.String("ANTHROPIC_WORKSPACE_ID")),
-  headers: Config.option(Config.String("ANTHROPIC_CUSTOM_HEADERS"))
-})
-
 /**
  * The service from `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and
  * `ANTHROPIC_CUSTOM_HEADERS`, read through the current `ConfigProvider`. Values are trimmed, an empty one counts as
  * unset, and an option given here takes precedence.
  */
 export const layerConfig = (options: Options = {}): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
-  Layer.effect(
-    Files,
-    Effect.gen(function*() {
-      const found = yield* Effect.mapError(environment, (error) =>
-        new InvalidConfig({
-          option: "environment",
-          message: `The environment can't be read: ${excerpt(error.message)}`
-        }))
-      const set = (value: Option.Option<string>) =>
-        Option.getOrUndefined(Option.filter(Option.map(value, (text) => text.trim()), (text) => text !== ""))
-      const headers = set(found.headers)
-      return yield* make({
-        apiKey: Option.getOrUndefined(found.apiKey),
-        authToken: Option.getOrUndefined(found.authToken),
-        baseUrl: set(found.baseUrl),
-        workspaceId: set(found.workspaceId),
-        ...options,
-        headers: {
-          ...(headers === undefined ? undefined : yield* parseCustomHeaders(headers)),
-          ...options.headers
-        }
-      })
-    })
-  )
+  Layer.effect(Files, Effect.flatMap(fromEnvironment(options), make))
 
 /** {@link Files.upload} of the service in the context. */
 export const upload = <R = never>(

@@ -28,7 +28,8 @@ import {
   RequestFailed,
   TimedOut
 } from "./FilesError.ts"
-import { excerpt, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { excerpt } from "./internal/text.ts"
 import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
 import { fromEnvironment } from "./internal/environment.ts"
 import { nullByDefault, open, otherType } from "./internal/open.ts"

@@ -31,7 +31,8 @@ import {
   TransferInterrupted,
   UnexpectedResponse
 } from "./FilesError.ts"
-import { excerpt, fromEnvelope, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { fromEnvelope, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { excerpt } from "./internal/text.ts"
 import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
 import { fromEnvironment } from "./internal/environment.ts"
 import { nullByDefault, open, otherType } from "./internal/open.ts"
@@ -414,7 +415,7 @@ const events = (
             transferred: bytes,
             status: response.status,
             ...(response.headers["request-id"] === undefined ? undefined : {
-              requestId: response.headers["request-id"]
+              requestId: excerpt(subject.scrub(response.headers["request-id"]))
             }),
             isRetryable: true,
             isOutcomeUnknown: false

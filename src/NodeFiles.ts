@@ -7,12 +7,17 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodePath from "@effect/platform-node/NodePath"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import type * as NodeHttp from "node:http"
 import * as Files from "./Files.ts"
 import type { InvalidConfig } from "./FilesError.ts"
+import { ConnectTimeout, ConnectTimeoutError } from "./internal/connect.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
 import type { Policy } from "./Policy.ts"
@@ -22,10 +27,43 @@ import type { Policy } from "./Policy.ts"
 const agentOptions = { keepAlive: true, maxSockets: 64, highWaterMark: 1 << 20 }
 
 /**
+ * Keeps `Policy.timeout`'s limit on connecting. An agent makes a socket while the fiber that needs one is running; one
+ * that it makes later, for a request that had to queue, gets the limit of the request before.
+ */
+const limitConnecting = <Agent extends NodeHttp.Agent>(agent: Agent, connected: "connect" | "secureConnect"): Agent => {
+  const create = agent.createConnection.bind(agent)
+  let limit: Duration.Duration | undefined
+  agent.createConnection = (options, callback) => {
+    const fiber = Fiber.getCurrent()
+    if (fiber !== undefined) limit = fiber.getRef(ConnectTimeout)
+    const socket = create(options, callback)
+    if (limit !== undefined && Duration.isFinite(limit)) {
+      const error = new ConnectTimeoutError(limit)
+      const timer = Effect.runFork(Effect.delay(Effect.sync(() => socket?.destroy(error)), limit))
+      const stop = () => timer.interruptUnsafe()
+      socket?.once(connected, stop).once("close", stop)
+    }
+    return socket
+  }
+  return agent
+}
+
+const layerAgent = Layer.effect(
+  NodeHttpClient.HttpAgent,
+  Effect.map(NodeHttpClient.makeAgent(agentOptions), ({ http, https }) => ({
+    http: limitConnecting(http, "connect"),
+    https: limitConnecting(https, "secureConnect")
+  }))
+)
+
+/**
  * `HttpClient` over `node:http`: sockets are kept alive and shared, at most 64 to a host. Unlike `fetch` it sends a
  * body no faster than the other side takes it, so that an upload's memory stays flat.
  */
-export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerNodeHttpOptions(agentOptions)
+export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide(
+  NodeHttpClient.layerNodeHttpNoAgent,
+  layerAgent
+)
 
 const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 

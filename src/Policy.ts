@@ -8,15 +8,19 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Digest from "effect/crypto/Digest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
+import { dual, identity } from "effect/Function"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { MaxBodySize } from "effect/http/HttpIncomingMessage"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
@@ -26,10 +30,11 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Attempt, pause, type Try, type Watch, watchdog } from "./internal/attempt.ts"
+import { Attempt, pause, startPause, type Try, type Watch, watchdog, Watches } from "./internal/attempt.ts"
 import { decodeText, parseJson, readBody } from "./internal/body.ts"
-import * as Checksum from "./internal/checksum.ts"
 import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
+import { ConnectTimeout } from "./internal/connect.ts"
+import { Minute } from "./internal/minute.ts"
 import { isRetryable } from "./internal/retryable.ts"
 import { retryAfter } from "./internal/retryAfter.ts"
 import { report } from "./internal/telemetry.ts"
@@ -75,14 +80,16 @@ export interface RateLimitOptions {
   readonly requestsPerMinute?: number | undefined
   /**
    * `token-bucket` never lets more than `requestsPerMinute` through in any 60 seconds: after a pause `burst` requests
-   * at once, then evenly. `fixed-window` lets a whole minute's requests through at once, and up to twice the limit
+   * at once, then evenly. It keeps to 61 seconds, so that what travels at different speeds stays within 60 where it
+   * arrives. `fixed-window` lets a whole minute's requests through at once, and up to twice the limit
    * around the edge of two windows.
    *
    * @default "token-bucket"
    */
   readonly algorithm?: "token-bucket" | "fixed-window" | undefined
   /**
-   * Requests at once after a pause, for the token bucket. The larger, the slower the even rate.
+   * Requests at once after a pause, for the token bucket. The larger, the slower the even rate: together they make
+   * `requestsPerMinute`.
    *
    * @default a tenth of requestsPerMinute
    */
@@ -110,10 +117,19 @@ export interface CircuitBreakerOptions {
 
 export interface TimeoutOptions {
   /**
-   * From the last byte of the request to the response's headers. While a body is being sent the time starts anew with
-   * each chunk; behind a body it is longer by a second for each megabyte, which the service has to store.
+   * Until a connection is there, where one has to be made: name resolution, TCP and TLS. Kept by the transport of
+   * `NodeFiles`; others have limits of their own (`fetch` on Node 10 seconds, undici its `connectTimeout`).
    *
-   * @default "60 seconds"
+   * @default "10 seconds"
+   */
+  readonly connect?: Duration.Input | undefined
+  /**
+   * From the last byte of the request to the response's headers. While a body is being sent the time starts anew with
+   * each chunk; behind a body it is longer by a second for each megabyte, which the service has to store. What other
+   * policies beneath this one wait on purpose does not count.
+   *
+   * @default "60 seconds", and "10 minutes" for a POST: before it answers one, the service stores a file or lets a
+   * model write
    */
   readonly headers?: Duration.Input | undefined
   /**
@@ -123,7 +139,7 @@ export interface TimeoutOptions {
    */
   readonly idleBody?: Duration.Input | undefined
   /**
-   * The whole request up to the response's headers, however it moves.
+   * The whole request up to the response's headers, however it moves and whatever it waits for.
    *
    * @default none
    */
@@ -133,7 +149,7 @@ export interface TimeoutOptions {
 /**
  * What differs for one effect from the options that its policies were made with. `false` switches a policy off.
  *
- * A `Context.Reference`, so that it can be given to a stream too: `Stream.provideService(Policy.Overrides, …)`.
+ * {@link override} sets them.
  */
 export interface Overrides {
   readonly retry?: RetryOptions | false | undefined
@@ -148,11 +164,25 @@ export const Overrides = Context.Reference<Overrides>("effect-anthropic-files/Po
 })
 
 /**
- * Runs an effect with other options for the policies beneath it, as far as they are there:
- * `Policy.override(upload, { retry: { times: 10 } })`.
+ * Runs an effect or a stream with other options for the policies beneath it, as far as they are there:
+ * `Files.upload(source).pipe(Policy.override({ retry: { times: 10 } }))`. What is left out stays as it is.
  */
-export const override = <A, E, R>(effect: Effect.Effect<A, E, R>, overrides: Overrides): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Overrides, (outer) => Effect.provideService(effect, Overrides, { ...outer, ...overrides }))
+export const override: {
+  (overrides: Overrides): {
+    <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
+    <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R>
+  }
+  <A, E, R>(self: Effect.Effect<A, E, R>, overrides: Overrides): Effect.Effect<A, E, R>
+  <A, E, R>(self: Stream.Stream<A, E, R>, overrides: Overrides): Stream.Stream<A, E, R>
+} = dual(2, <A, E, R>(
+  self: Effect.Effect<A, E, R> | Stream.Stream<A, E, R>,
+  overrides: Overrides
+): Effect.Effect<A, E, R> | Stream.Stream<A, E, R> =>
+  Stream.isStream(self)
+    ? Stream.unwrap(
+      Effect.map(Overrides, (outer) => Stream.provideService(self, Overrides, { ...outer, ...overrides }))
+    )
+    : Effect.flatMap(Overrides, (outer) => Effect.provideService(self, Overrides, { ...outer, ...overrides })))
 
 type Wrap = (client: HttpClient.HttpClient) => HttpClient.HttpClient
 
@@ -196,6 +226,9 @@ const ofError = (error: HttpClientError.HttpClientError): Failure | undefined =>
   switch (reason._tag) {
     case "TransportError": {
       const { cause } = reason
+      if (Predicate.isTagged(cause, "ConnectTimeoutError")) {
+        return { reason: cause._tag, isOutcomeUnknown: false, wait: undefined }
+      }
       if (isFilesError(cause)) {
         if (!cause.isRetryable && !cause.isOutcomeUnknown) return undefined
         return {
@@ -234,24 +267,74 @@ const isUpload = (request: HttpClientRequest.HttpClientRequest): boolean =>
 const maxErrorBytes = 64 * 1024
 
 /**
- * A response's body, read and let go of, so that its socket is free; the response can still be read.
+ * A response with another body: all that reads its body reads that one.
+ */
+const withBody = (
+  response: HttpClientResponse.HttpClientResponse,
+  stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
+): HttpClientResponse.HttpClientResponse => {
+  const decodeError = (cause: unknown) =>
+    new HttpClientError.HttpClientError({
+      reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
+    })
+  const streamed: HttpClientResponse.HttpClientResponse = Object.create(response, { stream: { value: stream } })
+  const whole = Effect.runSync(
+    Effect.cached(
+      Effect.flatMap(
+        MaxBodySize,
+        (maximum) =>
+          Effect.flatMap(
+            readBody(streamed, maximum === undefined ? Infinity : Number(maximum)),
+            ({ bytes, isCut }) =>
+              isCut ? Effect.fail(decodeError(new Error("The body is larger than MaxBodySize"))) : Effect.succeed(bytes)
+          )
+      )
+    )
+  )
+  const text = Effect.map(whole, decodeText)
+  return Object.create(streamed, {
+    arrayBuffer: { value: Effect.map(whole, (bytes) => new Uint8Array(bytes).buffer) },
+    text: { value: text },
+    json: {
+      value: Effect.flatMap(
+        text,
+        (json) => Effect.try({ try: (): unknown => json === "" ? null : JSON.parse(json), catch: decodeError })
+      )
+    },
+    urlParamsBody: { value: Effect.map(text, (form) => UrlParams.fromInput(new URLSearchParams(form))) },
+    formData: {
+      value: Effect.flatMap(whole, (bytes) =>
+        Effect.tryPromise({
+          try: () => new Response(new Uint8Array(bytes), { headers: response.headers }).formData(),
+          catch: decodeError
+        }))
+    }
+  })
+}
+
+/** How long the body of a failed answer may take. */
+const bufferPatience = Duration.seconds(10)
+
+/**
+ * A failed response with its body read and let go of, so that its socket is free; it can still be read.
  */
 const buffered = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse) {
   const read = yield* readBody(response, maxErrorBytes).pipe(
-    Effect.timeoutOption("10 seconds"),
-    Effect.orElseSucceed(() => Option.none())
+    Effect.timeoutOption(bufferPatience),
+    Effect.orElseSucceed(() => Option.none()),
+    pause
   )
   const bytes = Option.isSome(read) ? read.value.bytes : new Uint8Array()
-  const copy = HttpClientResponse.fromWeb(
-    response.request,
-    new Response(new Uint8Array(bytes), {
-      status: response.status,
-      headers: { ...response.headers, "content-length": String(bytes.length) }
-    })
-  )
   const json = parseJson(decodeText(bytes))
-  return { copy, errorCode: Result.isSuccess(json) ? readEnvelope(json.success).errorCode : undefined }
+  return {
+    copy: withBody(response, bytes.length === 0 ? Stream.empty : Stream.succeed(bytes)),
+    errorCode: Result.isSuccess(json) ? readEnvelope(json.success).errorCode : undefined
+  }
 })
+
+/** A code in a foreign body that may be shown: the API's are of this form, and a key is not. */
+const shown = (errorCode: string | undefined): string | undefined =>
+  errorCode !== undefined && /^[a-z_]{1,64}$/.test(errorCode) ? errorCode : undefined
 
 const maxBackoff = Duration.seconds(8)
 
@@ -294,7 +377,7 @@ const withRetry = (options: RetryOptions): Wrap => (client) =>
           return false
         }
         yield* report("retry", `${what}, next try in ${Duration.format(delay)}`, attributes)
-        yield* pause(attempt, Effect.sleep(delay))
+        yield* pause(Effect.sleep(delay))
         return true
       })
 
@@ -319,40 +402,58 @@ const withRetry = (options: RetryOptions): Wrap => (client) =>
       })
     }
 
+    /** An answer that is no success: sent again, or given up as what it is. */
+    const failed = (
+      response: HttpClientResponse.HttpClientResponse,
+      giveUp: (response: HttpClientResponse.HttpClientResponse) => Try
+    ): Try => {
+      const { headers, status } = response
+      // Only these can turn out either way by the code in their body.
+      if (status !== 400 && !isRetryable(status, headers, undefined)) return giveUp(response)
+      return Effect.flatMap(buffered(response), ({ copy, errorCode }) =>
+        isRetryable(status, headers, errorCode)
+          ? again({
+            reason: shown(errorCode) ?? String(status),
+            isOutcomeUnknown: status >= 500 && status !== 529,
+            wait: retryAfter(headers, clock.currentTimeMillisUnsafe())
+          }, giveUp(copy))
+          : giveUp(copy))
+    }
+
     const once: Try = Effect.suspend(() => {
       state.tries++
       state.startedAt ??= clock.currentTimeMillisUnsafe()
       return Effect.matchEffect(attempt === undefined ? send(request) : attempt.run(send(request)), {
         onFailure: (error) => {
+          const { reason } = error
+          // A client beneath that makes failed answers failures.
+          if (reason._tag === "StatusCodeError") {
+            return failed(reason.response, (response) =>
+              Effect.fail(
+                new HttpClientError.HttpClientError({
+                  reason: new HttpClientError.StatusCodeError({
+                    request: reason.request,
+                    response,
+                    description: reason.description
+                  })
+                })
+              ))
+          }
           const failure = ofError(error)
           return failure === undefined ? Effect.fail(error) : again(failure, Effect.fail(error))
         },
         onSuccess: (response) => {
-          const { headers, status } = response
-          if (status < 400) {
-            if (attempt !== undefined) {
-              attempt.again = (error) =>
-                Effect.suspend(() => {
-                  // The try that is asked for is counted when it begins.
-                  return another({
-                    reason: error._tag === "TransferInterrupted" ? error.reason : error._tag,
-                    isOutcomeUnknown: false,
-                    wait: undefined
-                  })
-                })
-            }
-            return Effect.succeed(response)
+          if (response.status >= 400) return failed(response, Effect.succeed)
+          if (attempt !== undefined) {
+            // The try that is asked for is counted when it begins.
+            attempt.again = (error) =>
+              another({
+                reason: error._tag === "TransferInterrupted" ? error.reason : error._tag,
+                isOutcomeUnknown: false,
+                wait: undefined
+              })
           }
-          // Only these can turn out either way by the code in their body.
-          if (status !== 400 && !isRetryable(status, headers, undefined)) return Effect.succeed(response)
-          return Effect.flatMap(buffered(response), ({ copy, errorCode }) =>
-            isRetryable(status, headers, errorCode)
-              ? again({
-                reason: errorCode ?? String(status),
-                isOutcomeUnknown: status >= 500 && status !== 529,
-                wait: retryAfter(headers, clock.currentTimeMillisUnsafe())
-              }, Effect.succeed(copy))
-              : Effect.succeed(copy))
+          return Effect.succeed(response)
         }
       })
     })
@@ -365,13 +466,27 @@ const pathOf = (request: HttpClientRequest.HttpClientRequest): string =>
 const originOf = (request: HttpClientRequest.HttpClientRequest): string =>
   Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: (url) => url.origin })
 
+/** Origin, and a prefix of the API's own path, if there is one. */
+const baseUrlOf = (request: HttpClientRequest.HttpClientRequest): string =>
+  Option.match(HttpClientRequest.toUrl(request), {
+    onNone: () => "",
+    onSome: ({ origin, pathname }) => origin + pathname.slice(0, Math.max(0, pathname.indexOf("/v1/")))
+  })
+
+const responseOf = (
+  error: HttpClientError.HttpClientError
+): HttpClientResponse.HttpClientResponse | undefined =>
+  error.reason._tag === "StatusCodeError" ? error.reason.response : undefined
+
 /**
  * Keeps requests within a rate, for each credential and base URL, in order of arrival. It learns from answers: after a
  * 429 nothing is sent for as long as `retry-after` says, and after `anthropic-ratelimit-requests-remaining: 0` nothing
  * until `anthropic-ratelimit-requests-reset`.
  *
  * The counts are kept in the `RateLimiterStore` of effect if one is provided, in Redis for many processes, and in
- * memory otherwise. A store that fails lets requests pass, with a warning: the service limits them too.
+ * memory otherwise, where all clients that are built together share them. What it learned each client keeps for itself.
+ * A store that fails, or gives no answer for 2 seconds, lets requests pass, with a warning: the service limits them
+ * too.
  */
 export const rateLimit = (options: RateLimitOptions = {}): Policy =>
   Layer.unwrap(Effect.map(Effect.serviceOption(RateLimiter.RateLimiterStore), (store) => {
@@ -379,7 +494,7 @@ export const rateLimit = (options: RateLimitOptions = {}): Policy =>
       HttpClient.HttpClient,
       Effect.gen(function*() {
         const client = yield* HttpClient.HttpClient
-        return withRateLimit(options, yield* RateLimiter.make)(client)
+        return withRateLimit(options, yield* RateLimiter.make, yield* Minute)(client)
       })
     )
     return Layer.provide(
@@ -391,58 +506,84 @@ export const rateLimit = (options: RateLimitOptions = {}): Policy =>
   }))
 
 interface Lane {
+  /** Its name in the store. */
+  readonly key: string
   /** One waits at the store, the others behind it in order. An interrupted one leaves no gap. */
   readonly queue: Semaphore.Semaphore
   /** Epoch milliseconds before which the service wants nothing. */
   notBefore: number
 }
 
-const withRateLimit = (options: RateLimitOptions, limiter: RateLimiter.RateLimiter): Wrap => {
+/** By how much two requests may differ in the time they travel. */
+const spread = Duration.seconds(1)
+
+const storePatience = Duration.seconds(2)
+
+const encoder = new TextEncoder()
+
+/**
+ * The store may be one that others read: what it is told of a credential is a digest. MD5, since it is at hand in every
+ * runtime without waiting; to find a key from it is as far out of reach as with any other.
+ */
+const digest = (text: string): string => Hex.encode(Digest.md5.implementation?.(encoder.encode(text)) ?? "")
+
+const withRateLimit = (
+  options: RateLimitOptions,
+  limiter: RateLimiter.RateLimiter,
+  minute: Duration.Duration
+): Wrap => {
   const lanes = new Map<string, Lane>()
-  const laneOf = (key: string): Lane => {
-    const lane = lanes.get(key) ?? { queue: Semaphore.makeUnsafe(1), notBefore: 0 }
-    lanes.set(key, lane)
+  const laneOf = (request: HttpClientRequest.HttpClientRequest, perMinute: number): Lane => {
+    const { headers } = request
+    const identity = JSON.stringify([
+      headers["x-api-key"] ?? headers["authorization"] ?? "",
+      headers["anthropic-workspace-id"] ?? "",
+      baseUrlOf(request),
+      perMinute
+    ])
+    const lane = lanes.get(identity) ?? {
+      key: `anthropic-files:${digest(identity)}`,
+      queue: Semaphore.makeUnsafe(1),
+      notBefore: 0
+    }
+    lanes.set(identity, lane)
     return lane
   }
+  const algorithm = options.algorithm ?? "token-bucket"
+
   return (client) =>
-    through(client, (request, send, { attempt, clock, overrides }) => {
+    through(client, (request, send, { clock, overrides }) => {
       if (overrides.rateLimit === false) return send(request)
       const isBeta = (request.headers["anthropic-beta"] ?? "").includes(filesBeta)
-      const perMinute = Math.max(1, options.requestsPerMinute ?? requestsPerMinute[isBeta ? "beta" : "ga"])
-      const maxWait = Duration.toMillis(
-        Duration.fromInputUnsafe(overrides.rateLimit?.maxWait ?? options.maxWait ?? "5 minutes")
-      )
-      const key = `${fingerprint(request)}:${perMinute}`
-      const lane = laneOf(key)
-      const algorithm = options.algorithm ?? "token-bucket"
-      const burst = Math.min(Math.max(1, options.burst ?? Math.floor(perMinute / 10)), perMinute)
-      // A full bucket and what flows into it within a minute come to the limit together.
-      const budget = algorithm === "fixed-window" || burst === perMinute
-        ? { limit: perMinute, window: Duration.minutes(1) }
-        : { limit: burst, window: Duration.times(Duration.minutes(1), burst / (perMinute - burst)) }
+      const perMinute = Math.max(1, Math.floor(options.requestsPerMinute ?? requestsPerMinute[isBeta ? "beta" : "ga"]))
+      const maxWait = Duration.fromInputUnsafe(overrides.rateLimit?.maxWait ?? options.maxWait ?? "5 minutes")
+      const lane = laneOf(request, perMinute)
+      const burst = Math.min(Math.max(1, Math.floor(options.burst ?? perMinute / 10)), perMinute)
+      // In any stretch of time a bucket lets through what it holds, and what flows into it before the end.
+      const interval = Duration.times(Duration.sum(minute, spread), 1 / (perMinute - burst + 1))
+      const budget = algorithm === "fixed-window"
+        ? { limit: perMinute, window: minute }
+        : { limit: burst, window: Duration.times(interval, burst) }
+      const now = () => clock.currentTimeMillisUnsafe()
 
-      const exceeded = (wait: number) =>
+      const exceeded = (wait: Duration.Duration) =>
         new HttpClientError.HttpClientError({
           reason: new HttpClientError.TransportError({
             request,
             description: "rate limit",
             cause: new RateLimiter.RateLimiterError({
-              reason: new RateLimiter.RateLimitExceeded({
-                key,
-                retryAfter: Duration.millis(wait),
-                limit: perMinute,
-                remaining: 0
-              })
+              reason: new RateLimiter.RateLimitExceeded({ key: "", retryAfter: wait, limit: perMinute, remaining: 0 })
             })
           })
         })
 
-      const waitFor = (wait: number, deadline: number, reason: string): Effect.Effect<
-        void,
-        HttpClientError.HttpClientError
-      > =>
-        clock.currentTimeMillisUnsafe() + wait > deadline
-          ? Effect.fail(exceeded(wait))
+      const waitFor = (
+        wait: number,
+        deadline: number,
+        reason: string
+      ): Effect.Effect<void, HttpClientError.HttpClientError> =>
+        now() + wait > deadline
+          ? Effect.fail(exceeded(Duration.millis(wait)))
           : Effect.andThen(
             report("wait", `${request.method} ${pathOf(request)} waits ${wait} ms (${reason})`, {
               reason,
@@ -451,13 +592,26 @@ const withRateLimit = (options: RateLimitOptions, limiter: RateLimiter.RateLimit
             Effect.sleep(wait)
           )
 
+      const consume = Effect.timeoutOrElse(
+        limiter.consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" }),
+        {
+          duration: storePatience,
+          orElse: () =>
+            Effect.fail(
+              new RateLimiter.RateLimiterError({
+                reason: new RateLimiter.RateLimitStoreError({ message: "The store gives no answer" })
+              })
+            )
+        }
+      )
+
       const turn = (deadline: number): Effect.Effect<void, HttpClientError.HttpClientError> =>
         Effect.suspend(() => {
-          const held = lane.notBefore - clock.currentTimeMillisUnsafe()
+          const held = lane.notBefore - now()
           if (held > 0) {
             return Effect.flatMap(waitFor(held, deadline, "the service asked to"), () => turn(deadline))
           }
-          return Effect.matchEffect(limiter.consume({ ...budget, algorithm, key, onExceeded: "fail" }), {
+          return Effect.matchEffect(consume, {
             onSuccess: () => Effect.void,
             onFailure: ({ reason }) =>
               reason._tag === "RateLimitExceeded"
@@ -465,44 +619,43 @@ const withRateLimit = (options: RateLimitOptions, limiter: RateLimiter.RateLimit
                   waitFor(Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter))), deadline, "rate limit"),
                   () => turn(deadline)
                 )
-                : Effect.logWarning("The rate limiter's store failed; the request is sent unlimited.")
+                : Effect.logWarning(`The rate limiter's store failed, a request is sent unlimited: ${reason.message}`)
           })
         })
 
-      const learn = (response: HttpClientResponse.HttpClientResponse) => {
-        const now = clock.currentTimeMillisUnsafe()
-        const { headers, status } = response
-        const wait = status === 429 ? retryAfter(headers, now) : undefined
-        if (wait !== undefined) lane.notBefore = Math.max(lane.notBefore, now + Duration.toMillis(wait))
+      const queued = Effect.suspend(() => {
+        const deadline = now() + Duration.toMillis(maxWait)
+        let isFirst = false
+        const mine = Effect.suspend(() => {
+          isFirst = true
+          return turn(deadline)
+        })
+        // Behind one that may wait longer than this one.
+        const late = Effect.suspend(() => isFirst ? Effect.never : Effect.fail(exceeded(interval)))
+        return Effect.raceFirst(Semaphore.withPermit(lane.queue, mine), Effect.andThen(Effect.sleep(maxWait), late))
+      })
+
+      const learn = ({ headers, status }: HttpClientResponse.HttpClientResponse) => {
+        const wait = status === 429 ? retryAfter(headers, now()) : undefined
+        if (wait !== undefined) lane.notBefore = Math.max(lane.notBefore, now() + Duration.toMillis(wait))
         if (headers["anthropic-ratelimit-requests-remaining"]?.trim() === "0") {
           const reset = Date.parse(headers["anthropic-ratelimit-requests-reset"] ?? "")
-          if (reset > now) lane.notBefore = Math.max(lane.notBefore, reset)
+          if (reset > now()) lane.notBefore = Math.max(lane.notBefore, reset)
         }
       }
 
-      return Effect.flatMap(
-        pause(
-          attempt,
-          Effect.suspend(() => {
-            const deadline = clock.currentTimeMillisUnsafe() + maxWait
-            const mine = Effect.suspend(() =>
-              clock.currentTimeMillisUnsafe() > deadline ? Effect.fail(exceeded(0)) : turn(deadline)
-            )
-            return Semaphore.withPermit(lane.queue, mine)
-          })
-        ),
-        () => Effect.tap(send(request), (response) => Effect.sync(() => learn(response)))
+      return Effect.andThen(
+        pause(queued),
+        Effect.tapError(
+          Effect.tap(send(request), (response) => Effect.sync(() => learn(response))),
+          (error) =>
+            Effect.sync(() => {
+              const response = responseOf(error)
+              if (response !== undefined) learn(response)
+            })
+        )
       )
     })
-}
-
-/** Credential and base URL, without the credential: this is a key in a store that others may read. */
-const fingerprint = (request: HttpClientRequest.HttpClientRequest): string => {
-  const checksum = Checksum.make()
-  const { headers } = request
-  checksum.update(new TextEncoder().encode(`${headers["x-api-key"] ?? headers["authorization"] ?? ""}`))
-  checksum.update(new TextEncoder().encode(`\n${headers["anthropic-workspace-id"] ?? ""}\n${originOf(request)}`))
-  return `anthropic-files:${checksum.digest()}`
 }
 
 /**
@@ -535,14 +688,15 @@ const outcomeOf = (clock: Clock.Clock) =>
 (
   exit: Exit.Exit<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 ): CircuitBreaker.Outcome => {
-  if (Exit.isSuccess(exit)) {
-    const { headers, status } = exit.value
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  const response = Exit.isSuccess(exit) ? exit.value : error === undefined ? undefined : responseOf(error)
+  if (response !== undefined) {
+    const { headers, status } = response
     if (status === 429) return CircuitBreaker.ignored
     return status >= 500
       ? CircuitBreaker.failure({ retryAfter: retryAfter(headers, clock.currentTimeMillisUnsafe()) })
       : CircuitBreaker.success
   }
-  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
   return error === undefined || ofError(error) === undefined ? CircuitBreaker.ignored : CircuitBreaker.failure()
 }
 
@@ -573,11 +727,22 @@ const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (cl
  */
 export const timeout = (options: TimeoutOptions = {}): Policy => fromWrap(Effect.succeed(withTimeout(options)))
 
+const sizeOf = (body: HttpBody.HttpBody): number => {
+  if (body._tag === "Uint8Array" || body._tag === "Raw") return body.contentLength ?? 0
+  if (body._tag !== "FormData") return 0
+  let size = 0
+  for (const [, value] of body.formData) size += typeof value === "string" ? value.length : value.size
+  return size
+}
+
 const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
   through(client, (request, send, { clock, overrides }) => {
     if (overrides.timeout === false) return send(request)
     const limits = { ...options, ...overrides.timeout }
-    const headers = Duration.fromInputUnsafe(limits.headers ?? "60 seconds")
+    const connect = Duration.fromInputUnsafe(limits.connect ?? "10 seconds")
+    const headers = Duration.fromInputUnsafe(
+      limits.headers ?? (request.method === "POST" ? "10 minutes" : "60 seconds")
+    )
     const idleBody = Duration.fromInputUnsafe(limits.idleBody ?? "60 seconds")
     const timedOut = (message: string) =>
       new HttpClientError.HttpClientError({
@@ -589,7 +754,7 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
       })
 
     const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
-    let sent = request.body._tag === "Uint8Array" ? request.body.contentLength : 0
+    let sent = sizeOf(request.body)
     let isSending = request.body._tag === "Stream"
     const watched = request.body._tag !== "Stream" ? request : HttpClientRequest.setBody(
       request,
@@ -598,6 +763,7 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
           const { body } = request
           if (body._tag !== "Stream") return Stream.empty
           sent = 0
+          isSending = true
           return Stream.ensuring(
             Stream.map(body.stream, (chunk) => {
               sent += chunk.length
@@ -615,8 +781,12 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
       )
     )
     const patience = () => isSending ? headers : Duration.sum(headers, Duration.millis(sent / 1000))
+    const guarded = Effect.flatMap(
+      Watches,
+      (watches) => Effect.provideService(send(watched), Watches, [...watches, watch])
+    )
     const answered = Effect.raceFirst(
-      send(watched),
+      Effect.provideService(guarded, ConnectTimeout, connect),
       watchdog(clock, watch, patience, (waited) =>
         Effect.fail(timedOut(
           isSending
@@ -630,7 +800,7 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
       orElse: () => Effect.fail(timedOut(`The request took longer than ${Duration.format(total)}.`))
     })
     return Effect.map(bounded, (response) =>
-      withStream(
+      withBody(
         response,
         Stream.timeoutOrElse(response.stream, {
           duration: idleBody,
@@ -638,12 +808,6 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
         })
       ))
   })
-
-/** A response with another body stream; what reads the body whole reads that. */
-const withStream = (
-  response: HttpClientResponse.HttpClientResponse,
-  stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
-): HttpClientResponse.HttpClientResponse => Object.create(response, { stream: { get: () => stream } })
 
 /**
  * At most so many requests under way at once, the others wait in order. A request is under way until its response's
@@ -653,15 +817,24 @@ export const concurrency = (permits: number): Policy =>
   fromWrap(Effect.map(Semaphore.make(Math.max(1, Math.floor(permits))), withConcurrency))
 
 const withConcurrency = (semaphore: Semaphore.Semaphore): Wrap => (client) =>
-  through(
-    client,
-    (request, send, { attempt, overrides }) =>
-      overrides.concurrency === false ? send(request) : Effect.acquireUseRelease(
-        pause(attempt, Semaphore.take(semaphore, 1)),
-        () => send(request),
-        () => Semaphore.release(semaphore, 1)
-      )
-  )
+  through(client, (request, send, { clock, overrides }) => {
+    if (overrides.concurrency === false) return send(request)
+    return Effect.flatMap(startPause, (endPause) => {
+      const since = clock.currentTimeMillisUnsafe()
+      const admitted = Effect.suspend(() => {
+        endPause()
+        const waited = clock.currentTimeMillisUnsafe() - since
+        return waited === 0 ? send(request) : Effect.andThen(
+          report("wait", `${request.method} ${pathOf(request)} waited ${waited} ms (concurrency)`, {
+            reason: "concurrency",
+            delay_ms: waited
+          }),
+          send(request)
+        )
+      })
+      return Effect.ensuring(Semaphore.withPermit(semaphore, admitted), Effect.sync(endPause))
+    })
+  })
 
 /**
  * Policies into one, outermost first: the first one sees a request first and its answer last.
@@ -675,24 +848,24 @@ export const stack = (...policies: ReadonlyArray<Policy>): Policy =>
 export interface StandardOptions {
   readonly retry?: RetryOptions | false | undefined
   readonly circuitBreaker?: CircuitBreakerOptions | false | undefined
-  readonly rateLimit?: RateLimitOptions | false | undefined
   /** @default 16 */
   readonly concurrency?: number | false | undefined
+  readonly rateLimit?: RateLimitOptions | false | undefined
   readonly timeout?: TimeoutOptions | false | undefined
 }
 
 /**
  * The stack that most programs want. From the outside in: retry, so that each try passes what follows; circuit breaker,
- * so that an open one fails before a turn is used up; rate limit, so that each try counts; concurrency, so that nobody
- * holds a place while waiting for the rate; timeout, which ends one try.
+ * so that an open one fails before anything is waited for; concurrency; rate limit, so that whoever has got its turn is
+ * sent at once, and never many together that got theirs one by one; timeout, which ends one try.
  */
 export const standard = (options: StandardOptions = {}): Policy =>
   stack(
     ...[
       options.retry === false ? undefined : retry(options.retry),
       options.circuitBreaker === false ? undefined : circuitBreaker(options.circuitBreaker),
-      options.rateLimit === false ? undefined : rateLimit(options.rateLimit),
       options.concurrency === false ? undefined : concurrency(options.concurrency ?? 16),
+      options.rateLimit === false ? undefined : rateLimit(options.rateLimit),
       options.timeout === false ? undefined : timeout(options.timeout)
     ].filter(Predicate.isNotUndefined)
   )

@@ -201,7 +201,18 @@ export class Api extends HttpApi.make("anthropic-files-emulator")
     version: "2023-06-01",
     description:
       "The Files API and as much of Messages and Message Batches as files need. Send the key as `x-api-key` or as "
-      + "`Authorization: Bearer`. The `anthropic-beta: files-api-2025-04-14` header selects the beta dialect."
+      + "`Authorization: Bearer`. The `anthropic-beta: files-api-2025-04-14` header selects the beta dialect.",
+    transform: (document) => ({
+      ...document,
+      components: {
+        ...document.components,
+        securitySchemes: {
+          apiKey: { type: "apiKey", in: "header", name: "x-api-key" },
+          bearer: { type: "http", scheme: "bearer" }
+        }
+      },
+      security: [{ apiKey: [] }, { bearer: [] }]
+    })
   }))
 {}
 

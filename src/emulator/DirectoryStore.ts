@@ -262,6 +262,7 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
 
   const opening = Effect.gen(function*() {
     yield* fs.makeDirectory(root, { recursive: true, mode: 0o700 })
+    yield* syncDirectory(path.dirname(root))
     yield* lock(fs, path, root, probe)
     yield* fs.makeDirectory(blobs, { recursive: true, mode: 0o700 })
 

@@ -244,18 +244,24 @@ const readBytes = Effect.fnUntraced(function*(file: FileRecord): Effect.fn.Retur
 
 const words = (text: string): ReadonlyArray<string> => text.toLowerCase().match(/[\p{L}\p{N}]{4,}/gu) ?? []
 
+const overlap = (text: string, asked: ReadonlySet<string>): number =>
+  new Set(words(text).filter((word) => asked.has(word))).size
+
+/** Ends at a full stop before a blank, and at a line end unless the next line goes on in lower case. */
+const sentence = /(?:[^.!?\n]|[.!?](?!\s|$)|\n(?=\p{Ll}))+(?:[.!?](?=\s|$))?/gu
+
 /** The sentence that shares the most words with the question; the first one when none does. */
 const passage = (text: string, question: string): { readonly start: number; readonly end: number } => {
   const asked = new Set(words(question))
   let best = { start: 0, end: 0 }
   let bestScore = -1
-  for (const match of text.matchAll(/[^.!?\n]+[.!?]?/g)) {
-    const sentence = match[0].trim()
-    if (sentence === "") continue
-    const score = new Set(words(sentence).filter((word) => asked.has(word))).size
+  for (const match of text.matchAll(sentence)) {
+    const found = match[0].trim()
+    if (found === "") continue
+    const score = overlap(found, asked)
     if (score <= bestScore) continue
-    const start = match.index + match[0].indexOf(sentence)
-    best = { start, end: start + sentence.length }
+    const start = match.index + match[0].indexOf(found)
+    best = { start, end: start + found.length }
     bestScore = score
   }
   return best
@@ -275,15 +281,12 @@ const cite = Effect.fnUntraced(function*(attachment: Attachment, question: strin
   const bytes = yield* readBytes(file)
   if (file.mimeType === "application/pdf") {
     const pages = yield* Pdf.pages(bytes)
-    const candidates = pages.map((text, page) => ({
-      page,
-      cited: text.slice(passage(text, question).start, passage(text, question).end)
-    }))
     const asked = new Set(words(question))
-    const score = (text: string) => new Set(words(text).filter((word) => asked.has(word))).size
-    let best = candidates[0] ?? { page: 0, cited: "" }
-    for (const candidate of candidates) {
-      if (best.cited === "" || score(candidate.cited) > score(best.cited)) best = candidate
+    let best = { page: 0, cited: "" }
+    for (const [page, text] of pages.entries()) {
+      const { end, start } = passage(text, question)
+      const cited = text.slice(start, end).replace(/\s+/g, " ")
+      if (best.cited === "" || overlap(cited, asked) > overlap(best.cited, asked)) best = { page, cited }
     }
     return {
       type: "page_location",

@@ -110,7 +110,7 @@ export const layerDirectory = (directory: string): Layer.Layer<Store.Store, Stor
   )
 
 const storeOf = (options: Options): Layer.Layer<Store.Store, Store.StoreError> =>
-  options.directory === undefined ? Store.layerMemory : layerDirectory(options.directory)
+  options.directory === undefined ? Store.layerMemory() : layerDirectory(options.directory)
 
 /**
  * The emulator in process, in a folder or in memory.
@@ -152,11 +152,49 @@ const corsHeaders = (origin: string): Record<string, string> => ({
   vary: "origin"
 })
 
-/** Breaks the connection as a crash would: with a reset, not with a polite end. */
-const breakConnection = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
-  Effect.sync(() => {
-    NodeHttpServerRequest.toIncomingMessage(request).socket.resetAndDestroy()
-    NodeHttpServerRequest.toServerResponse(request).destroy()
+/**
+ * Ends the connection before the answer is complete: with a reset, as a crash would, or with a close. What was written
+ * before goes out first, since the end takes back what is still waiting.
+ */
+const breakConnection = (
+  request: HttpServerRequest.HttpServerRequest,
+  how: "reset" | "close"
+): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+    const end = () => {
+      if (how === "reset") socket.resetAndDestroy()
+      else socket.destroy()
+      NodeHttpServerRequest.toServerResponse(request).destroy()
+      resume(Effect.void)
+    }
+    if (socket.destroyed) end()
+    else socket.write("", end)
+  })
+
+/** The body of an answer, with its early end, if it has one, made visible on the connection. */
+const onConnection = <E>(
+  request: HttpServerRequest.HttpServerRequest,
+  body: Stream.Stream<Uint8Array, E>,
+  length: number | undefined
+): Stream.Stream<Uint8Array, E> =>
+  Stream.suspend(() => {
+    let sent = 0
+    return body.pipe(
+      Stream.tap((chunk) =>
+        Effect.sync(() => {
+          sent += chunk.byteLength
+        })
+      ),
+      Stream.concat(Stream.fromEffectDrain(Effect.suspend(() =>
+        length !== undefined && sent < length ? breakConnection(request, "close") : Effect.void
+      ))),
+      Stream.catch((error) =>
+        error instanceof ConnectionReset
+          ? Stream.fromEffectDrain(breakConnection(request, "reset"))
+          : Stream.fail(error)
+      )
+    )
   })
 
 const serveEffect = (handle: Pipeline.Handle, options: ServerOptions) =>
@@ -180,17 +218,16 @@ const serveEffect = (handle: Pipeline.Handle, options: ServerOptions) =>
         const answered = body._tag !== "Stream" ? response : HttpServerResponse.setBody(
           response,
           HttpBody.stream(
-            Stream.catch(body.stream, (error) =>
-              error instanceof ConnectionReset
-                ? Stream.fromEffectDrain(breakConnection(request))
-                : Stream.fail(error)),
+            onConnection(request, body.stream, body.contentLength),
             body.contentType,
             body.contentLength
           )
         )
         return HttpServerResponse.setHeaders(answered, cors)
       }),
-      Effect.catch(() => Effect.as(breakConnection(request), HttpServerResponse.empty()))
+      Effect.catch(() => Effect.as(breakConnection(request, "reset"), HttpServerResponse.empty())),
+      // The server runs requests uninterruptibly up to their route; faults wait before that.
+      Effect.interruptible
     )
   })
 

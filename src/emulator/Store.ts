@@ -168,5 +168,9 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
   })
 })
 
-/** @see {@link makeMemory} */
-export const layerMemory: Layer.Layer<Store> = Layer.effect(Store, makeMemory)
+/**
+ * A store in memory. A function, since a layer that is a constant is built once and shared by all who name it.
+ *
+ * @see {@link makeMemory}
+ */
+export const layerMemory = (): Layer.Layer<Store> => Layer.effect(Store, makeMemory)

@@ -3,7 +3,7 @@
  * to find out whether a lost upload arrived, and how to go on with a broken download; a policy knows how often and how
  * long. With another client above a policy there is no attempt, and the policy does what can be done without.
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -57,24 +57,33 @@ export const Attempt = Context.Reference<Attempt | undefined>("effect-anthropic-
   defaultValue: () => undefined
 })
 
-/** A deliberate wait: the operation's limit on silence does not count it. */
-export const pause = <A, E, R>(
-  attempt: Attempt | undefined,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> => {
-  if (attempt === undefined) return effect
-  return Effect.clockWith((clock) => {
-    const { watch } = attempt
-    watch.pauses++
-    return Effect.ensuring(
-      effect,
-      Effect.sync(() => {
+/** The watches of the timeout policies around a request; with a client of this package above them, besides its own. */
+export const Watches = Context.Reference<ReadonlyArray<Watch>>("effect-anthropic-files/internal/Watches", {
+  defaultValue: () => []
+})
+
+/** Begins a deliberate wait, which no limit on silence around it counts. What it gives ends the wait, once. */
+export const startPause: Effect.Effect<() => void> = Effect.withFiber((fiber) =>
+  Effect.sync(() => {
+    const clock = fiber.getRef(Clock.Clock)
+    const attempt = fiber.getRef(Attempt)
+    const watches = attempt === undefined ? fiber.getRef(Watches) : [attempt.watch, ...fiber.getRef(Watches)]
+    for (const watch of watches) watch.pauses++
+    let paused = true
+    return () => {
+      if (!paused) return
+      paused = false
+      for (const watch of watches) {
         watch.pauses--
         watch.movedAt = clock.currentTimeMillisUnsafe()
-      })
-    )
+      }
+    }
   })
-}
+)
+
+/** A deliberate wait: no limit on silence around it counts it. */
+export const pause = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(startPause, () => effect, (end) => Effect.sync(end))
 
 /**
  * Fails when nothing has moved for longer than `patience`, which is asked anew each time.

@@ -55,3 +55,9 @@ export const decodeText = (bytes: Uint8Array): string => decoder.decode(bytes)
 
 export const parseJson = (text: string): Result.Result<unknown, void> =>
   Result.try({ try: (): unknown => JSON.parse(text), catch: () => undefined })
+
+/** A `content-length`, if it is one. */
+export const parseLength = (header: string | undefined): number | undefined => {
+  const length = header !== undefined && /^\d+$/.test(header) ? Number(header) : NaN
+  return Number.isSafeInteger(length) ? length : undefined
+}

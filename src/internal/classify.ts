@@ -36,6 +36,7 @@ import {
 } from "../FilesError.ts"
 import { isRetryable, isSpendCap } from "./retryable.ts"
 import { retryAfter } from "./retryAfter.ts"
+import { excerpt, printable } from "./text.ts"
 import type { Dialect } from "./wire.ts"
 
 /**
@@ -56,24 +57,6 @@ export interface Subject {
   /** Bytes of the file. */
   readonly size?: number | undefined
   readonly maxFileBytes: number
-}
-
-/** At most this much of a foreign body stands in a message. */
-const excerptLength = 512
-
-/**
- * A foreign text as a part of one line: no tags, no control or bidirectional characters, no runs of space.
- */
-export const excerpt = (text: string): string => {
-  const plain = text
-    .slice(0, 16_384)
-    .replace(/<(script|style)\b[^]*?(<\/\1\s*>|$)/gi, " ")
-    .replace(/<[^>]*(>|$)/g, " ")
-    // oxlint-disable-next-line no-control-regex
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/g, " ")
-    .replace(/ {2,}/g, " ")
-    .trim()
-  return plain.length > excerptLength ? `${plain.slice(0, excerptLength - 1)}…` : plain
 }
 
 interface Envelope {
@@ -103,8 +86,10 @@ export const readEnvelope = (json: unknown): Envelope => {
 const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
   value === undefined ? {} : { [key]: value } as { readonly [P in K]: V }
 
+const bytesOf = (bytes: number): string => `${bytes} bytes`
+
 const megabytes = (bytes: number): string =>
-  bytes >= 1_000_000 ? `${Number((bytes / 1_000_000).toFixed(1))} MB` : `${bytes} bytes`
+  bytes >= 1_000_000 ? `${Number((bytes / 1_000_000).toFixed(1))} MB` : bytesOf(bytes)
 
 const changing: ReadonlySet<Operation> = new Set(["upload", "delete", "createBatch", "cancelBatch", "deleteBatch"])
 
@@ -125,6 +110,12 @@ const fileOf = (subject: Subject, said: string): string | undefined => {
   return named ?? (ids.length === 1 ? ids[0] : undefined)
 }
 
+/** The service's id for the request, as it may be shown. */
+export const requestIdOf = (subject: Subject, headers: Headers.Headers): string | undefined => {
+  const id = string(headers["request-id"])
+  return id === undefined ? undefined : excerpt(subject.scrub(id))
+}
+
 export const requestFailed = (operation: Operation, reason: Reason): RequestFailed =>
   new RequestFailed({ operation, reason })
 
@@ -134,17 +125,20 @@ export const requestFailed = (operation: Operation, reason: Reason): RequestFail
 export const invalidRequest = (operation: Operation, option: string, message: string): RequestFailed =>
   requestFailed(operation, new InvalidRequest({ message, option, isRetryable: false, isOutcomeUnknown: false }))
 
-export const fileTooLarge = (filename: string, size: number | undefined, limit: number): FileTooLarge =>
-  new FileTooLarge({
+export const fileTooLarge = (filename: string, size: number | undefined, limit: number): FileTooLarge => {
+  // Rounded, a size just over the limit would read like the limit.
+  const words = size !== undefined && megabytes(size) === megabytes(limit) ? bytesOf : megabytes
+  return new FileTooLarge({
     operation: "upload",
-    message: `${filename} ${size === undefined ? "is larger than" : `has ${megabytes(size)}, more than`} the ${
-      megabytes(limit)
+    message: `${printable(filename)} ${size === undefined ? "is larger than" : `has ${words(size)}, more than`} the ${
+      words(limit)
     } that one file may have: split or compress it.`,
     ...optional("size", size),
     limit,
     isRetryable: false,
     isOutcomeUnknown: false
   })
+}
 
 /**
  * An answer that is not a success.
@@ -266,14 +260,18 @@ export const fromResponse = (subject: Subject, response: {
     case 413:
       return operation === "upload"
         ? new FileTooLarge({
-          ...flat(`${subject.filename ?? "The file"} is larger than the service takes.`),
+          ...flat(`${printable(subject.filename ?? "The file")} is larger than the service takes.`),
           ...optional("size", subject.size),
           limit: subject.maxFileBytes
         })
         : failed(new InvalidRequest(about("The request is larger than the service takes.")))
     case 429:
       return new RateLimited({
-        ...flat(`Too many requests${wait === undefined ? "" : `, wait ${Duration.format(wait)} before the next`}.`),
+        ...flat(
+          `Too many requests${
+            wait === undefined || Duration.isZero(wait) ? "" : `, wait ${Duration.format(wait)} before the next`
+          }.`
+        ),
         ...optional("retryAfter", wait)
       })
     case 529:
@@ -295,17 +293,17 @@ export const fromResponse = (subject: Subject, response: {
   )
 }
 
-const statusOfType: Readonly<Record<string, number>> = {
-  invalid_request_error: 400,
-  authentication_error: 401,
-  billing_error: 402,
-  permission_error: 403,
-  not_found_error: 404,
-  request_too_large: 413,
-  rate_limit_error: 429,
-  timeout_error: 504,
-  overloaded_error: 529
-}
+const statusOfType: ReadonlyMap<string | undefined, number> = new Map([
+  ["invalid_request_error", 400],
+  ["authentication_error", 401],
+  ["billing_error", 402],
+  ["permission_error", 403],
+  ["not_found_error", 404],
+  ["request_too_large", 413],
+  ["rate_limit_error", 429],
+  ["timeout_error", 504],
+  ["overloaded_error", 529]
+])
 
 /**
  * An error envelope that came where the status had already been sent: it means what it would mean with the status of
@@ -313,7 +311,7 @@ const statusOfType: Readonly<Record<string, number>> = {
  */
 export const fromEnvelope = (subject: Subject, headers: Headers.Headers, json: unknown): FilesError =>
   fromResponse(subject, {
-    status: statusOfType[readEnvelope(json).type ?? ""] ?? 500,
+    status: statusOfType.get(readEnvelope(json).type) ?? 500,
     headers,
     body: "",
     json,
@@ -339,7 +337,7 @@ export const unexpected = (
     new UnexpectedResponse({
       message: shown === "" ? what : `${what} It begins: ${shown}`,
       status: response.status,
-      ...optional("requestId", string(response.headers["request-id"])),
+      ...optional("requestId", requestIdOf(subject, response.headers)),
       // Asking again changes nothing that is stored, except where a file would be stored twice.
       isRetryable: !adds(subject.operation),
       isOutcomeUnknown: options?.isOutcomeUnknown ?? changes(subject.operation)
@@ -372,14 +370,15 @@ const neverConnected: ReadonlySet<string> = new Set([
   "UND_ERR_CONNECT_TIMEOUT"
 ])
 
-const tls = /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO$)/
+/** What is wrong with a certificate comes up before a byte of the request goes out, and will come up again. */
+const certificate = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$)/
 
 /** Whether a connection's failure code means that not a byte of the request went out. */
 export const isUnsent = (code: string | undefined): boolean =>
-  code !== undefined && (neverConnected.has(code) || tls.test(code))
+  code !== undefined && (neverConnected.has(code) || certificate.test(code))
 
 /** Whether a connection's failure code will come again: a certificate does not get better. */
-export const isPermanent = (code: string | undefined): boolean => code !== undefined && tls.test(code)
+export const isPermanent = (code: string | undefined): boolean => code !== undefined && certificate.test(code)
 
 /** The first `code` along the chain of causes, as Node, undici and Bun give one. */
 export const codeOf = (cause: unknown): string | undefined => {
@@ -400,6 +399,22 @@ const describe = (cause: unknown): string => {
     current = field(current, "cause")
   }
   return message
+}
+
+/** A cause that repeats a secret is replaced by what can be said of it. */
+const scrubbed = (subject: Subject, cause: unknown): unknown => {
+  let current = cause
+  for (let depth = 0; depth < 5 && Predicate.isObject(current); depth++) {
+    const shown = [field(current, "message"), field(current, "stack"), ...Object.values(current)]
+      .filter(Predicate.isString)
+    if (shown.some((text) => subject.scrub(text) !== text)) {
+      const code = codeOf(cause)
+      const safe = new Error(excerpt(subject.scrub(describe(cause))))
+      return code === undefined ? safe : Object.assign(safe, { code })
+    }
+    current = field(current, "cause")
+  }
+  return Predicate.isString(current) ? subject.scrub(current) : cause
 }
 
 /** How far an upload's body had come. */
@@ -440,6 +455,9 @@ const fromPolicy = (subject: Subject, cause: unknown): FilesError | undefined =>
       ...retryAfter
     })
   }
+  if (Predicate.isTagged(cause, "ConnectTimeoutError") && cause instanceof Error) {
+    return timedOut(subject, `${subject.baseUrl}: ${cause.message}`, { isOutcomeUnknown: false })
+  }
   return Predicate.isTagged(cause, "TimeoutError") && cause instanceof Error
     ? timedOut(subject, cause.message, { isOutcomeUnknown: changes(operation) })
     : undefined
@@ -473,15 +491,15 @@ export const fromTransport = (
   const unsent = isUnsent(code)
   const details = {
     isRetryable: !isPermanent(code),
-    ...(cause === undefined ? undefined : { cause })
+    ...(cause === undefined ? undefined : { cause: scrubbed(subject, cause) })
   }
   if (sent !== undefined && !sent.complete && !unsent) {
     return new TransferInterrupted({
       operation,
       reason: "Reset",
-      message: `The connection broke while ${subject.filename ?? "the file"} was sent, after ${sent.bytes} of ${
-        sent.total ?? "an unknown number of"
-      } bytes; nothing was stored (${why}).`,
+      message: `The connection broke while ${
+        printable(subject.filename ?? "the file")
+      } was sent, after ${sent.bytes} of ${sent.total ?? "an unknown number of"} bytes; nothing was stored (${why}).`,
       transferred: sent.bytes,
       ...optional("expected", sent.total),
       isOutcomeUnknown: false,

@@ -21,18 +21,19 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
 import { Attempt, type Try, type Verdict, type Watch, watchdog } from "./attempt.ts"
-import { decodeText, parseJson, readBody } from "./body.ts"
+import { decodeText, parseJson, parseLength, readBody } from "./body.ts"
 import {
   changes,
-  excerpt,
   fromResponse,
   fromTransport,
+  requestIdOf,
   type Sent,
   type Subject,
   timedOut,
   unexpected
 } from "./classify.ts"
 import type { Settings } from "./options.ts"
+import { excerpt, printable } from "./text.ts"
 
 /** A JSON answer, once decoded from the wire, is at most this long. */
 const maxJsonBytes = 16 * 1024 * 1024
@@ -88,14 +89,21 @@ export interface Call<A> extends Request {
 }
 
 // fetch follows redirects by itself and would carry a key along. Other transports leave them alone.
-const refuseRedirects = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+// And secrets among the headers given by hand belong in no span, whatever a user lets be recorded.
+const guarded = <A, E>(settings: Settings, attempt: Attempt, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.updateContext(
     effect,
     (context: Context.Context<never>): Context.Context<never> =>
       Context.add(context, FetchHttpClient.RequestInit, {
         ...Context.getOrUndefined(context, FetchHttpClient.RequestInit),
         redirect: "manual"
-      })
+      }).pipe(
+        Context.add(Attempt, attempt),
+        Context.add(Headers.CurrentRedactedNames, [
+          ...Context.get(context, Headers.CurrentRedactedNames),
+          ...settings.secretHeaders
+        ])
+      )
   )
 
 const make = (settings: Settings, request: Request): HttpClientRequest.HttpClientRequest =>
@@ -181,7 +189,7 @@ export const call = <A>(
       again: undefined
     }
 
-    return run(Effect.provideService(refuseRedirects(client.execute(httpRequest)), Attempt, attempt)).pipe(
+    return run(guarded(settings, attempt, client.execute(httpRequest))).pipe(
       Effect.mapError((error) => progress?.failure ?? fromTransport(subject, error, progress?.sent)),
       Effect.flatMap((response) =>
         done !== undefined && isSuccess(response)
@@ -207,9 +215,9 @@ const silence = (subject: Subject, progress: Progress | undefined, waited: Durat
   return new TransferInterrupted({
     operation: subject.operation,
     reason: "Stalled",
-    message: `Sending ${subject.filename ?? "the file"} stopped for ${Duration.format(waited)} after ${bytes} of ${
-      total ?? "an unknown number of"
-    } bytes; nothing was stored.`,
+    message: `Sending ${printable(subject.filename ?? "the file")} stopped for ${
+      Duration.format(waited)
+    } after ${bytes} of ${total ?? "an unknown number of"} bytes; nothing was stored.`,
     transferred: bytes,
     ...(total === undefined ? undefined : { expected: total }),
     isRetryable: true,
@@ -272,7 +280,7 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
         const json = parseJson(text)
         if (Result.isFailure(json)) {
           const what = text === "" ? "The answer is empty." : "The answer is not JSON, or not all of it."
-          return Effect.fail(unexpected(subject, response, what, text.slice(0, 4096)))
+          return Effect.fail(unexpected(subject, response, what, text.slice(0, maxErrorBytes)))
         }
         const decoded = decode(json.success)
         return Exit.isSuccess(decoded)
@@ -281,7 +289,7 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
             subject,
             response,
             `The answer is not what the API documents (${excerpt(subject.scrub(issueOf(decoded)))}).`,
-            text.slice(0, 4096)
+            text.slice(0, maxErrorBytes)
           ))
       })
     )
@@ -315,6 +323,7 @@ export const content = (
     }
     const length = lengthOf(response)
     const expected = length === undefined ? range.total : range.offset + length
+    const requestId = requestIdOf(subject, response.headers)
     let transferred = range.offset
     const interrupted = (reason: TransferInterrupted["reason"], what: string, cause?: unknown) =>
       new TransferInterrupted({
@@ -324,7 +333,7 @@ export const content = (
         transferred,
         ...(expected === undefined ? undefined : { expected }),
         ...(subject.fileId === undefined ? undefined : { fileId: subject.fileId }),
-        ...(response.headers["request-id"] === undefined ? undefined : { requestId: response.headers["request-id"] }),
+        ...(requestId === undefined ? undefined : { requestId }),
         status: response.status,
         isRetryable: true,
         isOutcomeUnknown: false,
@@ -366,8 +375,5 @@ const isEncoded = (response: HttpClientResponse.HttpClientResponse): boolean => 
  * The announced length of a body as it is handed out. fetch takes an encoding off by itself, and then the announced
  * length is not that of the bytes it gives.
  */
-export const lengthOf = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
-  const header = response.headers["content-length"]
-  const length = header === undefined || isEncoded(response) ? NaN : Number(header)
-  return Number.isSafeInteger(length) && length >= 0 ? length : undefined
-}
+export const lengthOf = (response: HttpClientResponse.HttpClientResponse): number | undefined =>
+  isEncoded(response) ? undefined : parseLength(response.headers["content-length"])

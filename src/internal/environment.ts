@@ -5,8 +5,8 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidConfig } from "../FilesError.ts"
-import { excerpt } from "./classify.ts"
 import { type Options, parseCustomHeaders } from "./options.ts"
+import { excerpt } from "./text.ts"
 
 const environment = Config.all({
   apiKey: Config.option(Config.Redacted("ANTHROPIC_API_KEY")),
@@ -33,11 +33,11 @@ export const fromEnvironment = Effect.fnUntraced(function*(
     }))
   const headers = set(found.headers)
   return {
-    apiKey: Option.getOrUndefined(found.apiKey),
-    authToken: Option.getOrUndefined(found.authToken),
-    baseUrl: set(found.baseUrl),
-    workspaceId: set(found.workspaceId),
     ...options,
+    apiKey: options.apiKey ?? Option.getOrUndefined(found.apiKey),
+    authToken: options.authToken ?? Option.getOrUndefined(found.authToken),
+    baseUrl: options.baseUrl ?? set(found.baseUrl),
+    workspaceId: options.workspaceId ?? set(found.workspaceId),
     headers: {
       ...(headers === undefined ? undefined : yield* parseCustomHeaders(headers)),
       ...options.headers

@@ -54,6 +54,8 @@ export interface Settings {
   readonly dialect: Dialect
   /** Sent with every request, keys included. */
   readonly headers: Headers.Headers
+  /** Those among them that hold a secret. */
+  readonly secretHeaders: ReadonlyArray<string>
   readonly idleTimeout: Duration.Duration
   readonly maxFileBytes: number
   readonly scrub: (text: string) => string
@@ -131,6 +133,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   const headers: Record<string, string> = { "anthropic-version": anthropicVersion }
   const betas = new Set<string>(dialect === "beta" ? [filesBeta] : [])
   const secrets = [apiKey, authToken]
+  const secretHeaders = ["x-api-key", "authorization"]
   for (const [given, value] of Object.entries(options.headers ?? {})) {
     const name = given.toLowerCase()
     if (!headerName.test(name) || !headerValue.test(value)) {
@@ -141,7 +144,11 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
       for (const beta of value.split(",")) if (beta.trim() !== "") betas.add(beta.trim())
     } else {
       headers[name] = value.trim()
-      if (secretName.test(name)) secrets.push(value.trim())
+      if (secretName.test(name)) {
+        secretHeaders.push(name)
+        // Without the scheme in front of it too, as it may be repeated.
+        secrets.push(value.trim(), ...value.trim().split(/\s+/))
+      }
     }
   }
   for (const beta of options.betas ?? []) {
@@ -170,12 +177,13 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   if (!Number.isSafeInteger(maximum) || maximum < 0) {
     return yield* invalid("maxFileBytes", "maxFileBytes has to be a whole number of bytes.")
   }
-  // Shorter ones would blank out ordinary words.
-  const scrubbed = secrets.filter((secret) => secret.length >= 8)
+  // Shorter ones would blank out ordinary words. The longest first: one may begin with another.
+  const scrubbed = secrets.filter((secret) => secret.length >= 8).sort((a, b) => b.length - a.length)
   return {
     baseUrl,
     dialect,
     headers: Headers.fromInput(headers),
+    secretHeaders,
     idleTimeout: idleTimeout.value,
     maxFileBytes: maximum,
     scrub: (text) => scrubbed.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text)

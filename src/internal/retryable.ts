@@ -12,15 +12,15 @@ export const isSpendCap = (errorCode: string | undefined): boolean =>
 const statuses: ReadonlySet<number> = new Set([408, 409, 429, 500, 502, 503, 504, 529])
 
 /**
- * `x-should-retry` decides in both directions; else the status and `error_code`.
+ * `x-should-retry` decides in both directions, except that a spend cap is final: else the status and `error_code`.
  */
 export const isRetryable = (status: number, headers: Headers.Headers, errorCode: string | undefined): boolean => {
+  if (isSpendCap(errorCode)) return false
   switch (headers["x-should-retry"]) {
     case "true":
       return true
     case "false":
       return false
   }
-  if (isSpendCap(errorCode)) return false
   return statuses.has(status) || status > 504 || errorCode === "request_body_timeout"
 }

@@ -6,8 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
 /**
- * `retry`, `wait`, `circuit_open`, `adopted`, `resumed`: counted as `anthropic_files_policy_total` with the attribute
- * `event`.
+ * Counted as `anthropic_files_policy_total` with the attribute `event`, and `reason` where there is one.
  */
 export type Event = "retry" | "gave_up" | "wait" | "circuit_open" | "adopted" | "resumed"
 
@@ -28,6 +27,12 @@ export const report = (
         Effect.sync(() => span.event(`anthropic_files.${event}`, clock.currentTimeNanosUnsafe(), attributes))
     })
   ).pipe(
-    Effect.andThen(Metric.update(Metric.withAttributes(counter, { event }), 1)),
+    Effect.andThen(Metric.update(
+      Metric.withAttributes(counter, {
+        event,
+        ...(attributes["reason"] === undefined ? undefined : { reason: String(attributes["reason"]) })
+      }),
+      1
+    )),
     Effect.andThen(Effect.annotateLogs(Effect.logDebug(message), attributes))
   )

@@ -3,6 +3,8 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type { FileMetadata, FilePage } from "../FileMetadata.ts"
 import type { FilesError } from "../FilesError.ts"
 import { Attempt, pause } from "./attempt.ts"
@@ -31,29 +33,52 @@ export interface Own {
 }
 
 export interface Uploads {
-  readonly track: <E>(
+  readonly track: (
     sought: Sought,
-    upload: (own: Own) => Effect.Effect<FileMetadata, E>
-  ) => Effect.Effect<FileMetadata, E>
+    upload: (own: Own) => Effect.Effect<FileMetadata, FilesError>
+  ) => Effect.Effect<FileMetadata, FilesError>
 }
 
-/** The two clocks may differ by this much, milliseconds. */
-const skew = 5_000
+/** A page of the newest files, and when it was answered by the service's clock, epoch milliseconds. */
+export interface Newest {
+  readonly page: FilePage
+  readonly answeredAt: number | undefined
+}
+
+/** A service's clock is read from a header that has whole seconds, and the answer took a while. Milliseconds. */
+const tolerance = 5_000
+
+/** Two clocks that differ by more are no clocks to compare. Milliseconds. */
+const maxSkew = 24 * 60 * 60 * 1000
 
 /** Newest files looked through. */
 const pageSize = 100
-const maxPages = 10
+const maxPages = 50
 
 /** Ids of finished uploads that are remembered; only the newest can be mistaken for a lost one. */
 const remembered = 10_000
 
+/** An upload of this client. */
+interface Member {
+  readonly size: number | undefined
+  /** It has lost an answer, and whether it made a file is not known. */
+  lost: boolean
+  /** It ended without ever learning that. */
+  gone: boolean
+}
+
+/** Uploads of one name. */
+interface Group {
+  readonly members: Set<Member>
+  begun: number
+}
+
 export const make = (
-  listPage: (limit: number, page: string | undefined) => Effect.Effect<FilePage, FilesError>,
+  listPage: (limit: number, page: string | undefined) => Effect.Effect<Newest, FilesError>,
   /** Whether `null` for `expires_at` means that the file does not expire; the beta dialect never says. */
   tellsExpiry: boolean
 ): Uploads => {
-  /** Uploads under way by name: how many, and how many of them have lost their answer. */
-  const active = new Map<string, { running: number; lost: number }>()
+  const active = new Map<string, Group>()
   const taken = new Set<string>()
 
   const take = (id: string) => {
@@ -64,14 +89,19 @@ export const make = (
     }
   }
 
-  /** Files of this name and size made since, that no finished upload of this client accounts for. */
+  /**
+   * Files of this name and size made since, that no finished upload of this client accounts for. `undefined` when there
+   * are more new files than are looked through.
+   */
   const candidates = Effect.fnUntraced(function*(sought: Sought, bytes: number, since: number) {
     const found: Array<FileMetadata> = []
     let page: string | undefined
     for (let count = 0; count < maxPages; count++) {
-      const answer: FilePage = yield* listPage(pageSize, page)
-      for (const file of answer.data) {
-        if (file.created_at.epochMilliseconds < since - skew) return found
+      const answer: Newest = yield* listPage(pageSize, page)
+      const ahead = answer.answeredAt === undefined ? 0 : answer.answeredAt - (yield* Clock.currentTimeMillis)
+      const earliest = since + (Math.abs(ahead) <= maxSkew ? ahead : 0) - tolerance
+      for (const file of answer.page.data) {
+        if (file.created_at.epochMilliseconds < earliest) return found
         if (
           !taken.has(file.id) && file.size_bytes === bytes && !file.downloadable
           && file.filename.normalize() === sought.filename.normalize()
@@ -81,53 +111,66 @@ export const make = (
           found.push(file)
         }
       }
-      const next = answer.next_page ?? (answer.has_more ? answer.last_id : null)
+      const next = answer.page.next_page ?? (answer.page.has_more ? answer.page.last_id : null)
       if (next === null) return found
       page = next
     }
-    return found
+    return undefined
   })
 
   const track: Uploads["track"] = (sought, upload) =>
     Effect.flatMap(Clock.currentTimeMillis, (since) => {
       const key = sought.filename.normalize()
-      const group = active.get(key) ?? { running: 0, lost: 0 }
+      const group = active.get(key) ?? { members: new Set(), begun: 0 }
+      const me: Member = { size: sought.size, lost: false, gone: false }
       active.set(key, group)
-      group.running++
-      let lost = false
+      group.members.add(me)
+      group.begun++
+
+      const rivals = (bytes: number) =>
+        Array.from(group.members).filter((member) =>
+          member !== me && (member.size === undefined || member.size === bytes)
+        )
+
       const find = (bytes: number): Effect.Effect<Found> =>
         Effect.gen(function*() {
-          if (!lost) {
-            lost = true
-            group.lost++
+          me.lost = true
+          while (true) {
+            // One of the same name that is still under way may be about to answer with the very file found here.
+            while (rivals(bytes).some((member) => !member.lost)) yield* Effect.sleep(50)
+            const { begun } = group
+            const files = yield* candidates(sought, bytes, since)
+            if (files === undefined) return { _tag: "Unclear" } as const
+            const [file] = files
+            if (file === undefined) return { _tag: "None" } as const
+            // So may one that began in the meantime.
+            if (begun !== group.begun) continue
+            if (files.length > 1 || rivals(bytes).length > 0) return { _tag: "Unclear" } as const
+            take(file.id)
+            yield* report("adopted", `${file.id} is the upload of ${sought.filename} whose answer was lost`, {
+              file_id: file.id,
+              size: bytes
+            })
+            return { _tag: "One", file } as const
           }
-          // One of the same name that is still under way may be about to answer with the very file found here.
-          while (group.running > group.lost) yield* Effect.sleep(50)
-          const files = yield* candidates(sought, bytes, since)
-          const [file] = files
-          if (file === undefined) return { _tag: "None" } as const
-          if (files.length > 1 || group.lost > 1) return { _tag: "Unclear" } as const
-          take(file.id)
-          yield* report("adopted", `${file.id} is the upload of ${sought.filename} whose answer was lost`, {
-            file_id: file.id,
-            size: bytes
-          })
-          return { _tag: "One", file } as const
         }).pipe(
           // A listing that fails tells nothing, and nothing may be sent twice on nothing.
           Effect.orElseSucceed(() => ({ _tag: "Unclear" }) as const),
           // The listing is an operation of its own, with its own budget.
           Effect.provideService(Attempt, undefined),
-          (effect) => Effect.flatMap(Attempt, (attempt) => pause(attempt, effect))
+          pause
         )
-      return Effect.ensuring(
-        Effect.tap(upload({ find }), (file) => Effect.sync(() => take(file.id))),
+      return Effect.onExit(upload({ find }), (exit) =>
         Effect.sync(() => {
-          group.running--
-          if (lost) group.lost--
-          if (group.running === 0) active.delete(key)
-        })
-      )
+          if (Exit.isSuccess(exit)) take(exit.value.id)
+          const error = Exit.findErrorOption(exit)
+          // An interrupted one may have made a file as well.
+          const isOver = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
+          if (isOver) group.members.delete(me)
+          me.lost = true
+          me.gone = true
+          if (Array.from(group.members).every((member) => member.gone)) active.delete(key)
+        }))
     })
 
   const sameExpiry = (file: FileMetadata, expiresIn: number | undefined): boolean => {

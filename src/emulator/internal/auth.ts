@@ -42,7 +42,8 @@ export const authenticate = Effect.fnUntraced(function*(
   keys: ReadonlyArray<Key>,
   headers: Headers.Headers
 ): Effect.fn.Return<string, ApiError> {
-  const given = headers["x-api-key"] ?? bearer(headers.authorization)
+  const apiKey = headers["x-api-key"]
+  const given = apiKey === undefined || apiKey === "" ? bearer(headers.authorization) : apiKey
   if (given === undefined || given === "") {
     return yield* unauthorized("x-api-key or Authorization: Bearer header is required")
   }

@@ -53,11 +53,11 @@ const shownText = (content: string): string => {
 export const pages = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<ReadonlyArray<string>> {
   const source = latin1(bytes)
   const out: Array<string> = []
-  for (const match of source.matchAll(/<<([^]{0,2000}?)>>\s*stream\r?\n/g)) {
+  for (const match of source.matchAll(/>>\s*stream\r?\n/g)) {
     const start = match.index + match[0].length
     const end = source.indexOf("endstream", start)
     if (end === -1) break
-    const dictionary = match[1] ?? ""
+    const dictionary = source.slice(source.lastIndexOf("obj", match.index) + 3, match.index)
     if (/\/(Subtype|FontFile|Type)\b/.test(dictionary)) continue
     // Bytes after the compressed data, the line end before `endstream` included, would be an error to the inflater.
     const length = /\/Length\s+(\d+)(?!\s+\d+\s+R)/.exec(dictionary)?.[1]

@@ -1,0 +1,72 @@
+/**
+ * An uploaded file in a program that is built on effect/ai.
+ *
+ * `program` knows LanguageModel and Prompt only. `model` stands in for a provider package: like those it writes a file
+ * part's URL into a document block, and `PromptFile.transformClient` makes a file reference of it on the way out.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer, Stream } from "effect"
+import { Files, FileSource, Messages } from "effect-anthropic-files"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import * as PromptFile from "effect-anthropic-files/PromptFile"
+import { AiError, LanguageModel, Prompt } from "effect/ai"
+import { HttpClient } from "effect/http"
+
+/** Uploaded now, deleted when the scope closes. */
+const uploaded = (name: string) =>
+  Effect.acquireRelease(
+    Files.upload(FileSource.path(`${import.meta.dirname}/assets/${name}`)),
+    (file) => Effect.ignore(Files.delete(file.id)),
+    { interruptible: true }
+  )
+
+const program = Effect.gen(function*() {
+  const report = yield* uploaded("lighthouse.pdf")
+  const response = yield* LanguageModel.generateText({
+    prompt: Prompt.make([{
+      role: "user",
+      content: [yield* PromptFile.part(report), Prompt.textPart({ text: "How many nights was the lamp lit?" })]
+    }])
+  })
+  yield* Console.log(response.text)
+})
+
+const toBlock = (part: Prompt.UserMessagePart): Messages.BlockParam =>
+  part.type === "text"
+    ? { type: "text", text: part.text }
+    : {
+      type: part.mediaType.startsWith("image/") ? "image" : "document",
+      source: { type: "url", url: String(part.data) }
+    }
+
+const model = Layer.effect(
+  LanguageModel.LanguageModel,
+  Effect.gen(function*() {
+    const messages = yield* Messages.Messages
+    return yield* LanguageModel.make({
+      generateText: ({ prompt }) =>
+        messages.create({
+          model: "claude-sonnet-5-5",
+          max_tokens: 1024,
+          messages: prompt.content.flatMap((message) =>
+            message.role === "user" ? [{ role: "user", content: message.content.map(toBlock) } as const] : []
+          )
+        }).pipe(
+          Effect.map((answer) => [{ type: "text", text: Messages.text(answer) } as const]),
+          Effect.mapError(({ message }) =>
+            AiError.make({
+              module: "example",
+              method: "generateText",
+              reason: new AiError.UnknownError({ description: message })
+            })
+          )
+        ),
+      streamText: () => Stream.empty
+    })
+  })
+).pipe(
+  Layer.provide(Messages.layerConfig()),
+  Layer.provide(Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, PromptFile.transformClient)))
+)
+
+NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(Layer.provideMerge(model, NodeFiles.layerConfig()))))

@@ -1,0 +1,44 @@
+/**
+ * Foreign text in our own sentences: names, paths, what a server says.
+ */
+
+// C0 and C1 controls, line separators, and what changes the direction of the text around it.
+const unprintable =
+  // oxlint-disable-next-line no-control-regex
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+
+/** Half a character, which UTF-8 can't express. */
+export const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
+
+const loneSurrogates = new RegExp(loneSurrogate, "g")
+
+const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+/**
+ * A name as it may be printed: what would colour, break or turn a line is written as an escape.
+ */
+export const printable = (name: string): string =>
+  name.replace(unprintable, escape).replace(loneSurrogates, escape)
+
+/** Not in the middle of a character. */
+const cut = (text: string, length: number): string => {
+  const last = text.charCodeAt(length - 1)
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length)
+}
+
+/** At most this much of a foreign body stands in a message. */
+const excerptLength = 512
+
+/**
+ * A foreign text as a part of one line: no tags, no control or bidirectional characters, no runs of space.
+ */
+export const excerpt = (text: string): string => {
+  const plain = cut(text, 16_384)
+    .replace(/<(script|style)\b[^]*?(<\/\1\s*>|$)/gi, " ")
+    .replace(/<[a-z/!?][^>]*(>|$)/gi, " ")
+    .replace(unprintable, " ")
+    .replace(loneSurrogates, "\ufffd")
+    .replace(/ {2,}/g, " ")
+    .trim()
+  return plain.length > excerptLength ? `${cut(plain, excerptLength - 1)}…` : plain
+}

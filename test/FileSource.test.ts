@@ -1,0 +1,1015 @@
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Context, Data, Deferred, Effect, Exit, Fiber, FileSystem, Layer, PlatformError, Stream } from "effect"
+import { FileSource } from "effect-anthropic-files"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { inspect } from "node:util"
+import type { SourceFailed } from "../src/FilesError.ts"
+import { scripted } from "./support/mock.ts"
+
+const MiB = 1 << 20
+
+/** Bytes that differ at every place, so that a chunk read twice or left out shows. */
+const pattern = (size: number): Uint8Array<ArrayBuffer> => {
+  const bytes = new Uint8Array(size)
+  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >>> 8) * 17 + (i >>> 16)) & 0xff
+  return bytes
+}
+
+const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
+
+interface Read {
+  readonly content: FileSource.Content
+  readonly bytes: Uint8Array
+}
+
+/** Opens a source and reads it to its end. */
+const read = <R>(source: FileSource.FileSource<R>): Effect.Effect<Read, SourceFailed, R> =>
+  Effect.scoped(Effect.gen(function*() {
+    const content = yield* source.open
+    return { content, bytes: yield* Stream.mkUint8Array(content.stream) }
+  }))
+
+/** The failure of a source, and how many bytes came before it. */
+const failure = <R>(source: FileSource.FileSource<R>) =>
+  Effect.suspend(() => {
+    let seen = 0
+    return Effect.scoped(
+      Effect.flatMap(source.open, ({ stream }) =>
+        Stream.runForEach(stream, (chunk) => Effect.sync(() => void (seen += chunk.length))))
+    ).pipe(
+      Effect.matchEffect({
+        onSuccess: () =>
+          Effect.die(new Error(`The source was read to its end, ${seen} bytes, and should have failed.`)),
+        onFailure: (error) =>
+          Effect.sync(() => {
+            assert.strictEqual(error._tag, "SourceFailed")
+            assert.strictEqual(error.operation, "upload")
+            assert.isFalse(error.isRetryable)
+            assert.isFalse(error.isOutcomeUnknown)
+            return { error, reason: error.reason, seen }
+          })
+      })
+    )
+  })
+
+class Folder extends Context.Service<Folder, {
+  readonly at: (name: string) => string
+  readonly write: (name: string, content: Uint8Array | string) => string
+}>()("test/Folder") {
+  static readonly layer = Layer.effect(
+    Folder,
+    Effect.gen(function*() {
+      const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
+      const at = (name: string) => path.join(folder, name)
+      return {
+        at,
+        write: (name: string, content: Uint8Array | string) => {
+          fs.writeFileSync(at(name), content)
+          // Written a while ago: a change within the clock's granularity could not be told from none.
+          fs.utimesSync(at(name), new Date(0), new Date(0))
+          return at(name)
+        }
+      }
+    })
+  ).pipe(Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
+}
+
+/** How many descriptors this process holds on a path. */
+const descriptors = (path: string) =>
+  Effect.sync(() => {
+    let count = 0
+    for (const fd of fs.readdirSync("/proc/self/fd")) {
+      try {
+        if (fs.readlinkSync(`/proc/self/fd/${fd}`) === path) count++
+      } catch {
+        // The listing's own descriptor is gone by now.
+      }
+    }
+    return count
+  })
+
+/** The file system, with each `readAlloc` of an opened file passing through `onRead`, counted from 1. */
+const watching = (onRead: (count: number) => Effect.Effect<void>) =>
+  Effect.updateService(FileSystem.FileSystem, (inner) =>
+    FileSystem.FileSystem.of({
+      ...inner,
+      open: (path, options) =>
+        Effect.map(inner.open(path, options), (file): FileSystem.File => {
+          let count = 0
+          return Object.create(file, {
+            readAlloc: {
+              value: (size: number, options?: FileSystem.File.ReadOptions) =>
+                Effect.suspend(() => Effect.andThen(onRead(++count), file.readAlloc(size, options)))
+            }
+          })
+        })
+    }))
+
+layer(Folder.layer)("path", (it) => {
+  it.effect.each(
+    [
+      ["one byte", 1],
+      ["just under a chunk", MiB - 1],
+      ["a chunk", MiB],
+      ["just over a chunk", MiB + 1],
+      ["several chunks", 3 * MiB],
+      ["several chunks and some", 3 * MiB + 12_345],
+      ["empty", 0]
+    ] as const
+  )("a file of %s", ([name, size]) =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const content = pattern(size)
+      const file = write(`${name}.bin`, content)
+      const { bytes, content: opened } = yield* read(FileSource.path(file))
+      assert.isTrue(same(bytes, content))
+      assert.strictEqual(opened.size, size)
+      assert.strictEqual(opened.filename, `${name}.bin`)
+      assert.strictEqual(opened.mimeType, undefined)
+      // What fits a chunk is at hand as a whole.
+      assert.strictEqual(opened.bytes !== undefined, size <= MiB)
+      if (opened.bytes !== undefined) assert.isTrue(same(opened.bytes, content))
+      assert.strictEqual(yield* descriptors(file), 0)
+    }))
+
+  it.effect("it comes in chunks of 1 MiB, and again when it is run again", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const content = pattern(2 * MiB + 7)
+      const source = FileSource.path(write("again.bin", content))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { stream } = yield* source.open
+        for (let i = 0; i < 3; i++) {
+          const sizes: Array<number> = []
+          const bytes = yield* Stream.mkUint8Array(
+            Stream.tap(stream, (chunk) => Effect.sync(() => sizes.push(chunk.length)))
+          )
+          assert.deepStrictEqual(sizes, [MiB, MiB, 7])
+          assert.isTrue(same(bytes, content))
+        }
+      }))
+    }))
+
+  it.effect("a symbolic link to a file is that file, under the link's name", () =>
+    Effect.gen(function*() {
+      const { at, write } = yield* Folder
+      write("target.txt", "linked")
+      fs.symlinkSync("target.txt", at("link.txt"))
+      const { bytes, content } = yield* read(FileSource.path(at("link.txt")))
+      assert.strictEqual(Buffer.from(bytes).toString(), "linked")
+      assert.strictEqual(content.filename, "link.txt")
+    }))
+
+  it.effect("refuses what is no regular file, without opening it", () =>
+    Effect.gen(function*() {
+      const { at } = yield* Folder
+      fs.mkdirSync(at("folder"))
+      execFileSync("mkfifo", [at("pipe")])
+      fs.symlinkSync("folder", at("link-to-folder"))
+      fs.symlinkSync("pipe", at("link-to-pipe"))
+      for (
+        const [file, words] of [
+          [at("folder"), "a directory"],
+          [`${at("folder")}/`, "a directory"],
+          [at("link-to-folder"), "a directory"],
+          [at("pipe"), "a FIFO"],
+          [at("link-to-pipe"), "a FIFO"],
+          ["/dev/null", "a device"],
+          ["/dev/zero", "a device"]
+        ] as const
+      ) {
+        const before = yield* descriptors(file)
+        const { error, reason } = yield* failure(FileSource.path(file))
+        assert.strictEqual(reason, "NotAFile")
+        assert.include(error.message, words)
+        assert.include(error.message, file)
+        assert.strictEqual(error.source, file)
+        assert.strictEqual(yield* descriptors(file), before)
+      }
+    }))
+
+  it.effect("a missing file, a dangling or a circular link, a path through a file", () =>
+    Effect.gen(function*() {
+      const { at, write } = yield* Folder
+      fs.symlinkSync("nowhere", at("dangling"))
+      fs.symlinkSync("round", at("round"))
+      write("plain.txt", "x")
+      for (const file of [at("missing.txt"), at("dangling"), ""]) {
+        const { error, reason } = yield* failure(FileSource.path(file))
+        assert.strictEqual(reason, "NotFound")
+        assert.strictEqual(error.source, file)
+      }
+      for (const file of [at("round"), at("plain.txt/x"), at("x".repeat(5000)), at("nul\0.txt")]) {
+        const { error, reason } = yield* failure(FileSource.path(file))
+        assert.include(["Unreadable", "NotFound"], reason)
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(error.message, /[\u0000-\u001f]/)
+      }
+    }))
+
+  it.effect("a file that may not be read, at whichever call that shows", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const file = write("secret.txt", "x")
+      const denied = PlatformError.systemError({
+        _tag: "PermissionDenied",
+        module: "FileSystem",
+        method: "open",
+        pathOrDescriptor: file
+      })
+      for (const method of ["stat", "open"] as const) {
+        const { error, reason } = yield* failure(FileSource.path(file)).pipe(
+          Effect.updateService(FileSystem.FileSystem, (inner) =>
+            FileSystem.FileSystem.of({ ...inner, [method]: () => Effect.fail(denied) }))
+        )
+        assert.strictEqual(reason, "PermissionDenied")
+        assert.include(error.message, file)
+        assert.strictEqual(error.cause, denied)
+      }
+    }))
+
+  it.effect("a read that fails is Unreadable, and closes the file", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      for (const size of [10, 3 * MiB]) {
+        const file = write("broken.bin", pattern(size))
+        const broken = PlatformError.systemError({
+          _tag: "Unknown",
+          module: "FileSystem",
+          method: "readAlloc",
+          description: "EIO"
+        })
+        const { error, reason, seen } = yield* failure(FileSource.path(file)).pipe(
+          Effect.updateService(FileSystem.FileSystem, (inner) =>
+            FileSystem.FileSystem.of({
+              ...inner,
+              open: (path) =>
+                Effect.map(inner.open(path), (opened): FileSystem.File => {
+                  let count = 0
+                  return Object.create(opened, {
+                    readAlloc: {
+                      value: (size: number, options?: FileSystem.File.ReadOptions) =>
+                        Effect.suspend(() => ++count === 2 ? Effect.fail(broken) : opened.readAlloc(size, options))
+                    }
+                  })
+                })
+            }))
+        )
+        assert.strictEqual(reason, "Unreadable")
+        assert.strictEqual(error.cause, broken)
+        assert.isBelow(seen, size)
+        assert.strictEqual(yield* descriptors(file), 0)
+      }
+    }))
+
+  const changes = {
+    grows: (file: string) => fs.appendFileSync(file, "!"),
+    "grows a lot": (file: string) => fs.appendFileSync(file, pattern(2 * MiB)),
+    "shrinks by a byte": (file: string) => fs.truncateSync(file, fs.statSync(file).size - 1),
+    "shrinks to nothing": (file: string) => fs.truncateSync(file, 0),
+    "is rewritten in place": (file: string) => fs.writeFileSync(file, pattern(fs.statSync(file).size).reverse()),
+    "has one byte rewritten": (file: string) => {
+      const fd = fs.openSync(file, "r+")
+      fs.writeSync(fd, "!", 0)
+      fs.closeSync(fd)
+    }
+  }
+
+  const cases = Object.entries(changes).flatMap(([what, change]) =>
+    [1, 1000, MiB, MiB + 1, 3 * MiB, 3 * MiB + 5].flatMap((size) => {
+      // One read for each chunk, and one that looks beyond the end.
+      const reads = Math.ceil(size / MiB) + 1
+      return Array.from({ length: reads }, (_, index) => ({ what, change, size, at: index + 1, reads }))
+    })
+  )
+
+  it.effect.each(cases)(
+    "of $size bytes that $what before read $at of $reads is Changed",
+    ({ at, change, size }) =>
+      Effect.gen(function*() {
+        const { write } = yield* Folder
+        const file = write("changing.bin", pattern(size))
+        const { error, reason, seen } = yield* failure(FileSource.path(file)).pipe(
+          watching((count) => Effect.sync(() => void (count === at && change(file))))
+        )
+        assert.strictEqual(reason, "Changed")
+        assert.isBelow(seen, size, "all of a changed file was handed over")
+        assert.strictEqual(error.source, file)
+        assert.include(error.message, file)
+        assert.strictEqual(yield* descriptors(file), 0)
+      })
+  )
+
+  it.effect("a file that is replaced while it is read is read as it was", () =>
+    Effect.gen(function*() {
+      const { at, write } = yield* Folder
+      const content = pattern(2 * MiB)
+      const file = write("replaced.bin", content)
+      const { bytes } = yield* read(FileSource.path(file)).pipe(
+        watching((count) =>
+          Effect.sync(() => {
+            if (count !== 2) return
+            fs.writeFileSync(at("other.bin"), "other")
+            fs.renameSync(at("other.bin"), file)
+          })
+        )
+      )
+      assert.isTrue(same(bytes, content))
+    }))
+
+  it.effect("a file that is only read or renamed meanwhile has not changed", () =>
+    Effect.gen(function*() {
+      const { at, write } = yield* Folder
+      const content = pattern(2 * MiB)
+      const file = write("moved.bin", content)
+      const { bytes } = yield* read(FileSource.path(file)).pipe(
+        watching((count) =>
+          Effect.sync(() => {
+            fs.readFileSync(count === 1 ? file : at("elsewhere.bin"))
+            if (count === 1) fs.renameSync(file, at("elsewhere.bin"))
+          })
+        )
+      )
+      assert.isTrue(same(bytes, content))
+    }))
+
+  it.effect("a file that only claims to be empty is not taken as such", () =>
+    Effect.gen(function*() {
+      // Its size is 0 although it has content.
+      const { reason, seen } = yield* failure(FileSource.path("/proc/self/status"))
+      assert.strictEqual(reason, "Changed")
+      assert.strictEqual(seen, 0)
+    }))
+
+  it.effect("an interruption closes the file, wherever it comes", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      for (const [size, at] of [[10, 1], [10, 2], [3 * MiB, 1], [3 * MiB, 3], [3 * MiB, 4]] as const) {
+        const file = write("interrupted.bin", pattern(size))
+        const reached = yield* Deferred.make<void>()
+        const fiber = yield* Effect.forkChild(
+          read(FileSource.path(file)).pipe(
+            watching((count) =>
+              count === at ? Effect.andThen(Deferred.succeed(reached, undefined), Effect.never) : Effect.void
+            )
+          )
+        )
+        yield* Deferred.await(reached)
+        assert.strictEqual(yield* descriptors(file), 1)
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(yield* descriptors(file), 0)
+      }
+    }))
+
+  it.effect("a consumer that stops early closes the file", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const file = write("early.bin", pattern(3 * MiB))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { stream } = yield* FileSource.path(file).open
+        yield* Stream.runDrain(Stream.take(stream, 1))
+      }))
+      assert.strictEqual(yield* descriptors(file), 0)
+    }))
+
+  it.effect("nothing is opened before the source is", () =>
+    Effect.gen(function*() {
+      const { at } = yield* Folder
+      const source = FileSource.path(at("later.txt"))
+      fs.writeFileSync(at("later.txt"), "made later")
+      const { bytes } = yield* read(source)
+      assert.strictEqual(Buffer.from(bytes).toString(), "made later")
+    }))
+
+  it.effect("a Blob over a file that is shortened or removed meanwhile fails, and does no more harm", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      for (const spoil of [(file: string) => fs.truncateSync(file, 10), (file: string) => fs.rmSync(file)]) {
+        const file = write("blob.bin", pattern(3 * MiB))
+        const blob = yield* Effect.promise(() => fs.openAsBlob(file))
+        spoil(file)
+        const { reason, seen } = yield* failure(FileSource.blob(blob, "blob.bin"))
+        assert.strictEqual(reason, "Failed")
+        assert.isBelow(seen, 3 * MiB)
+      }
+    }))
+
+  it.effect("a path can't colour or break the line that reports it", () =>
+    Effect.gen(function*() {
+      const { at } = yield* Folder
+      const name = "a\nERROR: all is lost\u001b[31m\u202e\u009b"
+      fs.mkdirSync(at(name))
+      for (const file of [at(name), at(`${name}/missing`)]) {
+        const { error } = yield* failure(FileSource.path(file))
+        assert.strictEqual(error.source, file)
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(error.message, /[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/)
+      }
+    }))
+})
+
+describe("bytes and text", () => {
+  it.effect("bytes are taken as they are", () =>
+    Effect.gen(function*() {
+      const content = pattern(5000)
+      for (
+        const given of [
+          content,
+          content.buffer,
+          Buffer.from(content),
+          // A view that is a part of its buffer.
+          new Uint8Array([9, ...content, 9]).subarray(1, 5001)
+        ]
+      ) {
+        const { bytes, content: opened } = yield* read(FileSource.bytes(given, "data.bin"))
+        assert.isTrue(same(bytes, content))
+        assert.isTrue(opened.bytes !== undefined && same(opened.bytes, content))
+        assert.strictEqual(opened.size, 5000)
+        assert.strictEqual(opened.filename, "data.bin")
+        assert.strictEqual(opened.mimeType, undefined)
+        assert.strictEqual(opened.fallbackMimeType, undefined)
+      }
+    }))
+
+  it.effect("nothing at all is a size of 0", () =>
+    Effect.gen(function*() {
+      for (const source of [FileSource.bytes(new Uint8Array(), "a"), FileSource.text("", "a")]) {
+        const { bytes, content } = yield* read(source)
+        assert.strictEqual(bytes.length, 0)
+        assert.strictEqual(content.size, 0)
+        assert.strictEqual(content.bytes?.length, 0)
+      }
+    }))
+
+  it.effect("text is UTF-8 without a byte order mark, and text/plain where its name says nothing", () =>
+    Effect.gen(function*() {
+      for (const text of ["plain", "größer ≥ 日本 😀", "a\r\nb\0c", "\ufeffmarked"]) {
+        const { bytes, content } = yield* read(FileSource.text(text, "note"))
+        assert.isTrue(same(bytes, Buffer.from(text, "utf8")))
+        assert.strictEqual(content.size, Buffer.byteLength(text))
+        assert.strictEqual(content.fallbackMimeType, "text/plain")
+      }
+      const { bytes } = yield* read(FileSource.text("half \ud800", "note"))
+      assert.strictEqual(Buffer.from(bytes).toString(), "half \ufffd")
+    }))
+})
+
+describe("blob", () => {
+  it.effect.each([0, 5, MiB, MiB + 1, 3 * MiB])("of %i bytes, each time it is run", (size) =>
+    Effect.gen(function*() {
+      const content = pattern(size)
+      const { content: opened } = yield* Effect.scoped(Effect.gen(function*() {
+        const content = yield* FileSource.blob(new Blob([pattern(size)], { type: "image/png" }), "a.png").open
+        for (let i = 0; i < 2; i++) {
+          assert.isTrue(same(yield* Stream.mkUint8Array(content.stream), pattern(size)))
+        }
+        return { content }
+      }))
+      assert.strictEqual(opened.size, size)
+      assert.strictEqual(opened.filename, "a.png")
+      assert.strictEqual(opened.mimeType, "image/png")
+      assert.strictEqual(opened.bytes !== undefined, size <= MiB)
+      assert.isTrue(opened.bytes === undefined || same(opened.bytes, content))
+    }))
+
+  it.effect("a File brings its name and type, a Blob neither", () =>
+    Effect.gen(function*() {
+      const file = new File(["x"], "photo.jpg", { type: "image/jpeg" })
+      assert.deepInclude((yield* read(FileSource.blob(file))).content, {
+        filename: "photo.jpg",
+        mimeType: "image/jpeg"
+      })
+      assert.deepInclude((yield* read(FileSource.blob(file, "other.jpg"))).content, { filename: "other.jpg" })
+      assert.deepInclude((yield* read(FileSource.blob(new Blob(["x"])))).content, {
+        filename: undefined,
+        mimeType: undefined
+      })
+    }))
+
+  it.effect("one that can't be read to its end says so", () =>
+    Effect.gen(function*() {
+      const cause = new Error("gone")
+      const gone = (size: number) =>
+        Object.defineProperties(new Blob(), {
+          size: { value: size },
+          arrayBuffer: { value: () => Promise.reject(cause) },
+          stream: { value: () => new ReadableStream({ pull: (controller) => controller.error(cause) }) }
+        })
+      for (const size of [10, 3 * MiB]) {
+        const { error, reason } = yield* failure(FileSource.blob(gone(size), "gone.bin"))
+        assert.strictEqual(reason, "Failed")
+        assert.strictEqual(error.cause, cause)
+        assert.include(error.message, "gone.bin")
+      }
+    }))
+})
+
+class Broken extends Data.TaggedError("Broken")<{ readonly why: string }> {}
+
+class Greeting extends Context.Service<Greeting, string>()("test/Greeting") {}
+
+const encoded = (text: string) => new TextEncoder().encode(text)
+
+describe("stream", () => {
+  it.effect("its bytes, with the size that was stated, as often as it is run", () =>
+    Effect.gen(function*() {
+      const source = FileSource.stream(Stream.make(encoded("a"), encoded("bc")), { filename: "s.txt", size: 3 })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const content = yield* source.open
+        assert.strictEqual(content.size, 3)
+        assert.strictEqual(content.bytes, undefined)
+        for (let i = 0; i < 2; i++) {
+          assert.strictEqual(Buffer.from(yield* Stream.mkUint8Array(content.stream)).toString(), "abc")
+        }
+      }))
+      const { content } = yield* read(FileSource.stream(Stream.empty, { filename: "s.txt" }))
+      assert.strictEqual(content.size, undefined)
+    }))
+
+  it.effect("its own failure is the cause", () =>
+    Effect.gen(function*() {
+      const broken = new Broken({ why: "disk" })
+      const { error, reason, seen } = yield* failure(
+        FileSource.stream(Stream.concat(Stream.make(encoded("abc")), Stream.fail(broken)), { filename: "s.txt" })
+      )
+      assert.strictEqual(reason, "Failed")
+      assert.strictEqual(error.cause, broken)
+      assert.include(error.message, "s.txt")
+      assert.strictEqual(seen, 3)
+    }))
+
+  it.effect("what it needs is asked of whoever opens it", () =>
+    Effect.gen(function*() {
+      const needy: FileSource.FileSource<Greeting> = FileSource.stream(
+        Stream.fromEffect(Effect.map(Greeting, encoded)),
+        { filename: "s.txt" }
+      )
+      const { bytes } = yield* Effect.provideService(read(needy), Greeting, "hello")
+      assert.strictEqual(Buffer.from(bytes).toString(), "hello")
+    }))
+
+  it.effect("one that can be run only once is never run twice, not by a second upload either", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const source = FileSource.stream(
+        Stream.suspend(() => {
+          runs++
+          return Stream.make(encoded("abc"))
+        }),
+        { filename: "s.txt", once: true }
+      )
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { stream } = yield* source.open
+        assert.strictEqual((yield* Stream.mkUint8Array(stream)).length, 3)
+        const again = yield* Effect.flip(Stream.runDrain(stream))
+        assert.strictEqual(again.reason, "Consumed")
+        assert.include(again.message, "s.txt")
+      }))
+      assert.strictEqual((yield* failure(source)).reason, "Consumed")
+      assert.strictEqual(runs, 1)
+    }))
+})
+
+describe("readableStream", () => {
+  const web = (...chunks: ReadonlyArray<string>) =>
+    new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        for (const chunk of chunks) controller.enqueue(encoded(chunk))
+        controller.close()
+      }
+    })
+
+  it.effect("is read once, and Consumed from then on", () =>
+    Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { size, stream } = yield* FileSource.readableStream(web("a", "bc"), { filename: "r.txt", size: 3 }).open
+        assert.strictEqual(size, 3)
+        assert.strictEqual(Buffer.from(yield* Stream.mkUint8Array(stream)).toString(), "abc")
+        assert.strictEqual((yield* Effect.flip(Stream.runDrain(stream))).reason, "Consumed")
+      }))
+    }))
+
+  it.effect("a second upload of one that was read is Consumed, not an empty file", () =>
+    Effect.gen(function*() {
+      const source = FileSource.readableStream(web("abc"), { filename: "r.txt" })
+      assert.strictEqual((yield* read(source)).bytes.length, 3)
+      assert.strictEqual((yield* failure(source)).reason, "Consumed")
+    }))
+
+  it.effect("a second upload of one that broke off half-way is Consumed, not the other half", () =>
+    Effect.gen(function*() {
+      const source = FileSource.readableStream(web("abc", "def"), { filename: "r.txt" })
+      yield* Effect.scoped(Effect.flatMap(source.open, ({ stream }) => Stream.runDrain(Stream.take(stream, 1))))
+      assert.strictEqual((yield* failure(source)).reason, "Consumed")
+    }))
+
+  it.effect("a function makes a new one each time", () =>
+    Effect.gen(function*() {
+      const source = FileSource.readableStream(() => web("abc"), { filename: "r.txt" })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { stream } = yield* source.open
+        for (let i = 0; i < 2; i++) assert.strictEqual((yield* Stream.mkUint8Array(stream)).length, 3)
+      }))
+      assert.strictEqual((yield* read(source)).bytes.length, 3)
+    }))
+
+  it.effect("its failure is the cause", () =>
+    Effect.gen(function*() {
+      const cause = new Error("torn")
+      const torn = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(cause) })
+      const { error, reason } = yield* failure(FileSource.readableStream(torn, { filename: "r.txt" }))
+      assert.strictEqual(reason, "Failed")
+      assert.strictEqual(error.cause, cause)
+    }))
+
+  it.effect("one that someone else is reading, and a function that throws, are failures of the source", () =>
+    Effect.gen(function*() {
+      const locked = web("abc")
+      locked.getReader()
+      assert.strictEqual((yield* failure(FileSource.readableStream(locked, { filename: "r.txt" }))).reason, "Failed")
+      const cause = new Error("no stream today")
+      const throwing = () => {
+        throw cause
+      }
+      const { error, reason } = yield* failure(FileSource.readableStream(throwing, { filename: "r.txt" }))
+      assert.strictEqual(reason, "Failed")
+      assert.strictEqual(error.cause, cause)
+    }))
+
+  it.effect("stopping early cancels it", () =>
+    Effect.gen(function*() {
+      let cancelled = false
+      const endless = new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(encoded("x")),
+        cancel: () => {
+          cancelled = true
+        }
+      })
+      yield* Effect.scoped(
+        Effect.flatMap(
+          FileSource.readableStream(endless, { filename: "r.txt" }).open,
+          ({ stream }) => Stream.runDrain(Stream.take(stream, 2))
+        )
+      )
+      assert.isTrue(cancelled)
+    }))
+})
+
+describe("url", () => {
+  const secret = "canary0123456789"
+  const address = `https://bucket.example/folder/report%20one.pdf?X-Amz-Signature=${secret}#${secret}`
+
+  const over = (answer: Parameters<typeof scripted>[0]) =>
+    Effect.provideService(HttpClient.HttpClient, scripted(answer))
+
+  const answering = (body: BodyInit | null, init?: ResponseInit) =>
+    over(() => Effect.sync(() => new Response(body, init)))
+
+  /** The query stands nowhere: not in the fields, not in the cause, not in what a log prints. */
+  const checkSecret = (error: SourceFailed) => {
+    assert.notInclude(error.message, secret)
+    assert.notInclude(JSON.stringify(error), secret)
+    assert.notInclude(inspect(error, { depth: 20, showHidden: true, getters: true }), secret)
+    assert.notInclude(String(error.stack), secret)
+  }
+
+  it.effect("its content, with the length, type and name that are stated", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const { bytes, content } = yield* read(FileSource.url(address)).pipe(
+        over((request, url) =>
+          Effect.sync(() => {
+            seen.push(`${request.method} ${url.href.replace(/#.*/, "")} ${request.headers["accept-encoding"]}`)
+            return new Response("content", {
+              headers: { "content-length": "7", "content-type": "Application/PDF; charset=binary" }
+            })
+          })
+        )
+      )
+      assert.deepStrictEqual(seen, [
+        `GET https://bucket.example/folder/report%20one.pdf?X-Amz-Signature=${secret} identity`
+      ])
+      assert.strictEqual(Buffer.from(bytes).toString(), "content")
+      assert.deepInclude(content, {
+        filename: "report one.pdf",
+        mimeType: "application/pdf",
+        size: 7,
+        bytes: undefined
+      })
+    }))
+
+  it.effect.each(
+    [
+      [{}, undefined],
+      [{ "content-length": "7", "content-encoding": "gzip" }, undefined],
+      [{ "content-length": "seven" }, undefined],
+      [{ "content-length": "" }, undefined],
+      [{ "content-length": "-7" }, undefined],
+      [{ "content-length": "7.5" }, undefined],
+      [{ "content-length": "99999999999999999999" }, undefined],
+      [{ "content-length": "0" }, 0]
+    ] as const
+  )("%j makes the size %s", ([headers, size]) =>
+    Effect.gen(function*() {
+      const { content } = yield* read(FileSource.url(address)).pipe(
+        answering("content", { headers: { ...headers } })
+      )
+      assert.strictEqual(content.size, size)
+    }))
+
+  it.effect.each(["application/octet-stream", "binary/octet-stream", "", "Application/Octet-Stream; x=y"])(
+    "a content-type of %j says nothing",
+    (type) =>
+      Effect.gen(function*() {
+        const { content } = yield* read(FileSource.url(address)).pipe(
+          answering(new Uint8Array([1]), { headers: { "content-type": type } })
+        )
+        assert.strictEqual(content.mimeType, undefined)
+      })
+  )
+
+  it.effect.each(
+    [
+      ["https://h.example/a/b.txt", "b.txt"],
+      ["https://h.example/a/%E6%97%A5.txt", "日.txt"],
+      ["https://h.example/a/%FF.txt", "%FF.txt"],
+      ["https://h.example/a/100%.txt", "100%.txt"],
+      ["https://h.example/", ""],
+      ["https://h.example", ""]
+    ] as const
+  )("the name of %s is %j", ([url, name]) =>
+    Effect.gen(function*() {
+      const { content } = yield* read(FileSource.url(new URL(url))).pipe(answering("x"))
+      assert.strictEqual(content.filename, name)
+    }))
+
+  it.effect("a redirect is followed, and a second run asks again", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const count = yield* Effect.scoped(Effect.gen(function*() {
+        const { stream } = yield* FileSource.url("https://one.example/a.txt").open
+        assert.strictEqual((yield* Stream.mkUint8Array(stream)).length, 7)
+        const first = seen.length
+        assert.strictEqual((yield* Stream.mkUint8Array(stream)).length, 7)
+        return first
+      })).pipe(
+        over((_, url) =>
+          Effect.sync(() => {
+            seen.push(url.href)
+            return url.host === "one.example"
+              ? new Response("moved", { status: 302, headers: { location: "https://two.example/b.txt" } })
+              : new Response("content")
+          })
+        )
+      )
+      assert.strictEqual(count, 2)
+      assert.deepStrictEqual(seen, [
+        "https://one.example/a.txt",
+        "https://two.example/b.txt",
+        "https://one.example/a.txt",
+        "https://two.example/b.txt"
+      ])
+    }))
+
+  it.effect.each([403, 404, 500, 304])("%i is not its content", (status) =>
+    Effect.gen(function*() {
+      const { error, reason } = yield* failure(FileSource.url(address)).pipe(
+        answering(status === 304 ? null : `<Error>${secret}</Error>`, { status })
+      )
+      assert.strictEqual(reason, "Failed")
+      assert.include(error.message, `https://bucket.example/folder/report%20one.pdf answered ${status}`)
+      assert.strictEqual(error.source, "https://bucket.example/folder/report%20one.pdf")
+      checkSecret(error)
+    }))
+
+  it.effect("an answer without a body is an empty file", () =>
+    Effect.gen(function*() {
+      const { bytes } = yield* read(FileSource.url(address)).pipe(answering(null))
+      assert.strictEqual(bytes.length, 0)
+    }))
+
+  it.effect("redirects without an end", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const { error, reason } = yield* failure(FileSource.url(address)).pipe(
+        over(() =>
+          Effect.sync(() => {
+            count++
+            return new Response(null, { status: 302, headers: { location: `/again?${secret}` } })
+          })
+        )
+      )
+      assert.strictEqual(reason, "Failed")
+      assert.isAtMost(count, 20)
+      checkSecret(error)
+    }))
+
+  it.effect("a redirect to what is no URL", () =>
+    Effect.gen(function*() {
+      const { error, reason } = yield* failure(FileSource.url(address)).pipe(
+        answering(null, { status: 302, headers: { location: `http://[bad?${secret}` } })
+      )
+      assert.strictEqual(reason, "Failed")
+      checkSecret(error)
+    }))
+
+  it.effect("a server that can't be reached", () =>
+    Effect.gen(function*() {
+      const { error, reason } = yield* failure(FileSource.url(address)).pipe(
+        over((request) =>
+          Effect.fail(
+            new HttpClientError.HttpClientError({
+              reason: new HttpClientError.TransportError({ request, cause: new Error("ENOTFOUND bucket.example") })
+            })
+          )
+        )
+      )
+      assert.strictEqual(reason, "Failed")
+      assert.include(error.message, "can't be reached")
+      checkSecret(error)
+    }))
+
+  it.effect("a body that breaks off", () =>
+    Effect.gen(function*() {
+      const torn = new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(encoded("abc")),
+        pull: (controller) => controller.error(new Error("terminated"))
+      })
+      const { error, reason, seen } = yield* failure(FileSource.url(address)).pipe(
+        answering(torn, { headers: { "content-length": "10" } })
+      )
+      assert.strictEqual(reason, "Failed")
+      assert.isBelow(seen, 10)
+      assert.include(error.message, "broke off")
+      checkSecret(error)
+    }))
+
+  it.effect.each([`not a url?${secret}`, `//bucket.example/?${secret}`, `https://[bad/?${secret}`])(
+    "what is no URL is refused without being repeated: %s",
+    (text) =>
+      Effect.gen(function*() {
+        const { error, reason } = yield* failure(FileSource.url(text)).pipe(answering("x"))
+        assert.strictEqual(reason, "Unreadable")
+        checkSecret(error)
+      })
+  )
+
+  it.effect("a URL that the transport itself refuses is not repeated either", () =>
+    Effect.gen(function*() {
+      // fetch takes no URL with credentials and says so with the whole of it.
+      const { error, reason } = yield* failure(FileSource.url(`http://user:${secret}@127.0.0.1:1/?${secret}`)).pipe(
+        Effect.provide(FetchHttpClient.layer)
+      )
+      assert.strictEqual(reason, "Failed")
+      checkSecret(error)
+    }))
+
+  it.effect("a server that never answers is given up", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(
+        Effect.exit(read(FileSource.url(address)).pipe(over(() => Effect.never)))
+      )
+      yield* TestClock.adjust("1 hour")
+      const done = fiber.pollUnsafe()
+      yield* Fiber.interrupt(fiber)
+      assert.isTrue(done !== undefined, "still waiting after an hour")
+    }))
+
+  /** A server whose bodies never bring a byte, until the test is over: a source that waits for one ends then too. */
+  const silent = (status: number) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const bodies: Array<{ readonly end: () => void }> = []
+        const silent = {
+          bodies,
+          released: 0,
+          client: HttpClient.make((request, _, signal) =>
+            Effect.sync(() => {
+              let open = true
+              const release = () => {
+                if (open) silent.released++
+                open = false
+              }
+              signal.addEventListener("abort", release)
+              const body = new ReadableStream<Uint8Array>({
+                start: (controller) => {
+                  bodies.push({ end: () => open ? controller.close() : undefined })
+                },
+                cancel: release
+              })
+              return HttpClientResponse.fromWeb(request, new Response(body, { status }))
+            })
+          )
+        }
+        return silent
+      }),
+      ({ bodies }) => Effect.sync(() => bodies.forEach((body) => body.end()))
+    )
+
+  it.effect("an upload that ends before the body was asked for lets it go at once", () =>
+    Effect.gen(function*() {
+      const server = yield* silent(200)
+      const fiber = yield* Effect.forkDetach(
+        Effect.provideService(Effect.scoped(FileSource.url(address).open), HttpClient.HttpClient, server.client)
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(fiber.pollUnsafe() !== undefined, "closing the source waits for a byte that never comes")
+      assert.strictEqual(server.bodies.length, 1)
+      assert.strictEqual(server.released, 1)
+    }))
+
+  it.effect("a refusal whose body never comes is still a refusal", () =>
+    Effect.gen(function*() {
+      const server = yield* silent(403)
+      const fiber = yield* Effect.forkDetach(
+        Effect.provideService(failure(FileSource.url(address)), HttpClient.HttpClient, server.client)
+      )
+      yield* TestClock.adjust("10 minutes")
+      const done = fiber.pollUnsafe()
+      assert.isTrue(done !== undefined && Exit.isSuccess(done), "still waiting for the body of a 403")
+      assert.strictEqual(server.released, 1)
+    }))
+})
+
+describe("tap", () => {
+  const collecting = () => {
+    const seen: Array<Uint8Array> = []
+    return { seen, f: (chunk: Uint8Array) => Effect.sync(() => void seen.push(chunk)) }
+  }
+
+  it.effect("sees every byte of every run, before it is handed on", () =>
+    Effect.gen(function*() {
+      const content = pattern(2 * MiB + 3)
+      for (
+        const source of [
+          FileSource.bytes(content, "a"),
+          FileSource.blob(new Blob([content]), "a"),
+          FileSource.stream(Stream.make(content.subarray(0, 5), content.subarray(5)), { filename: "a" }),
+          FileSource.readableStream(() => new Blob([content]).stream(), { filename: "a" })
+        ]
+      ) {
+        const { f, seen } = collecting()
+        yield* Effect.scoped(Effect.gen(function*() {
+          const opened = yield* FileSource.tap(source, f).open
+          assert.strictEqual(opened.bytes, undefined)
+          assert.strictEqual(opened.filename, "a")
+          for (let i = 1; i <= 2; i++) {
+            assert.isTrue(same(yield* Stream.mkUint8Array(opened.stream), content))
+            assert.strictEqual(Buffer.concat(seen).length, i * content.length)
+          }
+        }))
+        assert.isTrue(same(Buffer.concat(seen), Buffer.concat([content, content])))
+      }
+    }))
+
+  it.effect("keeps size, type and name, and what it needs is asked for", () =>
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      const source: FileSource.FileSource<Greeting> = FileSource.tap(
+        FileSource.text("abc", "note"),
+        () => Effect.map(Greeting, (greeting) => said.push(greeting))
+      )
+      const { bytes, content } = yield* Effect.provideService(read(source), Greeting, "hello")
+      assert.strictEqual(Buffer.from(bytes).toString(), "abc")
+      assert.deepInclude(content, { size: 3, filename: "note", fallbackMimeType: "text/plain" })
+      assert.deepStrictEqual(said, ["hello"])
+    }))
+})
+
+describe("isReplayable", () => {
+  it.effect("tells whether the stream can be run a second time, through tap as well", () =>
+    Effect.gen(function*() {
+      const once = new Blob(["abc"]).stream()
+      const many = () => new Blob(["abc"]).stream()
+      const sources: ReadonlyArray<readonly [expected: boolean, source: FileSource.FileSource]> = [
+        [true, FileSource.bytes(new Uint8Array(3), "a")],
+        [true, FileSource.text("abc", "a")],
+        [true, FileSource.blob(new Blob(["abc"]))],
+        [true, FileSource.blob(new Blob([new Uint8Array(2 * MiB)]))],
+        [true, FileSource.stream(Stream.make(encoded("abc")), { filename: "a" })],
+        [false, FileSource.stream(Stream.make(encoded("abc")), { filename: "a", once: true })],
+        [true, FileSource.readableStream(many, { filename: "a" })],
+        [false, FileSource.readableStream(once, { filename: "a" })]
+      ]
+      for (const [expected, source] of sources) {
+        for (const given of [source, FileSource.tap(source, () => Effect.void)]) {
+          assert.strictEqual((yield* Effect.scoped(given.open)).isReplayable, expected)
+        }
+      }
+    }))
+})
+
+describe("isFileSource", () => {
+  it.effect("tells sources from what they are made of", () =>
+    Effect.sync(() => {
+      assert.isTrue(FileSource.isFileSource(FileSource.text("a", "b")))
+      for (const other of [undefined, null, "a", new Blob(), Stream.empty, { open: Effect.void }]) {
+        assert.isFalse(FileSource.isFileSource(other))
+      }
+    }))
+})

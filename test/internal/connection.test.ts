@@ -1,0 +1,92 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream, Tracer } from "effect"
+import { type FileMetadata, Files } from "effect-anthropic-files"
+import { HttpClient } from "effect/http"
+import { inspect } from "node:util"
+import { scripted } from "../support/mock.ts"
+
+const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
+
+const id = "file_1" as FileMetadata.FileId
+
+const serving = (answer: () => Response, options?: Partial<Files.Options>) =>
+  Files.layer({ apiKey: Redacted.make(key), ...options }).pipe(
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, scripted(() => Effect.sync(answer))))
+  )
+
+const shown = (error: unknown) => `${inspect(error, { depth: 20, showHidden: true })} ${JSON.stringify(error)}`
+
+describe("a key that a server echoes in a success", () => {
+  /** Half of the key would do for a guess. */
+  const checkCanary = (error: unknown) => assert.notInclude(shown(error), key.slice(0, 16))
+
+  it.effect.each<{ readonly what: string; readonly body: string }>([
+    { what: "no JSON", body: `your key is ${key}` },
+    { what: "wrong types", body: JSON.stringify({ data: key, next_page: [key] }) },
+    { what: "an envelope", body: JSON.stringify({ type: "error", error: { type: "x", message: `no ${key}` } }) },
+    // Of a long answer only the beginning is looked at: the cut must not leave a piece of the key that is not known.
+    ...[4096, 16_384].flatMap((end) =>
+      [20, 46].map((piece) => ({
+        what: `a page of which ${end} characters are read, ${piece} of them of the key`,
+        body: `${"<i>".repeat(end / 4).padEnd(end - piece, " ")}${key}`
+      }))
+    )
+  ])("$what", ({ body }) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Files.listPage())
+      assert.strictEqual(error._tag, "RequestFailed")
+      checkCanary(error)
+    }).pipe(Effect.provide(serving(() => new Response(body)))))
+
+  it.effect("in the request id of an answer that is none", () =>
+    Effect.gen(function*() {
+      checkCanary(yield* Effect.flip(Files.metadata(id)))
+      checkCanary(yield* Effect.flip(Files.delete(id)))
+    }).pipe(
+      Effect.provide(serving(() => new Response("<html></html>", { headers: { "request-id": `req ${key}` } })))
+    ))
+
+  it.effect("in the request id of a download that breaks off", () =>
+    Effect.gen(function*() {
+      checkCanary(yield* Effect.flip(Stream.runDrain(Files.download(id))))
+    }).pipe(
+      Effect.provide(
+        serving(() => new Response("abc", { headers: { "content-length": "10", "request-id": `req ${key}` } }))
+      )
+    ))
+})
+
+describe("traces", () => {
+  it.effect("hold no secret, among the headers given by hand neither", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      yield* Effect.ignore(Files.listPage()).pipe(
+        Effect.provide(serving(() => Response.json({ data: [] }), {
+          authToken: Redacted.make(`${key}-token`),
+          headers: {
+            "x-gateway-token": "gateway-canary",
+            "proxy-authorization": "Basic proxy-canary",
+            cookie: "a=canary"
+          }
+        })),
+        Effect.withTracer(tracer),
+        // By default no header is traced at all.
+        Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
+      )
+      assert.isAbove(spans.length, 0)
+      let traced = ""
+      for (const span of spans) {
+        const text = inspect([span.name, ...span.attributes, span.events], { depth: 10 })
+        assert.notInclude(text, "canary")
+        traced += text
+      }
+      assert.include(traced, "http.request.header.anthropic-version")
+    }))
+})

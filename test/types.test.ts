@@ -1,0 +1,221 @@
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import { Effect, type FileSystem, type Layer, type Path, type Scope, type Stream, type Types } from "effect"
+import { type FileMetadata, Files, type FilesError, FileSource } from "effect-anthropic-files"
+import type * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import type { HttpClient } from "effect/http"
+
+// Checked by `tsc`; running them shows only that they load.
+
+type Service = Files.Files["Service"]
+
+interface ErrorsOf {
+  readonly upload: Effect.Error<ReturnType<Service["upload"]>>
+  readonly list: Stream.Error<ReturnType<Service["list"]>>
+  readonly listPage: Effect.Error<ReturnType<Service["listPage"]>>
+  readonly metadata: Effect.Error<ReturnType<Service["metadata"]>>
+  readonly download: Stream.Error<ReturnType<Service["download"]>>
+  readonly delete: Effect.Error<ReturnType<Service["delete"]>>
+}
+
+/** The tags that `Effect.catchTag` takes for an operation: any other one does not compile. */
+type Catchable<Operation extends keyof ErrorsOf> = Types.Tags<ErrorsOf[Operation]>
+
+/** What `catchTag` of the operation refuses. */
+type Uncatchable<Operation extends keyof ErrorsOf> = Exclude<FilesError.FilesError["_tag"], Catchable<Operation>>
+
+type OptionalKeys<A> = { [K in keyof A]-?: Record<never, never> extends Pick<A, K> ? K : never }[keyof A]
+
+declare const id: FileMetadata.FileId
+
+describe("each operation fails with its own errors only", () => {
+  it("upload", () => {
+    expectTypeOf<ErrorsOf["upload"]>().toEqualTypeOf<FilesError.UploadError>()
+    expectTypeOf<Catchable<"upload">>().toEqualTypeOf<
+      | "InvalidFilename"
+      | "InvalidFileType"
+      | "FileTooLarge"
+      | "SourceFailed"
+      | "StorageLimitExceeded"
+      | "RateLimited"
+      | "TransferInterrupted"
+      | "RequestFailed"
+    >()
+    expectTypeOf<Uncatchable<"upload">>().toEqualTypeOf<
+      "FileNotFound" | "FileExpired" | "FileNotDownloadable" | "ContextWindowExceeded"
+    >()
+  })
+
+  it("list and listPage", () => {
+    expectTypeOf<ErrorsOf["list"]>().toEqualTypeOf<FilesError.ListError>()
+    expectTypeOf<ErrorsOf["listPage"]>().toEqualTypeOf<FilesError.ListError>()
+    expectTypeOf<Catchable<"list">>().toEqualTypeOf<"RateLimited" | "RequestFailed">()
+    expectTypeOf<"FileNotFound">().toExtend<Uncatchable<"list">>()
+    expectTypeOf<"FileNotFound">().toExtend<Uncatchable<"listPage">>()
+  })
+
+  it("metadata", () => {
+    expectTypeOf<ErrorsOf["metadata"]>().toEqualTypeOf<FilesError.MetadataError>()
+    expectTypeOf<Catchable<"metadata">>().toEqualTypeOf<"FileNotFound" | "RateLimited" | "RequestFailed">()
+    expectTypeOf<"FileTooLarge" | "FileExpired" | "StorageLimitExceeded">().toExtend<Uncatchable<"metadata">>()
+  })
+
+  it("download", () => {
+    expectTypeOf<ErrorsOf["download"]>().toEqualTypeOf<FilesError.DownloadError>()
+    expectTypeOf<Catchable<"download">>().toEqualTypeOf<
+      "FileNotFound" | "FileExpired" | "FileNotDownloadable" | "RateLimited" | "TransferInterrupted" | "RequestFailed"
+    >()
+    expectTypeOf<"FileTooLarge" | "SourceFailed" | "InvalidFilename">().toExtend<Uncatchable<"download">>()
+  })
+
+  it("delete", () => {
+    expectTypeOf<ErrorsOf["delete"]>().toEqualTypeOf<FilesError.DeleteError>()
+    expectTypeOf<Catchable<"delete">>().toEqualTypeOf<"FileNotFound" | "RateLimited" | "RequestFailed">()
+    expectTypeOf<"FileExpired" | "FileNotDownloadable">().toExtend<Uncatchable<"delete">>()
+  })
+
+  it("the union of all is what the operations raise, and no other", () => {
+    expectTypeOf<ErrorsOf[keyof ErrorsOf]>().toExtend<FilesError.FilesError>()
+    expectTypeOf<FilesError.ErrorOf["upload"]>().toEqualTypeOf<FilesError.UploadError>()
+    expectTypeOf<FilesError.ErrorOf[FilesError.Operation]>().toExtend<FilesError.FilesError>()
+    expectTypeOf<keyof FilesError.ErrorOf>().toEqualTypeOf<FilesError.Operation>()
+  })
+
+  it("catching all of an operation's tags leaves nothing", () => {
+    const caught = () =>
+      Files.metadata(id).pipe(
+        Effect.catchTags({
+          FileNotFound: () => Effect.succeed("gone"),
+          RateLimited: () => Effect.succeed("later"),
+          RequestFailed: () => Effect.succeed("failed")
+        })
+      )
+    expectTypeOf(caught).returns.toEqualTypeOf<Effect.Effect<FileMetadata.FileMetadata | string, never, Files.Files>>()
+  })
+
+  it("catching one leaves the others", () => {
+    const caught = () => Files.metadata(id).pipe(Effect.catchTag("FileNotFound", () => Effect.succeed(undefined)))
+    expectTypeOf(caught).returns.toEqualTypeOf<
+      Effect.Effect<
+        FileMetadata.FileMetadata | undefined,
+        FilesError.RateLimited | FilesError.RequestFailed,
+        Files.Files
+      >
+    >()
+  })
+
+  it("a reason is one of ten", () => {
+    expectTypeOf<FilesError.RequestFailed["reason"]["_tag"]>().toEqualTypeOf<
+      | "Unauthorized"
+      | "PermissionDenied"
+      | "BillingBlocked"
+      | "InvalidRequest"
+      | "Overloaded"
+      | "ServerFailed"
+      | "Unreachable"
+      | "TimedOut"
+      | "CircuitOpen"
+      | "UnexpectedResponse"
+    >()
+    const unwrapped = () => Effect.unwrapReason(Files.metadata(id), "RequestFailed")
+    expectTypeOf<Effect.Error<ReturnType<typeof unwrapped>>>().toEqualTypeOf<
+      FilesError.FileNotFound | FilesError.RateLimited | FilesError.Reason
+    >()
+  })
+
+  it("every error says whether a retry helps and whether the outcome is known", () => {
+    expectTypeOf<FilesError.FilesError["isRetryable"]>().toEqualTypeOf<boolean>()
+    expectTypeOf<FilesError.FilesError["isOutcomeUnknown"]>().toEqualTypeOf<boolean>()
+    expectTypeOf<FilesError.FilesError["requestId"]>().toEqualTypeOf<string | undefined>()
+    expectTypeOf<FilesError.FilesError["status"]>().toEqualTypeOf<number | undefined>()
+    expectTypeOf<FilesError.FilesError["operation"]>().toEqualTypeOf<FilesError.Operation>()
+  })
+})
+
+describe("an upload asks for what its source needs", () => {
+  type Needs<A> = A extends (...args: ReadonlyArray<never>) => Effect.Effect<unknown, unknown, infer R> ? R
+    : "no Effect"
+
+  class Letters {
+    readonly _ = "letters"
+  }
+
+  it("a path needs the file system, a URL an HttpClient, and nothing else needs anything", () => {
+    const path = () => Files.upload(FileSource.path("a.txt"))
+    expectTypeOf<Needs<typeof path>>().toEqualTypeOf<Files.Files | FileSystem.FileSystem>()
+    const url = () => Files.upload(FileSource.url("https://example.com/a.txt"))
+    expectTypeOf<Needs<typeof url>>().toEqualTypeOf<Files.Files | HttpClient.HttpClient>()
+    const bytes = () => Files.upload(FileSource.bytes(new Uint8Array(), "a"))
+    expectTypeOf<Needs<typeof bytes>>().toEqualTypeOf<Files.Files>()
+    const text = () => Files.upload(FileSource.text("a", "a"))
+    expectTypeOf<Needs<typeof text>>().toEqualTypeOf<Files.Files>()
+    const blob = () => Files.upload(FileSource.blob(new Blob()))
+    expectTypeOf<Needs<typeof blob>>().toEqualTypeOf<Files.Files>()
+    const readable = (stream: ReadableStream<Uint8Array>) =>
+      Files.upload(FileSource.readableStream(stream, { filename: "a" }))
+    expectTypeOf<Needs<typeof readable>>().toEqualTypeOf<Files.Files>()
+  })
+
+  it("a stream's own needs are the upload's; its failure is not", () => {
+    const stream = (content: Stream.Stream<Uint8Array, "broken", Letters>) =>
+      Files.upload(FileSource.stream(content, { filename: "a" }))
+    expectTypeOf<Needs<typeof stream>>().toEqualTypeOf<Files.Files | Letters>()
+    expectTypeOf<Effect.Error<ReturnType<typeof stream>>>().toEqualTypeOf<FilesError.UploadError>()
+  })
+
+  it("the service itself needs only that", () => {
+    const upload = (files: Service) => files.upload(FileSource.path("a.txt"))
+    expectTypeOf<Needs<typeof upload>>().toEqualTypeOf<FileSystem.FileSystem>()
+    const bytes = (files: Service) => files.upload(FileSource.bytes(new Uint8Array(), "a"))
+    expectTypeOf<Needs<typeof bytes>>().toBeNever()
+  })
+
+  it("tap adds what it needs", () => {
+    const tapped = (effect: Effect.Effect<void, never, Letters>) =>
+      FileSource.tap(FileSource.path("a.txt"), () => effect)
+    expectTypeOf(tapped).returns.toEqualTypeOf<FileSource.FileSource<FileSystem.FileSystem | Letters>>()
+  })
+
+  it("a source that needs more does not pass for one that needs nothing", () => {
+    expectTypeOf<FileSource.FileSource>().toExtend<FileSource.FileSource<FileSystem.FileSystem>>()
+    expectTypeOf<FileSource.FileSource<FileSystem.FileSystem>>().not.toExtend<FileSource.FileSource>()
+    expectTypeOf<Effect.Services<FileSource.FileSource["open"]>>().toEqualTypeOf<Scope.Scope>()
+  })
+})
+
+describe("layers", () => {
+  it("the portable ones need an HttpClient, Node's need nothing", () => {
+    expectTypeOf(Files.layer).returns.toEqualTypeOf<
+      Layer.Layer<Files.Files, FilesError.InvalidConfig, HttpClient.HttpClient>
+    >()
+    expectTypeOf(Files.layerConfig).returns.toEqualTypeOf<
+      Layer.Layer<Files.Files, FilesError.InvalidConfig, HttpClient.HttpClient>
+    >()
+    expectTypeOf<Layer.Services<ReturnType<typeof NodeFiles.layer>>>().toBeNever()
+    expectTypeOf<Layer.Services<ReturnType<typeof NodeFiles.layerConfig>>>().toBeNever()
+    expectTypeOf<Files.Files | HttpClient.HttpClient | FileSystem.FileSystem | Path.Path>().toExtend<
+      Layer.Success<ReturnType<typeof NodeFiles.layer>>
+    >()
+  })
+})
+
+describe("values", () => {
+  it("a plain string is no file id", () => {
+    expectTypeOf<string>().not.toExtend<FileMetadata.FileId>()
+    expectTypeOf<FileMetadata.FileId>().toExtend<string>()
+    expectTypeOf(Files.metadata).parameter(0).toEqualTypeOf<FileMetadata.FileId>()
+    expectTypeOf(Files.download).parameter(0).toEqualTypeOf<FileMetadata.FileId>()
+    expectTypeOf(Files.delete).parameter(0).toEqualTypeOf<FileMetadata.FileId>()
+  })
+
+  it("both dialects give one type of metadata, with no field that may be left out but purpose, and none that is undefined", () => {
+    expectTypeOf<FileMetadata.FileMetadata["downloadable"]>().toEqualTypeOf<boolean>()
+    expectTypeOf<undefined>().not.toExtend<FileMetadata.FileMetadata["expires_at"]>()
+    expectTypeOf<OptionalKeys<FileMetadata.FileMetadata>>().toEqualTypeOf<"purpose">()
+    expectTypeOf<{ readonly purpose: undefined }>().not.toExtend<Pick<FileMetadata.FileMetadata, "purpose">>()
+  })
+
+  it("keys are redacted, never strings", () => {
+    expectTypeOf<string>().not.toExtend<Files.Options["apiKey"]>()
+    expectTypeOf<string>().not.toExtend<Files.Options["authToken"]>()
+  })
+})
