@@ -49,7 +49,7 @@ export const FileMetadata = Schema.Struct({
   /** The session that made the file, if one did. */
   scope: nullByDefault(FileScope),
   /** Only where a server tells; the service documents no such field. */
-  purpose: Schema.optionalKey(Schema.String)
+  purpose: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 
 /** @see {@link FileMetadata:var} */

@@ -449,6 +449,9 @@ export const make = Effect.fnUntraced(function*(
             ?? (dialect === "ga" ? undefined : "application/octet-stream")
         )
         const { size } = opened
+        if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
+          return yield* invalidRequest("upload", "size", `The source's size is ${size}, not a whole number of bytes.`)
+        }
         if (size !== undefined && size > settings.maxFileBytes) {
           return yield* fileTooLarge(filename, size, settings.maxFileBytes)
         }

@@ -375,6 +375,9 @@ it.live("what can be known before sending is refused without a request", () =>
       ["InvalidRequest", Files.upload(FileSource.text("x", "x"), { expiresIn: "59 minutes" })],
       ["InvalidRequest", Files.upload(FileSource.text("x", "x"), { expiresIn: "91 days" })],
       ["InvalidRequest", Files.upload(FileSource.text("x", "x"), { expiresIn: 3_600_500 })],
+      ...[NaN, -1, 1.5, Infinity].map((size) =>
+        ["InvalidRequest", Files.upload(FileSource.stream(Stream.empty, { filename: "x", size }))] as const
+      ),
       ["InvalidRequest", Files.metadata(FileMetadata.FileId.make(".."))],
       ["InvalidRequest", Files.delete(FileMetadata.FileId.make("a b"))],
       ["InvalidRequest", run(Files.list({ afterId: id }))],
