@@ -15,7 +15,9 @@ const nights = [31, 28, 31, 30, 29, 30, 31, 31, 30, 30, 27, 31]
 fs.writeFileSync(
   new URL("lighthouse.csv", folder),
   `month,visitors,nights_lit,lamp_hours\n${
-    months.map((month, i) => `${month},${visitors[i]},${nights[i]},${nights[i] * (14 - Math.abs(5.5 - i) / 2)}`).join("\n")
+    months.map((month, i) => `${month},${visitors[i]},${nights[i]},${nights[i] * (14 - Math.abs(5.5 - i) / 2)}`).join(
+      "\n"
+    )
   }\n`
 )
 

@@ -225,17 +225,16 @@ export const make = Effect.fnUntraced(function*(
       const subject = subjectOf("list")
       const read = (response: HttpClientResponse.HttpClientResponse) => {
         onAnswer?.(response.headers)
-        return Effect.flatMap(
+        return Effect.filterOrFail(
           decodePage(subject, response),
-          (page) =>
-            dialect === "ga" && page.next_page === null && page.has_more
-              ? Effect.fail(unexpected(
-                subject,
-                response,
-                "The answer is in the beta dialect and has more pages than this client could ask for: set dialect to \"beta\".",
-                ""
-              ))
-              : Effect.succeed(page)
+          (page) => !(dialect === "ga" && page.next_page === null && page.has_more),
+          () =>
+            unexpected(
+              subject,
+              response,
+              "The answer is in the beta dialect and has more pages than this client could ask for: set dialect to \"beta\".",
+              ""
+            )
         )
       }
       const page = yield* answer({ subject, method: "GET", path: "/v1/files", urlParams, read })

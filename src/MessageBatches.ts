@@ -29,11 +29,11 @@ import {
   TimedOut
 } from "./FilesError.ts"
 import { invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
-import { excerpt } from "./internal/text.ts"
 import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
 import { fromEnvironment } from "./internal/environment.ts"
 import { nullByDefault, open, otherType } from "./internal/open.ts"
 import { type Options, parse } from "./internal/options.ts"
+import { excerpt } from "./internal/text.ts"
 import * as Messages from "./Messages.ts"
 
 export type {

@@ -32,11 +32,11 @@ import {
   UnexpectedResponse
 } from "./FilesError.ts"
 import { fromEnvelope, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
-import { excerpt } from "./internal/text.ts"
 import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
 import { fromEnvironment } from "./internal/environment.ts"
 import { nullByDefault, open, otherType } from "./internal/open.ts"
 import { type Options, parse } from "./internal/options.ts"
+import { excerpt } from "./internal/text.ts"
 
 export type {
   /** What a client is made from: the same as for `Files`. */

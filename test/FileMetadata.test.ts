@@ -210,8 +210,8 @@ describe("FileId", () => {
   it.effect("is any text but none, whatever it looks like", () =>
     Effect.gen(function*() {
       for (const id of ["file_1", "x", "file_".padEnd(500, "a"), "f/1"]) {
-        assert.strictEqual<string>(yield* Schema.decodeUnknownEffect(FileMetadata.FileId)(id), id)
+        assert.strictEqual<string>(yield* Schema.decodeEffect(FileMetadata.FileId)(id), id)
       }
-      yield* Effect.flip(Schema.decodeUnknownEffect(FileMetadata.FileId)(""))
+      yield* Effect.flip(Schema.decodeEffect(FileMetadata.FileId)(""))
     }))
 })

@@ -585,14 +585,12 @@ describe("readableStream", () => {
     })
 
   it.effect("is read once, and Consumed from then on", () =>
-    Effect.gen(function*() {
-      yield* Effect.scoped(Effect.gen(function*() {
-        const { size, stream } = yield* FileSource.readableStream(web("a", "bc"), { filename: "r.txt", size: 3 }).open
-        assert.strictEqual(size, 3)
-        assert.strictEqual(Buffer.from(yield* Stream.mkUint8Array(stream)).toString(), "abc")
-        assert.strictEqual((yield* Effect.flip(Stream.runDrain(stream))).reason, "Consumed")
-      }))
-    }))
+    Effect.scoped(Effect.gen(function*() {
+      const { size, stream } = yield* FileSource.readableStream(web("a", "bc"), { filename: "r.txt", size: 3 }).open
+      assert.strictEqual(size, 3)
+      assert.strictEqual(Buffer.from(yield* Stream.mkUint8Array(stream)).toString(), "abc")
+      assert.strictEqual((yield* Effect.flip(Stream.runDrain(stream))).reason, "Consumed")
+    })))
 
   it.effect("a second upload of one that was read is Consumed, not an empty file", () =>
     Effect.gen(function*() {

@@ -1,6 +1,6 @@
 import { NodeFileSystem, NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, FileSystem, Layer, Redacted, Schedule, Stream } from "effect"
+import { Effect, Fiber, FileSystem, Layer, Redacted, Schedule, Stream } from "effect"
 import { FileMetadata, Files, type FilesError, FileSource } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { FetchHttpClient } from "effect/http"
@@ -262,12 +262,12 @@ for (const transport of ["node:http", "fetch"] as const) {
 
     it.live("an interruption closes the connection at once", () =>
       Effect.gen(function*() {
-        let started = yield* Deferred.make<void>()
+        let started = () => {}
         const server = yield* rawServer(({ head, socket }) => {
           if (head.includes("/content")) {
             socket.write("HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\nabcd")
           }
-          Effect.runSync(Deferred.succeed(started, undefined))
+          started()
         })
         const layer = client(transport, server.url, { idleTimeout: "1 minute" })
         const operations: ReadonlyArray<
@@ -280,9 +280,11 @@ for (const transport of ["node:http", "fetch"] as const) {
           run(Files.download(id))
         ]
         for (const operation of operations) {
-          started = yield* Deferred.make<void>()
+          const reached = new Promise<void>((resolve) => {
+            started = resolve
+          })
           const fiber = yield* Effect.forkChild(Effect.provide(operation, layer))
-          yield* Deferred.await(started)
+          yield* Effect.promise(() => reached)
           // The connection has been made by the time the server has seen the request.
           assert.isAbove(server.open(), 0)
           const before = performance.now()

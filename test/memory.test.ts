@@ -16,12 +16,12 @@ const server: Effect.Effect<string, never, Scope.Scope> = Effect.map(
 )
 
 const transfer = (kind: "upload" | "download", port: string, bytes: number, path: string) =>
-  Effect.callback<{ readonly transferred: number; readonly peakMegabytes: number }, Error>((resume) => {
+  Effect.callback<{ readonly transferred: number; readonly peakMegabytes: number }>((resume) => {
     execFile(
       process.execPath,
       ["--max-old-space-size=48", "test/memory/client.mjs", kind, port, String(bytes), path],
       (error, stdout, stderr) =>
-        resume(error === null ? Effect.succeed(JSON.parse(stdout)) : Effect.fail(new Error(stderr, { cause: error })))
+        resume(error === null ? Effect.succeed(JSON.parse(stdout)) : Effect.die(new Error(stderr, { cause: error })))
     )
   })
 

@@ -93,10 +93,10 @@ describe("each operation fails with its own errors only", () => {
   })
 
   it("catching one leaves the others", () => {
-    const caught = () => Files.metadata(id).pipe(Effect.catchTag("FileNotFound", () => Effect.succeed(undefined)))
+    const caught = () => Files.metadata(id).pipe(Effect.catchTag("FileNotFound", () => Effect.succeed("gone" as const)))
     expectTypeOf(caught).returns.toEqualTypeOf<
       Effect.Effect<
-        FileMetadata.FileMetadata | undefined,
+        FileMetadata.FileMetadata | "gone",
         FilesError.RateLimited | FilesError.RequestFailed,
         Files.Files
       >

@@ -27,11 +27,8 @@ export const readBody = (
         size += chunk.length
         return size <= limit
       })).pipe(
-        Effect.catchTag(
-          "HttpClientError",
-          // fetch gives no body at all for an empty one.
-          (error) => error.reason._tag === "EmptyBodyError" ? Effect.void : Effect.fail(error)
-        ),
+        // fetch gives no body at all for an empty one.
+        Effect.catchReason("HttpClientError", "EmptyBodyError", () => Effect.void),
         Effect.map(() => ({ bytes: concat(chunks, size).subarray(0, limit), isCut: size > limit }))
       )
   })

@@ -17,8 +17,7 @@ const escape = (character: string): string => `\\u${character.charCodeAt(0).toSt
 /**
  * A name as it may be printed: what would colour, break or turn a line is written as an escape.
  */
-export const printable = (name: string): string =>
-  name.replace(unprintable, escape).replace(loneSurrogates, escape)
+export const printable = (name: string): string => name.replace(unprintable, escape).replace(loneSurrogates, escape)
 
 /** Not in the middle of a character. */
 const cut = (text: string, length: number): string => {

@@ -30,13 +30,13 @@ const start = (...args: ReadonlyArray<string>): Effect.Effect<Run, never, Scope.
   )
 
 const listening = (run: Run) =>
-  Effect.callback<{ readonly url: string; readonly apiKey: string }, Error>((resume) => {
+  Effect.callback<{ readonly url: string; readonly apiKey: string }>((resume) => {
     const look = () => {
       const line = run.output().split("\n").find((line) => line.startsWith("{"))
       if (line !== undefined) resume(Effect.succeed(JSON.parse(line)))
     }
     run.child.stdout.on("data", look)
-    run.child.once("close", () => resume(Effect.fail(new Error(run.output()))))
+    run.child.once("close", () => resume(Effect.die(new Error(run.output()))))
     look()
   })
 

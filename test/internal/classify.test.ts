@@ -10,9 +10,19 @@ import {
   StorageLimitExceeded,
   type TransferInterrupted
 } from "../../src/FilesError.ts"
-import { fileTooLarge, fromEnvelope, fromResponse, fromTransport, narrow, readEnvelope, type Sent, type Subject, unexpected } from "../../src/internal/classify.ts"
-import { excerpt } from "../../src/internal/text.ts"
+import {
+  fileTooLarge,
+  fromEnvelope,
+  fromResponse,
+  fromTransport,
+  narrow,
+  readEnvelope,
+  type Sent,
+  type Subject,
+  unexpected
+} from "../../src/internal/classify.ts"
 import { isSpendCap } from "../../src/internal/retryable.ts"
+import { excerpt } from "../../src/internal/text.ts"
 import { type ErrorRow, errorTable, type FilesOperation } from "./errorTable.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"

@@ -1,13 +1,13 @@
 /**
  * `node client.mjs upload|download <port> <bytes> [path]`: one transfer, then what it took as one line of JSON.
  */
-import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
 import * as FileMetadata from "effect-anthropic-files/FileMetadata"
 import * as Files from "effect-anthropic-files/Files"
 import * as FileSource from "effect-anthropic-files/FileSource"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 
 const [kind, port, bytes, path] = process.argv.slice(2)
 
