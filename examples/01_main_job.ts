@@ -65,10 +65,13 @@ const ask = Effect.fnUntraced(function*(
     messages: [{ role: "user", content: [block, { type: "text", text: question }] }],
     ...(tools === undefined ? {} : { tools })
   })
-  yield* Console.log(`  ${Messages.text(answer).trim().replaceAll("\n", "\n  ")}`)
-  for (const citation of Messages.citations(answer)) {
-    const place = "start_page_number" in citation ? `page ${String(citation.start_page_number)}` : "text"
-    yield* Console.log(dim(`    ↳ ${place}: “${String(citation.cited_text).trim()}”`))
+  for (const block of answer.content) {
+    if (block.type !== "text") continue
+    yield* Console.log(`  ${block.text.trim().replaceAll("\n", "\n  ")}`)
+    for (const citation of block.citations ?? []) {
+      const place = citation.type === "page_location" ? `page ${citation.start_page_number}` : "text"
+      yield* Console.log(dim(`    ↳ ${place}: “${citation.cited_text.trim()}”`))
+    }
   }
   return answer
 })
@@ -91,7 +94,7 @@ const program = Effect.gen(function*() {
   yield* heading("Ask about the PDF twice, by its id")
   const report = yield* ContentBlock.document(pdf, { title: "Annual report", citations: true })
   yield* ask(report, "On how many nights was the lamp lit?")
-  yield* ask(report, "What does the keeper ask for?")
+  yield* ask(report, "What does the keeper ask for before the summer?")
 
   yield* heading("Show the picture")
   yield* ask(yield* ContentBlock.image(png), "Which month stands out, and how?")
