@@ -70,7 +70,7 @@ const ask = Effect.fnUntraced(function*(
     yield* Console.log(`  ${block.text.trim().replaceAll("\n", "\n  ")}`)
     for (const citation of block.citations ?? []) {
       const place = citation.type === "page_location" ? `page ${citation.start_page_number}` : "text"
-      yield* Console.log(dim(`    ↳ ${place}: “${citation.cited_text.trim()}”`))
+      yield* Console.log(dim(`    ↳ ${place}: “${(citation.cited_text ?? "").trim()}”`))
     }
   }
   return answer
