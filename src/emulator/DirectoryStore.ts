@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import { FileId } from "../FileMetadata.ts"
 import * as Cursor from "./internal/cursor.ts"
 import * as FileIndex from "./internal/fileIndex.ts"
 import * as Random from "./internal/random.ts"
@@ -41,7 +42,7 @@ const Put = Schema.Struct({
   op: Schema.Literal("put"),
   file: Schema.Struct({
     sequence: Schema.Natural,
-    id: Schema.String,
+    id: FileId,
     workspace: Schema.String,
     filename: Schema.String,
     mimeType: Schema.String,
@@ -386,14 +387,7 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
               expired: false,
               blob: written === undefined ? null : name
             }
-            yield* append({ op: "put", file: stored }).pipe(
-              // The line may be on the disk all the same: then its content has to be there too.
-              Effect.tapError(() =>
-                Effect.sync(() => {
-                  keep = broken
-                })
-              )
-            )
+            yield* append({ op: "put", file: stored })
             keep = true
             next++
             index.add(stored)

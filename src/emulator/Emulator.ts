@@ -90,4 +90,4 @@ export const layerStore = (
  * The emulator in process, in memory: an `HttpClient` that reaches it without a socket, whatever the base URL.
  */
 export const layer = (options: Options = {}): Layer.Layer<Emulator | HttpClient.HttpClient> =>
-  layerStore(options).pipe(Layer.provide(Store.layerMemory()))
+  layerStore(options).pipe(Layer.provide(Store.layerMemory))

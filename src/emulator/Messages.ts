@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { FileId } from "../FileMetadata.ts"
 import { type ApiError, fileExpired, fileNotFound, invalidRequest } from "./internal/apiError.ts"
 import { RequestContext } from "./internal/context.ts"
 import * as Csv from "./internal/csv.ts"
@@ -351,7 +352,7 @@ const store = Effect.fnUntraced(function*(filename: string, mimeType: string, co
   const staging = yield* store.stage
   yield* staging.write(new TextEncoder().encode(content))
   return yield* staging.commit({
-    id: yield* Random.identifier("file"),
+    id: FileId.make(yield* Random.identifier("file")),
     workspace: context.workspace,
     filename,
     mimeType,

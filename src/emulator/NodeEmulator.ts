@@ -110,7 +110,7 @@ export const layerDirectory = (directory: string): Layer.Layer<Store.Store, Stor
   )
 
 const storeOf = (options: Options): Layer.Layer<Store.Store, Store.StoreError> =>
-  options.directory === undefined ? Store.layerMemory() : layerDirectory(options.directory)
+  options.directory === undefined ? Store.layerMemory : layerDirectory(options.directory)
 
 /**
  * The emulator in process, in a folder or in memory.

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { FileId } from "../FileMetadata.ts"
 import * as FileIndex from "./internal/fileIndex.ts"
 import * as Random from "./internal/random.ts"
 
@@ -17,7 +18,7 @@ import * as Random from "./internal/random.ts"
 export interface FileRecord {
   /** Grows with every file and never repeats: it orders the listing and is what a page cursor holds. */
   readonly sequence: number
-  readonly id: string
+  readonly id: FileId
   readonly workspace: string
   readonly filename: string
   readonly mimeType: string
@@ -169,8 +170,8 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
 })
 
 /**
- * A store in memory. A function, since a layer that is a constant is built once and shared by all who name it.
+ * A store in memory. Fresh, since a layer is otherwise built once and shared by all who name it.
  *
  * @see {@link makeMemory}
  */
-export const layerMemory = (): Layer.Layer<Store> => Layer.effect(Store, makeMemory)
+export const layerMemory: Layer.Layer<Store> = Layer.fresh(Layer.effect(Store, makeMemory))

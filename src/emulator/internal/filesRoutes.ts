@@ -5,6 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Scope from "effect/Scope"
+import { FileId } from "../../FileMetadata.ts"
 import {
   defaultPageLimit,
   forbiddenFilenameCharacters,
@@ -153,7 +154,7 @@ export const upload: Effect.Effect<
   if (file === undefined) return yield* invalidRequest("file: Field required")
   const type = (yield* givenType(file.contentType, context.dialect)) ?? MimeType.detect(file.filename, file.head)
   const stored = yield* staging.commit({
-    id: yield* Random.identifier("file"),
+    id: FileId.make(yield* Random.identifier("file")),
     workspace: context.workspace,
     filename: yield* filename(file.filename, type, context.dialect),
     mimeType: type,

@@ -9,6 +9,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { FileId } from "../../FileMetadata.ts"
 import type { Emulator, SeedFile } from "../Emulator.ts"
 import { Store } from "../Store.ts"
 import * as MimeType from "./mimeType.ts"
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function*(
     const staging = yield* store.stage
     if (content.byteLength > 0) yield* staging.write(content)
     const stored = yield* staging.commit({
-      id: file.id ?? (yield* Random.identifier("file")),
+      id: FileId.make(file.id ?? (yield* Random.identifier("file"))),
       workspace: file.workspace ?? state.workspace,
       filename: file.filename,
       mimeType: file.mimeType ?? MimeType.detect(file.filename, content.subarray(0, 512)),

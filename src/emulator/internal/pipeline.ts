@@ -344,6 +344,11 @@ export const make = (state: State, route: HttpEffect): Handle =>
         Effect.sync(() => {
           record.failure = error._tag === "ConnectionReset" ? error.description : "The request body failed"
         })
+      ),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => {
+          record.failure = "The client went away"
+        })
       )
     )
   })

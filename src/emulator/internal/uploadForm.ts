@@ -194,7 +194,6 @@ export const read = Effect.fnUntraced(function*(
   if (!done) {
     parser.end()
     yield* drain()
-    if (!done) return yield* describe({ _tag: "EndNotReached" })
   }
   note()
   return {

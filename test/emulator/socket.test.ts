@@ -1,0 +1,292 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import { HttpClient } from "effect/http"
+import * as NodeFs from "node:fs"
+import * as Net from "node:net"
+import { boundary, call, get, socket, temporaryDirectory, upload } from "./support.ts"
+
+/** A connection on which every byte is ours. */
+const connect = Effect.fnUntraced(function*() {
+  const { port } = new URL((yield* Emulator).url)
+  const connection = Net.connect(Number(port), "127.0.0.1")
+  connection.on("error", () => undefined)
+  yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
+  yield* Effect.callback<void>((resume) => {
+    connection.once("connect", () => resume(Effect.void))
+  })
+  let received = ""
+  let closed = false
+  const waiting = new Set<() => void>()
+  const notify = () => waiting.forEach((check) => check())
+  connection.on("data", (data) => {
+    received += data.toString("latin1")
+    notify()
+  })
+  connection.on("close", () => {
+    closed = true
+    notify()
+  })
+  const until = (done: () => boolean) =>
+    Effect.callback<string>((resume) => {
+      const check = () => {
+        if (!done()) return
+        waiting.delete(check)
+        resume(Effect.succeed(received))
+      }
+      waiting.add(check)
+      check()
+    })
+  return {
+    write: (text: string | Uint8Array) => connection.write(text),
+    /** Waits until `text` has come. */
+    receive: (text: string) => until(() => received.includes(text)),
+    closed: until(() => closed),
+    isClosed: () => closed
+  }
+})
+
+const bodyOf = (answer: string) =>
+  JSON.parse(answer.slice(answer.indexOf("\r\n\r\n") + 4)) as {
+    readonly error: { readonly type: string }
+    readonly request_id: string
+  }
+
+const head = (key: string) =>
+  `host: 127.0.0.1\r\nx-api-key: ${key}\r\nanthropic-version: 2023-06-01\r\n`
+  + `content-type: multipart/form-data; boundary=${boundary}\r\n`
+
+describe("on a socket", () => {
+  it.effect("what is not HTTP, or too much of it, is refused in the envelope", () =>
+    Effect.gen(function*() {
+      const ask = (request: string) =>
+        Effect.scoped(Effect.gen(function*() {
+          const connection = yield* connect()
+          connection.write(request)
+          return yield* connection.closed
+        }))
+      const garbage = yield* ask("NONSENSE\r\n\r\n")
+      assert.match(garbage, /^HTTP\/1.1 400 /)
+      assert.strictEqual(bodyOf(garbage).error.type, "invalid_request_error")
+      assert.include(garbage, `request-id: ${bodyOf(garbage).request_id}`)
+      const headers = yield* ask(`GET /v1/files HTTP/1.1\r\nhost: localhost\r\nx: ${"x".repeat(20_000)}\r\n\r\n`)
+      assert.match(headers, /^HTTP\/1.1 431 /)
+      assert.strictEqual(bodyOf(headers).error.type, "invalid_request_error")
+      const hostless = yield* ask("GET /v1/files HTTP/1.1\r\nconnection: close\r\n\r\n")
+      assert.match(hostless, /^HTTP\/1.1 400 /)
+      assert.strictEqual(bodyOf(hostless).error.type, "invalid_request_error")
+    }).pipe(Effect.provide(socket())))
+
+  it.effect("headers that do not come are not waited for", () =>
+    Effect.gen(function*() {
+      const connection = yield* connect()
+      connection.write("GET /v1/files HTTP/1.1\r\nhost: localhost\r\n")
+      const answer = yield* connection.closed
+      assert.match(answer, /^HTTP\/1.1 408 /)
+    }).pipe(Effect.scoped, Effect.provide(socket({ headersTimeout: 200 }))))
+
+  it.effect("a file that is too large is refused while it is sent", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      const key = Redacted.value(emulator.apiKey)
+      const announced = yield* connect()
+      announced.write(`POST /v1/files HTTP/1.1\r\n${head(key)}content-length: 600000000\r\n\r\n`)
+      // Not a byte of the body was sent, and the answer is here.
+      const early = yield* announced.receive("request_too_large")
+      assert.match(early, /^HTTP\/1.1 413 /)
+      assert.include(early.toLowerCase(), "connection: close")
+
+      const chunked = yield* connect()
+      chunked.write(`POST /v1/files HTTP/1.1\r\n${head(key)}transfer-encoding: chunked\r\n\r\n`)
+      const piece = (content: string) => `${content.length.toString(16)}\r\n${content}\r\n`
+      chunked.write(piece(`--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n`))
+      for (let i = 0; i < 11; i++) chunked.write(piece("x".repeat(100_000)))
+      // The body is far from its end.
+      const late = yield* chunked.receive("request_too_large")
+      assert.match(late, /^HTTP\/1.1 413 /)
+      assert.deepStrictEqual(yield* emulator.files, [])
+    }).pipe(Effect.scoped, Effect.provide(socket({ maxFileBytes: 1_000_000 }))))
+
+  it.effect("an upload whose client goes away leaves nothing", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      yield* Effect.scoped(Effect.gen(function*() {
+        const connection = yield* connect()
+        connection.write(
+          `POST /v1/files HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}content-length: 100000\r\n\r\n`
+            + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
+        )
+        while ((yield* emulator.requests).at(-1)?.body === undefined) {
+          yield* Effect.promise(() => new Promise(setImmediate))
+        }
+      }))
+      while ((yield* emulator.requests).at(-1)?.failure === undefined) {
+        yield* Effect.promise(() => new Promise(setImmediate))
+      }
+      assert.strictEqual((yield* emulator.requests).at(-1)?.failure, "The client went away")
+      assert.deepStrictEqual(yield* emulator.files, [])
+      assert.strictEqual((yield* upload()).status, 200)
+    }).pipe(Effect.provide(socket())))
+
+  it.effect("closing the scope leaves a folder that can be opened again at once", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      for (let round = 0; round < 3; round++) {
+        yield* Effect.gen(function*() {
+          const emulator = yield* Emulator
+          assert.strictEqual((yield* emulator.files).length, round)
+          assert.strictEqual(NodeFs.readdirSync(`${directory}/blobs`).length, round)
+          yield* emulator.seed({ filename: "whole", content: "whole" })
+          const connection = yield* connect()
+          connection.write(
+            `POST /v1/files HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}content-length: 100000\r\n\r\n`
+              + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
+          )
+          while (NodeFs.readdirSync(`${directory}/blobs`).length < round + 2) {
+            yield* Effect.promise(() => new Promise(setImmediate))
+          }
+        }).pipe(Effect.scoped, Effect.provide(NodeEmulator.layerServer({ directory })))
+      }
+      assert.strictEqual(NodeFs.readdirSync(`${directory}/blobs`).length, 3)
+    }).pipe(Effect.scoped))
+
+  it.effect("closing the scope closes every connection within 100 ms", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(NodeEmulator.layerServer(), scope)
+      yield* Effect.gen(function*() {
+        const emulator = yield* Emulator
+        const key = Redacted.value(emulator.apiKey)
+        const { id } = yield* emulator.seed({ filename: "d", content: "x".repeat(1000), downloadable: true })
+        yield* emulator.addFault({
+          match: { operation: "content" },
+          effect: { _tag: "Stall", when: "response", afterBytes: 10 }
+        })
+        const idle = yield* connect()
+        idle.write(`GET /v1/files HTTP/1.1\r\n${head(key)}\r\n`)
+        yield* idle.receive("next_page")
+        const downloading = yield* connect()
+        downloading.write(`GET /v1/files/${id}/content HTTP/1.1\r\n${head(key)}\r\n`)
+        yield* downloading.receive("xxxxxxxxxx")
+        const uploading = yield* connect()
+        uploading.write(
+          `POST /v1/files HTTP/1.1\r\n${head(key)}content-length: 100000\r\n\r\n`
+            + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
+        )
+        while ((yield* emulator.requests).at(-1)?.body === undefined) {
+          yield* Effect.promise(() => new Promise(setImmediate))
+        }
+        const connections = [idle, downloading, uploading]
+        assert.isTrue(connections.every((connection) => !connection.isClosed()))
+        const before = performance.now()
+        yield* Scope.close(scope, Exit.void)
+        yield* Effect.forEach(connections, (connection) => connection.closed)
+        assert.isBelow(performance.now() - before, 100)
+        const refused = yield* Effect.callback<string>((resume) => {
+          Net.connect(Number(new URL(emulator.url).port), "127.0.0.1").once("error", (error) => {
+            resume(Effect.succeed(String(error)))
+          })
+        })
+        assert.include(refused, "ECONNREFUSED")
+      }).pipe(Effect.provideContext(context))
+    }).pipe(Effect.scoped))
+
+  it.effect("takes no more connections than it should", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      const request = `GET /v1/files HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}\r\n`
+      const first = yield* connect()
+      const second = yield* connect()
+      const third = yield* connect()
+      yield* third.closed
+      for (const connection of [first, second]) {
+        connection.write(request)
+        yield* connection.receive("next_page")
+      }
+    }).pipe(Effect.scoped, Effect.provide(socket({ maxConnections: 2 }))))
+})
+
+describe("who may call", () => {
+  const forbidden = 403
+
+  it.effect("only names of this machine, against DNS rebinding", () =>
+    Effect.gen(function*() {
+      const status = (host: string) => Effect.map(get("/v1/files", { headers: { host } }), (answer) => answer.status)
+      for (const host of ["127.0.0.1", "localhost:1234", "LOCALHOST", "[::1]:80", "a.localhost", "127.0.0.2"]) {
+        assert.strictEqual(yield* status(host), 200, host)
+      }
+      for (
+        const host of ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", "192.168.0.1"]
+      ) {
+        assert.strictEqual(yield* status(host), forbidden, host)
+      }
+      const emulator = yield* Emulator
+      assert.deepStrictEqual(yield* emulator.files, [])
+    }).pipe(Effect.provide(socket())))
+
+  it.effect("and names that were allowed", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* get("/v1/files", { headers: { host: "emulator.test:80" } })).status, 200)
+      assert.strictEqual((yield* get("/v1/files", { headers: { host: "other.test" } })).status, forbidden)
+    }).pipe(Effect.provide(socket({ allowedHosts: ["Emulator.test"] }))))
+
+  it.effect("no web page, unless its origin was allowed", () =>
+    Effect.gen(function*() {
+      for (const origin of ["https://evil.example", "null", "http://localhost:3000"]) {
+        const answer = yield* upload({}, { headers: { origin } })
+        assert.strictEqual(answer.status, forbidden, origin)
+        assert.isUndefined(answer.headers["access-control-allow-origin"])
+      }
+      const allowed = yield* get("/v1/files", { headers: { origin: "https://app.example" } })
+      assert.strictEqual(allowed.status, 200)
+      assert.strictEqual(allowed.headers["access-control-allow-origin"], "https://app.example")
+      const emulator = yield* Emulator
+      assert.deepStrictEqual(yield* emulator.files, [])
+      const client = yield* HttpClient.HttpClient
+      const preflight = (origin: string) => client.options(`${emulator.url}/v1/files`, { headers: { origin } })
+      const welcome = yield* preflight("https://app.example")
+      assert.strictEqual(welcome.status, 204)
+      assert.include(welcome.headers["access-control-allow-headers"], "x-api-key")
+      assert.strictEqual((yield* preflight("https://evil.example")).status, forbidden)
+    }).pipe(Effect.provide(socket({ allowedOrigins: ["https://app.example"] }))))
+
+  it.effect("and nobody sees CORS headers by default", () =>
+    Effect.gen(function*() {
+      const answer = yield* get("/v1/files")
+      assert.deepStrictEqual(Object.keys(answer.headers).filter((name) => name.startsWith("access-control")), [])
+    }).pipe(Effect.provide(socket())))
+
+  it.effect("other machines only with a key of one's own", () =>
+    Effect.gen(function*() {
+      for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeEmulator.layerServer({ host }))))
+        assert.strictEqual(error._tag, "EmulatorError")
+        assert.strictEqual(error.reason, "Refused")
+      }
+      yield* Effect.scoped(Layer.build(NodeEmulator.layerServer({ host: "0.0.0.0", apiKey: Redacted.make("own") })))
+    }))
+
+  it.effect("a port that is taken is a typed error", () =>
+    Effect.gen(function*() {
+      const { port } = new URL((yield* Emulator).url)
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeEmulator.layerServer({ port: Number(port) }))))
+      assert.strictEqual(error.reason, "Listen")
+      assert.include(error.message, port)
+    }).pipe(Effect.provide(NodeEmulator.layerServer())))
+})
+
+describe("the admin route", () => {
+  it.effect("is not there unless asked for", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* get("/_emulator/faults")).status, 404)
+      assert.strictEqual((yield* call("POST", "/_emulator/reset")).status, 404)
+    }).pipe(Effect.provide(socket())))
+
+  it.effect("wants a key", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* get("/_emulator/requests", { key: "wrong" })).status, 401)
+      assert.strictEqual((yield* get("/_emulator/requests", { key: null })).status, 401)
+      assert.strictEqual((yield* get("/_emulator/requests")).status, 200)
+    }).pipe(Effect.provide(socket({ adminRoute: true }))))
+})
