@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 
-const examples = fs.readdirSync("examples")
-  .filter((name) => name.endsWith(".ts"))
-  .map((name) => fs.readFileSync(`examples/${name}`, "utf8"))
+const examples = ["examples", "test"].flatMap((folder) =>
+  fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((name) => `${folder}/${name}`)
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => fs.readFileSync(path, "utf8"))
+)
 
 const pages = ["README.md", ...(fs.existsSync("docs") ? fs.readdirSync("docs").map((name) => `docs/${name}`) : [])]
   .filter((page) => page.endsWith(".md"))
@@ -12,7 +15,7 @@ describe("documentation", () => {
   for (const page of pages) {
     const text = fs.readFileSync(page, "utf8")
 
-    it(`${page}: every snippet stands in an example, which is compiled and run`, () => {
+    it(`${page}: every snippet stands in an example or a test, which is compiled and run`, () => {
       for (const [, snippet = ""] of text.matchAll(/```ts\n([^]*?)```/g)) {
         assert.isTrue(
           examples.some((example) => example.includes(snippet.trim())),
