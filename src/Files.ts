@@ -377,11 +377,11 @@ export const make = Effect.fnUntraced(function*(
           return chunk
         }).pipe(Stream.catch((error) => {
           const { again } = current
+          // Anything else is another content, or none that was asked for.
+          if (error._tag !== "TransferInterrupted" || error.reason === "Overrun") return Stream.fail(error)
           // Broken off behind its last byte.
-          if (offset === total && error._tag === "TransferInterrupted" && error.reason !== "Overrun") {
-            return Stream.empty
-          }
-          return !error.isRetryable || again === undefined
+          if (offset === total) return Stream.empty
+          return again === undefined
             ? Stream.fail(error)
             : Stream.unwrap(Effect.map(again(error), (granted) => granted ? rest(current) : Stream.fail(error)))
         }))

@@ -66,9 +66,9 @@ export interface RetryOptions {
    */
   readonly maxDelay?: Duration.Input | undefined
   /**
-   * No try begins later than this after the first.
+   * No try begins later than this after the first. A large file may take its time.
    *
-   * @default "10 minutes"
+   * @default "1 hour"
    */
   readonly maxElapsed?: Duration.Input | undefined
 }
@@ -168,10 +168,13 @@ export const Overrides = Context.Reference<Overrides>("effect-anthropic-files/Po
  * `Files.upload(source).pipe(Policy.override({ retry: { times: 10 } }))`. What is left out stays as it is.
  */
 export const override: {
-  (overrides: Overrides): {
-    <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
-    <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R>
-  }
+  (
+    overrides: Overrides
+  ): <Self extends Effect.Effect<unknown, unknown, unknown> | Stream.Stream<unknown, unknown, unknown>>(
+    self: Self
+  ) => Self extends Stream.Stream<infer A, infer E, infer R> ? Stream.Stream<A, E, R>
+    : Self extends Effect.Effect<infer A, infer E, infer R> ? Effect.Effect<A, E, R>
+    : never
   <A, E, R>(self: Effect.Effect<A, E, R>, overrides: Overrides): Effect.Effect<A, E, R>
   <A, E, R>(self: Stream.Stream<A, E, R>, overrides: Overrides): Stream.Stream<A, E, R>
 } = dual(2, <A, E, R>(
@@ -278,19 +281,17 @@ const withBody = (
       reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
     })
   const streamed: HttpClientResponse.HttpClientResponse = Object.create(response, { stream: { value: stream } })
-  const whole = Effect.runSync(
-    Effect.cached(
+  const read = Effect.flatMap(
+    MaxBodySize,
+    (maximum) =>
       Effect.flatMap(
-        MaxBodySize,
-        (maximum) =>
-          Effect.flatMap(
-            readBody(streamed, maximum === undefined ? Infinity : Number(maximum)),
-            ({ bytes, isCut }) =>
-              isCut ? Effect.fail(decodeError(new Error("The body is larger than MaxBodySize"))) : Effect.succeed(bytes)
-          )
+        readBody(streamed, maximum === undefined ? Infinity : Number(maximum)),
+        ({ bytes, isCut }) =>
+          isCut ? Effect.fail(decodeError(new Error("The body is larger than MaxBodySize"))) : Effect.succeed(bytes)
       )
-    )
   )
+  let once: typeof read | undefined
+  const whole = Effect.suspend(() => once ??= Effect.runSync(Effect.cached(read)))
   const text = Effect.map(whole, decodeText)
   return Object.create(streamed, {
     arrayBuffer: { value: Effect.map(whole, (bytes) => new Uint8Array(bytes).buffer) },
@@ -355,7 +356,7 @@ const withRetry = (options: RetryOptions): Wrap => (client) =>
     const limit = times ?? 4
     const first = Duration.fromInputUnsafe(baseDelay ?? "500 millis")
     const longest = Duration.fromInputUnsafe(maxDelay ?? "60 seconds")
-    const elapsed = Duration.toMillis(Duration.fromInputUnsafe(maxElapsed ?? "10 minutes"))
+    const elapsed = Duration.toMillis(Duration.fromInputUnsafe(maxElapsed ?? "1 hour"))
     const state = attempt ?? { tries: 0, startedAt: undefined }
 
     /** Waits for another try, unless the budget is used up. */
@@ -363,10 +364,8 @@ const withRetry = (options: RetryOptions): Wrap => (client) =>
       Effect.gen(function*() {
         const n = state.tries
         const random = yield* Random.next
-        const backoff = Duration.times(
-          Duration.min(Duration.times(first, 2 ** (n - 1)), maxBackoff),
-          1 - random / 4
-        )
+        const full = Duration.min(Duration.times(first, 2 ** (n - 1)), maxBackoff)
+        const backoff = Duration.millis(Math.round(Duration.toMillis(full) * (1 - random / 4)))
         const delay = failure.wait ?? Duration.min(backoff, longest)
         const now = clock.currentTimeMillisUnsafe()
         const end = (state.startedAt ?? now) + elapsed
@@ -630,8 +629,9 @@ const withRateLimit = (
           isFirst = true
           return turn(deadline)
         })
-        // Behind one that may wait longer than this one.
+        // Behind one that may wait longer than this one. Whoever has come to the head of the queue is not ended here.
         const late = Effect.suspend(() => isFirst ? Effect.never : Effect.fail(exceeded(interval)))
+        // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
         return Effect.raceFirst(Semaphore.withPermit(lane.queue, mine), Effect.andThen(Effect.sleep(maxWait), late))
       })
 
@@ -701,26 +701,21 @@ const outcomeOf = (clock: Clock.Clock) =>
 }
 
 const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (client) =>
-  through(
-    client,
-    (request, send, { clock, overrides }) =>
-      overrides.circuitBreaker === false ? send(request) : Effect.catch(
-        breaker.execute(send(request), { key: originOf(request), classify: outcomeOf(clock) }),
-        (error): Try => {
-          if (!(error instanceof CircuitBreaker.CircuitBreakerError)) return Effect.fail(error)
-          return Effect.andThen(
-            report("circuit_open", `${request.method} ${pathOf(request)} was not sent: the circuit is open`, {
-              reason: error.reason._tag
-            }),
-            Effect.fail(
-              new HttpClientError.HttpClientError({
-                reason: new HttpClientError.TransportError({ request, description: "circuit open", cause: error })
-              })
-            )
-          )
-        }
-      )
-  )
+  through(client, (request, send, { clock, overrides }) => {
+    if (overrides.circuitBreaker === false) return send(request)
+    const guarded = breaker.execute(send(request), { key: originOf(request), classify: outcomeOf(clock) })
+    return Effect.catchTag(guarded, "CircuitBreakerError", (error) =>
+      Effect.andThen(
+        report("circuit_open", `${request.method} ${pathOf(request)} was not sent: the circuit is open`, {
+          reason: error.reason._tag
+        }),
+        Effect.fail(
+          new HttpClientError.HttpClientError({
+            reason: new HttpClientError.TransportError({ request, description: "circuit open", cause: error })
+          })
+        )
+      ))
+  })
 
 /**
  * Ends a request that does not move. Beneath a retry policy it ends one try, and the next may do better.

@@ -61,10 +61,12 @@ const remembered = 10_000
 /** An upload of this client. */
 interface Member {
   readonly size: number | undefined
+  /** Epoch milliseconds. */
+  readonly since: number
   /** It has lost an answer, and whether it made a file is not known. */
   lost: boolean
-  /** It ended without ever learning that. */
-  gone: boolean
+  /** When it ended without ever learning that. */
+  endedAt: number | undefined
 }
 
 /** Uploads of one name. */
@@ -118,14 +120,24 @@ export const make = (
     return undefined
   })
 
+  /** Those that ended before any that is under way began. */
+  const forget = ({ members }: Group) => {
+    let earliest = Infinity
+    for (const { endedAt, since } of members) if (endedAt === undefined) earliest = Math.min(earliest, since)
+    for (const member of members) {
+      if (member.endedAt !== undefined && member.endedAt < earliest - tolerance) members.delete(member)
+    }
+  }
+
   const track: Uploads["track"] = (sought, upload) =>
     Effect.flatMap(Clock.currentTimeMillis, (since) => {
       const key = sought.filename.normalize()
       const group = active.get(key) ?? { members: new Set(), begun: 0 }
-      const me: Member = { size: sought.size, lost: false, gone: false }
+      const me: Member = { size: sought.size, since, lost: false, endedAt: undefined }
       active.set(key, group)
       group.members.add(me)
       group.begun++
+      forget(group)
 
       const rivals = (bytes: number) =>
         Array.from(group.members).filter((member) =>
@@ -161,15 +173,15 @@ export const make = (
           pause
         )
       return Effect.onExit(upload({ find }), (exit) =>
-        Effect.sync(() => {
+        Effect.map(Clock.currentTimeMillis, (now) => {
           if (Exit.isSuccess(exit)) take(exit.value.id)
           const error = Exit.findErrorOption(exit)
           // An interrupted one may have made a file as well.
-          const isOver = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
-          if (isOver) group.members.delete(me)
+          const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
+          if (isKnown) group.members.delete(me)
           me.lost = true
-          me.gone = true
-          if (Array.from(group.members).every((member) => member.gone)) active.delete(key)
+          me.endedAt = now
+          if (group.members.size === 0) active.delete(key)
         }))
     })
 

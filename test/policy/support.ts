@@ -1,0 +1,214 @@
+/**
+ * What the policies' tests share: a service that answers what a test says and notes when it was asked, and time that
+ * passes only when the test lets it.
+ */
+import { Clock, Effect, Fiber, Layer, Logger, Redacted, References, Stream, Tracer } from "effect"
+import { FileMetadata, Files, type FilesError, type Policy } from "effect-anthropic-files"
+import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+
+export const key = "sk-ant-canary-0123456789abcdef"
+
+export const id = FileMetadata.FileId.make("file_1")
+
+/** A file as the wire has it. */
+export const wire = (more: Readonly<Record<string, unknown>> = {}) => ({
+  id,
+  type: "file",
+  filename: "a.txt",
+  mime_type: "text/plain",
+  size_bytes: 1,
+  created_at: "1970-01-01T00:00:00Z",
+  downloadable: false,
+  expires_at: null,
+  ...more
+})
+
+export const ok = (more?: Readonly<Record<string, unknown>>): Response => Response.json(wire(more))
+
+export const failure = (
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+  code?: string,
+  type = "api_error"
+): Response =>
+  Response.json(
+    { type: "error", error: { type, message: "no", ...(code === undefined ? {} : { details: { error_code: code } }) } },
+    { status, headers }
+  )
+
+/** No answer: the connection failed with that code. */
+export class Broken {
+  readonly cause: unknown
+  constructor(cause: unknown) {
+    this.cause = cause
+  }
+}
+
+export const broken = (code: string): Broken => new Broken(Object.assign(new Error(`broken, ${code}`), { code }))
+
+/** No answer, ever. */
+export const silent = Symbol("silent")
+
+export type Answer = Response | Broken | typeof silent
+
+export interface Request {
+  readonly method: string
+  readonly path: string
+  /** Milliseconds. */
+  readonly at: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: Uint8Array
+}
+
+export interface Service {
+  readonly client: HttpClient.HttpClient
+  readonly requests: Array<Request>
+  /** When they came, milliseconds. */
+  readonly times: () => ReadonlyArray<number>
+  /** Those without an answer yet, and the most at once. */
+  readonly open: { now: number; most: number }
+}
+
+const read = (
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<Uint8Array, HttpClientError.HttpClientError> =>
+  request.body._tag === "Uint8Array"
+    ? Effect.succeed(request.body.body)
+    : request.body._tag === "Stream"
+    ? Effect.mapError(Stream.mkUint8Array(request.body.stream), (cause) =>
+      new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) }))
+    : Effect.succeed(new Uint8Array())
+
+/** A service that answers its n-th request, counted from 1, from a function. */
+export const service = (
+  answer: (request: Request, n: number) => Answer | Effect.Effect<Answer>
+): Service => {
+  const requests: Array<Request> = []
+  const open = { now: 0, most: 0 }
+  const client = HttpClient.make((request, url) =>
+    Effect.gen(function*() {
+      const at = yield* Clock.currentTimeMillis
+      open.now++
+      open.most = Math.max(open.most, open.now)
+      const entry = {
+        method: request.method,
+        path: `${url.pathname}${url.search}`,
+        at,
+        headers: { ...request.headers },
+        body: new Uint8Array()
+      }
+      requests.push(entry)
+      const n = requests.length
+      entry.body = new Uint8Array(yield* read(request))
+      const given = answer(entry, n)
+      const answered = Effect.isEffect(given) ? yield* given : given
+      if (answered === silent) return yield* Effect.never
+      return answered instanceof Broken
+        ? yield* new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({ request, cause: answered.cause })
+        })
+        : HttpClientResponse.fromWeb(request, answered)
+    }).pipe(Effect.ensuring(Effect.sync(() => void open.now--)))
+  )
+  return { client, requests, open, times: () => requests.map((request) => request.at) }
+}
+
+/** Answers one after the other, the last one for ever. */
+export const script = (...answers: ReadonlyArray<() => Answer>): Service =>
+  service((_, n) => answers[Math.min(n, answers.length) - 1]?.() ?? silent)
+
+export const layerOf = (
+  client: HttpClient.HttpClient,
+  policy: Policy.Policy,
+  options: Partial<Files.Options> = {}
+) =>
+  Files.layer({ apiKey: Redacted.make(key), baseUrl: "http://localhost", ...options }).pipe(
+    Layer.provideMerge(policy),
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, client)),
+    Layer.orDie
+  )
+
+const immediate = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** Lets everything that needs no time come to rest, promises included. */
+export const settle = Effect.repeat(immediate, { times: 3 })
+
+/** Runs an effect while time passes, in steps. */
+export const drive = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>, step = 10) {
+  const fiber = yield* Effect.forkChild(effect)
+  for (let n = 0; n < 200_000; n++) {
+    yield* settle
+    if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
+    yield* TestClock.adjust(step)
+  }
+  return yield* Effect.die(new Error("it never ends"))
+})
+
+export const outcomeOf = (error: FilesError.FilesError): string =>
+  error._tag === "RequestFailed" ? error.reason._tag : error._tag
+
+export interface Seen {
+  readonly events: Array<{ readonly name: string; readonly attributes: Readonly<Record<string, unknown>> }>
+  readonly logs: Array<string>
+  /** All of it as one text, attributes of spans included. */
+  readonly text: () => string
+}
+
+/** What an observer sees: span events and debug logs. */
+export const observed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, Seen], E, R> =>
+  Effect.suspend(() => {
+    const spans: Array<Tracer.NativeSpan> = []
+    const logs: Array<string> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        const span = new Tracer.NativeSpan(options)
+        spans.push(span)
+        return span
+      }
+    })
+    const logger = Logger.make((options) => {
+      logs.push(Logger.formatLogFmt.log(options))
+    })
+    const eventsOf = () =>
+      spans.flatMap((span) => span.events.map(([name, , attributes]) => ({ name, attributes: attributes ?? {} })))
+    return effect.pipe(
+      Effect.withSpan("test"),
+      Effect.provideService(Tracer.Tracer, tracer),
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(References.MinimumLogLevel, "Debug"),
+      Effect.map((value): readonly [A, Seen] => [value, {
+        events: eventsOf(),
+        logs,
+        text: () =>
+          JSON.stringify([
+            spans.map((span) => [span.name, Array.from(span.attributes), span.events.map(([n, , a]) => [n, a])]),
+            logs
+          ])
+      }])
+    )
+  })
+
+/** Seeded, for data that has to be the same each time. */
+export const mulberry = (seed: number) => {
+  let state = seed >>> 0
+  return (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+/** The most of these that lie in any stretch of that length. */
+export const mostIn = (times: ReadonlyArray<number>, length: number): number => {
+  const sorted = times.slice().sort((a, b) => a - b)
+  let most = 0
+  let from = 0
+  for (let to = 0; to < sorted.length; to++) {
+    while ((sorted[to] ?? 0) - (sorted[from] ?? 0) >= length) from++
+    most = Math.max(most, to - from + 1)
+  }
+  return most
+}

@@ -1,0 +1,358 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
+import { Files, FileSource, Policy } from "effect-anthropic-files"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+import * as net from "node:net"
+import { http, rawServer } from "../support/rawServer.ts"
+import {
+  type Answer,
+  drive,
+  failure,
+  id,
+  key,
+  layerOf,
+  ok,
+  outcomeOf,
+  script,
+  type Service,
+  service,
+  settle,
+  silent,
+  wire
+} from "./support.ts"
+
+/** The client's own limit, out of the way. */
+const patient = { idleTimeout: "10 hours" } as const
+
+const under = <A, E, R>(
+  effect: Effect.Effect<A, E, R | Files.Files | HttpClient.HttpClient>,
+  from: Service,
+  policy: Policy.Policy = Policy.timeout()
+) => Effect.provide(effect, layerOf(from.client, policy, patient))
+
+/** When an effect ended, milliseconds, and how. */
+const ended = <A, E extends Parameters<typeof outcomeOf>[0], R>(effect: Effect.Effect<A, E, R>, step = 100) =>
+  drive(
+    Effect.clockWith((clock) =>
+      Effect.match(effect, {
+        onFailure: (error) => [clock.currentTimeMillisUnsafe(), outcomeOf(error), error.isOutcomeUnknown] as const,
+        onSuccess: () => [clock.currentTimeMillisUnsafe(), "Success", false] as const
+      })
+    ),
+    step
+  )
+
+const after = (delay: number, answer: () => Answer = () => ok()) =>
+  service(() => Effect.delay(Effect.sync(answer), delay))
+
+const bytes = (size: number) => new Uint8Array(size)
+
+/** A stream of chunks of 1 MB, one each so many milliseconds. */
+const slow = (count: number, every: number) =>
+  FileSource.stream(
+    Stream.fromIterable(Array.from({ length: count }, () => bytes(1_000_000)), { chunkSize: 1 }).pipe(
+      Stream.tap(() => Effect.sleep(every))
+    ),
+    { filename: "a.bin", size: count * 1_000_000 }
+  )
+
+const take = (size: number, answer: () => Answer | Effect.Effect<Answer> = () => ok({ size_bytes: size })) =>
+  service((request) => request.method === "POST" ? answer() : Response.json({ data: [], next_page: null }))
+
+describe("headers", () => {
+  it.effect("60 seconds for what reads, ten minutes for a POST", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* ended(under(Files.metadata(id), script(() => silent)), 1000), [
+        60_000,
+        "TimedOut",
+        false
+      ])
+    }))
+
+  it.effect("ten minutes for a POST, whose outcome is unknown then", () =>
+    Effect.gen(function*() {
+      const seen = yield* ended(under(Files.upload(FileSource.text("x", "x")), script(() => silent)), 1000)
+      assert.isAtLeast(seen[0], 600_000)
+      assert.isAtMost(seen[0], 601_000)
+      assert.deepStrictEqual(seen.slice(1), ["TimedOut", true])
+    }))
+
+  it.effect("an answer just in time is one", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* ended(under(Files.metadata(id), after(59_900)), 100), [59_900, "Success", false])
+    }))
+
+  it.effect("what was set holds for every request", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ headers: "2 seconds" })
+      assert.deepStrictEqual(yield* ended(under(Files.metadata(id), after(3000), policy)), [2000, "TimedOut", false])
+      const from = yield* ended(under(Files.upload(FileSource.text("x", "x")), after(9000), policy))
+      assert.deepStrictEqual(from.slice(1), ["TimedOut", true])
+    }))
+
+  it.effect("a slow upload that moves is not killed, however long it takes", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ headers: "2 seconds" })
+      const result = yield* ended(under(Files.upload(slow(100, 1500)), take(100_000_000), policy), 500)
+      assert.deepStrictEqual(result, [150_000, "Success", false])
+    }))
+
+  it.effect("one that stops is, and its outcome is known", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ headers: "2 seconds" })
+      const stuck = FileSource.stream(
+        Stream.concat(Stream.succeed(bytes(10)), Stream.fromEffect(Effect.never)),
+        { filename: "a", size: 20 }
+      )
+      const [at, outcome] = yield* ended(under(Files.upload(stuck), take(20), policy))
+      assert.strictEqual(at, 2000)
+      assert.strictEqual(outcome, "TimedOut")
+    }))
+
+  it.effect("behind a body it is longer by a second for each megabyte, whatever the body", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ headers: "2 seconds" })
+      const form = new FormData()
+      form.set("file", new File([bytes(30_000_000)], "a"))
+      const bodies = [
+        HttpBody.uint8Array(bytes(30_000_000)),
+        HttpBody.stream(Stream.succeed(bytes(30_000_000)), "application/octet-stream"),
+        HttpBody.formData(form)
+      ]
+      for (const body of bodies) {
+        for (const [delay, tag] of [[31_000, "Success"], [33_000, "Failure"]] as const) {
+          const result = yield* drive(
+            under(
+              Effect.flatMap(
+                HttpClient.HttpClient,
+                (client) => Effect.result(client.execute(HttpClientRequest.make("POST")("http://localhost/", { body })))
+              ),
+              after(delay),
+              policy
+            ),
+            500
+          )
+          assert.strictEqual(result._tag, tag, `${body._tag} ${delay}`)
+        }
+      }
+    }))
+})
+
+describe("idleBody", () => {
+  /** A body whose chunks come at these times after one another, and that then says nothing more. */
+  const dripping = (gaps: ReadonlyArray<number>, ends: boolean) =>
+    Effect.map(Effect.context<never>(), (context) => {
+      const run = Effect.runForkWith(context)
+      let n = 0
+      return new Response(
+        new ReadableStream<Uint8Array>({
+          pull: (controller) =>
+            new Promise<void>((resolve) => {
+              const gap = gaps[n++]
+              if (gap === undefined) {
+                if (!ends) return
+                controller.close()
+                return resolve()
+              }
+              run(Effect.delay(
+                Effect.sync(() => {
+                  controller.enqueue(new TextEncoder().encode(n === 1 ? "{" : n === gaps.length ? "}" : " "))
+                  resolve()
+                }),
+                gap
+              ))
+            })
+        }, { highWaterMark: 0 })
+      )
+    })
+
+  const reads: ReadonlyArray<
+    readonly [string, (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<unknown, unknown>]
+  > = [
+    ["stream", (response) => Stream.runDrain(response.stream)],
+    ["json", (response) => response.json],
+    ["text", (response) => response.text],
+    ["arrayBuffer", (response) => response.arrayBuffer],
+    ["urlParamsBody", (response) => response.urlParamsBody],
+    ["formData", (response) => response.formData]
+  ]
+
+  for (const [name, read] of reads) {
+    it.effect(`ends a body that stalls, read as ${name}, over another client too`, () =>
+      Effect.gen(function*() {
+        const from = service(() => dripping([1000, 1000], false))
+        const [at, result] = yield* drive(
+          under(
+            Effect.gen(function*() {
+              const client = yield* HttpClient.HttpClient
+              const response = yield* client.get("http://localhost/")
+              const result = yield* Effect.result(read(response))
+              return [yield* Effect.clockWith((clock) => clock.currentTimeMillis), result] as const
+            }),
+            from,
+            Policy.timeout({ idleBody: "5 seconds" })
+          ),
+          100
+        )
+        assert.strictEqual(result._tag, "Failure")
+        assert.isAtLeast(at, 7000)
+        assert.isAtMost(at, 7500)
+      }))
+  }
+
+  it.effect("but none that moves, nor a consumer that takes its time", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ idleBody: "5 seconds" })
+      const result = yield* drive(
+        under(
+          Effect.flatMap(HttpClient.HttpClient, (client) =>
+            Effect.flatMap(client.get("http://localhost/"), (response) => response.json)),
+          service(() =>
+            dripping(Array(20).fill(4000), true)
+          ),
+          policy
+        ),
+        500
+      )
+      assert.deepStrictEqual(result, {})
+      yield* drive(
+        under(
+          Effect.flatMap(HttpClient.HttpClient, (client) =>
+            Effect.flatMap(client.get("http://localhost/"), (response) =>
+              Stream.runForEach(response.stream, () =>
+                Effect.sleep("1 minute")))),
+          service(() =>
+            dripping([1, 1, 1], true)
+          ),
+          policy
+        ),
+        500
+      )
+    }))
+})
+
+describe("total", () => {
+  it.effect("ends what moves as well", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ total: "10 seconds" })
+      const [at, outcome] = yield* ended(under(Files.upload(slow(100, 1000)), take(100_000_000), policy), 500)
+      assert.deepStrictEqual([at, outcome], [10_000, "TimedOut"])
+    }))
+
+  it.effect("around a retry policy it bounds all tries and waits together", () =>
+    Effect.gen(function*() {
+      const policy = Policy.stack(Policy.timeout({ total: "10 seconds" }), Policy.retry({ times: 100 }))
+      const from = script(() => failure(500))
+      const [at, outcome] = yield* ended(under(Files.metadata(id), from, policy))
+      assert.deepStrictEqual([at, outcome], [10_000, "TimedOut"])
+      assert.isAbove(from.requests.length, 3)
+    }))
+})
+
+it.effect("beneath a retry policy it ends one try, and the next may do better", () =>
+  Effect.gen(function*() {
+    const from = script(() => silent, () => silent, () => ok())
+    const policy = Policy.stack(Policy.retry(), Policy.timeout({ headers: "5 seconds" }))
+    const [, outcome] = yield* ended(under(Files.metadata(id), from, policy))
+    assert.strictEqual(outcome, "Success")
+    assert.strictEqual(from.requests.length, 3)
+    assert.strictEqual(from.open.now, 0)
+  }))
+
+it.effect("a request that has ended in time is let go of", () =>
+  Effect.gen(function*() {
+    const from = script(() => silent)
+    yield* Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(Effect.exit(Files.metadata(id)))
+      yield* settle
+      assert.strictEqual(from.open.now, 1)
+      yield* TestClock.adjust("61 seconds")
+      yield* settle
+      assert.strictEqual(from.open.now, 0)
+      yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(layerOf(from.client, Policy.timeout(), patient)))
+  }))
+
+describe("connect", () => {
+  /** Takes a connection and says nothing: no TLS comes about. */
+  const deaf = Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const sockets: Array<net.Socket> = []
+      const server = net.createServer((socket) => {
+        sockets.push(socket)
+        socket.on("error", () => undefined)
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as net.AddressInfo
+        resume(Effect.succeed({
+          url: `https://127.0.0.1:${port}`,
+          close: () => {
+            for (const socket of sockets) socket.destroy()
+            server.close()
+          }
+        }))
+      })
+    }),
+    (server) => Effect.sync(server.close)
+  )
+
+  const over = (baseUrl: string, policy: Policy.Policy) =>
+    Files.layer({ apiKey: Redacted.make(key), baseUrl }).pipe(
+      Layer.provide(policy),
+      Layer.provide(NodeFiles.layerHttpClient),
+      Layer.orDie
+    )
+
+  it.live("a connection that does not come about ends the try, and nothing was sent", () =>
+    Effect.gen(function*() {
+      const { url } = yield* deaf
+      const error = yield* Effect.flip(
+        Effect.provide(Files.upload(FileSource.text("x", "x")), over(url, Policy.timeout({ connect: "50 millis" })))
+      )
+      assert.strictEqual(outcomeOf(error), "TimedOut")
+      assert.include(error.message, "No connection within 50ms")
+      assert.isTrue(error.isRetryable)
+      assert.isFalse(error.isOutcomeUnknown)
+    }).pipe(Effect.scoped))
+
+  it.live("it is tried again, even an upload that must not be sent twice", () =>
+    Effect.gen(function*() {
+      const { url } = yield* deaf
+      let tries = 0
+      const counting = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(HttpClient.HttpClient, HttpClient.transform((effect) => Effect.suspend(() => (tries++, effect))))
+      )
+      const policy = Policy.stack(
+        Policy.retry({ times: 2, baseDelay: 1 }),
+        counting,
+        Policy.timeout({ connect: "30 millis" })
+      )
+      const error = yield* Effect.flip(
+        Effect.provide(Files.upload(FileSource.text("x", "x"), { onUnknownOutcome: "fail" }), over(url, policy))
+      )
+      assert.strictEqual(outcomeOf(error), "TimedOut")
+      assert.strictEqual(tries, 3)
+    }).pipe(Effect.scoped))
+
+  it.live("it does not count once there is a connection, nor for one that is kept alive", () =>
+    Effect.gen(function*() {
+      const server = yield* rawServer(({ socket }, n) => {
+        setTimeout(
+          () => socket.write(http(200, JSON.stringify(wire()), { "content-type": "application/json" })),
+          n * 80
+        )
+      })
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          yield* Files.metadata(id)
+          yield* Files.metadata(id)
+        }),
+        over(server.url, Policy.timeout({ connect: "50 millis" }))
+      )
+      assert.strictEqual(server.heads.length, 2)
+      assert.strictEqual(server.open(), 1)
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,548 @@
+import { NodeFileSystem } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Fiber, FileSystem, Layer, Stream } from "effect"
+import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
+import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
+import { TestClock } from "effect/testing"
+import {
+  broken,
+  drive,
+  failure,
+  layerOf,
+  ok,
+  outcomeOf,
+  script,
+  type Service,
+  service,
+  settle,
+  wire
+} from "./support.ts"
+
+const upload: Fault.Options = { match: { operation: "upload" } }
+
+/** A client under a policy, the emulator beneath it. */
+const withEmulator = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  policy: Policy.Policy = Policy.retry(),
+  options: Partial<Files.Options> = {}
+) =>
+  Effect.provide(
+    effect,
+    Layer.unwrap(Effect.map(Emulator.Emulator, (emulator) =>
+      Files.layer({ apiKey: emulator.apiKey, baseUrl: emulator.url, ...options }).pipe(Layer.provide(policy)))).pipe(
+        Layer.provideMerge(Layer.merge(NodeFileSystem.layer, Emulator.layer()))
+      )
+  )
+
+const names = Effect.flatMap(
+  Emulator.Emulator,
+  (emulator) => Effect.map(emulator.files, (files) => files.map((file) => file.filename))
+)
+
+const operations = Effect.flatMap(
+  Emulator.Emulator,
+  (emulator) => Effect.map(emulator.requests, (requests) => requests.map((request) => request.operation))
+)
+
+const hello = FileSource.text("hello", "a.txt")
+
+/** Every way in which a file is stored and its answer lost. */
+const losses: ReadonlyArray<readonly [string, Fault.Fault]> = [
+  ["the connection is reset behind the body", Fault.reset("after", undefined, upload)],
+  ["a 500 comes all the same", Fault.serverError("after", upload)],
+  ["the answer breaks off", Fault.reset("response", 10, upload)],
+  ["the answer is cut", Fault.truncate(10, true, upload)],
+  ["the answer is cut and looks whole", Fault.truncate(10, false, upload)],
+  ["the answer is empty", Fault.emptyBody(upload)],
+  ["the answer is no JSON", Fault.malformedJson(upload)],
+  ["no answer comes", Fault.stall("after", undefined, upload)],
+  ["the answer stalls", Fault.stall("response", 10, upload)]
+]
+
+/** Every way in which nothing is stored. */
+const refusals: ReadonlyArray<readonly [string, Fault.Fault]> = [
+  ["reset before", Fault.reset("before", undefined, upload)],
+  ["reset during", Fault.reset("during", 1, upload)],
+  ["stall during", Fault.stall("during", 1, upload)],
+  ["a 500 before", Fault.serverError("before", upload)],
+  ["a 529", Fault.overloaded(upload)],
+  ["a 429", Fault.rateLimited(1, upload)],
+  ["a page of a gateway", Fault.htmlPage(502, upload)]
+]
+
+const path = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const file = `${yield* fs.makeTempDirectoryScoped()}/a.txt`
+  yield* fs.writeFileString(file, "x".repeat(3_000_000))
+  return FileSource.path(file)
+})
+
+const cold = FileSource.stream(
+  Stream.fromIterable(["hel", "lo"]).pipe(Stream.map((text) => new TextEncoder().encode(text))),
+  { filename: "a.txt" }
+)
+
+const sources = [["bytes", hello], ["a cold stream", cold]] as const
+
+describe("an upload whose answer was lost", () => {
+  for (const [kind, source] of sources) {
+    for (const [name, fault] of losses) {
+      it.effect(`${kind}, ${name}: it is found, and adopted`, () =>
+        withEmulator(Effect.gen(function*() {
+          const emulator = yield* Emulator.Emulator
+          yield* emulator.addFault(fault)
+          const file = yield* drive(Files.upload(source), 1000)
+          assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
+          assert.deepStrictEqual(yield* operations, ["upload", "list"])
+        })))
+    }
+
+    for (const [name, fault] of refusals) {
+      it.effect(`${kind}, ${name}: it is sent again, once`, () =>
+        withEmulator(Effect.gen(function*() {
+          const emulator = yield* Emulator.Emulator
+          yield* emulator.addFault(fault)
+          const file = yield* drive(Files.upload(source), 1000)
+          assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
+          assert.strictEqual((yield* operations).filter((operation) => operation === "upload").length, 2)
+        })))
+    }
+  }
+
+  // Reading a file takes real time.
+  for (const [name, fault] of [...losses, ...refusals]) {
+    it.live(`a path, ${name}: there is one file, byte for byte`, () =>
+      withEmulator(
+        Effect.scoped(Effect.gen(function*() {
+          const emulator = yield* Emulator.Emulator
+          yield* emulator.addFault(fault)
+          const file = yield* Files.upload(yield* path)
+          assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
+          assert.strictEqual((yield* emulator.content(file.id))?.length, 3_000_000)
+        })),
+        Policy.retry({ baseDelay: "10 millis" }),
+        { idleTimeout: "50 millis" }
+      ))
+  }
+
+  it.effect("resend: two files afterwards", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.addFault(Fault.serverError("after", upload))
+      yield* drive(Files.upload(hello, { onUnknownOutcome: "resend" }), 1000)
+      assert.deepStrictEqual(yield* operations, ["upload", "upload"])
+      assert.strictEqual((yield* names).length, 2)
+    })))
+
+  it.effect("fail: the error says that the outcome is unknown, and nothing is sent", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.addFault(Fault.serverError("after", upload))
+      const error = yield* Effect.flip(drive(Files.upload(hello, { onUnknownOutcome: "fail" }), 1000))
+      assert.strictEqual(outcomeOf(error), "ServerFailed")
+      assert.isTrue(error.isOutcomeUnknown)
+      assert.deepStrictEqual(yield* operations, ["upload"])
+      // What is known to have failed is sent again all the same.
+      yield* emulator.reset
+      yield* emulator.addFault(Fault.overloaded(upload))
+      yield* drive(Files.upload(hello, { onUnknownOutcome: "fail" }), 1000)
+      assert.deepStrictEqual(yield* operations, ["upload", "upload"])
+    })))
+
+  it.effect("in the beta dialect too", () =>
+    withEmulator(
+      Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        yield* emulator.addFault(Fault.reset("after", undefined, upload))
+        const file = yield* drive(Files.upload(hello), 1000)
+        assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
+      }),
+      Policy.retry(),
+      { dialect: "beta" }
+    ))
+
+  it.effect("lost twice, and lost again in the listing", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.setFaults([
+        Fault.reset("before", undefined, upload),
+        Fault.reset("after", undefined, { ...upload, after: 1 }),
+        Fault.reset("before", undefined, { match: { operation: "list" } })
+      ])
+      const file = yield* drive(Files.upload(hello), 1000)
+      assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
+    })))
+
+  it.effect("a listing that fails for good tells nothing: nothing is sent, the outcome is unknown", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.setFaults([
+        Fault.reset("after", undefined, upload),
+        Fault.serverError("before", { match: { operation: "list" }, times: null })
+      ])
+      const error = yield* Effect.flip(drive(Files.upload(hello), 1000))
+      // The upload's own error, not the listing's.
+      assert.strictEqual(error.operation, "upload")
+      assert.strictEqual(outcomeOf(error), "Unreachable")
+      assert.isTrue(error.isOutcomeUnknown)
+      assert.strictEqual((yield* operations).filter((operation) => operation === "upload").length, 1)
+    })))
+
+  it.effect("more new files than can be looked through tell nothing either", () =>
+    Effect.gen(function*() {
+      const others = Array.from({ length: 100 }, (_, n) => wire({ id: `file_${n}`, filename: `${n}` }))
+      const from = service((request, n) =>
+        request.method === "POST" ? broken("ECONNRESET") : Response.json({ data: others, next_page: `p${n}` })
+      )
+      const error = yield* Effect.flip(
+        drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
+      )
+      assert.isTrue(error.isOutcomeUnknown)
+      assert.strictEqual(from.requests.filter(({ method }) => method === "POST").length, 1)
+      assert.strictEqual(from.requests.filter(({ method }) => method === "GET").length, 50)
+    }))
+})
+
+describe("a source that can be read only once", () => {
+  const once = () =>
+    FileSource.stream(Stream.make(new TextEncoder().encode("hello")), { filename: "a.txt", once: true })
+
+  for (const [name, fault] of losses) {
+    it.effect(`is not sent twice, and the first error is the one given: ${name}`, () =>
+      withEmulator(Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        yield* emulator.addFault(fault)
+        const error = yield* Effect.flip(drive(Files.upload(once()), 1000))
+        assert.notStrictEqual(error._tag, "SourceFailed")
+        assert.deepStrictEqual(yield* operations, ["upload"])
+      })))
+  }
+
+  for (
+    const [name, answer, tag] of [
+      ["a 429", () => failure(429), "RateLimited"],
+      ["a 529", () => failure(529), "Overloaded"],
+      ["a 503", () => failure(503), "ServerFailed"],
+      ["a 409", () => failure(409), "ServerFailed"],
+      ["a reset", () => broken("ECONNRESET"), "Unreachable"]
+    ] as const
+  ) {
+    it.effect(`is not sent twice once it was read: ${name}`, () =>
+      Effect.gen(function*() {
+        const from = script(answer, () => ok({ size_bytes: 5 }))
+        const error = yield* Effect.flip(
+          drive(Effect.provide(Files.upload(once()), layerOf(from.client, Policy.retry())), 1000)
+        )
+        assert.strictEqual(outcomeOf(error), tag)
+        assert.deepStrictEqual(from.requests.map(({ method }) => method), ["POST"])
+      }))
+  }
+
+  for (const [name, fault] of refusals.filter(([name]) => !name.startsWith("stall"))) {
+    it.effect(`is sent again as long as none of it was read: ${name}`, () =>
+      withEmulator(Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        let read = 0
+        const source = FileSource.stream(
+          Stream.suspend(() => {
+            read++
+            return Stream.make(new TextEncoder().encode("hello"))
+          }),
+          { filename: "a.txt", once: true }
+        )
+        // In process nobody takes the body of a request that is refused.
+        yield* emulator.addFault(fault)
+        const file = yield* drive(Files.upload(source), 100)
+        assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
+        assert.strictEqual(read, 1)
+      })))
+  }
+
+  it.effect("a refused connection is enough to know that nothing was stored", () =>
+    Effect.gen(function*() {
+      const from = script(() => broken("ECONNREFUSED"), () => ok({ size_bytes: 5 }))
+      yield* drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
+      assert.deepStrictEqual(from.requests.map(({ method }) => method), ["POST", "POST"])
+    }))
+})
+
+describe("twins", () => {
+  const seeded = (twin: Emulator.SeedFile, options?: Files.UploadOptions) =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* TestClock.setTime(1_000_000)
+      // Someone else's, stored while ours is under way; ours is lost without having been stored.
+      yield* emulator.seed({ content: "hello", ...twin })
+      yield* emulator.addFault(Fault.reset("before", undefined, upload))
+      return [
+        yield* Effect.result(drive(Files.upload(hello, options), 1000)),
+        yield* emulator.files,
+        yield* operations
+      ] as const
+    }))
+
+  const apart: ReadonlyArray<readonly [string, Emulator.SeedFile, Files.UploadOptions?]> = [
+    ["an older one", { filename: "a.txt", createdAt: DateTime.makeUnsafe(1_000_000 - 60_000) }],
+    ["another size", { filename: "a.txt", content: "hello!" }],
+    ["another name", { filename: "A.txt" }],
+    ["another type", { filename: "a.txt", mimeType: "text/html" }, { mimeType: "text/plain" }],
+    ["an expiry", { filename: "a.txt", expiresIn: "2 hours" }],
+    ["no expiry", { filename: "a.txt" }, { expiresIn: "2 hours" }],
+    ["another expiry", { filename: "a.txt", expiresIn: "3 hours" }, { expiresIn: "2 hours" }],
+    ["what a tool made", { filename: "a.txt", downloadable: true }]
+  ]
+  for (const [name, twin, options] of apart) {
+    it.effect(`${name} is not adopted`, () =>
+      Effect.gen(function*() {
+        const [result, files, done] = yield* seeded(twin, options)
+        assert(result._tag === "Success")
+        assert.strictEqual(files.length, 2)
+        assert.strictEqual(result.success.id, files[0]?.id)
+        assert.deepStrictEqual(done, ["upload", "list", "upload"])
+      }))
+  }
+
+  it.effect("one that can't be told apart is adopted, as is documented", () =>
+    Effect.gen(function*() {
+      const [result, files] = yield* seeded({ filename: "a.txt" })
+      assert(result._tag === "Success")
+      assert.deepStrictEqual(files.map((file) => file.id), [result.success.id])
+    }))
+
+  it.effect("of two that could be it none is, and the outcome is unknown", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.seed({ filename: "a.txt", content: "hello" })
+      yield* emulator.addFault(Fault.reset("after", undefined, upload))
+      const error = yield* Effect.flip(drive(Files.upload(hello), 1000))
+      assert.isTrue(error.isOutcomeUnknown)
+      assert.strictEqual(outcomeOf(error), "Unreachable")
+      assert.strictEqual((yield* emulator.files).length, 2)
+    })))
+
+  it.effect("a file of this client's that is accounted for is not adopted", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const first = yield* Files.upload(hello)
+      yield* emulator.addFault(Fault.reset("before", undefined, upload))
+      const second = yield* drive(Files.upload(hello), 1000)
+      assert.notStrictEqual(second.id, first.id)
+      assert.strictEqual((yield* emulator.files).length, 2)
+    })))
+
+  it.effect("this client's own upload of the same name at the same time is not stolen", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      // The first stores its file and takes ten seconds to say so, the second is lost at once.
+      yield* emulator.setFaults([
+        Fault.drip(20, 500, upload),
+        Fault.reset("before", undefined, { ...upload, after: 1 })
+      ])
+      const both = yield* Effect.forkChild(
+        Effect.all([Files.upload(hello), Files.upload(hello)], { concurrency: 2 })
+      )
+      const [one, other] = yield* drive(Fiber.join(both), 100)
+      assert.notStrictEqual(one.id, other.id)
+      assert.strictEqual((yield* emulator.files).length, 2)
+    })))
+
+  it.effect("nor is one that begins while the listing is under way", () =>
+    Effect.gen(function*() {
+      const stored: Array<Record<string, unknown>> = []
+      let posts = 0
+      const from = service((request) => {
+        if (request.method === "GET") {
+          // Answered late, with what is there by then.
+          return Effect.andThen(
+            Effect.sleep("2 seconds"),
+            Effect.sync(() => Response.json({ data: stored.slice().reverse(), next_page: null }))
+          )
+        }
+        posts++
+        if (posts === 1) return broken("ECONNRESET")
+        const file = wire({ id: `file_${posts}`, size_bytes: 5 })
+        stored.push(file)
+        return Effect.as(Effect.sleep("3 seconds"), Response.json(file))
+      })
+      const layer = layerOf(from.client, Policy.retry())
+      const result = yield* Effect.gen(function*() {
+        const lost = yield* Effect.forkChild(Files.upload(hello))
+        yield* settle
+        // Into the listing.
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert.deepStrictEqual(from.requests.map(({ method }) => method), ["POST", "GET"])
+        const other = yield* Effect.forkChild(Files.upload(hello))
+        return yield* drive(Effect.all([Fiber.join(lost), Fiber.join(other)]), 100)
+      }).pipe(Effect.provide(layer))
+      assert.notStrictEqual(result[0].id, result[1].id)
+      assert.strictEqual(stored.length, 2)
+    }))
+
+  it.effect("two lost at once that left a file leave both outcomes unknown", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.setFaults([
+        Fault.reset("after", undefined, upload),
+        Fault.reset("before", undefined, { ...upload, after: 1 })
+      ])
+      const results = yield* drive(
+        Effect.all([Effect.flip(Files.upload(hello)), Effect.flip(Files.upload(hello))], { concurrency: 2 }),
+        100
+      )
+      assert.deepStrictEqual(results.map((error) => error.isOutcomeUnknown), [true, true])
+      assert.strictEqual((yield* emulator.files).length, 1)
+    })))
+
+  it.effect("a file that may be an earlier lost upload's is not adopted", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      // The first is stored, and its caller wants to know nothing more; the second is not stored.
+      yield* emulator.setFaults([
+        Fault.serverError("after", upload),
+        Fault.stall("before", undefined, { ...upload, after: 1 })
+      ])
+      const [first, second] = yield* drive(
+        Effect.all([
+          Effect.flip(Files.upload(hello, { onUnknownOutcome: "fail" })),
+          Effect.flip(Files.upload(hello))
+        ], { concurrency: 2 }),
+        1000
+      )
+      assert.deepStrictEqual([first.isOutcomeUnknown, second.isOutcomeUnknown], [true, true])
+      assert.strictEqual((yield* emulator.files).length, 1)
+    })))
+
+  it.effect("uploads of the same name and other sizes do not wait for each other", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.setFaults([
+        Fault.stall("after", undefined, upload),
+        Fault.reset("after", undefined, { ...upload, after: 1 })
+      ])
+      const slow = yield* Effect.forkChild(Files.upload(FileSource.text("much longer", "a.txt")))
+      yield* settle
+      const file = yield* drive(Files.upload(hello), 100)
+      assert.strictEqual(file.size_bytes, 5)
+      assert.isUndefined(slow.pollUnsafe())
+      yield* Fiber.interrupt(slow)
+    })))
+})
+
+describe("clocks that differ", () => {
+  const hour = 3_600_000
+  /** The service's clock is that far ahead of ours. */
+  const apart = (ahead: number, twinAge: number | undefined) =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(100 * hour)
+      const stored: Array<Record<string, unknown>> = []
+      const at = (millis: number) => new Date(millis + ahead).toISOString()
+      if (twinAge !== undefined) {
+        stored.push(wire({ id: "file_twin", size_bytes: 5, created_at: at(100 * hour - twinAge) }))
+      }
+      let posts = 0
+      const from = service((request) => {
+        const date = new Date(request.at + ahead).toUTCString()
+        if (request.method === "GET") {
+          return Response.json({ data: stored.slice().reverse(), next_page: null }, { headers: { date } })
+        }
+        posts++
+        if (posts === 1 && twinAge !== undefined) return broken("ECONNRESET")
+        stored.push(wire({ id: `file_${posts}`, size_bytes: 5, created_at: at(request.at) }))
+        return posts === 1 ? broken("ECONNRESET") : Response.json(stored.at(-1))
+      })
+      yield* drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
+      return stored.length
+    })
+
+  for (const ahead of [-hour, -20_000, 0, 20_000, hour]) {
+    it.effect(`${ahead / 1000} seconds: ours is found`, () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* apart(ahead, undefined), 1)
+      }))
+
+    it.effect(`${ahead / 1000} seconds: a twin a minute older is not taken`, () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* apart(ahead, 60_000), 2)
+      }))
+  }
+})
+
+describe("another Effect client's multipart POST", () => {
+  const bodies: ReadonlyArray<readonly [string, () => HttpBody.HttpBody]> = [
+    ["FormData", () => {
+      const form = new FormData()
+      form.set("file", new File(["hello"], "a.txt"))
+      return HttpBody.formData(form)
+    }],
+    ["bytes", () => HttpBody.uint8Array(new Uint8Array(5), "multipart/form-data; boundary=x")],
+    ["a stream", () => HttpBody.stream(Stream.make(new Uint8Array(5)), "multipart/form-data; boundary=x")]
+  ]
+  const post = (from: Service, body: HttpBody.HttpBody, method: "POST" | "PUT" = "POST") =>
+    HttpClient.HttpClient.pipe(
+      Effect.flatMap((client) => client.execute(HttpClientRequest.make(method)("http://localhost/other", { body }))),
+      Effect.provide(layerOf(from.client, Policy.retry())),
+      Effect.result,
+      (effect) => drive(effect, 1000)
+    )
+
+  for (const [name, body] of bodies) {
+    it.effect(`${name}: never again on an unknown outcome`, () =>
+      Effect.gen(function*() {
+        for (const status of [500, 502, 503, 504]) {
+          const from = script(() => failure(status), () => ok())
+          const result = yield* post(from, body())
+          assert(result._tag === "Success")
+          assert.strictEqual(result.success.status, status)
+          assert.strictEqual(from.requests.length, 1, `${status}`)
+        }
+        for (const code of ["ECONNRESET", "EPIPE", "ETIMEDOUT"]) {
+          const from = script(() => broken(code), () => ok())
+          assert.strictEqual((yield* post(from, body()))._tag, "Failure")
+          assert.strictEqual(from.requests.length, 1, code)
+        }
+      }))
+
+    it.effect(`${name}: again where nothing can have been done`, () =>
+      Effect.gen(function*() {
+        for (const status of [408, 409, 429, 529]) {
+          const from = script(() => failure(status), () => ok())
+          assert.strictEqual((yield* post(from, body()))._tag, "Success")
+          assert.strictEqual(from.requests.length, 2, `${status}`)
+        }
+        for (const code of ["ECONNREFUSED", "ENOTFOUND"]) {
+          const from = script(() => broken(code), () => ok())
+          assert.strictEqual((yield* post(from, body()))._tag, "Success")
+          assert.strictEqual(from.requests.length, 2, code)
+        }
+      }))
+  }
+
+  it.effect("other requests are tried again", () =>
+    Effect.gen(function*() {
+      const json = script(() => failure(500), () => ok())
+      yield* post(json, HttpBody.jsonUnsafe({}))
+      assert.strictEqual(json.requests.length, 2)
+      const put = script(() => failure(500), () => ok())
+      yield* post(put, HttpBody.uint8Array(new Uint8Array(1), "multipart/form-data; boundary=x"), "PUT")
+      assert.strictEqual(put.requests.length, 2)
+    }))
+})
+
+it.effect("a delete whose answer was lost has deleted", () =>
+  withEmulator(Effect.gen(function*() {
+    const emulator = yield* Emulator.Emulator
+    for (const [, fault] of losses) {
+      const file = yield* emulator.seed({ filename: "a.txt" })
+      yield* emulator.setFaults([{ ...fault, match: { operation: "delete" } }])
+      const gone = yield* drive(Files.delete(FileMetadata.FileId.make(file.id)), 1000)
+      assert.strictEqual(gone.id, file.id)
+      assert.strictEqual((yield* emulator.files).length, 0)
+    }
+    // One that never was there is not found, whatever went wrong before.
+    yield* emulator.setFaults([Fault.overloaded({ match: { operation: "delete" } })])
+    const error = yield* Effect.flip(drive(Files.delete(FileMetadata.FileId.make("file_none")), 1000))
+    assert.strictEqual(error._tag, "FileNotFound")
+  })))
