@@ -27,6 +27,7 @@ const isNode = (specifier) =>
 /** `internal/wire.ts` is core, `NodeFiles.ts` is node (core for Node only), `emulator/Store.ts` is emulator. */
 const layerOf = (file) => {
   const [first, ...rest] = file.split("/")
+  if (first === "node") return "node"
   if (rest.length === 0) return /^Node[A-Z]/.test(first) ? "node" : "core"
   return folders.includes(first) ? first : "core"
 }

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
@@ -93,19 +93,29 @@ const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: st
  *
  * @param filename what the service is to call the file; `options.filename` of the upload overrides it
  */
-export const bytes = (content: Uint8Array | ArrayBuffer, filename: string): FileSource =>
-  make(
-    Effect.sync(() => fromBytes(content instanceof Uint8Array ? content : new Uint8Array(content), filename, undefined))
-  )
+export const bytes = (content: ArrayBufferView | ArrayBuffer, filename: string): FileSource =>
+  make(Effect.suspend(() =>
+    ArrayBuffer.isView(content)
+      ? Effect.succeed(
+        fromBytes(new Uint8Array(content.buffer, content.byteOffset, content.byteLength), filename, undefined)
+      )
+      : content instanceof ArrayBuffer
+      ? Effect.succeed(fromBytes(new Uint8Array(content), filename, undefined))
+      : Effect.fail(fail("Failed", "FileSource.bytes takes bytes; for a string there is FileSource.text."))
+  ))
 
 /**
  * Text, sent as UTF-8. Its MIME type is `text/plain` where the name does not tell another.
  */
 export const text = (content: string, filename: string): FileSource =>
-  make(Effect.sync(() => ({
-    ...fromBytes(new TextEncoder().encode(content), filename, undefined),
-    fallbackMimeType: "text/plain"
-  })))
+  make(Effect.suspend(() =>
+    Predicate.isString(content)
+      ? Effect.succeed({
+        ...fromBytes(new TextEncoder().encode(content), filename, undefined),
+        fallbackMimeType: "text/plain"
+      })
+      : Effect.fail(fail("Failed", "FileSource.text takes a string."))
+  ))
 
 /**
  * A `Blob`, or a `File` with its name and type.
@@ -246,6 +256,13 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
     const unchanged = Effect.gen(function*() {
       const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
       const after = yield* Effect.mapError(file.stat, onError)
+      if (size === 0 && Option.isSome(beyond)) {
+        return yield* fail(
+          "NotAFile",
+          `${printable(path)} has content but tells no size, as in /proc: give its bytes as a stream.`,
+          { source: path }
+        )
+      }
       if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed its size")
       if (modified(after) !== modified(before)) return yield* changed("was written to")
     })
@@ -325,6 +342,9 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
       // The cause repeats the text, and with it a signature.
       catch: () => fail("Unreadable", "That is not an absolute URL.")
     })
+    if (parsed.protocol !== "https:" && parsed.protocol !== "http:") {
+      return yield* fail("Unreadable", `A ${parsed.protocol} URL can't be fetched, only http: and https: ones can.`)
+    }
     const shown = printable(`${parsed.origin}${parsed.pathname}`)
     const failed = (what: string, cause?: unknown) => {
       const code = codeOf(cause)
@@ -360,11 +380,17 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
         })
       )
     let opened: HttpClientResponse.HttpClientResponse | undefined = yield* get
-    const { headers } = opened
-    const mimeType = headers["content-type"]?.split(";")[0]?.trim().toLowerCase()
-    const segment = parsed.pathname.split("/").at(-1) ?? ""
     // An upload that ends before it pulls the body must not leave the connection open.
     yield* Effect.addFinalizer(() => opened === undefined ? Effect.void : letGo(opened))
+    const { headers } = opened
+    const encoding = headers["content-encoding"]
+    const isEncoded = encoding !== undefined && encoding.toLowerCase() !== "identity"
+    // fetch takes an encoding off by itself; elsewhere the file would be stored as the encoded bytes.
+    if (isEncoded && Option.isNone(HttpClientResponse.toWeb(opened))) {
+      return yield* failed(`sent its content as ${printable(encoding)}, which was not asked for`)
+    }
+    const mimeType = headers["content-type"]?.split(";")[0]?.trim().toLowerCase()
+    const segment = parsed.pathname.split("/").at(-1) ?? ""
     return {
       filename: yield* Effect.orElseSucceed(
         Effect.try({ try: () => decodeURIComponent(segment), catch: () => segment }),
@@ -373,7 +399,7 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
       mimeType: mimeType === "" || mimeType === "application/octet-stream" || mimeType === "binary/octet-stream"
         ? undefined
         : mimeType,
-      size: headers["content-encoding"] === undefined ? parseLength(headers["content-length"]) : undefined,
+      size: isEncoded ? undefined : parseLength(headers["content-length"]),
       bytes: undefined,
       isReplayable: true,
       stream: Stream.suspend(() => {

@@ -13,6 +13,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import mime from "mime"
 import { DeletedFile, type FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
@@ -35,7 +36,7 @@ import {
 import type { Content, FileSource } from "./FileSource.ts"
 import { Attempt, type Verdict } from "./internal/attempt.ts"
 import * as Checksum from "./internal/checksum.ts"
-import { fileTooLarge, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
+import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/classify.ts"
 import {
   type Call,
   call,
@@ -175,9 +176,9 @@ export const make = Effect.fnUntraced(function*(
 
   const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
     // A dot segment would be resolved away and reach another route.
-    /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
+    Predicate.isString(id) && /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
       ? Effect.succeed(`/v1/files/${encodeURIComponent(id)}`)
-      : Effect.fail(invalidRequest(operation, "id", `${JSON.stringify(id)} is no file id, such as file_….`))
+      : Effect.fail(invalidRequest(operation, "id", `“${excerpt(String(id))}” is no file id, such as file_….`))
 
   const metadata = Effect.fn("Files.metadata")(
     function*(id: FileId): Effect.fn.Return<FileMetadata, FilesError> {
@@ -227,12 +228,17 @@ export const make = Effect.fnUntraced(function*(
         onAnswer?.(response.headers)
         return Effect.filterOrFail(
           decodePage(subject, response),
-          (page) => !(dialect === "ga" && page.next_page === null && page.has_more),
+          (page) =>
+            dialect === "ga"
+              ? !(page.next_page === null && page.has_more)
+              : !(page.next_page !== null && !page.has_more),
           () =>
             unexpected(
               subject,
               response,
-              "The answer is in the beta dialect and has more pages than this client could ask for: set dialect to \"beta\".",
+              dialect === "ga"
+                ? "The answer is in the beta dialect, whose pages this client would not ask for: set dialect to \"beta\"."
+                : "The answer is in the GA dialect, whose pages this client would not ask for: set dialect to \"ga\".",
               ""
             )
         )
@@ -275,9 +281,15 @@ export const make = Effect.fnUntraced(function*(
     )
 
   const list = (options: ListOptions = {}): Stream.Stream<FileMetadata, ListError> =>
+    // Read now: an iterator gives its ids only once, and a stream may be run again.
+    listOf(options, options.ids === undefined ? undefined : Array.from(new Set(options.ids)))
+
+  const listOf = (
+    options: ListOptions,
+    ids: ReadonlyArray<FileId> | undefined
+  ): Stream.Stream<FileMetadata, ListError> =>
     Stream.unwrap(Effect.map(checkList(dialect, options), () => {
-      if (options.ids === undefined) return pages(options)
-      const ids = Array.from(new Set(options.ids))
+      if (ids === undefined) return pages(options)
       return dialect === "beta" ? lookUp(ids) : Stream.paginate(0, (from) => {
         if (from >= ids.length) return Effect.succeed([[], Option.none<number>()] as const)
         const until = from + Wire.maxIdsPerRequest
@@ -444,7 +456,7 @@ export const make = Effect.fnUntraced(function*(
         const opened = yield* source.open
         const filename = yield* checkFilename(options.filename ?? opened.filename)
         const mimeType = yield* checkMimeType(
-          options.mimeType ?? opened.mimeType ?? mime.getType(filename) ?? opened.fallbackMimeType
+          options.mimeType ?? opened.mimeType ?? mimeTypeOf(filename) ?? opened.fallbackMimeType
             ?? (dialect === "ga" ? undefined : "application/octet-stream")
         )
         const { size } = opened
@@ -474,7 +486,13 @@ export const make = Effect.fnUntraced(function*(
             size === undefined ? undefined : frame.head.length + size + frame.tail.length
           )
         return yield* uploads.track(
-          { filename, size, mimeType: options.mimeType, expiresIn: expirySeconds(fields) },
+          {
+            filename,
+            size,
+            mimeType: options.mimeType,
+            expiresIn: expirySeconds(fields),
+            isSent: () => progress.sent.complete
+          },
           (own) =>
             answer({
               subject,
@@ -483,8 +501,7 @@ export const make = Effect.fnUntraced(function*(
               body,
               progress,
               read: (response) =>
-                Effect.flatMap(decodeMetadata(subject, response), (file) =>
-                  checkStored(subject, file, progress.sent.bytes)),
+                Effect.flatMap(decodeMetadata(subject, response), (file) => checkStored(subject, file, progress.sent)),
               canRepeat: (isOutcomeUnknown) =>
                 progress.failure === undefined && (opened.isReplayable || !progress.started)
                 && !(isOutcomeUnknown && progress.sent.complete && options.onUnknownOutcome === "fail"),
@@ -522,6 +539,7 @@ export const make = Effect.fnUntraced(function*(
         // What a source fetches by itself is no part of this upload.
         Stream.provideService(Attempt, undefined),
         Stream.mapEffect((chunk) => {
+          if (!(chunk instanceof Uint8Array)) return Effect.fail(notBytes(filename))
           count += chunk.length
           if (count > limit) {
             return Effect.fail(
@@ -540,22 +558,29 @@ export const make = Effect.fnUntraced(function*(
       )
     }))
 
-  /** A stored size that is not what was sent means a file that nobody asked for: it is removed again. */
-  const checkStored = (subject: Subject, file: FileMetadata, sent: number): Effect.Effect<FileMetadata, FilesError> =>
-    file.size_bytes === sent
+  /**
+   * A stored size that is not what was sent, or an answer before all of it was, means a file that nobody asked for: it
+   * is removed again.
+   */
+  const checkStored = (
+    subject: Subject,
+    file: FileMetadata,
+    { bytes: sent, complete, total }: Sent
+  ): Effect.Effect<FileMetadata, FilesError> =>
+    complete && file.size_bytes === sent
       ? Effect.succeed(file)
       : Effect.flatMap(Effect.isSuccess(remove(file.id)), (deleted) =>
         Effect.fail(
           new TransferInterrupted({
             operation: "upload",
             reason: "SizeMismatch",
-            message: `${
-              printable(subject.filename ?? "The file")
-            } has ${sent} bytes, but the service stored ${file.size_bytes} as ${file.id}${
+            message: `${printable(subject.filename ?? "The file")} has ${
+              complete ? sent : total ?? "more"
+            } bytes, but the service stored ${file.size_bytes} as ${file.id}${
               deleted ? ", which was deleted again" : ", and that could not be deleted"
             }.`,
             transferred: file.size_bytes,
-            expected: sent,
+            ...(complete ? { expected: sent } : total === undefined ? undefined : { expected: total }),
             fileId: file.id,
             isRetryable: deleted,
             isOutcomeUnknown: false
@@ -616,6 +641,16 @@ const skip = (
 
 const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
 
+const notBytes = (filename: string): SourceFailed =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "Failed",
+    message: `The stream for ${printable(filename)} gave something that is no Uint8Array; nothing was stored.`,
+    source: filename,
+    isRetryable: false,
+    isOutcomeUnknown: false
+  })
+
 const sizeMismatch = (filename: string, declared: number, given: number): SourceFailed =>
   new SourceFailed({
     operation: "upload",
@@ -671,23 +706,27 @@ const checkList = (dialect: Wire.Dialect, options: ListPageOptions): Effect.Effe
   return Effect.void
 }
 
+/** What an extension says; `.ts` says TypeScript here, which is uploaded more often than an MPEG stream. */
+const mimeTypeOf = (filename: string): string | undefined =>
+  /\.[mc]?ts$/i.test(filename) ? "text/plain" : mime.getType(filename) ?? undefined
+
 const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
-  const problem = filename === undefined || filename === ""
+  const problem = !Predicate.isString(filename) || filename === ""
     ? "A file needs a name: give one as the upload's filename."
     : Array.from(filename).length > Wire.maxFilenameLength
     ? `The name has ${Array.from(filename).length} characters; the service takes ${Wire.maxFilenameLength}.`
     : Wire.forbiddenFilenameCharacters.test(filename)
-    ? `${JSON.stringify(filename)} holds one of < > : " | ? * \\ / or a control character, which the service refuses.`
+    ? `“${printable(filename)}” holds one of < > : " | ? * \\ / or a control character, which the service refuses.`
     : loneSurrogate.test(filename)
-    ? `${JSON.stringify(filename)} holds half a character (a lone surrogate), which UTF-8 can't express.`
+    ? `“${printable(filename)}” holds half a character (a lone surrogate), which UTF-8 can't express.`
     : undefined
-  return problem === undefined && filename !== undefined
+  return problem === undefined && Predicate.isString(filename)
     ? Effect.succeed(filename)
     : Effect.fail(
       new InvalidFilename({
         operation: "upload",
         message: problem ?? "",
-        filename: filename ?? "",
+        filename: String(filename ?? ""),
         isRetryable: false,
         isOutcomeUnknown: false
       })
@@ -699,13 +738,14 @@ const mimeTypePattern =
   /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+(\s*;\s*[!#$%&'*+\-.^_`|~0-9a-z]+=([!#$%&'*+\-.^_`|~0-9a-z]+|"[\x20\x21\x23-\x5b\x5d-\x7e]*"))*$/i
 
 const checkMimeType = (mimeType: string | undefined): Effect.Effect<string | undefined, InvalidFileType> =>
-  mimeType === undefined || (mimeType.length <= Wire.maxMimeTypeLength && mimeTypePattern.test(mimeType))
+  mimeType === undefined
+    || (Predicate.isString(mimeType) && mimeType.length <= Wire.maxMimeTypeLength && mimeTypePattern.test(mimeType))
     ? Effect.succeed(mimeType)
     : Effect.fail(
       new InvalidFileType({
         operation: "upload",
-        message: `${JSON.stringify(mimeType.slice(0, 100))} is no MIME type, such as application/pdf.`,
-        mimeType,
+        message: `“${excerpt(String(mimeType))}” is no MIME type, such as application/pdf.`,
+        mimeType: String(mimeType),
         isRetryable: false,
         isOutcomeUnknown: false
       })

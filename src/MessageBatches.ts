@@ -26,7 +26,8 @@ import {
   type InvalidConfig,
   type Operation,
   RequestFailed,
-  TimedOut
+  TimedOut,
+  TransferInterrupted
 } from "./FilesError.ts"
 import { invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
 import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
@@ -454,13 +455,32 @@ export const answers = (
   id: string,
   plan: Plan
 ): Stream.Stream<Answer, BatchResultsError, MessageBatches> =>
-  Stream.mapEffect(results(id), ({ custom_id, result }) => {
-    const asked = plan.questions.get(custom_id)
-    return asked === undefined
-      ? Effect.fail(
-        invalidRequest("batchResults", "plan", `${id} answers ${excerpt(custom_id)}, which the plan does not ask.`)
-      )
-      : Effect.succeed<Answer>({ ...asked, custom_id, result })
+  Stream.suspend(() => {
+    const missing = new Set(plan.questions.keys())
+    return Stream.mapEffect(results(id), ({ custom_id, result }) => {
+      const asked = plan.questions.get(custom_id)
+      missing.delete(custom_id)
+      return asked === undefined
+        ? Effect.fail(
+          invalidRequest("batchResults", "plan", `${id} answers ${excerpt(custom_id)}, which the plan does not ask.`)
+        )
+        : Effect.succeed<Answer>({ ...asked, custom_id, result })
+    }).pipe(
+      // A body without a length that ends between two lines looks whole.
+      Stream.concat(Stream.suspend(() =>
+        missing.size === 0 ? Stream.empty : Stream.fail(
+          new TransferInterrupted({
+            operation: "batchResults",
+            reason: "Truncated",
+            message: `The results of ${id} ended with ${missing.size} of ${plan.questions.size} answers missing.`,
+            transferred: plan.questions.size - missing.size,
+            expected: plan.questions.size,
+            isRetryable: true,
+            isOutcomeUnknown: false
+          })
+        )
+      ))
+    )
   })
 
 /**

@@ -584,11 +584,13 @@ const resultTypes: ReadonlySet<unknown> = new Set(["bash_code_execution_tool_res
 export const outputs = (message: Message): ReadonlyArray<FileId> => {
   const ids = new Set<FileId>()
   // Read leniently, since a result of a shape that is new holds its files in the same way: entries, or one of them.
-  const walk = (content: unknown): void => {
-    if (Array.isArray(content)) return content.forEach(walk)
+  const walk = (content: unknown, depth = 0): void => {
+    // Documented results nest twice.
+    if (depth > 16) return
+    if (Array.isArray(content)) return content.forEach((entry) => walk(entry, depth + 1))
     if (!Predicate.isObject(content)) return
     if (Predicate.hasProperty(content, "file_id") && isFileId(content.file_id)) ids.add(content.file_id)
-    if (Predicate.hasProperty(content, "content")) walk(content.content)
+    if (Predicate.hasProperty(content, "content")) walk(content.content, depth + 1)
   }
   for (const block of message.content) if (resultTypes.has(block.type)) walk(block.content)
   return Array.from(ids)

@@ -20,6 +20,7 @@ import type { InvalidConfig } from "./FilesError.ts"
 import { ConnectTimeout, ConnectTimeoutError } from "./internal/connect.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
+import * as NodeClient from "./node/httpClient.ts"
 import type { Policy } from "./Policy.ts"
 
 // A larger high-water mark halves the time of a download. Node documents it for the sockets that an agent makes; the
@@ -61,7 +62,7 @@ const layerAgent = Layer.effect(
  * body no faster than the other side takes it, so that an upload's memory stays flat.
  */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide(
-  NodeHttpClient.layerNodeHttpNoAgent,
+  NodeClient.layer,
   layerAgent
 )
 

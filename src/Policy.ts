@@ -30,8 +30,8 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Attempt, pause, startPause, type Try, type Watch, watchdog, Watches } from "./internal/attempt.ts"
-import { decodeText, parseJson, readBody } from "./internal/body.ts"
+import { Attempt, Nested, pause, startPause, type Try, type Watch, watchdog, Watches } from "./internal/attempt.ts"
+import { decodeText, parseJson, readBody, wholeText } from "./internal/body.ts"
 import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
 import { ConnectTimeout } from "./internal/connect.ts"
 import { Minute } from "./internal/minute.ts"
@@ -187,6 +187,21 @@ export const override: {
     )
     : Effect.flatMap(Overrides, (outer) => Effect.provideService(self, Overrides, { ...outer, ...overrides })))
 
+/** A wrong option is the programmer's: it throws where it is written, as effect's own policies do. */
+const checkCount = (name: string, value: number | undefined): void => {
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
+    throw new RangeError(`Policy: ${name} has to be a whole number of at least 1, not ${value}.`)
+  }
+}
+
+const checkDurations = (options: Readonly<Record<string, unknown>>, ...names: ReadonlyArray<string>): void => {
+  for (const name of names) {
+    const value = options[name]
+    const isDuration = value === undefined || Option.isSome(Duration.fromInput(value as Duration.Input))
+    if (!isDuration) throw new RangeError(`Policy: ${name} is no duration, such as "5 seconds".`)
+  }
+}
+
 type Wrap = (client: HttpClient.HttpClient) => HttpClient.HttpClient
 
 const fromWrap = (make: Effect.Effect<Wrap>): Policy =>
@@ -201,7 +216,12 @@ const through = (
   f: (
     request: HttpClientRequest.HttpClientRequest,
     send: (request: HttpClientRequest.HttpClientRequest) => Try,
-    context: { readonly clock: Clock.Clock; readonly attempt: Attempt | undefined; readonly overrides: Overrides }
+    context: {
+      readonly clock: Clock.Clock
+      readonly attempt: Attempt | undefined
+      readonly isNested: boolean
+      readonly overrides: Overrides
+    }
   ) => Try
 ): HttpClient.HttpClient =>
   HttpClient.makeWith(
@@ -210,6 +230,7 @@ const through = (
         f(request, (altered) => client.postprocess(Effect.succeed(altered)), {
           clock: fiber.getRef(Clock.Clock),
           attempt: fiber.getRef(Attempt),
+          isNested: fiber.getRef(Nested),
           overrides: fiber.getRef(Overrides)
         })
       )
@@ -294,6 +315,7 @@ const withBody = (
   const whole = Effect.suspend(() => once ??= Effect.runSync(Effect.cached(read)))
   const text = Effect.map(whole, decodeText)
   return Object.create(streamed, {
+    [wholeText]: { value: undefined },
     arrayBuffer: { value: Effect.map(whole, (bytes) => new Uint8Array(bytes).buffer) },
     text: { value: text },
     json: {
@@ -347,7 +369,11 @@ const maxBackoff = Duration.seconds(8)
  * upload (a POST of `multipart/form-data`) is not repeated at all. A body is sent again only if it can be: a path,
  * bytes and a stream can, a source that can be read only once can't.
  */
-export const retry = (options: RetryOptions = {}): Policy => fromWrap(Effect.succeed(withRetry(options)))
+export const retry = (options: RetryOptions = {}): Policy => {
+  if (options.times !== 0) checkCount("times", options.times)
+  checkDurations({ ...options }, "baseDelay", "maxDelay", "maxElapsed")
+  return fromWrap(Effect.succeed(withRetry(options)))
+}
 
 const withRetry = (options: RetryOptions): Wrap => (client) =>
   through(client, (request, send, { attempt, clock, overrides }) => {
@@ -487,7 +513,14 @@ const responseOf = (
  * A store that fails, or gives no answer for 2 seconds, lets requests pass, with a warning: the service limits them
  * too.
  */
-export const rateLimit = (options: RateLimitOptions = {}): Policy =>
+export const rateLimit = (options: RateLimitOptions = {}): Policy => {
+  checkCount("requestsPerMinute", options.requestsPerMinute)
+  checkCount("burst", options.burst)
+  checkDurations({ ...options }, "maxWait")
+  return limited(options)
+}
+
+const limited = (options: RateLimitOptions): Policy =>
   Layer.unwrap(Effect.map(Effect.serviceOption(RateLimiter.RateLimiterStore), (store) => {
     const layer = Layer.effect(
       HttpClient.HttpClient,
@@ -665,7 +698,12 @@ const withRateLimit = (
  * The state is kept in the `CircuitBreakerStore` of effect if one is provided, and in memory otherwise. A store that
  * fails lets requests pass.
  */
-export const circuitBreaker = (options: CircuitBreakerOptions = {}): Policy =>
+export const circuitBreaker = (options: CircuitBreakerOptions = {}): Policy => {
+  checkDurations({ ...options }, "openDuration")
+  return breaking(options)
+}
+
+const breaking = (options: CircuitBreakerOptions): Policy =>
   Layer.unwrap(Effect.map(Effect.serviceOption(CircuitBreaker.CircuitBreakerStore), (store) =>
     Layer.provide(
       Layer.effect(
@@ -720,7 +758,10 @@ const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (cl
 /**
  * Ends a request that does not move. Beneath a retry policy it ends one try, and the next may do better.
  */
-export const timeout = (options: TimeoutOptions = {}): Policy => fromWrap(Effect.succeed(withTimeout(options)))
+export const timeout = (options: TimeoutOptions = {}): Policy => {
+  checkDurations({ ...options }, "connect", "headers", "idleBody", "total")
+  return fromWrap(Effect.succeed(withTimeout(options)))
+}
 
 const sizeOf = (body: HttpBody.HttpBody): number => {
   if (body._tag === "Uint8Array" || body._tag === "Raw") return body.contentLength ?? 0
@@ -808,12 +849,15 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
  * At most so many requests under way at once, the others wait in order. A request is under way until its response's
  * headers have come.
  */
-export const concurrency = (permits: number): Policy =>
-  fromWrap(Effect.map(Semaphore.make(Math.max(1, Math.floor(permits))), withConcurrency))
+export const concurrency = (permits: number): Policy => {
+  checkCount("concurrency", permits)
+  return fromWrap(Effect.map(Semaphore.make(permits), withConcurrency))
+}
 
 const withConcurrency = (semaphore: Semaphore.Semaphore): Wrap => (client) =>
-  through(client, (request, send, { clock, overrides }) => {
-    if (overrides.concurrency === false) return send(request)
+  through(client, (request, send, { clock, isNested, overrides }) => {
+    // A nested one uses the place of the request that waits for it.
+    if (overrides.concurrency === false || isNested) return send(request)
     return Effect.flatMap(startPause, (endPause) => {
       const since = clock.currentTimeMillisUnsafe()
       const admitted = Effect.suspend(() => {

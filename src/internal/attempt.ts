@@ -81,6 +81,14 @@ export const startPause: Effect.Effect<() => void> = Effect.withFiber((fiber) =>
   })
 )
 
+/**
+ * Set for requests that are made while another one of the same operation waits for them: looking for a lost upload.
+ * They use what that one holds.
+ */
+export const Nested = Context.Reference<boolean>("effect-anthropic-files/internal/Nested", {
+  defaultValue: () => false
+})
+
 /** A deliberate wait: no limit on silence around it counts it. */
 export const pause = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.acquireUseRelease(startPause, () => effect, (end) => Effect.sync(end))
@@ -96,9 +104,12 @@ export const watchdog = <E>(
 ): Effect.Effect<never, E> =>
   Effect.suspend(() => {
     const limit = patience()
+    const now = clock.currentTimeMillisUnsafe()
+    // A clock that was set back must not make silence last longer.
+    if (now < watch.movedAt) watch.movedAt = now
     const left = watch.pauses > 0
       ? Duration.toMillis(limit)
-      : Duration.toMillis(limit) - (clock.currentTimeMillisUnsafe() - watch.movedAt)
+      : Duration.toMillis(limit) - (now - watch.movedAt)
     return left > 0
       ? Effect.andThen(Effect.sleep(left), Effect.suspend(() => watchdog(clock, watch, patience, fail)))
       : fail(limit)

@@ -33,6 +33,31 @@ export const readBody = (
       )
   })
 
+/**
+ * What a transport's response may have besides a stream: an Effect of the whole body as text, cheaper than the stream
+ * and closing the connection when it is interrupted.
+ */
+export const wholeText = Symbol.for("effect-anthropic-files/internal/wholeText")
+
+export interface Text {
+  readonly text: string
+  readonly isCut: boolean
+}
+
+/** At most `limit` bytes of a body, as text. */
+export const readText = (
+  response: HttpClientResponse.HttpClientResponse & {
+    readonly [wholeText]?: Effect.Effect<string, HttpClientError.HttpClientError> | undefined
+  },
+  limit: number
+): Effect.Effect<Text, HttpClientError.HttpClientError> => {
+  const whole = response[wholeText]
+  const length = parseLength(response.headers["content-length"])
+  return whole !== undefined && length !== undefined && length <= limit
+    ? Effect.map(whole, (text) => ({ text, isCut: false }))
+    : Effect.map(readBody(response, limit), ({ bytes, isCut }) => ({ text: decodeText(bytes), isCut }))
+}
+
 /** One buffer of them all, without a copy where there is only one. */
 export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   const [first] = chunks

@@ -21,7 +21,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
 import { Attempt, type Try, type Verdict, type Watch, watchdog } from "./attempt.ts"
-import { decodeText, parseJson, parseLength, readBody } from "./body.ts"
+import { parseJson, parseLength, readText } from "./body.ts"
 import {
   changes,
   fromResponse,
@@ -242,13 +242,13 @@ const failed = (
   subject: Subject,
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<FilesError> =>
-  readBody(response, maxErrorBytes).pipe(
+  readText(response, maxErrorBytes).pipe(
     Effect.timeoutOption(settings.idleTimeout),
     // A body that breaks or stalls says less, but the status still says enough.
     Effect.orElseSucceed(() => Option.none()),
     Effect.flatMap((read) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
-        const body = Option.isSome(read) ? decodeText(read.value.bytes) : ""
+        const body = Option.isSome(read) ? read.value.text : ""
         return fromResponse(subject, {
           status: response.status,
           headers: response.headers,
@@ -270,13 +270,12 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
     subject: Subject,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.Effect<S["Type"], FilesError> =>
-    readBody(response, maxJsonBytes).pipe(
+    readText(response, maxJsonBytes).pipe(
       Effect.mapError(() => unexpected(subject, response, "The answer broke off before its end.", "")),
-      Effect.flatMap(({ bytes, isCut }): Effect.Effect<S["Type"], FilesError> => {
+      Effect.flatMap(({ isCut, text }): Effect.Effect<S["Type"], FilesError> => {
         if (isCut) {
           return Effect.fail(unexpected(subject, response, `The answer is longer than ${maxJsonBytes} bytes.`, ""))
         }
-        const text = decodeText(bytes)
         const json = parseJson(text)
         if (Result.isFailure(json)) {
           const what = text === "" ? "The answer is empty." : "The answer is not JSON, or not all of it."

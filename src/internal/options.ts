@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { InvalidConfig } from "../FilesError.ts"
 import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "./wire.ts"
@@ -75,8 +76,6 @@ const reserved: ReadonlySet<string> = new Set([
   "accept-encoding"
 ])
 
-const secretName = /key|token|secret|auth|cookie|password/i
-
 const invalid = (option: string, message: string) => Effect.fail(new InvalidConfig({ option, message }))
 
 const credential = (option: string, value: Redacted.Redacted<string> | undefined) => {
@@ -119,6 +118,11 @@ const parseBaseUrl = (input: string | URL): Effect.Effect<string, InvalidConfig>
   })
 
 export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
+  for (const option of ["apiKey", "authToken"] as const) {
+    if (options[option] !== undefined && !Redacted.isRedacted(options[option])) {
+      return yield* invalid(option, `${option} has to be a Redacted: give Redacted.make(…).`)
+    }
+  }
   const apiKey = yield* credential("apiKey", options.apiKey)
   const authToken = yield* credential("authToken", options.authToken)
   if (apiKey === "" && authToken === "") {
@@ -129,6 +133,9 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   }
   const baseUrl = yield* parseBaseUrl(options.baseUrl ?? defaultBaseUrl)
   const dialect = options.dialect ?? "ga"
+  if (dialect !== "ga" && dialect !== "beta") {
+    return yield* invalid("dialect", "dialect is neither \"ga\" nor \"beta\".")
+  }
 
   const headers: Record<string, string> = { "anthropic-version": anthropicVersion }
   const betas = new Set<string>(dialect === "beta" ? [filesBeta] : [])
@@ -136,7 +143,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   const secretHeaders = ["x-api-key", "authorization"]
   for (const [given, value] of Object.entries(options.headers ?? {})) {
     const name = given.toLowerCase()
-    if (!headerName.test(name) || !headerValue.test(value)) {
+    if (!headerName.test(name) || !Predicate.isString(value) || !headerValue.test(value)) {
       return yield* invalid("headers", `The header ${JSON.stringify(given)} is not one that HTTP can carry.`)
     }
     if (reserved.has(name)) return yield* invalid("headers", `The header ${name} is set by the client itself.`)
@@ -144,12 +151,16 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
       for (const beta of value.split(",")) if (beta.trim() !== "") betas.add(beta.trim())
     } else {
       headers[name] = value.trim()
-      if (secretName.test(name)) {
+      // A gateway's own headers may hold a secret under any name.
+      if (!name.startsWith("anthropic-")) {
         secretHeaders.push(name)
         // Without the scheme in front of it too, as it may be repeated.
         secrets.push(value.trim(), ...value.trim().split(/\s+/))
       }
     }
+  }
+  if (options.betas !== undefined && !Array.isArray(options.betas)) {
+    return yield* invalid("betas", "betas has to be a list of anthropic-beta values.")
   }
   for (const beta of options.betas ?? []) {
     if (!headerName.test(beta)) return yield* invalid("betas", `${JSON.stringify(beta)} is no anthropic-beta value.`)

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { FileMetadata, FilePage } from "../FileMetadata.ts"
 import type { FilesError } from "../FilesError.ts"
-import { Attempt, pause } from "./attempt.ts"
+import { Attempt, Nested, pause } from "./attempt.ts"
 import { report } from "./telemetry.ts"
 
 /** What is known of an upload before its answer. */
@@ -19,6 +19,8 @@ export interface Sought {
   readonly mimeType: string | undefined
   /** Seconds. */
   readonly expiresIn: number | undefined
+  /** Whether its last byte has been handed over; before that the service can't have stored it. */
+  readonly isSent: () => boolean
 }
 
 export type Found =
@@ -55,12 +57,17 @@ const maxSkew = 24 * 60 * 60 * 1000
 const pageSize = 100
 const maxPages = 50
 
+/** How long an upload waits for what others of its name turn out to be, milliseconds; and how often it looks anew. */
+const rivalPatience = 120_000
+const maxLooks = 10
+
 /** Ids of finished uploads that are remembered; only the newest can be mistaken for a lost one. */
 const remembered = 10_000
 
 /** An upload of this client. */
 interface Member {
   readonly size: number | undefined
+  readonly isSent: () => boolean
   /** Epoch milliseconds. */
   readonly since: number
   /** It has lost an answer, and whether it made a file is not known. */
@@ -95,26 +102,32 @@ export const make = (
    * Files of this name and size made since, that no finished upload of this client accounts for. `undefined` when there
    * are more new files than are looked through.
    */
-  const candidates = Effect.fnUntraced(function*(sought: Sought, bytes: number, since: number) {
+  const candidates = Effect.fnUntraced(function*(sought: Sought, bytes: number, elapsed: () => number) {
     const found: Array<FileMetadata> = []
+    let isUnclear = false
     let page: string | undefined
     for (let count = 0; count < maxPages; count++) {
       const answer: Newest = yield* listPage(pageSize, page)
-      const ahead = answer.answeredAt === undefined ? 0 : answer.answeredAt - (yield* Clock.currentTimeMillis)
-      const earliest = since + (Math.abs(ahead) <= maxSkew ? ahead : 0) - tolerance
+      const now = yield* Clock.currentTimeMillis
+      const { answeredAt } = answer
+      const isTold = answeredAt !== undefined && Math.abs(answeredAt - now) <= maxSkew
+      const earliest = (isTold ? answeredAt : now) - elapsed() - tolerance
+      // Without the service's time a file that looks older may be the one that is sought.
+      const end = isTold ? earliest : earliest - maxSkew
       for (const file of answer.page.data) {
-        if (file.created_at.epochMilliseconds < earliest) return found
+        if (file.created_at.epochMilliseconds < end) return found.length === 0 && isUnclear ? undefined : found
         if (
           !taken.has(file.id) && file.size_bytes === bytes && !file.downloadable
           && file.filename.normalize() === sought.filename.normalize()
           && (sought.mimeType === undefined || essence(file.mime_type) === essence(sought.mimeType))
           && sameExpiry(file, sought.expiresIn)
         ) {
-          found.push(file)
+          if (file.created_at.epochMilliseconds >= earliest) found.push(file)
+          else isUnclear = true
         }
       }
       const next = answer.page.next_page ?? (answer.page.has_more ? answer.page.last_id : null)
-      if (next === null) return found
+      if (next === null) return found.length === 0 && isUnclear ? undefined : found
       page = next
     }
     return undefined
@@ -130,10 +143,14 @@ export const make = (
   }
 
   const track: Uploads["track"] = (sought, upload) =>
-    Effect.flatMap(Clock.currentTimeMillis, (since) => {
+    Effect.clockWith((clock) => {
+      const since = clock.currentTimeMillisUnsafe()
+      // Measured by a clock that nobody sets.
+      const began = clock.monotonicTimeNanosUnsafe()
+      const elapsed = () => Number((clock.monotonicTimeNanosUnsafe() - began) / BigInt(1_000_000))
       const key = sought.filename.normalize()
       const group = active.get(key) ?? { members: new Set(), begun: 0 }
-      const me: Member = { size: sought.size, since, lost: false, endedAt: undefined }
+      const me: Member = { size: sought.size, isSent: sought.isSent, since, lost: false, endedAt: undefined }
       active.set(key, group)
       group.members.add(me)
       group.begun++
@@ -141,17 +158,21 @@ export const make = (
 
       const rivals = (bytes: number) =>
         Array.from(group.members).filter((member) =>
-          member !== me && (member.size === undefined || member.size === bytes)
+          member !== me && (member.lost || member.isSent()) && (member.size === undefined || member.size === bytes)
         )
 
       const find = (bytes: number): Effect.Effect<Found> =>
         Effect.gen(function*() {
           me.lost = true
-          while (true) {
-            // One of the same name that is still under way may be about to answer with the very file found here.
-            while (rivals(bytes).some((member) => !member.lost)) yield* Effect.sleep(50)
+          const deadline = elapsed() + rivalPatience
+          for (let looks = 0; looks < maxLooks; looks++) {
+            // One of the same name that has been sent may be about to answer with the very file found here.
+            while (rivals(bytes).some((member) => !member.lost)) {
+              if (elapsed() > deadline) return { _tag: "Unclear" } as const
+              yield* Effect.sleep(50)
+            }
             const { begun } = group
-            const files = yield* candidates(sought, bytes, since)
+            const files = yield* candidates(sought, bytes, elapsed)
             if (files === undefined) return { _tag: "Unclear" } as const
             const [file] = files
             if (file === undefined) return { _tag: "None" } as const
@@ -165,11 +186,13 @@ export const make = (
             })
             return { _tag: "One", file } as const
           }
+          return { _tag: "Unclear" } as const
         }).pipe(
           // A listing that fails tells nothing, and nothing may be sent twice on nothing.
           Effect.orElseSucceed(() => ({ _tag: "Unclear" }) as const),
           // The listing is an operation of its own, with its own budget.
           Effect.provideService(Attempt, undefined),
+          Effect.provideService(Nested, true),
           pause
         )
       return Effect.onExit(upload({ find }), (exit) =>

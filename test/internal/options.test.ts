@@ -168,7 +168,7 @@ describe("scrub", () => {
       const { scrub } = yield* parse({
         apiKey: Redacted.make(key),
         authToken: Redacted.make(token),
-        headers: { "X-Gateway-Token": "gateway-canary-1", cookie: "session=canary-2", "x-plain": "ordinary" }
+        headers: { "X-Gateway-Token": "gateway-canary-1", cookie: "session=canary-2", "anthropic-plain": "ordinary" }
       })
       const clean = scrub(`${key} ${token} gateway-canary-1 session=canary-2 ordinary ${key}${token}`)
       for (const secret of [key, token, "gateway-canary-1", "session=canary-2"]) assert.notInclude(clean, secret)

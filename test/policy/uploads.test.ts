@@ -284,7 +284,7 @@ describe("twins", () => {
     }))
 
   const apart: ReadonlyArray<readonly [string, Emulator.SeedFile, Files.UploadOptions?]> = [
-    ["an older one", { filename: "a.txt", createdAt: DateTime.makeUnsafe(1_000_000 - 60_000) }],
+    ["an older one", { filename: "a.txt", createdAt: DateTime.makeUnsafe(1_000_000 - 172_800_000) }],
     ["another size", { filename: "a.txt", content: "hello!" }],
     ["another name", { filename: "A.txt" }],
     ["another type", { filename: "a.txt", mimeType: "text/html" }, { mimeType: "text/plain" }],
@@ -303,6 +303,14 @@ describe("twins", () => {
         assert.deepStrictEqual(done, ["upload", "list", "upload"])
       }))
   }
+
+  it.effect("one that looks a minute older, by a service that does not tell its time, leaves the outcome unknown", () =>
+    Effect.gen(function*() {
+      const [result, files] = yield* seeded({ filename: "a.txt", createdAt: DateTime.makeUnsafe(1_000_000 - 60_000) })
+      assert(result._tag === "Failure")
+      assert.isTrue(result.failure.isOutcomeUnknown)
+      assert.strictEqual(files.length, 1)
+    }))
 
   it.effect("one that can't be told apart is adopted, as is documented", () =>
     Effect.gen(function*() {

@@ -1,0 +1,266 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { HttpClient, type HttpClientError, type HttpClientRequest } from "effect/http"
+import * as zlib from "node:zlib"
+import { scripted } from "./support/mock.ts"
+import { http, rawServer } from "./support/rawServer.ts"
+
+const apiKey = Redacted.make("sk-ant-unhappy-0123456789")
+
+const file = (fields: object) => ({
+  id: "file_1",
+  filename: "a.txt",
+  mime_type: "text/plain",
+  size_bytes: 1,
+  created_at: new Date().toISOString(),
+  expires_at: null,
+  ...fields
+})
+
+const over = (
+  answer: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Response, HttpClientError.HttpClientError>,
+  policy: Policy.Policy,
+  options?: Partial<Files.Options>
+) =>
+  Files.layer({ apiKey, ...options }).pipe(
+    Layer.provide(policy),
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, scripted(answer))),
+    Layer.orDie
+  )
+
+/** What hangs fails the test by its own limit, and says so. */
+const within = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds: number) =>
+  Effect.timeoutOrElse(effect, { duration: seconds * 1000, orElse: () => Effect.die(new Error("it hangs")) })
+
+const hello = FileSource.text("x", "a.txt")
+
+describe("an answer that comes before the file was sent", () => {
+  it.live("is no success, whatever it says, and its file is deleted", () =>
+    Effect.gen(function*() {
+      let handed = 0
+      const server = yield* rawServer(({ head, socket }) => {
+        if (head.startsWith("DELETE")) {
+          socket.write(http(200, JSON.stringify({ id: "file_1" })))
+          return
+        }
+        socket.pause()
+        setTimeout(() => socket.write(http(200, JSON.stringify(file({ size_bytes: handed })))), 200)
+      })
+      const source = FileSource.tap(
+        FileSource.stream(Stream.fromIterable(Array.from({ length: 64 }, () => new Uint8Array(1 << 20))), {
+          filename: "a.bin",
+          size: 64 << 20
+        }),
+        (chunk) => Effect.sync(() => void (handed += chunk.length))
+      )
+      const error = yield* Effect.flip(
+        Effect.provide(Files.upload(source), Layer.orDie(NodeFiles.layer({ apiKey, baseUrl: server.url })))
+      )
+      assert.strictEqual(error._tag, "TransferInterrupted")
+      assert.include(server.heads.join("\n"), "DELETE /v1/files/file_1")
+    }))
+})
+
+describe("a clock that is set back", () => {
+  /** Wall time jumps when it is told to, monotonic time does not. */
+  const jumping = Effect.map(Clock.Clock, (real) => {
+    const state = { offset: 0 }
+    const clock = new Proxy(real, {
+      get: (target, key) =>
+        key === "currentTimeMillisUnsafe"
+          ? () => target.currentTimeMillisUnsafe() + state.offset
+          : key === "currentTimeMillis"
+          ? Effect.sync(() => target.currentTimeMillisUnsafe() + state.offset)
+          : Reflect.get(target, key)
+    })
+    return { clock, state }
+  })
+
+  it.live("does not make silence last longer", () =>
+    Effect.gen(function*() {
+      const { clock, state } = yield* jumping
+      const layer = over(
+        () => Effect.andThen(Effect.sync(() => void (state.offset = -3_600_000)), Effect.never),
+        Policy.stack(),
+        { idleTimeout: "100 millis" }
+      )
+      const exit = yield* within(
+        Effect.exit(Effect.provideService(Effect.provide(Files.listPage(), layer), Clock.Clock, clock)),
+        5
+      )
+      assert.isTrue(Exit.isFailure(exit))
+    }))
+
+  it.live("does not make a lost upload be stored twice", () =>
+    Effect.gen(function*() {
+      const { clock, state } = yield* jumping
+      const stored: Array<object> = []
+      const layer = over((request) =>
+        Effect.sync(() => {
+          const headers = { date: new Date().toUTCString() }
+          if (request.method !== "POST") return Response.json({ data: stored, next_page: null }, { headers })
+          stored.unshift(file({ id: `file_${stored.length}` }))
+          state.offset = -3_600_000
+          return stored.length === 1
+            ? new Response("{}", { status: 502, headers })
+            : Response.json(stored[0], { headers })
+        }), Policy.retry({ baseDelay: "10 millis" }))
+      const found = yield* within(
+        Effect.provideService(Effect.provide(Files.upload(hello), layer), Clock.Clock, clock),
+        5
+      )
+      assert.strictEqual(found.id, "file_0")
+      assert.strictEqual(stored.length, 1)
+    }))
+})
+
+describe("a lost upload", () => {
+  const lost = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.sync(() =>
+      request.method === "POST"
+        ? new Response("{}", { status: 502 })
+        : Response.json({ data: [file({})], next_page: null })
+    )
+
+  it.live("is looked for although its own request holds the last place", () =>
+    Effect.gen(function*() {
+      const policy = Policy.stack(Policy.concurrency(1), Policy.retry({ baseDelay: "10 millis" }))
+      const found = yield* within(Effect.provide(Files.upload(hello), over(lost, policy)), 5)
+      assert.strictEqual(found.id, "file_1")
+    }))
+
+  it.live("does not wait for another one of its name that is far from done", () =>
+    Effect.gen(function*() {
+      const slow = Stream.forever(Stream.fromEffect(Effect.as(Effect.sleep("50 millis"), new Uint8Array(1))))
+      const sending = (request: HttpClientRequest.HttpClientRequest) =>
+        request.body._tag === "Stream"
+          ? Effect.andThen(Effect.ignore(Stream.runDrain(request.body.stream)), Effect.never)
+          : lost(request)
+      const layer = over(sending, Policy.retry({ baseDelay: "10 millis" }))
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const files = yield* Files.Files
+          const other = yield* Effect.forkChild(files.upload(FileSource.stream(slow, { filename: "a.txt" })))
+          yield* Effect.sleep("100 millis")
+          assert.strictEqual((yield* within(files.upload(hello), 5)).id, "file_1")
+          yield* Fiber.interrupt(other)
+        }),
+        layer
+      )
+    }))
+})
+
+describe("what no types check", () => {
+  it("a policy says which of its options is wrong", () => {
+    assert.throws(() => Policy.concurrency(NaN), /concurrency/)
+    assert.throws(() => Policy.standard({ concurrency: NaN }), /concurrency/)
+    assert.throws(() => Policy.rateLimit({ requestsPerMinute: NaN }), /requestsPerMinute/)
+    assert.throws(() => Policy.rateLimit({ burst: 0.5 }), /burst/)
+    assert.throws(() => Policy.retry({ baseDelay: JSON.parse("\"abc\"") }), /baseDelay/)
+    assert.throws(() => Policy.timeout({ headers: JSON.parse("\"5\"") }), /headers/)
+  })
+
+  const wrong: ReadonlyArray<readonly [string, object, RegExp]> = [
+    ["a key that is a string", { apiKey: "sk-ant-plain-0123456789" }, /Redacted\.make/],
+    ["a dialect there is not", { apiKey, dialect: "Beta" }, /dialect/],
+    ["betas that are no list", { apiKey, betas: "managed-agents" }, /betas/],
+    ["a header that is no text", { apiKey, headers: { "x-number": 5 } }, /x-number/]
+  ]
+  for (const [title, options, message] of wrong) {
+    it.effect(`${title} is refused by name`, () =>
+      Effect.gen(function*() {
+        const layer = Files.layer(options as Files.Options).pipe(
+          Layer.provide(Layer.succeed(HttpClient.HttpClient, scripted(() => Effect.succeed(new Response()))))
+        )
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.strictEqual(error._tag, "InvalidConfig")
+        assert.match(error.message, message)
+        assert.notInclude(error.message, "sk-ant-plain")
+      }))
+  }
+
+  it.effect("arguments of a wrong type are typed failures", () =>
+    Effect.gen(function*() {
+      const text = "abc" as unknown as Uint8Array
+      const files = yield* Files.Files
+      const errors = [
+        yield* Effect.flip(files.upload(FileSource.bytes(text, "a.bin"))),
+        yield* Effect.flip(files.upload(hello, { filename: 123 as unknown as string })),
+        yield* Effect.flip(files.upload(hello, { mimeType: 5 as unknown as string })),
+        yield* Effect.flip(files.upload(FileSource.stream(Stream.make(text), { filename: "a.bin" }))),
+        yield* Effect.flip(files.metadata(null as unknown as FileMetadata.FileId)),
+        yield* Effect.flip(files.delete(undefined as unknown as FileMetadata.FileId))
+      ]
+      assert.deepStrictEqual(errors.map((error) => error._tag), [
+        "SourceFailed",
+        "InvalidFilename",
+        "InvalidFileType",
+        "SourceFailed",
+        "RequestFailed",
+        "RequestFailed"
+      ])
+    }).pipe(Effect.provide(over((request) =>
+      request.body._tag === "Stream"
+        ? Effect.andThen(Effect.ignore(Stream.runDrain(request.body.stream)), Effect.succeed(new Response("{}")))
+        : Effect.succeed(new Response("{}")), Policy.stack()))))
+
+  it.effect("any view of bytes is taken as its bytes", () =>
+    Effect.gen(function*() {
+      const { bytes } = yield* Effect.scoped(FileSource.bytes(new Uint16Array([300, 400]), "a.bin").open)
+      assert.deepStrictEqual(bytes, new Uint8Array(new Uint16Array([300, 400]).buffer))
+    }))
+})
+
+it.live("a URL's content that came compressed is refused, not stored as it came", () =>
+  Effect.gen(function*() {
+    const server = yield* rawServer(({ socket }) =>
+      void socket.write(http(200, zlib.gzipSync("a,b\n"), { "content-type": "text/csv", "content-encoding": "gzip" }))
+    )
+    const error = yield* Effect.flip(
+      Effect.provide(
+        Files.upload(FileSource.url(`${server.url}/t.csv`)),
+        Layer.orDie(NodeFiles.layer({ apiKey, baseUrl: server.url }))
+      )
+    )
+    assert.strictEqual(error._tag, "SourceFailed")
+    assert.strictEqual(server.heads.length, 1)
+  }))
+
+it.effect("a beta client does not take a GA page for the whole listing", () =>
+  Effect.gen(function*() {
+    const layer = over(() => Effect.sync(() => Response.json({ data: [file({})], next_page: "p1" })), Policy.stack(), {
+      dialect: "beta"
+    })
+    const error = yield* Effect.flip(Effect.provide(Stream.runCollect(Files.list()), layer))
+    assert.include(error.message, "dialect")
+  }))
+
+it.effect("ids from an iterator are there for each run of the stream", () =>
+  Effect.gen(function*() {
+    const layer = over(() => Effect.sync(() => Response.json({ data: [file({})], next_page: null })), Policy.stack())
+    const files = yield* Effect.provide(Files.Files, layer)
+    const list = files.list({ ids: new Map([[FileMetadata.FileId.make("file_1"), 1]]).keys() })
+    assert.strictEqual((yield* Stream.runCollect(list)).length, 1)
+    assert.strictEqual((yield* Stream.runCollect(list)).length, 1)
+  }))
+
+it.live("a kept-alive socket that was closed meanwhile costs nothing but another socket", () =>
+  Effect.gen(function*() {
+    const seen = new Set<unknown>()
+    const server = yield* rawServer(({ socket }) => {
+      if (seen.has(socket)) {
+        socket.resetAndDestroy()
+        return
+      }
+      seen.add(socket)
+      socket.write(http(200, JSON.stringify(file({}))))
+    })
+    const id = FileMetadata.FileId.make("file_1")
+    // The socket goes back to the pool a moment after the answer's end.
+    const twice = Files.metadata(id).pipe(Effect.andThen(Effect.sleep("20 millis")), Effect.andThen(Files.metadata(id)))
+    const found = yield* Effect.provide(twice, Layer.orDie(NodeFiles.layer({ apiKey, baseUrl: server.url })))
+    assert.strictEqual(found.id, id)
+    assert.strictEqual(server.heads.length, 3)
+  }))
