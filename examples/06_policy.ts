@@ -1,0 +1,19 @@
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Stream } from "effect"
+import { FileMetadata, Files, Policy } from "effect-anthropic-files"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+
+// An id that was kept as a string becomes a FileId again; a wrong one fails here and not at the service.
+const byId = (text: string) => Files.metadata(FileMetadata.FileId.make(text))
+
+const program = Effect.gen(function*() {
+  const [newest] = yield* Stream.runCollect(Stream.take(Files.list({ limit: 1 }), 1))
+  if (newest === undefined) return yield* Console.log("There are no files.")
+  const again = yield* byId(String(newest.id))
+  yield* Console.log(`The newest is ${again.filename}.`)
+})
+
+// Without a policy nothing is tried again. The standard stack retries, limits the rate, and breaks circuits.
+const FilesLive = NodeFiles.layerConfig({}, Policy.standard({ retry: { times: 6 }, concurrency: 8 }))
+
+program.pipe(Effect.provide(FilesLive), NodeRuntime.runMain)
