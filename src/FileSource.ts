@@ -20,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { SourceFailed } from "./FilesError.ts"
 import { concat, parseLength } from "./internal/body.ts"
+import { Buffers } from "./internal/buffers.ts"
 import { codeOf } from "./internal/classify.ts"
 import { printable } from "./internal/text.ts"
 
@@ -267,12 +268,21 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
       if (modified(after) !== modified(before)) return yield* changed("was written to")
     })
 
-    const stream = Stream.fromPull(Effect.sync(() => {
+    const stream = Stream.fromPull(Effect.map(Buffers, (buffers) => {
       let position = 0
       return Effect.suspend((): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, SourceFailed> => {
         if (position === size) return Cause.done()
         if (closed) return Effect.interrupt
-        return file.readAlloc(Math.min(chunkSize, size - position), { position: BigInt(position) }).pipe(
+        const bytes = Math.min(chunkSize, size - position)
+        const lent = buffers?.take(bytes)
+        const options = { position: BigInt(position) }
+        const reading: Effect.Effect<Option.Option<Uint8Array>, PlatformError.PlatformError> = lent === undefined
+          ? file.readAlloc(bytes, options)
+          : Effect.map(
+            file.read(lent, options),
+            (read) => read === 0 ? Option.none() : Option.some(read === bytes ? lent : lent.subarray(0, read))
+          )
+        return reading.pipe(
           Effect.mapError(onError),
           Effect.flatMap((read) => {
             if (closed) return Effect.interrupt
@@ -430,6 +440,11 @@ export const tap = <R, R2>(
     return {
       ...content,
       bytes: undefined,
-      stream: Stream.tap(content.stream, (chunk) => Effect.provideContext(f(chunk), context))
+      // `f` may keep what it is given.
+      stream: Stream.provideService(
+        Stream.tap(content.stream, (chunk) => Effect.provideContext(f(chunk), context)),
+        Buffers,
+        undefined
+      )
     }
   }))

@@ -49,6 +49,7 @@ import {
 import { fromEnvironment } from "./internal/environment.ts"
 import * as Multipart from "./internal/multipart.ts"
 import { type Options, parse } from "./internal/options.ts"
+import * as Rows from "./internal/rows.ts"
 import { report } from "./internal/telemetry.ts"
 import { excerpt, loneSurrogate, printable } from "./internal/text.ts"
 import * as Uploads from "./internal/uploads.ts"
@@ -148,8 +149,8 @@ export class Files extends Context.Service<Files, {
   readonly delete: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
 }>()("effect-anthropic-files/Files") {}
 
-const decodeMetadata = decodeJson(FileMetadata)
-const decodePage = decodeJson(FilePage)
+const decodeMetadata = decodeJson(FileMetadata, Rows.decodeRow)
+const decodePage = decodeJson(FilePage, Rows.decodePage)
 const decodeDeleted = decodeJson(DeletedFile)
 
 /**

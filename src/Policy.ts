@@ -31,12 +31,13 @@ import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Attempt, Nested, pause, startPause, type Try, type Watch, watchdog, Watches } from "./internal/attempt.ts"
-import { decodeText, parseJson, readBody, wholeText } from "./internal/body.ts"
+import { decodeText, parseJson, parseLength, readBody } from "./internal/body.ts"
 import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
 import { ConnectTimeout } from "./internal/connect.ts"
 import { Minute } from "./internal/minute.ts"
 import { isRetryable } from "./internal/retryable.ts"
 import { retryAfter } from "./internal/retryAfter.ts"
+import { unlessStalled } from "./internal/stall.ts"
 import { report } from "./internal/telemetry.ts"
 import { filesBeta, requestsPerMinute } from "./internal/wire.ts"
 
@@ -292,17 +293,20 @@ const maxErrorBytes = 64 * 1024
 
 /**
  * A response with another body: all that reads its body reads that one.
+ *
+ * @param bytes the same body at once, where that is cheaper
  */
 const withBody = (
   response: HttpClientResponse.HttpClientResponse,
-  stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
+  stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>,
+  bytes?: Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError>
 ): HttpClientResponse.HttpClientResponse => {
   const decodeError = (cause: unknown) =>
     new HttpClientError.HttpClientError({
       reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
     })
   const streamed: HttpClientResponse.HttpClientResponse = Object.create(response, { stream: { value: stream } })
-  const read = Effect.flatMap(
+  const read = bytes !== undefined ? Effect.map(bytes, (buffer) => new Uint8Array(buffer)) : Effect.flatMap(
     MaxBodySize,
     (maximum) =>
       Effect.flatMap(
@@ -315,8 +319,7 @@ const withBody = (
   const whole = Effect.suspend(() => once ??= Effect.runSync(Effect.cached(read)))
   const text = Effect.map(whole, decodeText)
   return Object.create(streamed, {
-    [wholeText]: { value: undefined },
-    arrayBuffer: { value: Effect.map(whole, (bytes) => new Uint8Array(bytes).buffer) },
+    arrayBuffer: { value: bytes ?? Effect.map(whole, (bytes) => new Uint8Array(bytes).buffer) },
     text: { value: text },
     json: {
       value: Effect.flatMap(
@@ -488,15 +491,33 @@ const withRetry = (options: RetryOptions): Wrap => (client) =>
 const pathOf = (request: HttpClientRequest.HttpClientRequest): string =>
   Option.match(HttpClientRequest.toUrl(request), { onNone: () => "?", onSome: (url) => url.pathname })
 
-const originOf = (request: HttpClientRequest.HttpClientRequest): string =>
-  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: (url) => url.origin })
+interface Base {
+  readonly origin: string
+  /** Origin, and a prefix of the API's own path, if there is one. */
+  readonly url: string
+}
 
-/** Origin, and a prefix of the API's own path, if there is one. */
-const baseUrlOf = (request: HttpClientRequest.HttpClientRequest): string =>
+const parseBase = (request: HttpClientRequest.HttpClientRequest): Base =>
   Option.match(HttpClientRequest.toUrl(request), {
-    onNone: () => "",
-    onSome: ({ origin, pathname }) => origin + pathname.slice(0, Math.max(0, pathname.indexOf("/v1/")))
+    onNone: () => ({ origin: "", url: "" }),
+    onSome: ({ origin, pathname }) => ({
+      origin,
+      url: origin + pathname.slice(0, Math.max(0, pathname.indexOf("/v1/")))
+    })
   })
+
+/** A client has one base URL, and parsing it each time is most of what a policy costs. */
+const makeBaseOf = () => {
+  const known = new Map<string, Base>()
+  return (request: HttpClientRequest.HttpClientRequest): Base => {
+    const at = request.url.indexOf("/v1/")
+    if (at < 0) return parseBase(request)
+    const prefix = request.url.slice(0, at)
+    const base = known.get(prefix) ?? parseBase(request)
+    if (known.size < 100) known.set(prefix, base)
+    return base
+  }
+}
 
 const responseOf = (
   error: HttpClientError.HttpClientError
@@ -526,7 +547,7 @@ const limited = (options: RateLimitOptions): Policy =>
       HttpClient.HttpClient,
       Effect.gen(function*() {
         const client = yield* HttpClient.HttpClient
-        return withRateLimit(options, yield* RateLimiter.make, yield* Minute)(client)
+        return withRateLimit(options, yield* RateLimiter.make, yield* Minute, Option.isSome(store))(client)
       })
     )
     return Layer.provide(
@@ -562,17 +583,21 @@ const digest = (text: string): string => Hex.encode(Digest.md5.implementation?.(
 const withRateLimit = (
   options: RateLimitOptions,
   limiter: RateLimiter.RateLimiter,
-  minute: Duration.Duration
+  minute: Duration.Duration,
+  /** The one in memory always answers. */
+  isRemote: boolean
 ): Wrap => {
+  const baseOf = makeBaseOf()
   const lanes = new Map<string, Lane>()
   const laneOf = (request: HttpClientRequest.HttpClientRequest, perMinute: number): Lane => {
     const { headers } = request
-    const identity = JSON.stringify([
-      headers["x-api-key"] ?? headers["authorization"] ?? "",
-      headers["anthropic-workspace-id"] ?? "",
-      baseUrlOf(request),
+    // No header holds a line break.
+    const identity = [
+      headers["x-api-key"] ?? headers["authorization"],
+      headers["anthropic-workspace-id"],
+      baseOf(request).url,
       perMinute
-    ])
+    ].join("\n")
     const lane = lanes.get(identity) ?? {
       key: `anthropic-files:${digest(identity)}`,
       queue: Semaphore.makeUnsafe(1),
@@ -624,18 +649,16 @@ const withRateLimit = (
             Effect.sleep(wait)
           )
 
-      const consume = Effect.timeoutOrElse(
-        limiter.consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" }),
-        {
-          duration: storePatience,
-          orElse: () =>
-            Effect.fail(
-              new RateLimiter.RateLimiterError({
-                reason: new RateLimiter.RateLimitStoreError({ message: "The store gives no answer" })
-              })
-            )
-        }
-      )
+      const asked = limiter.consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" })
+      const consume = !isRemote ? asked : Effect.timeoutOrElse(asked, {
+        duration: storePatience,
+        orElse: () =>
+          Effect.fail(
+            new RateLimiter.RateLimiterError({
+              reason: new RateLimiter.RateLimitStoreError({ message: "The store gives no answer" })
+            })
+          )
+      })
 
       const turn = (deadline: number): Effect.Effect<void, HttpClientError.HttpClientError> =>
         Effect.suspend(() => {
@@ -665,7 +688,14 @@ const withRateLimit = (
         // Behind one that may wait longer than this one. Whoever has come to the head of the queue is not ended here.
         const late = Effect.suspend(() => isFirst ? Effect.never : Effect.fail(exceeded(interval)))
         // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
-        return Effect.raceFirst(Semaphore.withPermit(lane.queue, mine), Effect.andThen(Effect.sleep(maxWait), late))
+        const inQueue = Effect.raceFirst(
+          Semaphore.withPermit(lane.queue, mine),
+          Effect.andThen(Effect.sleep(maxWait), late)
+        )
+        return Effect.flatMap(
+          Semaphore.withPermitsIfAvailable(lane.queue, 1)(mine),
+          Option.match({ onNone: () => inQueue, onSome: () => Effect.void })
+        )
       })
 
       const learn = ({ headers, status }: HttpClientResponse.HttpClientResponse) => {
@@ -738,10 +768,11 @@ const outcomeOf = (clock: Clock.Clock) =>
   return error === undefined || ofError(error) === undefined ? CircuitBreaker.ignored : CircuitBreaker.failure()
 }
 
-const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (client) =>
-  through(client, (request, send, { clock, overrides }) => {
+const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (client) => {
+  const baseOf = makeBaseOf()
+  return through(client, (request, send, { clock, overrides }) => {
     if (overrides.circuitBreaker === false) return send(request)
-    const guarded = breaker.execute(send(request), { key: originOf(request), classify: outcomeOf(clock) })
+    const guarded = breaker.execute(send(request), { key: baseOf(request).origin, classify: outcomeOf(clock) })
     return Effect.catchTag(guarded, "CircuitBreakerError", (error) =>
       Effect.andThen(
         report("circuit_open", `${request.method} ${pathOf(request)} was not sent: the circuit is open`, {
@@ -754,6 +785,7 @@ const withCircuitBreaker = (breaker: CircuitBreaker.CircuitBreaker): Wrap => (cl
         )
       ))
   })
+}
 
 /**
  * Ends a request that does not move. Beneath a retry policy it ends one try, and the next may do better.
@@ -835,15 +867,22 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
       duration: total,
       orElse: () => Effect.fail(timedOut(`The request took longer than ${Duration.format(total)}.`))
     })
-    return Effect.map(bounded, (response) =>
-      withBody(
+    return Effect.map(bounded, (response) => {
+      const stalled = () => timedOut(`The answer stalled for ${Duration.format(idleBody)}.`)
+      const length = parseLength(response.headers["content-length"])
+      return withBody(
         response,
-        Stream.timeoutOrElse(response.stream, {
+        unlessStalled(response.stream, idleBody, stalled),
+        length === undefined || length > maxSmallBytes ? undefined : Effect.timeoutOrElse(response.arrayBuffer, {
           duration: idleBody,
-          orElse: () => Stream.fail(timedOut(`The answer stalled for ${Duration.format(idleBody)}.`))
+          orElse: () => Effect.fail(stalled())
         })
-      ))
+      )
+    })
   })
+
+/** Such a body comes in one piece or two, so that its limit on silence may be one on the whole. */
+const maxSmallBytes = 256 * 1024
 
 /**
  * At most so many requests under way at once, the others wait in order. A request is under way until its response's

@@ -335,13 +335,16 @@ it.live("an upload that is not taken ends as stalled, one that moves slowly does
           if (received() < 8_000_000) socket.pause()
           else clearInterval(timer)
         })
-      }, 5)
+      }, 20)
       await waitFor(8_000_000)
       socket.write(http(200, stored(8_000_000), json))
     })
     const chunks = Stream.fromIterable(Array.from({ length: 80 }, () => new Uint8Array(100_000)))
     const source = FileSource.stream(chunks, { filename: "x.bin", size: 8_000_000 })
-    const file = yield* Effect.provide(Files.upload(source), client("node:http", slow.url))
+    const file = yield* Effect.provide(
+      Files.upload(source),
+      client("node:http", slow.url, { idleTimeout: "500 millis" })
+    )
     assert.strictEqual(file.size_bytes, 8_000_000)
 
     const stuck = yield* rawServer(({ socket }) => void socket.pause())

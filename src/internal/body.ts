@@ -33,30 +33,26 @@ export const readBody = (
       )
   })
 
-/**
- * What a transport's response may have besides a stream: an Effect of the whole body as text, cheaper than the stream
- * and closing the connection when it is interrupted.
- */
-export const wholeText = Symbol.for("effect-anthropic-files/internal/wholeText")
-
 export interface Text {
   readonly text: string
   readonly isCut: boolean
 }
 
-/** At most `limit` bytes of a body, as text. */
+/**
+ * At most `limit` bytes of a body, as text. One whose length is known is taken whole, at a fraction of a stream's cost.
+ * What is encoded has no known length.
+ */
 export const readText = (
-  response: HttpClientResponse.HttpClientResponse & {
-    readonly [wholeText]?: Effect.Effect<string, HttpClientError.HttpClientError> | undefined
-  },
+  response: HttpClientResponse.HttpClientResponse,
   limit: number
-): Effect.Effect<Text, HttpClientError.HttpClientError> => {
-  const whole = response[wholeText]
-  const length = parseLength(response.headers["content-length"])
-  return whole !== undefined && length !== undefined && length <= limit
-    ? Effect.map(whole, (text) => ({ text, isCut: false }))
-    : Effect.map(readBody(response, limit), ({ bytes, isCut }) => ({ text: decodeText(bytes), isCut }))
-}
+): Effect.Effect<Text, HttpClientError.HttpClientError> =>
+  Effect.suspend(() => {
+    const { headers } = response
+    const length = headers["content-encoding"] === undefined ? parseLength(headers["content-length"]) : undefined
+    return length !== undefined && length > 0 && length <= limit
+      ? Effect.map(response.arrayBuffer, (bytes) => ({ text: decoder.decode(bytes), isCut: false }))
+      : Effect.map(readBody(response, limit), ({ bytes, isCut }) => ({ text: decodeText(bytes), isCut }))
+  })
 
 /** One buffer of them all, without a copy where there is only one. */
 export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {

@@ -33,6 +33,7 @@ import {
   unexpected
 } from "./classify.ts"
 import type { Settings } from "./options.ts"
+import { unlessStalled } from "./stall.ts"
 import { excerpt, printable } from "./text.ts"
 
 /** A JSON answer, once decoded from the wire, is at most this long. */
@@ -264,7 +265,11 @@ const failed = (
  * Reads and decodes a JSON answer: bounded in size and in time, and anything but the documented shape is an error that
  * names the field.
  */
-export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServices: never }>(schema: S) => {
+export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServices: never }>(
+  schema: S,
+  /** A shorter way for what is plainly as documented; `undefined` leaves it to the Schema. */
+  direct: (json: unknown) => S["Type"] | undefined = () => undefined
+) => {
   const decode = Schema.decodeUnknownExit(schema)
   return (
     subject: Subject,
@@ -281,6 +286,8 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
           const what = text === "" ? "The answer is empty." : "The answer is not JSON, or not all of it."
           return Effect.fail(unexpected(subject, response, what, text.slice(0, maxErrorBytes)))
         }
+        const plain = direct(json.success)
+        if (plain !== undefined) return Effect.succeed(plain)
         const decoded = decode(json.success)
         return Exit.isSuccess(decoded)
           ? Effect.succeed(decoded.value)
@@ -339,12 +346,11 @@ export const content = (
         ...(cause === undefined ? undefined : { cause })
       })
     const file = subject.fileId ?? (subject.operation === "download" ? "The content" : "The answer")
-    return response.stream.pipe(
-      Stream.timeoutOrElse({
-        duration: settings.idleTimeout,
-        orElse: () =>
-          Stream.fail(interrupted("Stalled", `${file} stalled for ${Duration.format(settings.idleTimeout)}`))
-      }),
+    return unlessStalled(
+      response.stream,
+      settings.idleTimeout,
+      () => interrupted("Stalled", `${file} stalled for ${Duration.format(settings.idleTimeout)}`)
+    ).pipe(
       Stream.catch((error): Stream.Stream<Uint8Array, TransferInterrupted> => {
         if (error._tag === "TransferInterrupted") return Stream.fail(error)
         if (error.reason._tag === "EmptyBodyError") return Stream.empty

@@ -1,14 +1,20 @@
 /**
- * `node:http` for this client's own small requests: no body, or one that stands in a buffer already. What streams, and
- * what other programs send, goes through `@effect/platform-node`'s client over the same sockets.
+ * `node:http` for this client's own requests. What other programs send goes through `@effect/platform-node`'s client
+ * over the same sockets.
  *
  * A third of the time of a small request is saved: no fiber for a body that is written at once, no stream for an
- * answer that is read whole, no span where no tracer is installed.
+ * answer that is read whole, no span where no tracer is installed. A body of any size passes through two buffers, and
+ * its next chunk is read while the last one is sent.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { NodeHttpIncomingMessage } from "@effect/platform-node/NodeHttpIncomingMessage"
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
+import type * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -17,22 +23,79 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
+import type * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
+import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as http from "node:http"
 import * as https from "node:https"
 import { Attempt } from "../internal/attempt.ts"
-import { wholeText } from "../internal/body.ts"
+import { Buffers } from "../internal/buffers.ts"
 
 type Failed = HttpClientError.HttpClientError
 
 const transportError = (request: HttpClientRequest.HttpClientRequest, cause: unknown): Failed =>
   new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
 
+/** Bytes that are read or sent ahead. */
+const ahead = 1 << 20
+
+type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
+
+const isFilled = (chunks: ReadonlyArray<Uint8Array>): chunks is Chunks => chunks.length > 0
+
+/**
+ * What of a message has come and was not taken yet. Its listener is told when that changes.
+ */
+const receive = (source: http.IncomingMessage, onChange: () => void) => {
+  let chunks: Array<Uint8Array> = []
+  let size = 0
+  const state = {
+    isEnded: source.readableEnded,
+    error: undefined as unknown,
+    take: (): Array<Uint8Array> => {
+      const taken = chunks
+      chunks = []
+      size = 0
+      if (source.isPaused()) source.resume()
+      return taken
+    },
+    /** Gives the connection up unless it can carry another request. */
+    stop: () => {
+      source.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose)
+      // Destroying a message may still make it emit an error, which nobody else listens for.
+      if (!source.destroyed) source.once("error", () => {}).destroy()
+    }
+  }
+  const onData = (chunk: Uint8Array) => {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size >= ahead) source.pause()
+    onChange()
+  }
+  const onEnd = () => {
+    state.isEnded = true
+    // A tick later the socket is back in the pool, and the next request finds it there.
+    queueMicrotask(onChange)
+  }
+  const onError = (error: unknown) => {
+    state.error ??= error
+    onChange()
+  }
+  const onClose = () => {
+    if (!state.isEnded) onError(source.errored ?? new Error("The connection was closed before the body's end"))
+  }
+  source.on("end", onEnd).on("error", onError).on("close", onClose).on("data", onData)
+  return state
+}
+
 class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResponse.HttpClientResponse {
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: string
+  private cachedHeaders: Headers.Headers | undefined
+  private whole: Effect.Effect<ArrayBuffer, Failed> | undefined
 
   constructor(request: HttpClientRequest.HttpClientRequest, source: http.IncomingMessage, url: string) {
     super(source, (cause) =>
@@ -47,19 +110,59 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
     return this.source.statusCode ?? 0
   }
 
-  /** The body as text, read by events; interrupting it closes the socket. */
-  get [wholeText](): Effect.Effect<string, Failed> {
-    return Effect.callback<string, Failed>((resume) => {
-      const { source } = this
-      const chunks: Array<Buffer> = []
-      source.on("data", (chunk: Buffer) => void chunks.push(chunk))
-      source.once("end", () => resume(Effect.succeed(Buffer.concat(chunks).toString())))
-      const fail = (cause: unknown) => resume(Effect.fail(this.onError(cause)))
-      source.once("error", fail)
-      source.once("close", () => {
-        if (!source.complete) fail(new Error("The connection closed before the body's end"))
+  override get headers(): Headers.Headers {
+    return this.cachedHeaders ??= super.headers
+  }
+
+  override get stream(): Stream.Stream<Uint8Array, Failed> {
+    return Stream.fromChannel(Channel.fromTransform((_, scope) =>
+      Effect.suspend(() => {
+        let wake: (() => void) | undefined
+        const body = receive(this.source, () => wake?.())
+        const pull: Pull.Pull<Chunks, Failed> = Effect.suspend(() => {
+          const chunks = body.take()
+          if (isFilled(chunks)) return Effect.succeed(chunks)
+          if (body.isEnded) return Cause.done()
+          if (body.error !== undefined) return Effect.fail(this.onError(body.error))
+          return Effect.flatMap(
+            Effect.callback<void>((resume) => {
+              wake = () => {
+                wake = undefined
+                resume(Effect.void)
+              }
+            }),
+            () => pull
+          )
+        })
+        return Effect.as(Scope.addFinalizer(scope, Effect.sync(body.stop)), pull)
       })
-      return Effect.sync(() => void source.destroy())
+    ))
+  }
+
+  override get arrayBuffer(): Effect.Effect<ArrayBuffer, Failed> {
+    return Effect.withFiber((fiber) => {
+      if (this.whole !== undefined) return this.whole
+      const limit = fiber.getRef(HttpIncomingMessage.MaxBodySize)
+      return Effect.callback<ArrayBuffer, Failed>((resume) => {
+        const chunks: Array<Uint8Array> = []
+        let size = 0
+        const body = receive(this.source, () => {
+          for (const chunk of body.take()) {
+            chunks.push(chunk)
+            size += chunk.length
+          }
+          if (limit !== undefined && size > Number(limit)) {
+            body.error ??= new Error("The body is larger than MaxBodySize")
+          }
+          if (body.error === undefined && !body.isEnded) return
+          body.stop()
+          this.whole = body.error === undefined
+            ? Effect.succeed(join(chunks, size))
+            : Effect.fail(this.onError(body.error))
+          resume(this.whole)
+        })
+        return Effect.sync(body.stop)
+      })
     })
   }
 
@@ -102,33 +205,111 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
   }
 }
 
+/** One buffer of its own: Node hands out parts of larger ones. */
+const join = (chunks: ReadonlyArray<Uint8Array>, size: number): ArrayBuffer => {
+  const whole = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.length
+  }
+  return whole.buffer
+}
+
+/** Lends two buffers, and takes each back when it comes whole. */
+const makeBuffers = () => {
+  const lent = new Map<ArrayBufferLike, number>()
+  const free: Array<ArrayBuffer> = []
+  let made = 0
+  return {
+    take: (size: number): Uint8Array | undefined => {
+      if (size > ahead || (free.length === 0 && made === 2)) return undefined
+      let buffer = free.pop()
+      if (buffer === undefined) {
+        buffer = new ArrayBuffer(ahead)
+        made++
+      }
+      lent.set(buffer, size)
+      return new Uint8Array(buffer, 0, size)
+    },
+    giveBack: ({ buffer, byteLength }: Uint8Array) => {
+      // A part of one may not be the last that is still to be sent.
+      if (lent.get(buffer) === byteLength && buffer instanceof ArrayBuffer) free.push(buffer)
+      lent.delete(buffer)
+    }
+  }
+}
+
+/** Writes a body no faster than the other side takes it, and reads its next chunk in the meantime. */
+const pump = <E>(body: Stream.Stream<Uint8Array, E>, request: http.ClientRequest): Effect.Effect<void, E> =>
+  Effect.suspend(() => {
+    const buffers = makeBuffers()
+    let pending = 0
+    let wake: (() => void) | undefined
+    const write = (chunk: Uint8Array) => {
+      pending += chunk.length
+      request.write(chunk, () => {
+        pending -= chunk.length
+        buffers.giveBack(chunk)
+        if (pending <= ahead) wake?.()
+      })
+    }
+    const settled = Effect.callback<void>((resume) => {
+      wake = () => {
+        wake = undefined
+        resume(Effect.void)
+      }
+    })
+    return Stream.runForEachArray(body, (chunks) => {
+      for (const chunk of chunks) write(chunk)
+      return pending > ahead ? settled : Effect.void
+    }).pipe(Effect.provideService(Buffers, buffers))
+  })
+
 const send = (
   agents: NodeHttpClient.HttpAgent["Service"],
   request: HttpClientRequest.HttpClientRequest,
-  url: URL
+  url: URL,
+  fiber: Fiber.Fiber<unknown, unknown>
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Failed> =>
   Effect.callback((resume) => {
     const isTls = url.protocol === "https:"
+    const { body, headers, method } = request
     let current: http.ClientRequest | undefined
     const start = (isFresh: boolean) => {
-      const options = { method: request.method, headers: request.headers }
       const node = isTls
-        ? https.request(url, { ...options, agent: isFresh ? false : agents.https })
-        : http.request(url, { ...options, agent: isFresh ? false : agents.http })
+        ? https.request(url, { method, headers, agent: isFresh ? false : agents.https })
+        : http.request(url, { method, headers, agent: isFresh ? false : agents.http })
       current = node
+      let sending: Fiber.Fiber<void> | undefined
+      const stopSending = () => sending?.interruptUnsafe()
       let isAnswered = false
       // Stays on: an error behind the response's head comes through the body as well, and must not end the process.
       node.on("error", (cause) => {
         // The server closed a kept-alive socket as it was taken up again. Nothing is wrong with the request: a socket
         // of its own serves it at once.
-        if (request.method === "GET" && node.reusedSocket && !isAnswered && isReset(cause)) start(true)
+        if (method === "GET" && node.reusedSocket && !isAnswered && isReset(cause)) start(true)
         else resume(Effect.fail(transportError(request, cause)))
       })
       node.once("response", (response) => {
         isAnswered = true
+        // A server may answer before it has read all. Sending goes on for as long as the answer is read.
+        if (sending !== undefined) response.once("close", stopSending)
         resume(Effect.succeed(new Response(request, response, url.href)))
       })
-      node.end(request.body._tag === "Uint8Array" ? request.body.body : undefined)
+      if (body._tag === "Stream") {
+        node.once("close", stopSending)
+        sending = Effect.runForkWith(fiber.context)(Effect.matchCause(pump(body.stream, node), {
+          onSuccess: () => void node.end(),
+          onFailure: (cause) => {
+            const reason = new HttpClientError.EncodeError({ request, cause: Cause.squash(cause) })
+            resume(Effect.fail(new HttpClientError.HttpClientError({ reason })))
+            node.destroy()
+          }
+        }))
+      } else {
+        node.end(body._tag === "Uint8Array" ? body.body : undefined)
+      }
     }
     start(false)
     return Effect.sync(() => void current?.destroy())
@@ -136,8 +317,8 @@ const send = (
 
 const isReset = (cause: Error): boolean => "code" in cause && (cause.code === "ECONNRESET" || cause.code === "EPIPE")
 
-const isSmall = (request: HttpClientRequest.HttpClientRequest): boolean =>
-  (request.body._tag === "Empty" || request.body._tag === "Uint8Array") && request.headers["upgrade"] === undefined
+const isOurs = ({ body, headers }: HttpClientRequest.HttpClientRequest): boolean =>
+  (body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "Stream") && headers["upgrade"] === undefined
 
 /**
  * The client over an agent's sockets.
@@ -147,15 +328,15 @@ export const layer: Layer.Layer<HttpClient.HttpClient, never, NodeHttpClient.Htt
   Effect.gen(function*() {
     const agents = yield* NodeHttpClient.HttpAgent
     const platform = yield* NodeHttpClient.makeNodeHttp
-    const traced = HttpClient.make((request, url) => send(agents, request, url))
+    const traced = HttpClient.make((request, url, _signal, fiber) => send(agents, request, url, fiber))
     return HttpClient.makeWith<Failed, never, Failed, never>(
       Effect.flatMap((request) =>
         Effect.withFiber((fiber) => {
-          if (fiber.getRef(Attempt) === undefined || !isSmall(request)) return platform.execute(request)
+          if (fiber.getRef(Attempt) === undefined || !isOurs(request)) return platform.execute(request)
           if (fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer) return traced.execute(request)
           const url = HttpClientRequest.toUrl(request)
           // The platform's client says what is wrong with it.
-          return Option.isNone(url) ? platform.execute(request) : send(agents, request, url.value)
+          return Option.isNone(url) ? platform.execute(request) : send(agents, request, url.value, fiber)
         })
       ),
       Effect.succeed
