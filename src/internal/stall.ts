@@ -17,5 +17,5 @@ export const unlessStalled = <A, E, R, E2>(
 ): Stream.Stream<A, E | E2, R> =>
   Stream.transformPull(
     self,
-    (pull) => Effect.succeed(Effect.raceFirst(pull, Effect.flatMap(Effect.sleep(limit), () => Effect.fail(stalled()))))
+    (pull) => Effect.succeed(Effect.timeoutOrElse(pull, { duration: limit, orElse: () => Effect.fail(stalled()) }))
   )
