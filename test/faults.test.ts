@@ -35,7 +35,7 @@ const client = (
   baseUrl: string,
   options?: Partial<Files.Options>
 ) =>
-  Files.layer({ apiKey: Redacted.make(key), baseUrl, idleTimeout: "150 millis", ...options }).pipe(
+  Files.layer({ apiKey: Redacted.make(key), baseUrl, idleTimeout: "10 seconds", ...options }).pipe(
     Layer.provideMerge(transports[transport]),
     Layer.provideMerge(NodeFileSystem.layer),
     Layer.orDie
@@ -154,7 +154,7 @@ for (const transport of ["node:http", "fetch"] as const) {
             socket.on("close", () => clearInterval(timer))
           }
         })
-        const layer = client(transport, server.url)
+        const layer = client(transport, server.url, { idleTimeout: "150 millis" })
         const stalled = clean(yield* Effect.flip(Effect.provide(Files.metadata(id), layer)))
         assert.strictEqual(reasonOf(stalled), "TimedOut")
         const drip = FileMetadata.FileId.make("drip")
@@ -348,7 +348,11 @@ it.live("an upload that is not taken ends as stalled, one that moves slowly does
     assert.strictEqual(file.size_bytes, 8_000_000)
 
     const stuck = yield* rawServer(({ socket }) => void socket.pause())
-    const error = clean(yield* Effect.flip(Effect.provide(Files.upload(source), client("node:http", stuck.url))))
+    const error = clean(
+      yield* Effect.flip(
+        Effect.provide(Files.upload(source), client("node:http", stuck.url, { idleTimeout: "150 millis" }))
+      )
+    )
     assert.strictEqual(error._tag, "TransferInterrupted")
     if (error._tag !== "TransferInterrupted") return
     assert.strictEqual(error.reason, "Stalled")
