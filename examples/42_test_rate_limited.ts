@@ -1,0 +1,37 @@
+/** Testing a program: rate limited at first, then fine. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Duration, Effect, Layer } from "effect"
+import { Files, FileSource, Policy } from "effect-anthropic-files"
+import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { TestClock } from "effect/testing"
+import * as assert from "node:assert/strict"
+
+/** The program: one upload. The policy that it runs under is what is tested. */
+const program = Files.upload(FileSource.text("a,b\n1,2\n", "table.csv"))
+
+const script = HttpMock.layer(
+  HttpMock.expect(
+    { method: "POST", path: "/v1/files", parts: { file: { filename: "table.csv", content: /^a,b/ } } },
+    HttpMock.error.rateLimited({ retryAfter: "30 seconds" }),
+    HttpMock.file()
+  )
+)
+
+export const test = Effect.gen(function*() {
+  const [waited, file] = yield* FilesTest.fastForward(Effect.timed(program))
+  assert.equal(Duration.format(waited), "30s")
+  assert.equal(file.filename, "table.csv")
+}).pipe(
+  // That both answers were asked for is verified when the Layer's scope closes.
+  Effect.provide(
+    FilesTest.layerClient().pipe(
+      Layer.provide(Policy.retry()),
+      Layer.provideMerge(script)
+    )
+  )
+)
+
+if (process.argv[1] === import.meta.filename) {
+  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
+}

@@ -1,0 +1,33 @@
+/** Testing a program: a file expires overnight. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Stream } from "effect"
+import { FileMetadata, Files } from "effect-anthropic-files"
+import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
+import { TestClock } from "effect/testing"
+import * as assert from "node:assert/strict"
+
+const id = FileMetadata.FileId.make("file_totals")
+
+/** The program: shows yesterday's totals, if they are still there. */
+const totals = Files.download(id).pipe(
+  Stream.decodeText(),
+  Stream.mkString,
+  Effect.catchTag("FileExpired", () => Effect.succeed("The totals are gone: run the report again."))
+)
+
+export const test = Effect.gen(function*() {
+  assert.equal(yield* totals, "nights,359\n")
+  yield* TestClock.adjust("12 hours")
+  assert.equal(yield* totals, "The totals are gone: run the report again.")
+
+  const [file] = yield* FilesTest.stored
+  assert.equal(file?.expired, true)
+}).pipe(
+  Effect.provide(FilesTest.layer({
+    files: [FilesTest.expiring(FilesTest.generated("totals.csv", "nights,359\n", { id }), "8 hours")]
+  }))
+)
+
+if (process.argv[1] === import.meta.filename) {
+  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
+}

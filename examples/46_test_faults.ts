@@ -1,0 +1,39 @@
+/** Testing a program: whatever goes wrong on the network, ten files are stored once each. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Random } from "effect"
+import { Files, FileSource, Policy } from "effect-anthropic-files"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as Faults from "effect-anthropic-files/testing/Faults"
+import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
+import { TestClock } from "effect/testing"
+import * as assert from "node:assert/strict"
+
+/** The program: ten uploads, three at once. */
+const program = Effect.forEach(
+  Array.from({ length: 10 }, (_, n) => `page_${n}.txt`),
+  (name) => Files.upload(FileSource.text(name, name)),
+  { concurrency: 3 }
+)
+
+const network = Policy.stack(
+  Policy.retry({ times: 20 }),
+  // A storm of 429, then a third of all answers lost.
+  Faults.layer(
+    Fault.rateLimited(2, { times: 6 }),
+    Fault.reset("after", undefined, { match: { operation: "upload" }, times: null, probability: 0.3 })
+  )
+)
+
+export const test = Effect.gen(function*() {
+  yield* FilesTest.fastForward(program)
+  const stored = yield* FilesTest.stored
+  assert.equal(stored.length, 10)
+  assert.equal(new Set(stored.map((file) => file.filename)).size, 10)
+}).pipe(
+  Effect.provide(FilesTest.layer({ policy: network })),
+  Random.withSeed("the same every time")
+)
+
+if (process.argv[1] === import.meta.filename) {
+  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
+}

@@ -1,0 +1,134 @@
+/**
+ * Assertions for programs that fail on purpose. They need no test runner; a failed one dies with an error whose message
+ * says what came instead, field by field.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Formatter from "effect/Formatter"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type { FilesError, Reason, RequestFailed } from "../FilesError.ts"
+
+/** Written by a failed assertion. Test runners take it for one of their own. */
+export class AssertionError extends Error {
+  override readonly name = "AssertionError"
+}
+
+const shown = (value: unknown): string =>
+  Duration.isDuration(value)
+    ? Duration.format(value)
+    : value instanceof Error
+    ? `${value.name}: ${value.message}`
+    : Formatter.format(value)
+
+const title = (error: unknown): string => {
+  if (!Predicate.hasProperty(error, "_tag")) {
+    return error instanceof Error ? error.name : "something that is no tagged error"
+  }
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
+  const detail = Predicate.hasProperty(reason, "_tag") ? reason._tag : Predicate.isString(reason) ? reason : undefined
+  return detail === undefined ? String(error._tag) : `${String(error._tag)} (${String(detail)})`
+}
+
+const fields = (error: object): ReadonlyArray<readonly [string, unknown]> => {
+  const reason = Predicate.hasProperty(error, "reason") && Predicate.isObject(error.reason) ? error.reason : undefined
+  const own = [...Object.entries(error), ...Object.entries(reason ?? {})]
+  const hidden = new Set(["_tag", "name", "message", "stack", "reason", "cause"])
+  const entries = own.filter(([name, value]) => !hidden.has(name) && value !== undefined)
+  const cause = "cause" in error ? error.cause : undefined
+  return cause === undefined ? entries : [...entries, ["cause", cause]]
+}
+
+/**
+ * An error in full: tag and reason, message, then its fields, one a line.
+ */
+export const describe = (error: unknown): string => {
+  if (!Predicate.isObject(error)) return shown(error)
+  const message = error instanceof Error ? error.message : undefined
+  return [
+    title(error),
+    ...(message === undefined || message === "" ? [] : [`  ${message.replaceAll("\n", "\n  ")}`]),
+    ...fields(error).map(([name, value]) => `  ${name}: ${shown(value).replaceAll("\n", "\n    ")}`)
+  ].join("\n")
+}
+
+const describeCause = (cause: Cause.Cause<unknown>): string =>
+  Option.match(Cause.findErrorOption(cause), {
+    onNone: () => Cause.hasInterruptsOnly(cause) ? "was interrupted" : `died:\n${Cause.pretty(cause)}`,
+    onSome: (error) => `failed with ${describe(error)}`
+  })
+
+const article = (name: string): string => `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`
+
+const wrong = (expected: string, exit: Exit.Exit<unknown, unknown>): string =>
+  `Expected ${expected}, but it ${
+    Exit.isSuccess(exit) ? `succeeded with ${Formatter.format(exit.value, { space: 2 })}` : describeCause(exit.cause)
+  }`
+
+const nameOf = (tag: string, reason: string | undefined): string => reason === undefined ? tag : `${tag} (${reason})`
+
+interface Tagged {
+  readonly _tag: string
+}
+
+/**
+ * Runs an effect that has to fail with this tag, and gives the error, narrowed. `RequestFailed` takes the reason's tag
+ * as well: `expectFailure(upload, "RequestFailed", "Overloaded")`.
+ *
+ * What it fails with otherwise, or succeeds with, is the message of the {@link AssertionError} that it dies with.
+ */
+export const expectFailure: {
+  <A, E extends Tagged, R, Tag extends "RequestFailed" & E["_tag"], Why extends Reason["_tag"]>(
+    self: Effect.Effect<A, E, R>,
+    tag: Tag,
+    reason: Why
+  ): Effect.Effect<RequestFailed & { readonly reason: Extract<Reason, { readonly _tag: Why }> }, never, R>
+  <A, E extends Tagged, R, Tag extends E["_tag"]>(
+    self: Effect.Effect<A, E, R>,
+    tag: Tag
+  ): Effect.Effect<Extract<E, { readonly _tag: Tag }>, never, R>
+} = <A, E, R>(self: Effect.Effect<A, E, R>, tag: string, reason?: string): Effect.Effect<never, never, R> =>
+  Effect.flatMap(Effect.exit(self), (exit) => {
+    const error: unknown = Option.getOrUndefined(Exit.findErrorOption(exit))
+    return isFailure(error, tag, reason)
+      ? Effect.succeed(error as never)
+      : Effect.die(new AssertionError(wrong(article(nameOf(tag, reason)), exit)))
+  })
+
+const isFailure = (error: unknown, tag: string, reason: string | undefined): boolean =>
+  Predicate.isTagged(error, tag)
+  && (reason === undefined || (Predicate.hasProperty(error, "reason") && Predicate.isTagged(error.reason, reason)))
+
+/**
+ * Runs an effect that has to succeed. Its failure becomes the message of an {@link AssertionError}, with every field of
+ * the error, instead of the one line that a test runner prints.
+ */
+export const expectSuccess = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, never, R> =>
+  Effect.catchCause(
+    self,
+    (cause) =>
+      !Cause.hasFails(cause)
+        ? Effect.failCause(cause as Cause.Cause<never>)
+        : Effect.die(new AssertionError(wrong("it to succeed", Exit.failCause(cause))))
+  )
+
+/**
+ * For a test runner's own `expect`, of vitest or jest: `expect.extend(Expect.matchers)`, then
+ * `expect(exit).toFailWith("RateLimited")` or `expect(error).toFailWith("RequestFailed", "Overloaded")`.
+ */
+export const matchers = {
+  toFailWith: (received: unknown, tag: FilesError["_tag"], reason?: Reason["_tag"]) => {
+    const exit: Exit.Exit<unknown, unknown> = Exit.isExit(received)
+      ? received
+      : received instanceof Error
+      ? Exit.fail(received)
+      : Exit.succeed(received)
+    const pass = isFailure(Option.getOrUndefined(Exit.findErrorOption(exit)), tag, reason)
+    return {
+      pass,
+      message: () => wrong(pass ? `no ${nameOf(tag, reason)}` : article(nameOf(tag, reason)), exit)
+    }
+  }
+} as const

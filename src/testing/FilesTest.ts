@@ -1,0 +1,273 @@
+/**
+ * The real client over the emulator, in memory: a program is tested without a network, a key or a mock, in
+ * milliseconds. It starts with the files that it is given, and shows what is stored and what was asked.
+ *
+ * Time is the `Clock`'s: under `TestClock` files expire and policies wait without anyone waiting.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { operationOf } from "../emulator/Api.ts"
+import * as Emulator from "../emulator/Emulator.ts"
+import type { Fault } from "../emulator/Fault.ts"
+import type { FileRecord } from "../emulator/Store.ts"
+import { FileId, type FileMetadata } from "../FileMetadata.ts"
+import * as Files from "../Files.ts"
+import { concat, decodeText } from "../internal/body.ts"
+import * as MessageBatches from "../MessageBatches.ts"
+import * as Messages from "../Messages.ts"
+import type { Policy } from "../Policy.ts"
+import { readWire, through, toSentRequest, type Wire } from "./internal/request.ts"
+import type { SentRequest } from "./SentRequest.ts"
+
+/** A file that is there before the program begins. */
+export interface Seed extends Omit<Emulator.SeedFile, "createdAt" | "workspace"> {
+  /** How long ago it was stored. @default 0 */
+  readonly age?: Duration.Input | undefined
+}
+
+type SeedOptions = Omit<Seed, "filename" | "content" | "downloadable">
+
+/** What a user uploaded: it can be used in messages and not be downloaded. */
+export const uploaded = (filename: string, content: Uint8Array | string = "", options?: SeedOptions): Seed => ({
+  ...options,
+  filename,
+  content,
+  downloadable: false
+})
+
+/** What a tool or a skill made: it can be downloaded. */
+export const generated = (filename: string, content: Uint8Array | string = "", options?: SeedOptions): Seed => ({
+  ...options,
+  filename,
+  content,
+  downloadable: true
+})
+
+/** A file whose content is served for `remaining` more. */
+export const expiring = (seed: Seed, remaining: Duration.Input): Seed => ({
+  ...seed,
+  expiresIn: Duration.sum(Duration.fromInputUnsafe(seed.age ?? 0), Duration.fromInputUnsafe(remaining))
+})
+
+/** A file whose content is no longer served, since an hour ago. Its metadata is still answered. */
+export const expired = (seed: Seed): Seed => ({ ...seed, age: "2 hours", expiresIn: "1 hour" })
+
+export interface Options extends Omit<Emulator.Options, "apiKey" | "apiKeys" | "maxRecordedRequests"> {
+  /** What is stored from the start, oldest first. */
+  readonly files?: ReadonlyArray<Seed> | undefined
+  /** `dialect`, `idleTimeout` and whatever else a client takes. */
+  readonly client?: Omit<Files.Options, "apiKey" | "authToken" | "baseUrl"> | undefined
+  /** What happens to every request, `Policy.standard()` for example. @default none, nothing is tried again */
+  readonly policy?: Policy | undefined
+}
+
+/** A stored file with its content, which is empty once it has expired. */
+export interface StoredFile extends FileMetadata {
+  readonly bytes: Uint8Array
+  /** The bytes as UTF-8. */
+  readonly text: string
+  readonly expired: boolean
+}
+
+/** A request with what became of it. */
+export interface AnsweredRequest extends SentRequest {
+  /** `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, …: the names that faults go by. */
+  readonly operation: string | undefined
+  /** `undefined` while it runs, or when its connection broke. */
+  readonly status: number | undefined
+}
+
+/**
+ * The inspector.
+ */
+export class FilesTest extends Context.Service<FilesTest, {
+  /** All files, newest first. */
+  readonly stored: Effect.Effect<ReadonlyArray<StoredFile>>
+  /** Every request, each try of a policy by itself, oldest first. */
+  readonly requests: Effect.Effect<ReadonlyArray<AnsweredRequest>>
+  /** Stores one more file. */
+  readonly seed: (seed: Seed) => Effect.Effect<StoredFile>
+  /** Makes something go wrong from now on. */
+  readonly fault: (fault: Fault) => Effect.Effect<void>
+}>()("effect-anthropic-files/testing/FilesTest") {}
+
+interface Entry {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly wire: () => Wire
+  status: number | undefined
+}
+
+/** Notes the request down with its body, as far as that is sent. */
+const note = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest, entries: Array<Entry>) {
+  const { body, headers } = request
+  if (body._tag !== "Stream") {
+    const wire = yield* readWire(request)
+    const entry: Entry = { request, wire: () => wire, status: undefined }
+    entries.push(entry)
+    return { entry, noted: request }
+  }
+  const chunks: Array<Uint8Array> = []
+  const entry: Entry = {
+    request,
+    wire: () => ({ headers, bytes: concat(chunks, chunks.reduce((size, chunk) => size + chunk.length, 0)) }),
+    status: undefined
+  }
+  entries.push(entry)
+  const noted = HttpClientRequest.setBody(
+    request,
+    HttpBody.stream(
+      Stream.map(body.stream, (chunk) => {
+        chunks.push(chunk.slice())
+        return chunk
+      }),
+      body.contentType,
+      body.contentLength
+    )
+  )
+  return { entry, noted }
+})
+
+const toStored = (record: FileRecord, bytes: Uint8Array): StoredFile => ({
+  id: FileId.make(record.id),
+  type: "file",
+  filename: record.filename,
+  mime_type: record.mimeType,
+  size_bytes: record.size,
+  created_at: DateTime.makeUnsafe(record.createdAt),
+  downloadable: record.downloadable,
+  expires_at: record.expiresAt === null ? null : DateTime.makeUnsafe(record.expiresAt),
+  scope: record.scope,
+  ...(record.purpose === null ? undefined : { purpose: record.purpose }),
+  bytes,
+  get text() {
+    return decodeText(bytes)
+  },
+  expired: record.expired
+})
+
+/** The inspector, and the client of the emulator with every request noted down. */
+const layerInspector = (files: ReadonlyArray<Seed>) =>
+  Layer.effectContext(Effect.gen(function*() {
+    const emulator = yield* Emulator.Emulator
+    const client = yield* HttpClient.HttpClient
+    const entries: Array<Entry> = []
+
+    const withContent = (record: FileRecord) =>
+      Effect.map(emulator.content(record.id), (bytes) => toStored(record, bytes ?? new Uint8Array()))
+
+    const seed = ({ age, ...file }: Seed) =>
+      Effect.gen(function*() {
+        const createdAt = age === undefined
+          ? undefined
+          : DateTime.subtractDuration(yield* DateTime.now, Duration.fromInputUnsafe(age))
+        return yield* withContent(yield* emulator.seed({ ...file, createdAt }))
+      }).pipe(Effect.orDie)
+
+    yield* Effect.forEach(files, seed, { discard: true })
+
+    return Context.make(
+      HttpClient.HttpClient,
+      through(client, (request, send) =>
+        Effect.flatMap(note(request, entries), ({ entry, noted }) =>
+          Effect.map(send(noted), (response) => {
+            entry.status = response.status
+            return response
+          })))
+    ).pipe(Context.add(
+      FilesTest,
+      FilesTest.of({
+        stored: Effect.orDie(Effect.flatMap(emulator.files, Effect.forEach(withContent))),
+        requests: Effect.sync(() =>
+          entries.map(({ request, status, wire }): AnsweredRequest => {
+            const sent = toSentRequest(request, wire())
+            return { ...sent, operation: operationOf(sent.method, sent.path), status }
+          })
+        ),
+        seed,
+        fault: emulator.addFault
+      })
+    ))
+  }))
+
+/** What {@link layer} gives. `Emulator` moves its time on by itself, answers admin questions, and the like. */
+export type Services =
+  | Files.Files
+  | Messages.Messages
+  | MessageBatches.MessageBatches
+  | HttpClient.HttpClient
+  | FilesTest
+  | Emulator.Emulator
+
+/**
+ * `Files`, `Messages` and `MessageBatches` as a program knows them, over an emulator of its own in memory. Two calls
+ * make two, which know nothing of each other.
+ */
+export const layer = (options: Options = {}): Layer.Layer<Services> => {
+  const { client, files = [], policy, ...emulator } = options
+  const inspected = Layer.provideMerge(layerInspector(files), Emulator.layer(emulator))
+  const http = policy === undefined ? inspected : Layer.provideMerge(policy, inspected)
+  const services = Layer.unwrap(
+    Effect.map(Emulator.Emulator, ({ apiKey, url }) => layerServices({ ...client, apiKey, baseUrl: url }))
+  )
+  return Layer.provideMerge(services, http)
+}
+
+const layerServices = (options: Files.Options) =>
+  Layer.orDie(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)))
+
+/**
+ * `Files`, `Messages` and `MessageBatches` with a key that is none, over any `HttpClient`: over `HttpMock` or a replay.
+ */
+export const layerClient = (
+  options: Files.Options = {}
+): Layer.Layer<Files.Files | Messages.Messages | MessageBatches.MessageBatches, never, HttpClient.HttpClient> =>
+  layerServices({ apiKey: Redacted.make("sk-ant-test-key-of-no-use"), baseUrl: "http://localhost", ...options })
+
+/** {@link FilesTest.stored} of the inspector in the context. */
+export const stored: Effect.Effect<ReadonlyArray<StoredFile>, never, FilesTest> = Effect.flatMap(
+  FilesTest,
+  (test) => test.stored
+)
+
+/** {@link FilesTest.requests} of the inspector in the context. */
+export const requests: Effect.Effect<ReadonlyArray<AnsweredRequest>, never, FilesTest> = Effect.flatMap(
+  FilesTest,
+  (test) => test.requests
+)
+
+/** {@link FilesTest.seed} of the inspector in the context. */
+export const seed = (seed: Seed): Effect.Effect<StoredFile, never, FilesTest> =>
+  Effect.flatMap(FilesTest, (test) => test.seed(seed))
+
+/** {@link FilesTest.fault} of the inspector in the context. */
+export const fault = (fault: Fault): Effect.Effect<void, never, FilesTest> =>
+  Effect.flatMap(FilesTest, (test) => test.fault(fault))
+
+/** Turns of the scheduler after which a program that goes on by itself has gone on. */
+const settling = 10
+
+/**
+ * Runs an effect to its end while time flies: whenever it only waits, for a retry for example, `TestClock` is moved on,
+ * and everything happens at its time. In a test with the real clock it dies.
+ *
+ * @param step how far at a time; a longer one gets through a wait of hours sooner. @default "1 second"
+ */
+export const fastForward = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  step: Duration.Input = "1 second"
+): Effect.Effect<A, E, R> =>
+  Effect.raceFirst(
+    effect,
+    Effect.forever(
+      Effect.andThen(Effect.replicateEffect(Effect.yieldNow, settling, { discard: true }), TestClock.adjust(step))
+    )
+  )

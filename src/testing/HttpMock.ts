@@ -1,0 +1,482 @@
+/**
+ * An `HttpClient` that is scripted: requests that are expected, and what each is answered.
+ *
+ * Anything else fails, with the difference to the nearest expectation, and is not tried again by a policy. When the
+ * Layer's scope closes, an expectation that was not met, or a request that was not expected, fails the test.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { FileId, FileMetadata, FilePage } from "../FileMetadata.ts"
+import { Message } from "../Messages.ts"
+import { absent, compare, type Comparison, difference, distance } from "./internal/compare.ts"
+import { refuse } from "./internal/refuse.ts"
+import {
+  connectionReset,
+  isSecretHeader,
+  readWire,
+  redacted,
+  toSentRequest,
+  transportError
+} from "./internal/request.ts"
+import { cut, respond } from "./internal/response.ts"
+import type { SentRequest } from "./SentRequest.ts"
+
+/** What a part of a multipart body has to be. What is left out is not looked at. */
+export interface ExpectedPart {
+  readonly filename?: string | RegExp | undefined
+  readonly contentType?: string | RegExp | undefined
+  readonly content?: string | RegExp | Uint8Array | undefined
+}
+
+/**
+ * What a request has to be. What is left out is not looked at; a regular expression is searched for; `null` stands for
+ * something that must not be there.
+ */
+export interface Expected {
+  readonly method?: string | undefined
+  /** Without the query. */
+  readonly path?: string | RegExp | undefined
+  readonly query?: Readonly<Record<string, string | RegExp | ReadonlyArray<string> | null>> | undefined
+  /** Names are lower-case. */
+  readonly headers?: Readonly<Record<string, string | RegExp | null>> | undefined
+  /** Parts of a multipart body, by name. */
+  readonly parts?: Readonly<Record<string, string | RegExp | Uint8Array | ExpectedPart | null>> | undefined
+  /** Fields of a JSON body; a text in it may be a regular expression. */
+  readonly json?: unknown
+  /** The whole body. */
+  readonly body?: string | RegExp | Uint8Array | undefined
+}
+
+/** What comes back for a request. An own one may look at the request and hand on to one of these. */
+export type Answer = (
+  sent: SentRequest,
+  request: HttpClientRequest.HttpClientRequest
+) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+
+/** A request that is expected once for each of its answers, or any number of times. */
+export interface Expectation {
+  readonly request: Expected
+  readonly answers: readonly [Answer, ...Array<Answer>]
+  readonly anyNumber: boolean
+}
+
+const expectedOf = (request: string | Expected): Expected => {
+  if (!Predicate.isString(request)) return request
+  const [method = "", path = ""] = request.split(" ")
+  return { method, path }
+}
+
+/**
+ * A request that has to come as often as there are answers, which are given one after the other:
+ * `expect("POST /v1/files", HttpMock.error.overloaded(), HttpMock.file())`.
+ */
+export const expect = (request: string | Expected, ...answers: readonly [Answer, ...Array<Answer>]): Expectation => ({
+  request: expectedOf(request),
+  answers,
+  anyNumber: false
+})
+
+/** A request that may come any number of times, or never. */
+export const stub = (request: string | Expected, answer: Answer): Expectation => ({
+  request: expectedOf(request),
+  answers: [answer],
+  anyNumber: true
+})
+
+/**
+ * What did not go as the script says.
+ *
+ * - `Unexpected`: a request that no expectation is left for.
+ * - `Unmet`: an expected request that never came.
+ */
+export class MockFailed extends Schema.TaggedError<MockFailed>("effect-anthropic-files/testing/MockFailed")(
+  "MockFailed",
+  { reason: Schema.Literals(["Unexpected", "Unmet"]), message: Schema.String }
+) {}
+
+export class HttpMock extends Context.Service<HttpMock, {
+  /** What was asked so far, oldest first, unexpected requests included. */
+  readonly requests: Effect.Effect<ReadonlyArray<SentRequest>>
+  /** Fails with what went wrong so far, unmet expectations included. The end of the scope does it by itself. */
+  readonly verify: Effect.Effect<void, MockFailed>
+}>()("effect-anthropic-files/testing/HttpMock") {}
+
+const orAbsent = (fields: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value === null ? absent : value]))
+
+const isExpectedPart = (part: string | RegExp | Uint8Array | ExpectedPart): part is ExpectedPart =>
+  !Predicate.isString(part) && !(part instanceof RegExp) && !(part instanceof Uint8Array)
+
+/** What is expected and what was sent in the same words. */
+const hold = (expected: Expected, sent: SentRequest): Comparison => {
+  const { body, headers, json, method, parts, path, query } = expected
+  const want: Record<string, unknown> = {}
+  const came: Record<string, unknown> = { method: sent.method, path: sent.path }
+  if (method !== undefined) want["method"] = method
+  if (path !== undefined) want["path"] = path
+  if (query !== undefined) {
+    want["query"] = orAbsent(query)
+    came["query"] = sent.query
+  }
+  if (headers !== undefined) {
+    const wanted: Record<string, unknown> = {}
+    const found: Record<string, unknown> = { ...sent.headers }
+    for (const [name, value] of Object.entries(headers)) {
+      const key = name.toLowerCase()
+      wanted[key] = value === null ? absent : value
+      // Compared, and never shown: a test may have been given a real key by mistake.
+      if (sent.headers[key] === undefined || !isSecretHeader(key)) continue
+      if (compare(wanted[key], sent.headers[key]).met) wanted[key] = redacted
+      found[key] = redacted
+    }
+    want["headers"] = wanted
+    came["headers"] = found
+  }
+  if (parts !== undefined) {
+    const wanted: Record<string, unknown> = {}
+    const found: Record<string, unknown> = {}
+    for (const [name, part] of Object.entries(parts)) {
+      const actual = sent.parts.find((one) => one.name === name)
+      if (part === null) {
+        wanted[name] = absent
+        found[name] = actual?.text
+        continue
+      }
+      const { content, ...rest } = isExpectedPart(part) ? part : { content: part }
+      wanted[name] = { ...rest, ...(content === undefined ? undefined : { content }) }
+      if (actual === undefined) continue
+      found[name] = {
+        filename: actual.filename,
+        contentType: actual.contentType,
+        content: content instanceof Uint8Array ? actual.bytes : actual.text
+      }
+    }
+    want["parts"] = wanted
+    came["parts"] = found
+  }
+  if (json !== undefined) {
+    want["json"] = json
+    came["json"] = sent.json
+  }
+  if (body !== undefined) {
+    want["body"] = body
+    came["body"] = body instanceof Uint8Array ? sent.bytes : new TextDecoder().decode(sent.bytes)
+  }
+  return compare(want, came)
+}
+
+const textOf = (path: string | RegExp | undefined): string => path === undefined ? "any path" : String(path)
+
+const title = ({ method, path }: Expected): string => `${method ?? "any method"} ${textOf(path)}`
+
+interface Line {
+  readonly expectation: Expectation
+  used: number
+}
+
+const isLeft = ({ expectation, used }: Line): boolean => expectation.anyNumber || used < expectation.answers.length
+
+const unmet = (lines: ReadonlyArray<Line>): ReadonlyArray<string> =>
+  lines.filter((line) => !line.expectation.anyNumber && isLeft(line)).map(({ expectation, used }) => {
+    const { length } = expectation.answers
+    return `  ${title(expectation.request)}${length === 1 ? "" : `, ${used} of ${length} times so far`}`
+  })
+
+const unexpected = (sent: SentRequest, lines: ReadonlyArray<Line>): MockFailed => {
+  const [nearest] = lines
+    .map((line) => ({ line, comparison: hold(line.expectation.request, sent) }))
+    .map((entry) => ({ ...entry, distance: distance(entry.comparison) }))
+    .sort((a, b) => a.distance - b.distance || Number(isLeft(b.line)) - Number(isLeft(a.line)))
+  const what = `${sent.method} ${sent.path} was not expected`
+  const left = unmet(lines)
+  const message = nearest === undefined
+    ? `${what}: nothing was.`
+    : nearest.distance === 0
+    ? `${what} again: ${title(nearest.line.expectation.request)} is expected ${
+      nearest.line.expectation.answers.length === 1 ? "once" : `${nearest.line.expectation.answers.length} times`
+    }.`
+    : `${what}. From the nearest expectation it differs in (- expected, + sent):\n${difference(nearest.comparison)}`
+  return new MockFailed({
+    reason: "Unexpected",
+    message: left.length === 0 ? message : `${message}\nStill expected:\n${left.join("\n")}`
+  })
+}
+
+const make = (expectations: ReadonlyArray<Expectation>) => {
+  const lines: ReadonlyArray<Line> = expectations.map((expectation) => ({ expectation, used: 0 }))
+  const requests: Array<SentRequest> = []
+  let complaint: MockFailed | undefined
+
+  const client = HttpClient.make((request) =>
+    Effect.flatMap(readWire(request), (wire) => {
+      requests.push(toSentRequest(request, wire))
+      const sent = toSentRequest(request, wire, true)
+      const line = lines.find((line) => isLeft(line) && hold(line.expectation.request, sent).met)
+      if (line === undefined) {
+        const failure = unexpected(sent, lines)
+        complaint ??= failure
+        return Effect.fail(refuse(request, failure))
+      }
+      const { answers } = line.expectation
+      return (answers[line.used++] ?? answers[0])(sent, request)
+    })
+  )
+
+  const verify = Effect.suspend(() => {
+    if (complaint !== undefined) return Effect.fail(complaint)
+    const left = unmet(lines)
+    return left.length === 0 ? Effect.void : Effect.fail(
+      new MockFailed({ reason: "Unmet", message: `Expected, and never asked for:\n${left.join("\n")}` })
+    )
+  })
+
+  return { client, mock: HttpMock.of({ requests: Effect.sync(() => requests.slice()), verify }) }
+}
+
+/**
+ * The scripted client. Expectations are met in any order; of several that a request meets the first one is taken, and
+ * one that is used up makes room for the next.
+ *
+ * Closing the scope dies with {@link MockFailed} when the script was not kept to, unless the program failed anyway.
+ */
+export const layer = (
+  ...expectations: ReadonlyArray<Expectation>
+): Layer.Layer<HttpClient.HttpClient | HttpMock> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const { client, mock } = make(expectations)
+    yield* Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.orDie(mock.verify) : Effect.void)
+    return Context.make(HttpClient.HttpClient, client).pipe(Context.add(HttpMock, mock))
+  }))
+
+/** {@link HttpMock.requests} of the mock in the context. */
+export const requests: Effect.Effect<ReadonlyArray<SentRequest>, never, HttpMock> = Effect.flatMap(
+  HttpMock,
+  (mock) => mock.requests
+)
+
+/** {@link HttpMock.verify} of the mock in the context. */
+export const verify: Effect.Effect<void, MockFailed, HttpMock> = Effect.flatMap(HttpMock, (mock) => mock.verify)
+
+const encoder = new TextEncoder()
+
+const requestId = "req_mock"
+
+/** An answer as it stands. */
+export const raw = (
+  status: number,
+  body: string | Uint8Array = "",
+  headers: Readonly<Record<string, string>> = {}
+): Answer => {
+  const bytes = Predicate.isString(body) ? encoder.encode(body) : body
+  return (_, request) =>
+    Effect.succeed(respond(request, {
+      status,
+      headers: { "content-length": String(bytes.length), "request-id": requestId, ...headers },
+      body: bytes
+    }))
+}
+
+const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer =>
+  raw(status, JSON.stringify(body), { "content-type": "application/json", ...headers })
+
+/** A success whose body is a value of a Schema, encoded: `success(FileMetadata.FileMetadata, file)`. */
+export const success = <S extends Schema.ConstraintEncoder<unknown>>(
+  schema: S,
+  value: S["Type"],
+  options: { readonly status?: number | undefined; readonly headers?: Readonly<Record<string, string>> } = {}
+): Answer => json(options.status ?? 200, Schema.encodeSync(schema)(value), options.headers)
+
+const metadata = (sent: SentRequest, fields: Partial<FileMetadata>, now: number): FileMetadata => {
+  const file = sent.parts.find((part) => part.name === "file")
+  const expiry = sent.parts.find((part) => part.name === "expires_in_seconds")
+  const id = sent.method === "GET" ? /\/v1\/files\/([^/]+)$/.exec(sent.path)?.[1] : undefined
+  return {
+    id: FileId.make(id === undefined ? "file_mock" : decodeURIComponent(id)),
+    type: "file",
+    filename: file?.filename ?? "mock.txt",
+    mime_type: file?.contentType ?? "text/plain",
+    size_bytes: file?.bytes.length ?? 0,
+    created_at: DateTime.makeUnsafe(now),
+    downloadable: false,
+    expires_at: expiry === undefined ? null : DateTime.makeUnsafe(now + Number(expiry.text) * 1000),
+    scope: null,
+    ...fields
+  }
+}
+
+/**
+ * A file's metadata. What is left out comes from the request, the name and the size of an upload for example, or is
+ * something unimportant.
+ */
+export const file = (fields: Partial<FileMetadata> = {}): Answer => (sent, request) =>
+  Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) => success(FileMetadata, metadata(sent, fields, now))(sent, request)
+  )
+
+/** A page of a listing. */
+export const page = (
+  files: ReadonlyArray<Partial<FileMetadata>>,
+  options: { readonly next_page?: string | undefined; readonly has_more?: boolean | undefined } = {}
+): Answer =>
+(sent, request) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const data = files.map((fields) => metadata(sent, fields, now))
+    const all: FilePage = {
+      data,
+      next_page: options.next_page ?? null,
+      has_more: options.has_more ?? options.next_page !== undefined,
+      first_id: data.at(0)?.id ?? null,
+      last_id: data.at(-1)?.id ?? null
+    }
+    return success(FilePage, all)(sent, request)
+  })
+
+/** The answer to a deletion. */
+export const deleted = (): Answer => (sent, request) =>
+  json(200, { id: decodeURIComponent(sent.path.split("/").at(-1) ?? ""), type: "file_deleted" })(sent, request)
+
+/** A file's content, with its length announced. */
+export const content = (body: string | Uint8Array, contentType = "application/octet-stream"): Answer =>
+  raw(200, body, { "content-type": contentType })
+
+/** A message that says `text`. Fields that are given take precedence. */
+export const message = (text: string, fields: Partial<Message> = {}): Answer =>
+  success(Message, {
+    id: "msg_mock",
+    type: "message",
+    role: "assistant",
+    model: "mock",
+    content: [{ type: "text", text, citations: null }],
+    stop_reason: "end_turn",
+    stop_sequence: null,
+    container: null,
+    usage: { input_tokens: 0, output_tokens: 0, cache_creation_input_tokens: null, cache_read_input_tokens: null },
+    ...fields
+  })
+
+export interface ErrorOptions {
+  /** @default what the service says, more or less */
+  readonly message?: string | undefined
+  /** `error.details.error_code`. */
+  readonly errorCode?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export interface WaitOptions extends ErrorOptions {
+  /** Sent as `retry-after`, in seconds. */
+  readonly retryAfter?: Duration.Input | undefined
+}
+
+const envelope = (
+  status: number,
+  type: string,
+  message: string,
+  { retryAfter, ...options }: WaitOptions = {}
+): Answer =>
+  json(status, {
+    type: "error",
+    error: {
+      type,
+      message: options.message ?? message,
+      ...(options.errorCode === undefined ? undefined : { details: { error_code: options.errorCode } })
+    },
+    request_id: requestId
+  }, {
+    ...(retryAfter === undefined
+      ? undefined
+      : { "retry-after": String(Duration.toSeconds(Duration.fromInputUnsafe(retryAfter))) }),
+    ...options.headers
+  })
+
+/**
+ * Every documented failure, by the name of the error that the client makes of it.
+ */
+export const error = {
+  /** 404. */
+  fileNotFound: (options?: ErrorOptions) => envelope(404, "not_found_error", "File not found", options),
+  /** 404 with a code. */
+  fileExpired: (options?: ErrorOptions) =>
+    envelope(404, "not_found_error", "The file has expired", { errorCode: "file_expired", ...options }),
+  /** 400 with a code. */
+  fileNotDownloadable: (options?: ErrorOptions) =>
+    envelope(400, "invalid_request_error", "The file is not downloadable", {
+      errorCode: "file_not_downloadable",
+      ...options
+    }),
+  /** 400 to a message: a block that does not take the file's type. */
+  invalidFileType: (options?: ErrorOptions) =>
+    envelope(400, "invalid_request_error", "Unsupported file type for a document block: image/png", options),
+  /** 413. */
+  fileTooLarge: (options?: ErrorOptions) =>
+    envelope(413, "request_too_large", "Request exceeds the maximum size", options),
+  /** 400 with a code. In the beta dialect it is a 403: `permissionDenied({ message: "… storage limit" })`. */
+  storageLimitExceeded: (options?: ErrorOptions) =>
+    envelope(400, "invalid_request_error", "Your organization has reached its file storage limit", {
+      errorCode: "storage_quota_exceeded",
+      ...options
+    }),
+  /** 429. */
+  rateLimited: (options?: WaitOptions) =>
+    envelope(429, "rate_limit_error", "This request would exceed your rate limit", options),
+  /** 400 to a message. */
+  contextWindowExceeded: (options?: ErrorOptions) =>
+    envelope(400, "invalid_request_error", "prompt is too long", options),
+  /** A body that breaks off after `afterBytes`, its whole length announced. */
+  transferInterrupted: (body: string | Uint8Array, afterBytes: number): Answer => {
+    const bytes = Predicate.isString(body) ? encoder.encode(body) : body
+    return (_, request) =>
+      Effect.succeed(respond(request, {
+        status: 200,
+        headers: {
+          "content-type": "application/octet-stream",
+          "content-length": String(bytes.length),
+          "request-id": requestId
+        },
+        body: cut(Stream.succeed(bytes), afterBytes, Stream.fail(connectionReset("The mock broke the connection")))
+      }))
+  },
+  /** 401. */
+  unauthorized: (options?: ErrorOptions) => envelope(401, "authentication_error", "invalid x-api-key", options),
+  /** 403. */
+  permissionDenied: (options?: ErrorOptions) =>
+    envelope(403, "permission_error", "Your API key may not use this resource", options),
+  /** 402. A spend cap is a 429: `rateLimited({ errorCode: "enforced_spend_limit_reached" })`. */
+  billingBlocked: (options?: ErrorOptions) => envelope(402, "billing_error", "Your credit balance is too low", options),
+  /** 400. */
+  invalidRequest: (options?: ErrorOptions) => envelope(400, "invalid_request_error", "The request is invalid", options),
+  /** 529. */
+  overloaded: (options?: WaitOptions) => envelope(529, "overloaded_error", "Overloaded", options),
+  /** 500, or another of 408, 409 and 5xx. */
+  serverFailed: ({ status = 500, ...options }: WaitOptions & { readonly status?: number | undefined } = {}) =>
+    envelope(
+      status,
+      status === 504 ? "timeout_error" : status === 409 ? "conflict_error" : "api_error",
+      "Internal server error",
+      options
+    ),
+  /** No answer: the connection breaks, or with a `code` such as `ECONNREFUSED` it is never made. */
+  unreachable: (code = "ECONNRESET"): Answer => (_, request) =>
+    Effect.fail(
+      transportError(request, Object.assign(new Error(`The mock was told to fail with ${code}`), { code }))
+    ),
+  /** No answer in time, as `Policy.timeout` has it. */
+  timedOut: (): Answer => (_, request) =>
+    Effect.fail(transportError(request, new Cause.TimeoutError("The mock gave no answer in time."))),
+  /** A gateway's page where the API's JSON should be. */
+  unexpectedResponse: (status = 200): Answer =>
+    raw(status, "<!doctype html><html><body><h1>Gateway</h1></body></html>", { "content-type": "text/html" })
+} as const

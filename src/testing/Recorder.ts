@@ -1,0 +1,398 @@
+/**
+ * Records what a program and the service say to each other, and plays it back without the service.
+ *
+ * A recording is a JSON file to be read and kept beside the tests. Keys are never in it; ids, and the contents of files
+ * and messages, are replaced by names such as `file_redacted_1`, the same for the same, so that a recording still hangs
+ * together. Played back, a name stands for whatever the program sends in that place.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import type * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { operationOf } from "../emulator/Api.ts"
+import { concat } from "../internal/body.ts"
+import { codeOf } from "../internal/classify.ts"
+import * as Cassette from "./internal/cassette.ts"
+import { compare, difference, distance } from "./internal/compare.ts"
+import * as Redaction from "./internal/redaction.ts"
+import { refuse } from "./internal/refuse.ts"
+import {
+  connectionReset,
+  isSecretHeader,
+  readWire,
+  through,
+  toSentRequest,
+  transportError,
+  urlOf,
+  type Wire
+} from "./internal/request.ts"
+import { respond } from "./internal/response.ts"
+import type { SentRequest } from "./SentRequest.ts"
+
+/**
+ * Why there is no recording, or why it does not fit.
+ *
+ * - `Secret`: an exchange holds what looks like a key. Nothing is written.
+ * - `Unreadable`: there is no recording at the path, or none that can be read.
+ * - `Unmatched`: a request that the recording has no answer for.
+ * - `Unused`: an exchange that was not asked for.
+ */
+export class RecorderFailed extends Schema.TaggedError<RecorderFailed>("effect-anthropic-files/testing/RecorderFailed")(
+  "RecorderFailed",
+  { reason: Schema.Literals(["Secret", "Unreadable", "Unmatched", "Unused"]), message: Schema.String }
+) {}
+
+export interface RecordOptions {
+  /**
+   * Whether ids (of files, requests, batches, workspaces …) are replaced.
+   *
+   * @default true
+   */
+  readonly redactIds?: boolean | undefined
+  /**
+   * Whether names and contents of files, questions and answers are replaced. Sizes, types, times and counts stay, and
+   * so does what the service says in an error.
+   *
+   * @default true
+   */
+  readonly redactBodies?: boolean | undefined
+}
+
+export interface ReplayOptions {
+  /**
+   * - `strict`: the recorded requests, all of them and in that order.
+   * - `any`: each request gets the first recorded answer for it that was not given yet; the rest may be left over.
+   *
+   * @default "strict"
+   */
+  readonly order?: "strict" | "any" | undefined
+}
+
+type Request = HttpClientRequest.HttpClientRequest
+
+type Response = HttpClientResponse.HttpClientResponse
+
+/** The headers that mean something later. Whatever is not here, a key above all, is left out. */
+const kept = {
+  request: /^(accept|content-type|range|anthropic-version|anthropic-beta)$/,
+  response:
+    /^(content-type|content-length|content-range|request-id|retry-after(-ms)?|x-should-retry|anthropic-ratelimit-.*)$/
+}
+
+const keep = (
+  of: keyof typeof kept,
+  headers: Headers.Headers,
+  redaction: Redaction.Redaction
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers)
+      .filter(([name]) => kept[of].test(name))
+      .map(([name, value]) => [name, redaction.header(name, name === "content-type" ? withoutBoundary(value) : value)])
+  )
+
+const withoutBoundary = (contentType: string): string => contentType.replace(/;\s*boundary=.*$/, "")
+
+const redactBody = (body: Cassette.Body, redaction: Redaction.Redaction): Cassette.Body =>
+  Cassette.mapTexts(body, redaction.text) as Cassette.Body
+
+const content = (bytes: Uint8Array, redactBodies: boolean) => ({
+  size: bytes.length,
+  ...(redactBodies || bytes.length === 0 ? undefined : Cassette.textOrBase64(bytes))
+})
+
+/** A request as a recording has it. */
+const toRecorded = (sent: SentRequest, redaction: Redaction.Redaction, redactBodies: boolean): Cassette.Request => {
+  const contentType = sent.headers["content-type"] ?? ""
+  const parts = sent.parts.map((part) => ({
+    name: part.name,
+    ...(part.filename === undefined
+      ? undefined
+      : { filename: redaction.text(part.filename, "filename", "") }),
+    ...(part.contentType === undefined ? undefined : { contentType: part.contentType }),
+    // A field's value is a number or one of the API's words; what a file holds is nobody's business.
+    ...(part.filename === undefined ? content(part.bytes, false) : content(part.bytes, redactBodies))
+  }))
+  const known = Cassette.parseBody(contentType, sent.bytes)
+  return {
+    method: sent.method,
+    path: redaction.path(sent.path),
+    query: Cassette.mapTexts(
+      sent.query,
+      (text, name) => name === "limit" ? text : redaction.text(text, name, "")
+    ) as Cassette.Request["query"],
+    headers: keep("request", sent.headers, redaction),
+    ...(sent.bytes.length === 0
+      ? undefined
+      : {
+        body: parts.length > 0
+          ? { parts }
+          : known === undefined
+          ? content(sent.bytes, redactBodies)
+          : redactBody(known, redaction)
+      })
+  }
+}
+
+/** What keys look like, wherever they turn up. */
+const secrets =
+  /sk-ant-[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[abprs]-[\w-]{10,}/
+
+/** The credentials that a request was sent with. */
+const credentials = (headers: Headers.Headers): ReadonlyArray<string> =>
+  Object.entries(headers)
+    .filter(([name]) => isSecretHeader(name))
+    .map(([, value]) => value.replace(/^Bearer /i, "").trim())
+    .filter((value) => value.length >= 8)
+
+/** Every byte is a character, so that a key among others is found. */
+const latin1 = new TextDecoder("latin1")
+
+const holdsSecret = (texts: ReadonlyArray<string>, keys: ReadonlyArray<string>): boolean =>
+  texts.some((text) => secrets.test(text) || keys.some((key) => text.includes(key)))
+
+const secret = (request: Request, where: string): RecorderFailed =>
+  new RecorderFailed({
+    reason: "Secret",
+    message: `${
+      operationOf(request.method, urlOf(request).pathname) ?? request.method
+    }: the ${where} holds what looks like a key where it would be recorded. Nothing is written: keep the key out of it, or leave the redaction on.`
+  })
+
+const parentOf = (path: string): string => path.replace(/[/\\][^/\\]*$/, "")
+
+interface Slot {
+  request: Cassette.Request
+  response?: Cassette.Response
+  failure?: string
+}
+
+/**
+ * Lets requests through and writes them down, each with its answer, in a file that is written when the scope closes.
+ * What was at the path is replaced. It belongs innermost, where the network is.
+ *
+ * A request with a key in what would be recorded is not sent; an answer with one is handed on. In both cases nothing is
+ * written, and the scope dies with {@link RecorderFailed} as it closes, unless the program failed anyway.
+ */
+export const layerRecord = (
+  path: string,
+  options: RecordOptions = {}
+): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient | FileSystem.FileSystem> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const client = yield* HttpClient.HttpClient
+      const redactBodies = options.redactBodies ?? true
+      const redaction = Redaction.make({ ids: options.redactIds ?? true, bodies: redactBodies })
+      const slots: Array<Slot> = []
+      let refused: RecorderFailed | undefined
+
+      const save = Effect.suspend(() => {
+        if (refused !== undefined) return Effect.die(refused)
+        const text = `${JSON.stringify({ version: 1, exchanges: slots }, null, 2)}\n`
+        const parent = parentOf(path)
+        return Effect.orDie(Effect.andThen(
+          parent === path || parent === "" ? Effect.void : fs.makeDirectory(parent, { recursive: true }),
+          fs.writeFileString(path, text)
+        ))
+      })
+      yield* Effect.addFinalizer((exit) => refused !== undefined && Exit.isFailure(exit) ? Effect.void : save)
+
+      const note = (slot: Slot, request: Request, keys: ReadonlyArray<string>, response: Response) => {
+        const chunks: Array<Uint8Array> = []
+        const finish = (broken: boolean) => {
+          const bytes = concat(chunks, chunks.reduce((size, chunk) => size + chunk.length, 0))
+          const known = broken ? undefined : Cassette.parseBody(response.headers["content-type"] ?? "", bytes)
+          const recorded: Cassette.Response = {
+            status: response.status,
+            headers: keep("response", response.headers, redaction),
+            ...(bytes.length === 0
+              ? undefined
+              : { body: known === undefined ? content(bytes, redactBodies) : redactBody(known, redaction) }),
+            ...(broken ? { broken } : undefined)
+          }
+          const shown = [JSON.stringify(recorded), ...(redactBodies ? [] : [latin1.decode(bytes)])]
+          if (holdsSecret(shown, keys)) refused ??= secret(request, "answer")
+          slot.response = recorded
+        }
+        // An answer that nobody reads is one without a body.
+        finish(false)
+        return respond(request, {
+          status: response.status,
+          headers: { ...response.headers },
+          body: response.stream.pipe(
+            Stream.map((chunk) => {
+              chunks.push(chunk.slice())
+              return chunk
+            }),
+            Stream.onExit((exit) => Effect.sync(() => finish(Exit.isFailure(exit))))
+          )
+        })
+      }
+
+      return through(client, (request, send) =>
+        Effect.gen(function*() {
+          const wire = yield* readWire(request)
+          const keys = credentials(wire.headers)
+          const recorded = toRecorded(toSentRequest(request, wire), redaction, redactBodies)
+          const shown = [JSON.stringify(recorded), ...(redactBodies ? [] : [latin1.decode(wire.bytes)])]
+          if (holdsSecret(shown, keys)) {
+            refused ??= secret(request, "request")
+            return yield* refuse(request, refused)
+          }
+          const slot: Slot = { request: recorded }
+          slots.push(slot)
+          const response = yield* Effect.tapError(send(whole(request, wire)), (error) =>
+            Effect.sync(() => {
+              slot.failure = codeOf("cause" in error.reason ? error.reason.cause : undefined) ?? error.reason._tag
+            }))
+          return note(slot, request, keys, response)
+        }))
+    })
+  )
+
+/** The request with the body that was read: a source may give it only once. */
+const whole = (request: Request, { bytes, headers }: Wire): Request =>
+  bytes.length === 0
+    ? request
+    : HttpClientRequest.setBody(request, HttpBody.uint8Array(bytes, headers["content-type"]))
+
+interface Tape {
+  readonly exchange: Cassette.Exchange
+  used: boolean
+}
+
+/** A recorded request and one that came, in the same words. */
+const hold = (recorded: Cassette.Request, sent: SentRequest, bindings: Redaction.Bindings) => {
+  const live = toRecorded(sent, Redaction.none, false)
+  const want = Cassette.mapTexts({ ...recorded, headers: {} }, (text) => Redaction.pattern(text, bindings))
+  return {
+    live,
+    // What was redacted is not there to be compared.
+    comparison: compare(want, { ...withoutRedacted(live, recorded), headers: {} }, true)
+  }
+}
+
+const pick = <A extends object>(value: A, names: object): Partial<A> =>
+  Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(names, name))) as Partial<A>
+
+const withoutRedacted = (live: Cassette.Request, recorded: Cassette.Request): object => {
+  const { body, ...rest } = live
+  if (body === undefined) return rest
+  const like = recorded.body
+  if (like === undefined) return live
+  const parts = body.parts?.map((part, index) => pick(part, like.parts?.[index] ?? part))
+  return { ...rest, body: parts === undefined ? "size" in like ? pick(body, like) : body : { parts } }
+}
+
+const unreadable = (path: string, cause: unknown): RecorderFailed =>
+  new RecorderFailed({
+    reason: "Unreadable",
+    message: `${path} is no recording that can be read: ${cause instanceof Error ? cause.message : String(cause)}`
+  })
+
+const titleOf = ({ method, path }: { readonly method: string; readonly path: string }): string => `${method} ${path}`
+
+/**
+ * Answers requests from a recording. No network is needed, and no key: `FilesTest.layerClient()` makes the client.
+ *
+ * A request is compared by method, path, query and body, as far as they were recorded. One that does not fit fails with
+ * the difference, and is not tried again by a policy. In strict order, exchanges that are left over when the scope
+ * closes make it die with {@link RecorderFailed}, unless the program failed anyway.
+ */
+export const layerReplay = (
+  path: string,
+  options: ReplayOptions = {}
+): Layer.Layer<HttpClient.HttpClient, RecorderFailed, FileSystem.FileSystem> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const text = yield* Effect.mapError(fs.readFileString(path), (cause) => unreadable(path, cause))
+      const { exchanges } = yield* Effect.mapError(Cassette.decodeCassette(text), (cause) => unreadable(path, cause))
+      const strict = options.order !== "any"
+      const tapes: ReadonlyArray<Tape> = exchanges.map((exchange) => ({ exchange, used: false }))
+      const bindings: Redaction.Bindings = new Map()
+
+      const complain = (request: Request, sent: SentRequest, candidates: ReadonlyArray<Tape>) => {
+        const [nearest] = candidates
+          .map(({ exchange }) => hold(exchange.request, sent, bindings).comparison)
+          .sort((a, b) => distance(a) - distance(b))
+        return refuse(
+          request,
+          new RecorderFailed({
+            reason: "Unmatched",
+            message: nearest === undefined
+              ? `${titleOf(sent)} is not in the recording ${path}, or its answer was given already.`
+              : `${titleOf(sent)} is not what the recording ${path} goes on with (- recorded, + sent):\n${
+                difference(nearest)
+              }`
+          })
+        )
+      }
+
+      if (strict) {
+        yield* Effect.addFinalizer((exit) => {
+          const left = tapes.filter((tape) => !tape.used).map(({ exchange }) => `  ${titleOf(exchange.request)}`)
+          return left.length === 0 || Exit.isFailure(exit) ? Effect.void : Effect.die(
+            new RecorderFailed({
+              reason: "Unused",
+              message: `The recording ${path} goes on, and nothing asked for:\n${left.join("\n")}`
+            })
+          )
+        })
+      }
+
+      return HttpClient.make((request) =>
+        Effect.flatMap(readWire(request), (wire) => {
+          const sent = toSentRequest(request, wire)
+          const left = tapes.filter((tape) => !tape.used)
+          const candidates = strict ? left.slice(0, 1) : left
+          const tape = candidates.find(({ exchange }) => hold(exchange.request, sent, bindings).comparison.met)
+          if (tape === undefined) return Effect.fail(complain(request, sent, candidates))
+          tape.used = true
+          const { exchange } = tape
+          Redaction.bind(exchange.request, hold(exchange.request, sent, bindings).live, bindings)
+          return play(request, exchange, bindings)
+        })
+      )
+    })
+  )
+
+const play = (
+  request: Request,
+  { failure, response }: Cassette.Exchange,
+  bindings: Redaction.Bindings
+): Effect.Effect<Response, HttpClientError.HttpClientError> => {
+  if (response === undefined) {
+    const code = failure ?? "ECONNRESET"
+    return Effect.fail(
+      transportError(
+        request,
+        Object.assign(new Error(`The connection failed when it was recorded (${code})`), { code })
+      )
+    )
+  }
+  const told = Cassette.mapTexts(response, (text) => Redaction.reveal(text, bindings)) as Cassette.Response
+  const bytes = Cassette.toBytes(told.body)
+  return Effect.succeed(respond(request, {
+    status: told.status,
+    headers: told.broken === true || told.headers["content-length"] === undefined
+      ? told.headers
+      : { ...told.headers, "content-length": String(bytes.length) },
+    body: told.broken === true
+      ? Stream.concat(
+        Stream.succeed(bytes),
+        Stream.fail(connectionReset("The connection broke here when it was recorded"))
+      )
+      : bytes
+  }))
+}

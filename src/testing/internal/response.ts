@@ -1,0 +1,44 @@
+/**
+ * Responses that no server sent.
+ */
+import * as HttpBody from "effect/http/HttpBody"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+
+/** The headers stand as they are given; without a `content-length` among them none is announced. */
+export const respond = (request: HttpClientRequest.HttpClientRequest, response: {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | Stream.Stream<Uint8Array, unknown>
+}): HttpClientResponse.HttpClientResponse => {
+  const { body, headers, status } = response
+  const stream = !(body instanceof Uint8Array) ? body : body.length === 0 ? Stream.empty : Stream.succeed(body)
+  return HttpServerResponse.toClientResponse(
+    HttpServerResponse.empty({ status }).pipe(
+      HttpServerResponse.setBody(HttpBody.stream(stream)),
+      HttpServerResponse.setHeaders(headers)
+    ),
+    { request }
+  )
+}
+
+/** The first `limit` bytes, and then what `end` says. */
+export const cut = <E, E2>(
+  body: Stream.Stream<Uint8Array, E>,
+  limit: number,
+  end: Stream.Stream<Uint8Array, E2>
+): Stream.Stream<Uint8Array, E | E2> =>
+  Stream.suspend(() => {
+    let left = limit
+    return body.pipe(
+      Stream.takeWhile(() => left > 0),
+      Stream.map((chunk) => {
+        const part = chunk.subarray(0, left)
+        left -= part.length
+        return part
+      }),
+      Stream.concat(end)
+    )
+  })

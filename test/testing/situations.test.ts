@@ -1,0 +1,20 @@
+import { assert, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as happyPath from "../../examples/40_test_happy_path.ts"
+import * as quotaFull from "../../examples/41_test_quota_full.ts"
+import * as rateLimited from "../../examples/42_test_rate_limited.ts"
+import * as brokenDownload from "../../examples/43_test_broken_download.ts"
+import * as expiredOvernight from "../../examples/44_test_expired_overnight.ts"
+import * as faults from "../../examples/46_test_faults.ts"
+
+it.effect("situation: happy path", () => happyPath.test)
+it.effect("situation: quota full half-way", () => quotaFull.test)
+it.effect("situation: rate limited, then fine", () => rateLimited.test)
+it.effect("situation: download breaks at 40 %", () => brokenDownload.test)
+it.effect("situation: file expired overnight", () => expiredOvernight.test)
+it.effect("and: faults by chance", () => faults.test)
+
+it("each of them stands in the documentation", () => {
+  const page = fs.readFileSync("docs/testing.md", "utf8")
+  for (const name of fs.readdirSync("examples").filter((name) => name.startsWith("4"))) assert.include(page, name)
+})
