@@ -200,7 +200,6 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
   }
 
   pipe() {
-    // oxlint-disable-next-line prefer-rest-params
     return pipeArguments(this, arguments)
   }
 }
