@@ -3,9 +3,8 @@ import { Arbitrary, DateTime, Effect, Schema } from "effect"
 import { ContentBlock, FileMetadata, FilesError, MessageBatches, Messages } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Arbitraries from "effect-anthropic-files/testing/Arbitraries"
-import * as Transfer from "effect-anthropic-files/Transfer"
 
-const modules = { ContentBlock, FileMetadata, FilesError, MessageBatches, Messages, Fault, Transfer }
+const modules = { ContentBlock, FileMetadata, FilesError, MessageBatches, Messages, Fault }
 
 type AnyCodec = Schema.Codec<unknown, unknown>
 
