@@ -94,7 +94,7 @@ const checkContents = (unpacked) => {
     .filter((file) => /^dist\/.+\.js$/.test(file) && file !== "dist/cli/bin.js")
     .map((file) => file.slice("dist/".length, -".js".length))
     .map((name) => name === "index" ? "." : `./${name}`)
-  const isInternal = (name) => name.includes("/internal/")
+  const isInternal = (name) => name.includes("/internal/") || name.startsWith("./node/")
   return { entries: modules.filter((name) => !isInternal(name)), internals: modules.filter(isInternal) }
 }
 

@@ -165,9 +165,10 @@ const checkParts = (
   assert.strictEqual(file?.filename, name)
   assert.isTrue(file !== undefined && Buffer.compare(file.content, input.content) === 0, "the content differs")
   input.fields.forEach(([, value], index) => {
-    // The platform's parser takes a leading byte order mark off a text.
+    // The platform's parser takes byte order marks off the start of a text, one or all of them.
+    const unmarked = (text: string) => text.replace(/^\ufeff+/, "")
     const read = Buffer.from(parts[index]?.content ?? []).toString()
-    assert.include([wellFormed(value), wellFormed(value).replace(/^\ufeff/, "")], read)
+    assert.strictEqual(unmarked(read), unmarked(wellFormed(value)))
   })
 }
 
