@@ -42,7 +42,6 @@ const entries = [
   "FileSource",
   "Files",
   "Policy",
-  "Transfer",
   "Messages",
   "NodeFiles",
   "index"
