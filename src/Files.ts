@@ -5,8 +5,10 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Digest from "effect/crypto/Digest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
@@ -14,6 +16,10 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Request from "effect/Request"
+import * as RequestResolver from "effect/RequestResolver"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import mime from "mime"
 import { DeletedFile, type FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
@@ -147,6 +153,11 @@ export class Files extends Context.Service<Files, {
    */
   readonly download: (id: FileId) => Stream.Stream<Uint8Array, DownloadError>
   readonly delete: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
+  /**
+   * Which files this client reaches: a SHA-256 in hex of the base URL and the workspace or, where none was given, the
+   * credential. It is the same in every process, and neither can be read from it.
+   */
+  readonly fingerprint: Effect.Effect<string>
 }>()("effect-anthropic-files/Files") {}
 
 const decodeMetadata = decodeJson(FileMetadata, Rows.decodeRow)
@@ -176,10 +187,9 @@ export const make = Effect.fnUntraced(function*(
     Effect.map(call(connection, request), ({ value }) => value)
 
   const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
-    // A dot segment would be resolved away and reach another route.
-    Predicate.isString(id) && /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
+    isId(id)
       ? Effect.succeed(`/v1/files/${encodeURIComponent(id)}`)
-      : Effect.fail(invalidRequest(operation, "id", `“${excerpt(String(id))}” is no file id, such as file_….`))
+      : Effect.fail(notAnId(operation, "id", id))
 
   const metadata = Effect.fn("Files.metadata")(
     function*(id: FileId): Effect.fn.Return<FileMetadata, FilesError> {
@@ -256,6 +266,7 @@ export const make = Effect.fnUntraced(function*(
       yield* checkList(dialect, options)
       if (options.ids === undefined) return yield* fetchPage(pageParams(options))
       const ids = Array.from(new Set(options.ids))
+      yield* checkIds(ids)
       if (ids.length > Wire.maxIdsPerRequest) {
         return yield* invalidRequest(
           "list",
@@ -275,8 +286,7 @@ export const make = Effect.fnUntraced(function*(
         metadata(id).pipe(
           Effect.asSome,
           Effect.catchTag("FileNotFound", () => Effect.succeed(Option.none<FileMetadata>()))
-        )
-      ),
+        ), { concurrency: lookUpsAtOnce }),
       Stream.filter(Option.isSome),
       Stream.map((found) => found.value)
     )
@@ -289,7 +299,7 @@ export const make = Effect.fnUntraced(function*(
     options: ListOptions,
     ids: ReadonlyArray<FileId> | undefined
   ): Stream.Stream<FileMetadata, ListError> =>
-    Stream.unwrap(Effect.map(checkList(dialect, options), () => {
+    Stream.unwrap(Effect.map(Effect.andThen(checkList(dialect, options), checkIds(ids)), () => {
       if (ids === undefined) return pages(options)
       return dialect === "beta" ? lookUp(ids) : Stream.paginate(0, (from) => {
         if (from >= ids.length) return Effect.succeed([[], Option.none<number>()] as const)
@@ -603,8 +613,24 @@ export const make = Effect.fnUntraced(function*(
     dialect === "ga"
   )
 
-  return Files.of({ upload, list, listPage, metadata, download, delete: remove })
+  const fingerprint = Effect.gen(function*() {
+    const { baseUrl, headers } = settings
+    const workspace = headers["anthropic-workspace-id"]
+    const reached = workspace === undefined
+      ? ["credential", headers["x-api-key"] ?? "", headers["authorization"] ?? ""]
+      : ["workspace", workspace]
+    const digest = yield* Digest.Digest
+    return yield* digest.digestHex(Digest.sha256, new TextEncoder().encode([baseUrl, ...reached].join("\n")))
+  }).pipe(Effect.provide(Digest.layerWebCrypto))
+
+  return Files.of({ upload, list, listPage, metadata, download, delete: remove, fingerprint })
 })
+
+// A dot segment in a path would be resolved away and reach another route.
+const isId = (id: unknown): boolean => Predicate.isString(id) && /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
+
+const notAnId = (operation: Operation, option: string, id: unknown): RequestFailed =>
+  invalidRequest(operation, option, `“${excerpt(String(id))}” is no file id, such as file_….`)
 
 const again: Verdict = { _tag: "Again" }
 
@@ -639,6 +665,8 @@ const skip = (
       Stream.concat(Stream.suspend(() => left > 0 ? Stream.fail(changed) : Stream.empty))
     )
   })
+
+const lookUpsAtOnce = 8
 
 const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
 
@@ -705,6 +733,12 @@ const checkList = (dialect: Wire.Dialect, options: ListPageOptions): Effect.Effe
     return refuse("ids", "ids names the files by itself and goes with no limit and no cursor.")
   }
   return Effect.void
+}
+
+/** One that is no id would fail all that share its request. */
+const checkIds = (ids: ReadonlyArray<FileId> = []): Effect.Effect<void, RequestFailed> => {
+  const wrong = ids.findIndex((id) => !isId(id))
+  return wrong < 0 ? Effect.void : Effect.fail(notAnId("list", "ids", ids[wrong]))
 }
 
 /** What an extension says; `.ts` says TypeScript here, which is uploaded more often than an MPEG stream. */
@@ -814,3 +848,86 @@ export {
   /** {@link Files.delete} of the service in the context. */
   delete_ as delete
 }
+
+interface Find extends Request.Request<Option.Option<FileMetadata>, ListError> {
+  readonly _tag: "Find"
+  readonly files: Files["Service"]
+  readonly id: FileId
+}
+
+const Find = Request.tagged<Find>("Find")
+
+const finder = RequestResolver.batchN(
+  RequestResolver.makeWith<Find>({
+    // Clients may differ in key, workspace and dialect: each has its own batches.
+    batchKey: ({ request }) => request.files,
+    delay: Effect.yieldNow,
+    collectWhile: () => true,
+    runAll: Effect.fnUntraced(function*(entries) {
+      const { files } = entries[0].request
+      const ids = entries.map(({ request }) => request.id)
+      const found = new Map<FileId, FileMetadata>()
+      for (const file of yield* Stream.runCollect(files.list({ ids }))) found.set(file.id, file)
+      for (const entry of entries) {
+        entry.completeUnsafe(Exit.succeed(Option.fromUndefinedOr(found.get(entry.request.id))))
+      }
+    })
+  }),
+  Wire.maxIdsPerRequest
+)
+
+/**
+ * A file's metadata, or `None` where there is no such file. Lookups that are made at the same time share a request: up
+ * to 100 in one with `ids[]`, and one each in the beta dialect, which has no such parameter.
+ *
+ * A failure of a request is one of every lookup that it was for.
+ */
+export const find = (id: FileId): Effect.Effect<Option.Option<FileMetadata>, ListError, Files> =>
+  // One that is no id must not fail those that share its request.
+  isId(id)
+    ? Effect.flatMap(Files, (files) => Effect.request(Find({ files, id }), finder))
+    : Effect.fail(notAnId("list", "ids", id))
+
+/**
+ * {@link find} for many: as many results as ids, in their order.
+ */
+export const metadataMany = (
+  ids: Iterable<FileId>
+): Effect.Effect<ReadonlyArray<Option.Option<FileMetadata>>, ListError, Files> =>
+  Effect.forEach(ids, find, { concurrency: "unbounded" })
+
+/**
+ * Whether there is such a file; batched like {@link find}. One that has expired counts for as long as the service knows
+ * it, up to 30 days.
+ */
+export const exists = (id: FileId): Effect.Effect<boolean, ListError, Files> => Effect.map(find(id), Option.isSome)
+
+/** About six seconds in all. */
+const cleanUp = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
+
+/**
+ * Uploads a file that lives as long as its Scope: it is deleted when that closes, on success, failure and interruption,
+ * and tried a few times. A deletion that fails is logged as a warning with the file's id and changes nothing else.
+ *
+ * Give it `expiresIn` as a lease: the service then removes the content even when this process dies first.
+ */
+export const uploadScoped = <R = never>(
+  source: FileSource<R>,
+  options?: UploadOptions
+): Effect.Effect<FileMetadata, UploadError, Files | R | Scope.Scope> =>
+  Effect.flatMap(Files, (files) =>
+    Effect.acquireRelease(
+      files.upload(source, options),
+      (file) =>
+        files.delete(file.id).pipe(
+          Effect.retry({ schedule: cleanUp, while: (error) => error.isRetryable }),
+          Effect.catchTag("FileNotFound", () => Effect.void),
+          Effect.catchCause((cause) =>
+            Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {
+              file_id: file.id,
+              filename: printable(file.filename)
+            })
+          )
+        ),
+      { interruptible: true }
+    ))

@@ -15,6 +15,16 @@ const server: Effect.Effect<string, never, Scope.Scope> = Effect.map(
   ([, port]) => port
 )
 
+const many = (count: number) =>
+  Effect.callback<{ readonly results: number; readonly heap: readonly [number, number] }>((resume) => {
+    execFile(
+      process.execPath,
+      ["--expose-gc", "test/memory/many.mjs", String(count)],
+      (error, stdout, stderr) =>
+        resume(error === null ? Effect.succeed(JSON.parse(stdout)) : Effect.die(new Error(stderr, { cause: error })))
+    )
+  })
+
 const transfer = (kind: "upload" | "download", port: string, bytes: number, path: string) =>
   Effect.callback<{ readonly transferred: number; readonly peakMegabytes: number }>((resume) => {
     execFile(
@@ -44,3 +54,11 @@ it.live("500 MB go up and come down in a process whose heap is 48 MB", () =>
       assert.isBelow(result.peakMegabytes, 250)
     }
   }), 120_000)
+
+it.live("the results of many inputs are not kept", () =>
+  Effect.gen(function*() {
+    const { heap: [early, late], results } = yield* many(Number(process.env["MEMORY_INPUTS"] ?? 50_000))
+    console.log(`deleteAll: ${early.toFixed(1)} MB after a tenth of ${results}, ${late.toFixed(1)} MB after all`)
+    // A hundred bytes kept of each would be beyond this.
+    assert.isBelow(late, early + results * 0.0001)
+  }), 600_000)

@@ -1,7 +1,7 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, type Path, Redacted, type Scope, Stream } from "effect"
-import { FileMetadata, Files, type FilesError, FileSource } from "effect-anthropic-files"
+import { Effect, FileSystem, Layer, Option, type Path, Redacted, type Scope, Stream } from "effect"
+import { FileMetadata, Files, type FilesError, FileSource, Transfer } from "effect-anthropic-files"
 import { Backend, filesWith } from "../support/Backend.ts"
 
 const { FileId } = FileMetadata
@@ -205,6 +205,64 @@ export const contract = (
         assert.strictEqual(error.status, 400)
         assert.strictEqual(error.errorCode, "file_not_downloadable")
         assert.strictEqual(error.isRetryable, false)
+      })
+    )
+
+    test(
+      "finds many, and says of each whether it is there",
+      Effect.gen(function*() {
+        const [a, b] = yield* uploadMany(2)
+        if (a === undefined || b === undefined) return assert.fail("two files were uploaded")
+        const missing = FileId.make("file_missing")
+        assert.deepStrictEqual(
+          yield* Files.metadataMany([b.id, missing, a.id, b.id]),
+          [Option.some(b), Option.none(), Option.some(a), Option.some(b)]
+        )
+        assert.isTrue(yield* Files.exists(a.id))
+        assert.isFalse(yield* Files.exists(missing))
+      })
+    )
+
+    test(
+      "keeps a file for as long as its Scope",
+      Effect.gen(function*() {
+        const inside = yield* Effect.scoped(
+          Effect.andThen(Files.uploadScoped(FileSource.text("x", "x.txt")), Stream.runCollect(Files.list()))
+        )
+        assert.strictEqual(inside.length, 1)
+        assert.deepStrictEqual(yield* Stream.runCollect(Files.list()), [])
+      })
+    )
+
+    test(
+      "moves many: up, down to a folder, and away",
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped()
+        const { generate } = yield* Backend
+        const inputs = Array.from({ length: 20 }, (_, n) => ({ source: FileSource.text(text(n), `${n}.txt`), n }))
+        const uploads = yield* Stream.runCollect(Transfer.uploadAll(Stream.fromIterable(inputs)))
+        assert.sameMembers(uploads.map(({ input }) => input), inputs)
+        for (const result of uploads) {
+          assert.strictEqual(result._tag === "Success" && result.value.filename, `${result.input.n}.txt`)
+        }
+        const made = yield* generate("made.csv", "text/csv", new TextEncoder().encode("1,2"))
+        const downloads = yield* Stream.runCollect(
+          Transfer.downloadAll(Files.list({ limit: 5 }), { directory })
+        )
+        const reasons = downloads.map((result) => result._tag === "Success" ? "saved" : result.error._tag)
+        assert.strictEqual(reasons.filter((reason) => reason === "FileNotDownloadable").length, 20)
+        assert.strictEqual(reasons.filter((reason) => reason === "saved").length, 1)
+        assert.deepStrictEqual(yield* fs.readDirectory(directory), ["made.csv"])
+        assert.strictEqual(yield* fs.readFileString(`${directory}/made.csv`), "1,2")
+        const deleted = yield* Stream.runCollect(
+          Transfer.deleteAll(Stream.fromIterable([...(yield* Stream.runCollect(Files.list())), FileId.make(made)]))
+        )
+        assert.deepStrictEqual(
+          deleted.map((result) => result._tag === "Success" ? "gone" : result.error._tag).sort(),
+          ["FileNotFound", ...Array.from({ length: 21 }, () => "gone")]
+        )
+        assert.deepStrictEqual(yield* Stream.runCollect(Files.list()), [])
       })
     )
 

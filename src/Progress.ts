@@ -1,0 +1,177 @@
+/**
+ * How far transfers have come: counted as bytes move, put together only when someone looks.
+ *
+ * A `Progress` is made by the program, handed to the transfers it is to show, and read as a `Stream` of snapshots.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+
+/** A file that is being transferred. */
+export interface FileProgress {
+  readonly name: string
+  /** So far, in this try: a transfer that starts over starts from 0 again. */
+  readonly bytes: number
+  /** Bytes in all, where known. */
+  readonly total: number | undefined
+  /** Bytes a second since the file began. */
+  readonly rate: number
+  /** Time left at that rate, where the total is known. */
+  readonly remaining: Duration.Duration | undefined
+}
+
+/** All transfers together, at one moment. */
+export interface Snapshot {
+  readonly files: {
+    readonly done: number
+    readonly failed: number
+    /** What was {@link Progress.expect expected}, if anything was. */
+    readonly total: number | undefined
+  }
+  /** Of the files that are done, and of those under way. What failed files had moved does not count. */
+  readonly bytes: number
+  /** What was expected; else what the files so far have, as long as each one's size is known. */
+  readonly total: number | undefined
+  /** Bytes a second over the last five seconds. */
+  readonly rate: number
+  /** Time left at that rate, where the total is known. */
+  readonly remaining: Duration.Duration | undefined
+  /** The files under way, oldest first. */
+  readonly active: ReadonlyArray<FileProgress>
+}
+
+export interface Progress {
+  readonly snapshot: Effect.Effect<Snapshot>
+  /**
+   * A snapshot at once, then one every `interval` while files are under way, and one whenever something has changed;
+   * until it is interrupted.
+   *
+   * @default interval "100 millis"
+   */
+  readonly changes: (interval?: Duration.Input) => Stream.Stream<Snapshot>
+  /** Tells the totals beforehand, where they are known. */
+  readonly expect: (totals: { readonly files?: number; readonly bytes?: number }) => Effect.Effect<void>
+  /** For a transfer of one's own: announces a file and gives what counts its bytes. */
+  readonly begin: (name: string, total: number | undefined) => Effect.Effect<Meter>
+}
+
+/** Counts one file. Its functions do no more than add, and may be called for every chunk. */
+export interface Meter {
+  readonly add: (bytes: number) => void
+  /** So many bytes have moved, whatever was counted before. */
+  readonly set: (bytes: number) => void
+  readonly end: (succeeded: boolean) => void
+}
+
+interface Active {
+  readonly name: string
+  readonly total: number | undefined
+  readonly startedAt: number
+  bytes: number
+}
+
+/** Milliseconds that the rate of all is taken over, and between its samples. */
+const rateWindow = 5_000
+const sampleEvery = 250
+
+const timeLeft = (total: number | undefined, bytes: number, rate: number): Duration.Duration | undefined =>
+  total === undefined || rate <= 0 ? undefined : Duration.millis(Math.max(0, total - bytes) / rate * 1000)
+
+export const make: Effect.Effect<Progress> = Effect.sync(() => {
+  const active = new Set<Active>()
+  let done = 0
+  let failed = 0
+  let bytes = 0
+  /** The sizes of all files so far that did not fail. */
+  let announced = 0
+  let unknown = 0
+  let expected: { readonly files?: number; readonly bytes?: number } = {}
+  let version = 0
+  let samples: ReadonlyArray<{ readonly at: number; readonly bytes: number }> = []
+
+  const begin: Progress["begin"] = (name, total) =>
+    Effect.map(Clock.currentTimeMillis, (startedAt) => {
+      const file: Active = { name, total, startedAt, bytes: 0 }
+      if (samples.length === 0) samples = [{ at: startedAt, bytes }]
+      active.add(file)
+      announced += total ?? 0
+      if (total === undefined) unknown++
+      version++
+      const set = (to: number) => {
+        bytes += to - file.bytes
+        file.bytes = to
+        version++
+      }
+      return {
+        add: (more) => set(file.bytes + more),
+        set,
+        end: (succeeded) => {
+          if (!active.delete(file)) return
+          if (succeeded) {
+            done++
+            if (total === undefined) {
+              unknown--
+              announced += file.bytes
+            }
+          } else {
+            failed++
+            set(0)
+            announced -= total ?? 0
+            if (total === undefined) unknown--
+          }
+          version++
+        }
+      }
+    })
+
+  const snapshot = Effect.map(Clock.currentTimeMillis, (now): Snapshot => {
+    const last = samples.at(-1)
+    if (last === undefined || now - last.at >= sampleEvery) {
+      samples = [...samples.filter((sample) => now - sample.at <= rateWindow), { at: now, bytes }]
+    }
+    const first = samples.find((sample) => now - sample.at <= rateWindow && now > sample.at)
+    const rate = first === undefined ? 0 : Math.max(0, (bytes - first.bytes) / (now - first.at) * 1000)
+    const total = expected.bytes ?? (unknown > 0 ? undefined : announced)
+    return {
+      files: { done, failed, total: expected.files },
+      bytes,
+      total,
+      rate,
+      remaining: timeLeft(total, bytes, rate),
+      active: Array.from(active, (file) => {
+        const rate = now > file.startedAt ? file.bytes / (now - file.startedAt) * 1000 : 0
+        return {
+          name: file.name,
+          bytes: file.bytes,
+          total: file.total,
+          rate,
+          remaining: timeLeft(file.total, file.bytes, rate)
+        }
+      })
+    }
+  })
+
+  return {
+    snapshot,
+    changes: (interval = "100 millis") =>
+      Stream.suspend(() => {
+        let shown = -1
+        return Stream.fromEffectSchedule(Effect.sync(() => version), Schedule.spaced(interval)).pipe(
+          Stream.filter((current) => {
+            const worthShowing = current !== shown || active.size > 0
+            shown = current
+            return worthShowing
+          }),
+          Stream.mapEffect(() => snapshot)
+        )
+      }),
+    expect: (totals) =>
+      Effect.sync(() => {
+        expected = { ...expected, ...totals }
+        version++
+      }),
+    begin
+  }
+})

@@ -1,0 +1,63 @@
+/**
+ * A name that someone else chose, made into one that can be created in a folder and nowhere else.
+ */
+
+/** Bytes in UTF-8 that one segment of a path may have on the common file systems. */
+const maxBytes = 255
+
+const encoder = new TextEncoder()
+
+// U+200D joins emoji and stays; the others change how a name reads without being seen in it.
+// oxlint-disable-next-line no-control-regex
+const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/g
+
+/** Devices that Windows opens whatever folder and extension the name is given with. */
+const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(\.|$)/i
+
+const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+
+const clean = (name: string): string => {
+  const visible = name.replace(loneSurrogate, "\ufffd").normalize("NFC").replace(invisible, "")
+  const segment = visible.slice(Math.max(visible.lastIndexOf("/"), visible.lastIndexOf("\\")) + 1)
+  const trimmed = segment.replace(/[<>:"|?*]/g, "_").trim().replace(/[. ]+$/, "")
+  // A hidden file may be one that a shell or a tool obeys.
+  const shown = trimmed.replace(/^\./, "_")
+  return device.test(shown) ? `_${shown}` : shown
+}
+
+const shorten = (text: string, bytes: number): string => {
+  if (encoder.encode(text).length <= bytes) return text
+  let short = ""
+  let used = 0
+  for (const character of text) {
+    used += encoder.encode(character).length
+    if (used > bytes) break
+    short += character
+  }
+  return short
+}
+
+/** `report` and `.pdf`. What follows the last dot counts as an extension up to 16 characters. */
+const split = (name: string): readonly [stem: string, extension: string] => {
+  const dot = name.lastIndexOf(".")
+  return dot > 0 && name.length - dot <= 17 ? [name.slice(0, dot), name.slice(dot)] : [name, ""]
+}
+
+/**
+ * A name with something put before its extension, as `report (1).pdf`, no longer than a file system takes.
+ */
+export const withSuffix = (name: string, suffix: string): string => {
+  const [stem, extension] = split(name)
+  const room = maxBytes - encoder.encode(suffix).length - encoder.encode(extension).length
+  return `${shorten(stem, room)}${suffix}${extension}`
+}
+
+/**
+ * One segment of a path: no separator, no `..`, not hidden, no control or bidirectional character, no device, none of
+ * `< > : " | ? *`, in NFC, at most 255 bytes, never empty. `fallback` is taken where nothing is left of the name.
+ */
+export const safeName = (name: string, fallback: string): string => {
+  const usable = [name, fallback].map(clean).find((candidate) => candidate !== "") ?? "file"
+  const fitting = withSuffix(usable, "").replace(/[. ]+$/, "")
+  return fitting === "" ? "file" : fitting
+}
