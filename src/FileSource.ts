@@ -6,6 +6,7 @@
  */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -22,6 +23,7 @@ import { SourceFailed } from "./FilesError.ts"
 import { concat, parseLength } from "./internal/body.ts"
 import { Buffers } from "./internal/buffers.ts"
 import { codeOf } from "./internal/classify.ts"
+import { modifiedAt, versionOf } from "./internal/fileVersion.ts"
 import { printable } from "./internal/text.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
@@ -40,6 +42,11 @@ export interface Content {
   readonly size: number | undefined
   /** The whole content, where it is at hand in one buffer. */
   readonly bytes: Uint8Array | undefined
+  /**
+   * Two openings with the same version have the same content; absent where that can't be told without reading it. A
+   * path has one unless it was written to within the last seconds: its device, inode, size and time of modification.
+   */
+  readonly version?: string
   /** Whether `stream` can be run a second time. */
   readonly isReplayable: boolean
   /** The content. */
@@ -265,7 +272,7 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
         )
       }
       if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed its size")
-      if (modified(after) !== modified(before)) return yield* changed("was written to")
+      if (modifiedAt(after) !== modifiedAt(before)) return yield* changed("was written to")
     })
 
     const stream = Stream.fromPull(Effect.map(Buffers, (buffers) => {
@@ -296,7 +303,9 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
       })
     }))
 
+    const version = versionOf(before, yield* Clock.currentTimeMillis)
     const content: Content = {
+      ...(version === undefined ? undefined : { version }),
       filename: path.replace(/[/\\]+$/, "").replace(/^.*[/\\]/s, ""),
       mimeType: undefined,
       size,
@@ -309,8 +318,6 @@ export const path = (path: string): FileSource<FileSystem.FileSystem> =>
     const chunks = yield* Stream.runCollect(stream)
     return { ...content, bytes: concat(chunks, size) }
   }))
-
-const modified = (info: FileSystem.File.Info): number | undefined => Option.getOrUndefined(info.mtime)?.getTime()
 
 const kinds: Partial<Record<FileSystem.File.Type, string>> = {
   Directory: "a directory",

@@ -21,7 +21,6 @@ import * as RequestResolver from "effect/RequestResolver"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import mime from "mime"
 import { DeletedFile, type FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
 import {
   type DeleteError,
@@ -53,6 +52,7 @@ import {
   type Progress
 } from "./internal/connection.ts"
 import { fromEnvironment } from "./internal/environment.ts"
+import { mimeTypeOf } from "./internal/mimeType.ts"
 import * as Multipart from "./internal/multipart.ts"
 import { type Options, parse } from "./internal/options.ts"
 import * as Rows from "./internal/rows.ts"
@@ -740,10 +740,6 @@ const checkIds = (ids: ReadonlyArray<FileId> = []): Effect.Effect<void, RequestF
   const wrong = ids.findIndex((id) => !isId(id))
   return wrong < 0 ? Effect.void : Effect.fail(notAnId("list", "ids", ids[wrong]))
 }
-
-/** What an extension says; `.ts` says TypeScript here, which is uploaded more often than an MPEG stream. */
-const mimeTypeOf = (filename: string): string | undefined =>
-  /\.[mc]?ts$/i.test(filename) ? "text/plain" : mime.getType(filename) ?? undefined
 
 const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
   const problem = !Predicate.isString(filename) || filename === ""

@@ -21,6 +21,7 @@ import { ConnectTimeout, ConnectTimeoutError } from "./internal/connect.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
 import * as NodeClient from "./node/httpClient.ts"
+import * as NodeSha256 from "./node/sha256.ts"
 import type { Policy } from "./Policy.ts"
 
 // A larger high-water mark halves the time of a download. Node documents it for the sockets that an agent makes; the
@@ -66,7 +67,7 @@ export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide
   layerAgent
 )
 
-const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
+const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeSha256.layer)
 
 /**
  * What {@link layer} and {@link layerConfig} give.

@@ -1,63 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import * as fs from "node:fs"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
-import * as os from "node:os"
 import { fileURLToPath } from "node:url"
+import { available, ended, redis, stop } from "../support/redis.ts"
 import { mostIn, wire } from "./support.ts"
 
-const has = () => spawnSync("redis-server", ["--version"]).status === 0
-
-// Where nobody is asked, on a machine that is there for one run.
-if (!has() && process.env["CI"] === "true" && process.getuid?.() === 0) {
-  spawnSync("apt-get", ["install", "-y", "--no-install-recommends", "redis-server"], { stdio: "ignore" })
-}
-
-const available = has()
-
-const ended = (child: ChildProcess): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    child.once("exit", () => resume(Effect.void))
-  })
-
-const stop = (child: ChildProcess) => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), ended(child))
-
-/** A Redis of this test's own, on a socket in a folder that goes with it. */
-const redis: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function*() {
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(`${os.tmpdir()}/policy-redis-`)),
-    (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
-  )
-  const socket = `${directory}/redis.sock`
-  const server = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn("redis-server", [
-        "--port",
-        "0",
-        "--unixsocket",
-        socket,
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        directory
-      ], {
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-    ),
-    stop
-  )
-  yield* Effect.callback<void>((resume) => {
-    server.stdout.on("data", (chunk) => {
-      if (String(chunk).includes("eady to accept connections")) resume(Effect.void)
-    })
-  })
-  return socket
-})
 
 /** Answers and notes when it was asked. */
 const server = Effect.acquireRelease(

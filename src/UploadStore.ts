@@ -1,0 +1,183 @@
+/**
+ * Where an `UploadCache` keeps what it knows: in memory, in a folder, and in modules of their own in Redis
+ * (`UploadStoreRedis`) and SQL (`UploadStoreSql`).
+ *
+ * A store of one's own needs no more than to read a string and to swap it for another one atomically.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Path from "effect/Path"
+import * as UserDirectories from "effect/persistence/UserDirectories"
+import type { PlatformError } from "effect/PlatformError"
+import * as Schema from "effect/Schema"
+import { syncDirectory } from "./internal/save.ts"
+import { token } from "./internal/token.ts"
+
+/**
+ * The store could not be read or written: disk full, connection lost. No upload is begun that it can't note down.
+ */
+export class UploadStoreFailed
+  extends Schema.TaggedError<UploadStoreFailed>("effect-anthropic-files/UploadStoreFailed")(
+    "UploadStoreFailed",
+    {
+      operation: Schema.Literal("upload"),
+      message: Schema.String,
+      isRetryable: Schema.Boolean,
+      isOutcomeUnknown: Schema.Boolean,
+      cause: Schema.optionalKey(Schema.Defect())
+    }
+  )
+{}
+
+/** @param message what could not be done, as a sentence */
+export const failed = (message: string, cause: unknown): UploadStoreFailed =>
+  new UploadStoreFailed({ operation: "upload", message, isRetryable: true, isOutcomeUnknown: false, cause })
+
+/**
+ * Strings by key. Keys are made of `a-z`, `0-9` and `-`, and have at most 80 characters.
+ */
+export class UploadStore extends Context.Service<UploadStore, {
+  /** Whether only this machine reaches it: what holds for a path here need not hold elsewhere. */
+  readonly isLocal: boolean
+  readonly get: (key: string) => Effect.Effect<string | undefined, UploadStoreFailed>
+  /**
+   * Puts `next` where `current` is, in one step for all who share the store, and on disk before it says `true`. `false`
+   * if something else is there. `undefined` stands for nothing.
+   */
+  readonly swap: (
+    key: string,
+    current: string | undefined,
+    next: string | undefined
+  ) => Effect.Effect<boolean, UploadStoreFailed>
+}>()("effect-anthropic-files/UploadStore") {}
+
+/**
+ * For one process, and gone with it.
+ */
+export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () => {
+  const values = new Map<string, string>()
+  return {
+    isLocal: true,
+    get: (key) => Effect.sync(() => values.get(key)),
+    swap: (key, current, next) =>
+      Effect.sync(() => {
+        if (values.get(key) !== current) return false
+        if (next === undefined) values.delete(key)
+        else values.set(key, next)
+        return true
+      })
+  }
+})
+
+/**
+ * For all processes of a machine that name the same folder. It is made if need be, for its owner alone.
+ *
+ * A value is a file that is written, synced and then given its name, `<key>.<version>`, with a link, which fails if
+ * another process was first: no lock is left behind by a process that dies, and no half-written value.
+ *
+ * @param directory on a file system with hard links
+ * @default directory `effect-anthropic-files/uploads` in the user's cache directory
+ */
+export const layerFolder = (
+  directory?: string
+): Layer.Layer<UploadStore, UploadStoreFailed, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(
+    UploadStore,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const root = directory ?? path.join(
+        yield* UserDirectories.UserDirectories.pipe(
+          Effect.flatMap((directories) => directories.cache("effect-anthropic-files")),
+          Effect.provide(UserDirectories.layer),
+          Effect.mapError((cause) => failed("This user has no cache directory: name a folder for the store.", cause))
+        ),
+        "uploads"
+      )
+      const onError = (what: string) => (cause: PlatformError) =>
+        failed(`The upload cache in ${JSON.stringify(root)} can't be ${what}: ${cause.message}`, cause)
+      yield* Effect.mapError(fs.makeDirectory(root, { recursive: true, mode: 0o700 }), onError("made"))
+
+      const folderOf = (key: string) => path.join(root, key.slice(-2))
+      const fileOf = (key: string, version: number) => path.join(folderOf(key), `${key}.${version}`)
+
+      /** Versions of a value, newest first. */
+      const versionsOf = (key: string) =>
+        fs.readDirectory(folderOf(key)).pipe(
+          Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed<Array<string>>([])),
+          Effect.map((names) =>
+            names
+              .flatMap((name) => {
+                const version = name.startsWith(`${key}.`) ? Number(name.slice(key.length + 1)) : NaN
+                return Number.isSafeInteger(version) ? [version] : []
+              })
+              .sort((a, b) => b - a)
+          )
+        )
+
+      const read = Effect.fnUntraced(function*(key: string): Effect.fn.Return<
+        { readonly version: number; readonly value: string | undefined },
+        PlatformError
+      > {
+        while (true) {
+          const [version] = yield* versionsOf(key)
+          if (version === undefined) return { version: 0, value: undefined }
+          const content = yield* fs.readFileString(fileOf(key, version)).pipe(
+            // Replaced by a newer one in between.
+            Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.undefined)
+          )
+          if (content !== undefined) return { version, value: content === "" ? undefined : content }
+        }
+      })
+
+      const write = Effect.fnUntraced(function*(
+        key: string,
+        current: string | undefined,
+        next: string | undefined
+      ): Effect.fn.Return<boolean, PlatformError> {
+        const { value, version } = yield* read(key)
+        if (value !== current) return false
+        const folder = folderOf(key)
+        yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
+        const temporary = path.join(folder, `.${yield* token}.part`)
+        const mine = version + 1
+        const linked = yield* Effect.scoped(Effect.gen(function*() {
+          const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
+          if (next !== undefined) yield* file.writeAll(new TextEncoder().encode(next))
+          yield* file.sync
+          return yield* Effect.as(fs.link(temporary, fileOf(key, mine)), true).pipe(
+            Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false))
+          )
+        })).pipe(Effect.ensuring(Effect.ignore(fs.remove(temporary, { force: true }))))
+        if (!linked) return false
+        const versions = yield* versionsOf(key)
+        // The name was free because others had gone past it and tidied up since it was looked at.
+        if (versions.some((version) => version > mine + kept)) {
+          yield* Effect.ignore(fs.remove(fileOf(key, mine), { force: true }))
+          return false
+        }
+        yield* syncDirectory(fs, folder)
+        yield* Effect.forEach(
+          versions.filter((version) => version <= mine - kept),
+          (version) => Effect.ignore(fs.remove(fileOf(key, version), { force: true })),
+          { discard: true }
+        )
+        return true
+      })
+
+      return UploadStore.of({
+        isLocal: true,
+        get: (key) => Effect.mapError(Effect.map(read(key), ({ value }) => value), onError("read")),
+        swap: (key, current, next) =>
+          Effect.uninterruptible(Effect.mapError(write(key, current, next), onError("written")))
+      })
+    })
+  )
+
+/**
+ * Versions that stay. With one before the newest, a process that is slower than two others together still finds its
+ * name taken.
+ */
+const kept = 2

@@ -1,0 +1,20 @@
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+
+/** Of the coarsest file systems, FAT, milliseconds. */
+const clockResolution = 2_000
+
+export const modifiedAt = (info: FileSystem.File.Info): number | undefined =>
+  Option.getOrUndefined(info.mtime)?.getTime()
+
+/**
+ * Differs once a file was written to or replaced. There is none for a file that was written to just now: another write
+ * within the resolution of the file system's clock would leave it as it is.
+ */
+export const versionOf = (info: FileSystem.File.Info, now: number): string | undefined => {
+  const at = modifiedAt(info)
+  const inode = Option.getOrUndefined(info.ino)
+  return at === undefined || inode === undefined || now - at < clockResolution
+    ? undefined
+    : `${info.dev}:${inode}:${info.size}:${at}`
+}
