@@ -6,7 +6,7 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Layer, Path, Stream } from "effect"
-import { ContentBlock, Files, FileSource, Messages, Policy } from "effect-anthropic-files"
+import { ContentBlock, Files, FileSource, Messages, Policy, Transfer } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
@@ -78,7 +78,6 @@ const ask = Effect.fnUntraced(function*(
 
 const program = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
 
   yield* heading("Upload, each file once")
   const pdf = yield* uploadForNow("lighthouse.pdf")
@@ -106,11 +105,10 @@ const program = Effect.gen(function*() {
     [{ type: "code_execution_20250825", name: "code_execution" }]
   )
   const directory = yield* fs.makeTempDirectory({ prefix: "effect-anthropic-files-" })
-  yield* Stream.runForEach(Messages.downloads(answer), ({ content, file }) =>
+  yield* Stream.runForEach(Messages.downloads(answer), ({ file }) =>
     Effect.gen(function*() {
-      const target = path.join(directory, path.basename(file.filename))
-      yield* Stream.run(content, fs.sink(target))
-      yield* Console.log(`  ${green("✓")} ${file.filename}, ${kilobytes(file.size_bytes)}, saved as ${target}`)
+      const saved = yield* Transfer.downloadToDirectory(file, directory)
+      yield* Console.log(`  ${green("✓")} ${file.filename}, ${kilobytes(saved.bytes)}, saved as ${saved.path}`)
       yield* Files.delete(file.id)
     }))
 

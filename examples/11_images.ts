@@ -5,12 +5,7 @@ import { ContentBlock, Files, FileSource, Messages } from "effect-anthropic-file
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
 /** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) =>
-  Effect.acquireRelease(
-    Files.upload(FileSource.path(`${import.meta.dirname}/assets/${name}`)),
-    (file) => Effect.ignore(Files.delete(file.id)),
-    { interruptible: true }
-  )
+const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
 
 const program = Effect.gen(function*() {
   const files = yield* Effect.forEach(["visitors.png", "lighthouse.pdf"], uploaded)

@@ -1,16 +1,11 @@
 /** Gives a CSV to the code execution tool and saves every file that the run generates. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Stream } from "effect"
-import { ContentBlock, Files, FileSource, Messages } from "effect-anthropic-files"
+import { ContentBlock, Files, FileSource, Messages, Transfer } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
 /** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) =>
-  Effect.acquireRelease(
-    Files.upload(FileSource.path(`${import.meta.dirname}/assets/${name}`)),
-    (file) => Effect.ignore(Files.delete(file.id)),
-    { interruptible: true }
-  )
+const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
 
 const program = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -28,13 +23,11 @@ const program = Effect.gen(function*() {
     }]
   })
   const directory = yield* fs.makeTempDirectory({ prefix: "generated-" })
-  yield* Stream.runForEach(Messages.downloads(message), ({ content, file }) =>
+  yield* Stream.runForEach(Messages.downloads(message), ({ file }) =>
     Effect.gen(function*() {
-      // The name is the model's choice: the id can't lead out of the folder.
-      const path = `${directory}/${file.id}`
-      yield* Stream.run(content, fs.sink(path))
+      const saved = yield* Transfer.downloadToDirectory(file, directory)
       yield* Files.delete(file.id)
-      yield* Console.log(`${file.filename} is saved as ${path}`)
+      yield* Console.log(`${file.filename} is saved as ${saved.path}`)
     }))
 })
 

@@ -13,12 +13,7 @@ import { AiError, LanguageModel, Prompt } from "effect/ai"
 import { HttpClient } from "effect/http"
 
 /** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) =>
-  Effect.acquireRelease(
-    Files.upload(FileSource.path(`${import.meta.dirname}/assets/${name}`)),
-    (file) => Effect.ignore(Files.delete(file.id)),
-    { interruptible: true }
-  )
+const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
 
 const program = Effect.gen(function*() {
   const report = yield* uploaded("lighthouse.pdf")

@@ -7,7 +7,6 @@ import { fileURLToPath } from "node:url"
 import { available, ended, redis, stop } from "../support/redis.ts"
 import { mostIn, wire } from "./support.ts"
 
-
 /** Answers and notes when it was asked. */
 const server = Effect.acquireRelease(
   Effect.callback<{ readonly url: string; readonly times: Array<number>; readonly server: http.Server }>((resume) => {

@@ -1,0 +1,21 @@
+/** Files that live as long as a piece of work: deleted when it is done, when it fails, and on Ctrl-C. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect } from "effect"
+import { Files, FileSource } from "effect-anthropic-files"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+
+const work = Effect.gen(function*() {
+  const report = yield* Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/lighthouse.pdf`))
+  // A lease: should this process die, the service removes the file after an hour.
+  const notes = yield* Files.uploadScoped(FileSource.text("The keeper asks for oil.", "notes.txt"), {
+    expiresIn: "1 hour"
+  })
+  yield* Console.log(`Working with ${report.id} and ${notes.id}`)
+})
+
+const program = Effect.gen(function*() {
+  yield* Effect.scoped(work)
+  yield* Console.log("Both are deleted again.")
+})
+
+NodeRuntime.runMain(program.pipe(Effect.provide(NodeFiles.layerConfig())))
