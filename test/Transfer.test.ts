@@ -126,6 +126,24 @@ describe("downloadToFile", () => {
       assert.strictEqual((yield* fs.readDirectory(directory)).length, 3)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
+  it.effect("P3: the content is synced before it gets its name, and the name after", () =>
+    Effect.gen(function*() {
+      const directory = yield* folder
+      const id = yield* generate("chart.png")
+      for (const onExisting of ["fail", "replace"] as const) {
+        const names: Array<string> = []
+        const watched = FailingFileSystem.layer({ count: 0, failAt: 0, failed: undefined, names })
+        yield* Effect.provide(Transfer.downloadToFile(id, `${directory}/chart.png`, { onExisting }), watched)
+        const steps = names.filter((name) => ["file.writeAll", "file.sync", "link", "rename"].includes(name))
+        assert.deepStrictEqual(
+          Array.from(new Set(steps)),
+          ["file.writeAll", "file.sync", onExisting === "fail" ? "link" : "rename"]
+        )
+        assert.strictEqual(steps.at(-1), "file.sync")
+        assert.strictEqual(steps.filter((name) => name === "file.sync").length, 2)
+      }
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it.effect("a file that comes up while the bytes flow is not overwritten", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem

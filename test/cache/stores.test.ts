@@ -102,6 +102,22 @@ describe("the folder", () => {
       }).pipe(Effect.provide(UploadStore.layerFolder(directory)))
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
+  it.live("a value is on disk before it is said to be there", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const names: Array<string> = []
+      const watched = FailingFileSystem.layer({ count: 0, failAt: 0, failed: undefined, names })
+      const store = Layer.provide(UploadStore.layerFolder(yield* fs.makeTempDirectoryScoped()), watched)
+      yield* Effect.provide(
+        Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, undefined, "value")),
+        store
+      )
+      assert.deepStrictEqual(
+        names.filter((name) => ["file.writeAll", "file.sync", "link"].includes(name)),
+        ["file.writeAll", "file.sync", "link", "file.sync"]
+      )
+    }).pipe(Effect.scoped, Effect.provide(platform)))
+
   it.live("whichever file operation fails, the value is the old one or the new one", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem

@@ -7,6 +7,8 @@ export interface Failing {
   failAt: number
   /** Which one that was. */
   failed: string | undefined
+  /** All of them, in their order. */
+  readonly names?: Array<string>
 }
 
 const isEffect = (u: unknown): u is Effect.Effect<unknown, PlatformError.PlatformError> => Effect.isEffect(u)
@@ -19,6 +21,7 @@ export const layer = (failing: Failing): Layer.Layer<FileSystem.FileSystem, neve
   const counted = (name: string, effect: Effect.Effect<unknown, PlatformError.PlatformError>) =>
     Effect.suspend(() => {
       failing.count++
+      failing.names?.push(name)
       if (failing.count !== failing.failAt) return effect
       failing.failed = name
       return Effect.fail(PlatformError.systemError({
