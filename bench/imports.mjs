@@ -42,6 +42,8 @@ const entries = [
   "FileSource",
   "Files",
   "Policy",
+  "Transfer",
+  "UploadCache",
   "Messages",
   "NodeFiles",
   "index"
