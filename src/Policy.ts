@@ -19,8 +19,6 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { MaxBodySize } from "effect/http/HttpIncomingMessage"
-import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
@@ -30,11 +28,12 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Attempt, Nested, pause, startPause, type Try, type Watch, watchdog, Watches } from "./internal/attempt.ts"
+import { Attempt, guard, Nested, pause, startPause, type Try, type Watch, Watches } from "./internal/attempt.ts"
 import { decodeText, parseJson, parseLength, readBody } from "./internal/body.ts"
 import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
 import { ConnectTimeout } from "./internal/connect.ts"
 import { Minute } from "./internal/minute.ts"
+import { Rebodied } from "./internal/rebodied.ts"
 import { isRetryable } from "./internal/retryable.ts"
 import { retryAfter } from "./internal/retryAfter.ts"
 import { unlessStalled } from "./internal/stall.ts"
@@ -291,53 +290,6 @@ const isUpload = (request: HttpClientRequest.HttpClientRequest): boolean =>
 /** An error's body is read this far to learn its code. */
 const maxErrorBytes = 64 * 1024
 
-/**
- * A response with another body: all that reads its body reads that one.
- *
- * @param bytes the same body at once, where that is cheaper
- */
-const withBody = (
-  response: HttpClientResponse.HttpClientResponse,
-  stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>,
-  bytes?: Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError>
-): HttpClientResponse.HttpClientResponse => {
-  const decodeError = (cause: unknown) =>
-    new HttpClientError.HttpClientError({
-      reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
-    })
-  const streamed: HttpClientResponse.HttpClientResponse = Object.create(response, { stream: { value: stream } })
-  const read = bytes !== undefined ? Effect.map(bytes, (buffer) => new Uint8Array(buffer)) : Effect.flatMap(
-    MaxBodySize,
-    (maximum) =>
-      Effect.flatMap(
-        readBody(streamed, maximum === undefined ? Infinity : Number(maximum)),
-        ({ bytes, isCut }) =>
-          isCut ? Effect.fail(decodeError(new Error("The body is larger than MaxBodySize"))) : Effect.succeed(bytes)
-      )
-  )
-  let once: typeof read | undefined
-  const whole = Effect.suspend(() => once ??= Effect.runSync(Effect.cached(read)))
-  const text = Effect.map(whole, decodeText)
-  return Object.create(streamed, {
-    arrayBuffer: { value: bytes ?? Effect.map(whole, (bytes) => new Uint8Array(bytes).buffer) },
-    text: { value: text },
-    json: {
-      value: Effect.flatMap(
-        text,
-        (json) => Effect.try({ try: (): unknown => json === "" ? null : JSON.parse(json), catch: decodeError })
-      )
-    },
-    urlParamsBody: { value: Effect.map(text, (form) => UrlParams.fromInput(new URLSearchParams(form))) },
-    formData: {
-      value: Effect.flatMap(whole, (bytes) =>
-        Effect.tryPromise({
-          try: () => new Response(new Uint8Array(bytes), { headers: response.headers }).formData(),
-          catch: decodeError
-        }))
-    }
-  })
-}
-
 /** How long the body of a failed answer may take. */
 const bufferPatience = Duration.seconds(10)
 
@@ -353,7 +305,7 @@ const buffered = Effect.fnUntraced(function*(response: HttpClientResponse.HttpCl
   const bytes = Option.isSome(read) ? read.value.bytes : new Uint8Array()
   const json = parseJson(decodeText(bytes))
   return {
-    copy: withBody(response, bytes.length === 0 ? Stream.empty : Stream.succeed(bytes)),
+    copy: new Rebodied(response, () => bytes.length === 0 ? Stream.empty : Stream.succeed(bytes)),
     errorCode: Result.isSuccess(json) ? readEnvelope(json.success).errorCode : undefined
   }
 })
@@ -853,14 +805,17 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
       Watches,
       (watches) => Effect.provideService(send(watched), Watches, [...watches, watch])
     )
-    const answered = Effect.raceFirst(
+    const answered = guard(
       Effect.provideService(guarded, ConnectTimeout, connect),
-      watchdog(clock, watch, patience, (waited) =>
-        Effect.fail(timedOut(
+      clock,
+      watch,
+      patience,
+      (waited) =>
+        timedOut(
           isSending
             ? `Sending stopped for ${Duration.format(waited)} after ${sent} bytes.`
             : `No answer came within ${Duration.format(waited)}.`
-        )))
+        )
     )
     const total = limits.total === undefined ? undefined : Duration.fromInputUnsafe(limits.total)
     const bounded = total === undefined ? answered : Effect.timeoutOrElse(answered, {
@@ -870,13 +825,18 @@ const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
     return Effect.map(bounded, (response) => {
       const stalled = () => timedOut(`The answer stalled for ${Duration.format(idleBody)}.`)
       const length = parseLength(response.headers["content-length"])
-      return withBody(
+      return new Rebodied(
         response,
-        unlessStalled(response.stream, idleBody, stalled),
-        length === undefined || length > maxSmallBytes ? undefined : Effect.timeoutOrElse(response.arrayBuffer, {
-          duration: idleBody,
-          orElse: () => Effect.fail(stalled())
-        })
+        () => unlessStalled(response.stream, idleBody, stalled),
+        length === undefined || length > maxSmallBytes ? undefined : Effect.suspend(() =>
+          guard(
+            response.arrayBuffer,
+            clock,
+            { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() },
+            () => idleBody,
+            stalled
+          )
+        )
       )
     })
   })

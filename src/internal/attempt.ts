@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { FilesError } from "../FilesError.ts"
@@ -93,24 +94,112 @@ export const Nested = Context.Reference<boolean>("effect-anthropic-files/interna
 export const pause = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.acquireUseRelease(startPause, () => effect, (end) => Effect.sync(end))
 
+interface Guarded {
+  readonly watch: Watch
+  readonly patience: () => Duration.Duration
+  readonly expire: (waited: Duration.Duration) => void
+}
+
 /**
- * Fails when nothing has moved for longer than `patience`, which is asked anew each time.
+ * Looks after all that is guarded by one clock. There is one fiber for them all, and it sleeps: a request has several
+ * guards, and a fiber for each of them would cost more than the rest of a small request.
  */
-export const watchdog = <E>(
+const makeKennel = (clock: Clock.Clock) => {
+  const all = new Set<Guarded>()
+  // Nothing of a caller's context: to interrupt a fiber costs the more the more it knows.
+  const context = Context.make(Clock.Clock, clock)
+  let sleeper: Fiber.Fiber<void> | undefined
+  let wakesAt = Infinity
+
+  const leftOf = ({ patience, watch }: Guarded, now: number): number => {
+    // A clock that was set back must not make silence last longer.
+    if (now < watch.movedAt) watch.movedAt = now
+    return Duration.toMillis(patience()) - (watch.pauses > 0 ? 0 : now - watch.movedAt)
+  }
+  const sleep = (left: number, now: number) => {
+    wakesAt = now + left
+    sleeper?.interruptUnsafe()
+    sleeper = Effect.runForkWith(context)(Effect.andThen(Effect.sleep(left), Effect.sync(look)))
+  }
+  const look = () => {
+    sleeper = undefined
+    wakesAt = Infinity
+    const now = clock.currentTimeMillisUnsafe()
+    let least = Infinity
+    // What one ends may end others, let them go on or begin new ones.
+    for (const one of Array.from(all)) {
+      if (!all.has(one)) continue
+      const left = leftOf(one, now)
+      if (left > 0) {
+        least = Math.min(least, left)
+      } else {
+        all.delete(one)
+        one.expire(one.patience())
+      }
+    }
+    if (all.size > 0 && now + least < wakesAt) sleep(least, now)
+  }
+
+  // A timer keeps a process alive. Asked a moment later, since one request often follows another.
+  const stop = () => {
+    if (all.size > 0) return
+    sleeper?.interruptUnsafe()
+    sleeper = undefined
+  }
+
+  return {
+    add: (one: Guarded): void => {
+      all.add(one)
+      const now = clock.currentTimeMillisUnsafe()
+      const left = leftOf(one, now)
+      if (sleeper === undefined || now + left < wakesAt) sleep(left, now)
+    },
+    delete: (one: Guarded): void => {
+      all.delete(one)
+      if (all.size === 0) queueMicrotask(stop)
+    }
+  }
+}
+
+const kennels = new WeakMap<Clock.Clock, ReturnType<typeof makeKennel>>()
+
+/**
+ * Runs an effect, and ends it with a failure when nothing has moved for longer than `patience`, which is asked anew each
+ * time.
+ */
+export const guard = <A, E, R, E2>(
+  effect: Effect.Effect<A, E, R>,
   clock: Clock.Clock,
   watch: Watch,
   patience: () => Duration.Duration,
-  fail: (patience: Duration.Duration) => Effect.Effect<never, E>
-): Effect.Effect<never, E> =>
-  Effect.suspend(() => {
-    const limit = patience()
-    const now = clock.currentTimeMillisUnsafe()
-    // A clock that was set back must not make silence last longer.
-    if (now < watch.movedAt) watch.movedAt = now
-    const left = watch.pauses > 0
-      ? Duration.toMillis(limit)
-      : Duration.toMillis(limit) - (now - watch.movedAt)
-    return left > 0
-      ? Effect.andThen(Effect.sleep(left), Effect.suspend(() => watchdog(clock, watch, patience, fail)))
-      : fail(limit)
-  })
+  fail: (waited: Duration.Duration) => E2
+): Effect.Effect<A, E | E2, R> =>
+  Effect.contextWith((context: Context.Context<R>) =>
+    Effect.callback<A, E | E2>((resume) => {
+      const fiber = Effect.runForkWith(context)(effect)
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) return resume(exit)
+      let kennel = kennels.get(clock)
+      if (kennel === undefined) kennels.set(clock, kennel = makeKennel(clock))
+      let expired: Effect.Effect<never, E2> | undefined
+      const guarded: Guarded = {
+        watch,
+        patience,
+        expire: (waited) => {
+          expired = Effect.fail(fail(waited))
+          fiber.interruptUnsafe()
+        }
+      }
+      kennel.add(guarded)
+      const { delete: release } = kennel
+      // Not before it has cleaned up: the next try may need what it holds.
+      fiber.addObserver((exit) => {
+        release(guarded)
+        resume(expired ?? exit)
+      })
+      return Effect.suspend(() => {
+        release(guarded)
+        return Fiber.interrupt(fiber)
+      })
+    })
+  )

@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
-import { Attempt, type Try, type Verdict, type Watch, watchdog } from "./attempt.ts"
+import { Attempt, guard, type Try, type Verdict, type Watch } from "./attempt.ts"
 import { parseJson, parseLength, readText } from "./body.ts"
 import {
   changes,
@@ -158,11 +158,7 @@ export const call = <A>(
           })
         })
         return Effect.ensuring(
-          Effect.raceFirst(
-            whole,
-            watchdog(clock, watch, patience, (waited) =>
-              Effect.fail(asTransportError(silence(subject, progress, waited))))
-          ),
+          guard(whole, clock, watch, patience, (waited) => asTransportError(silence(subject, progress, waited))),
           Effect.sync(() => {
             attempt.watch = outer
             outer.pauses--
@@ -173,10 +169,8 @@ export const call = <A>(
 
     const attempt: Attempt = {
       watch: { pauses: 0, movedAt: 0 },
-      run: (effect) =>
-        run(effect),
-      canRepeat: (isOutcomeUnknown) =>
-        request.canRepeat === undefined || request.canRepeat(isOutcomeUnknown),
+      run: (effect) => run(effect),
+      canRepeat: (isOutcomeUnknown) => request.canRepeat === undefined || request.canRepeat(isOutcomeUnknown),
       verdict: (isOutcomeUnknown) =>
         request.verdict === undefined
           ? Effect.succeed<Verdict>({ _tag: "Again" })

@@ -274,11 +274,23 @@ const send = (
   Effect.callback((resume) => {
     const isTls = url.protocol === "https:"
     const { body, headers, method } = request
+    // As a list, Node writes them as they are, which it does not with an object; and it parses no URL again.
+    const list = headers["host"] === undefined ? ["host", url.host] : []
+    for (const name in headers) list.push(name, headers[name] ?? "")
+    // It would announce chunks of a body that may be there otherwise.
+    if (body._tag === "Empty" && method === "POST") list.push("content-length", "0")
+    const options: http.RequestOptions = {
+      host: url.hostname.replace(/^\[|\]$/g, ""),
+      port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
+      path: url.pathname + url.search,
+      method,
+      headers: list
+    }
     let current: http.ClientRequest | undefined
     const start = (isFresh: boolean) => {
       const node = isTls
-        ? https.request(url, { method, headers, agent: isFresh ? false : agents.https })
-        : http.request(url, { method, headers, agent: isFresh ? false : agents.http })
+        ? https.request({ ...options, agent: isFresh ? false : agents.https })
+        : http.request({ ...options, agent: isFresh ? false : agents.http })
       current = node
       let sending: Fiber.Fiber<void> | undefined
       const stopSending = () => sending?.interruptUnsafe()

@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Files, FileSource, MessageBatches } from "effect-anthropic-files"
+import type { FileId } from "effect-anthropic-files/FileMetadata"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { http, rawServer } from "../support/rawServer.ts"
+
+const heads = (use: Effect.Effect<unknown, unknown, NodeFiles.Services>) =>
+  Effect.gen(function*() {
+    const server = yield* rawServer(({ socket }) => void socket.end(http(404, "{}")))
+    yield* Effect.ignore(
+      Effect.provide(use, NodeFiles.layer({ apiKey: Redacted.make("sk-ant-test"), baseUrl: server.url }))
+    )
+    return server.heads.map((head) => head.toLowerCase().split("\r\n"))
+  })
+
+const named = (head: ReadonlyArray<string> | undefined, name: string) =>
+  (head ?? []).filter((line) => line.startsWith(`${name}:`))
+
+describe("what goes over the wire", () => {
+  it.live("one host, and a length where nothing is sent", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const [head] = yield* heads(MessageBatches.cancel("msgbatch_1"))
+      assert.match(head?.[0] ?? "", /^post \/v1\/messages\/batches\/msgbatch_1\/cancel/)
+      assert.lengthOf(named(head, "host"), 1)
+      assert.deepStrictEqual(named(head, "content-length"), ["content-length: 0"])
+      assert.deepStrictEqual(named(head, "transfer-encoding"), [])
+    })))
+
+  it.live("no length of what has none", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const [head] = yield* heads(Files.metadata("file_1" as FileId))
+      assert.lengthOf(named(head, "host"), 1)
+      assert.deepStrictEqual(named(head, "content-length"), [])
+      assert.deepStrictEqual(named(head, "transfer-encoding"), [])
+      assert.deepStrictEqual(named(head, "connection"), ["connection: keep-alive"])
+    })))
+
+  it.live("the length of what is sent", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const [head] = yield* heads(Files.upload(FileSource.text("abc", "a.txt")))
+      assert.match(named(head, "content-length").join(), /^content-length: \d{3}$/)
+      assert.deepStrictEqual(named(head, "transfer-encoding"), [])
+    })))
+})
