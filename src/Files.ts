@@ -43,6 +43,7 @@ import { Attempt, type Verdict } from "./internal/attempt.ts"
 import * as Checksum from "./internal/checksum.ts"
 import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/classify.ts"
 import {
+  answer,
   type Call,
   call,
   type Connection,
@@ -183,21 +184,21 @@ export const make = Effect.fnUntraced(function*(
     ...more
   })
 
-  const answer = <A>(request: Call<A>): Effect.Effect<A, FilesError> =>
-    Effect.map(call(connection, request), ({ value }) => value)
-
   const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
     isId(id)
       ? Effect.succeed(`/v1/files/${encodeURIComponent(id)}`)
       : Effect.fail(notAnId(operation, "id", id))
 
   const metadata = Effect.fn("Files.metadata")(
-    function*(id: FileId): Effect.fn.Return<FileMetadata, FilesError> {
-      yield* Effect.annotateCurrentSpan("file.id", id)
-      const subject = subjectOf("metadata", { fileId: id })
-      const path = yield* pathOf("metadata", id)
-      return yield* answer({ subject, method: "GET", path, read: (response) => decodeMetadata(subject, response) })
-    },
+    (id: FileId): Effect.Effect<FileMetadata, FilesError> =>
+      Effect.andThen(
+        Effect.annotateCurrentSpan("file.id", id),
+        Effect.flatMap(pathOf("metadata", id), (path) => {
+          const subject = subjectOf("metadata", { fileId: id })
+          const read = (response: HttpClientResponse.HttpClientResponse) => decodeMetadata(subject, response)
+          return answer(connection, { subject, method: "GET", path, read })
+        })
+      ),
     Effect.mapError(narrow("metadata"))
   )
 
@@ -207,7 +208,7 @@ export const make = Effect.fnUntraced(function*(
       const subject = subjectOf("delete", { fileId: id })
       const path = yield* pathOf("delete", id)
       let lost = false
-      return yield* answer({
+      return yield* answer(connection, {
         subject,
         method: "DELETE",
         path,
@@ -230,33 +231,33 @@ export const make = Effect.fnUntraced(function*(
   )
 
   const fetchPage = Effect.fn("Files.listPage")(
-    function*(
+    (
       urlParams: ReadonlyArray<readonly [string, string]>,
       onAnswer?: (headers: Headers.Headers) => void
-    ): Effect.fn.Return<FilePage, FilesError> {
+    ): Effect.Effect<FilePage, FilesError> => {
       const subject = subjectOf("list")
-      const read = (response: HttpClientResponse.HttpClientResponse) => {
+      const read = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<FilePage, FilesError> => {
         onAnswer?.(response.headers)
-        return Effect.filterOrFail(
-          decodePage(subject, response),
-          (page) =>
-            dialect === "ga"
-              ? !(page.next_page === null && page.has_more)
-              : !(page.next_page !== null && !page.has_more),
-          () =>
-            unexpected(
+        return Effect.flatMap(decodePage(subject, response), (page) => {
+          const isForeign = dialect === "ga"
+            ? page.next_page === null && page.has_more
+            : page.next_page !== null && !page.has_more
+          return isForeign
+            ? Effect.fail(unexpected(
               subject,
               response,
               dialect === "ga"
                 ? "The answer is in the beta dialect, whose pages this client would not ask for: set dialect to \"beta\"."
                 : "The answer is in the GA dialect, whose pages this client would not ask for: set dialect to \"ga\".",
               ""
-            )
-        )
+            ))
+            : Effect.succeed(page)
+        })
       }
-      const page = yield* answer({ subject, method: "GET", path: "/v1/files", urlParams, read })
-      yield* Effect.annotateCurrentSpan("files.count", page.data.length)
-      return page
+      return Effect.tap(
+        answer(connection, { subject, method: "GET", path: "/v1/files", urlParams, read }),
+        (page) => Effect.annotateCurrentSpan("files.count", page.data.length)
+      )
     },
     Effect.mapError(narrow("list"))
   )
@@ -458,12 +459,12 @@ export const make = Effect.fnUntraced(function*(
     })
 
   const upload = Effect.fn("Files.upload")(
-    function*<R>(
+    <R>(
       source: FileSource<R>,
       options: UploadOptions = {}
-    ): Effect.fn.Return<FileMetadata, FilesError, R> {
-      const fields = yield* uploadFields(options)
-      return yield* Effect.scoped(Effect.gen(function*() {
+    ): Effect.Effect<FileMetadata, FilesError, R> =>
+      Effect.scoped(Effect.gen(function*() {
+        const fields = yield* uploadFields(options)
         const opened = yield* source.open
         const filename = yield* checkFilename(options.filename ?? opened.filename)
         const mimeType = yield* checkMimeType(
@@ -505,7 +506,7 @@ export const make = Effect.fnUntraced(function*(
             isSent: () => progress.sent.complete
           },
           (own) =>
-            answer({
+            answer(connection, {
               subject,
               method: "POST",
               path: "/v1/files",
@@ -519,12 +520,13 @@ export const make = Effect.fnUntraced(function*(
               verdict: (isOutcomeUnknown, done) =>
                 !isOutcomeUnknown || !progress.sent.complete || options.onUnknownOutcome === "resend"
                   ? Effect.succeed(again)
-                  : Effect.map(own.find(progress.sent.bytes), (found): Verdict =>
-                    found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never)
+                  : Effect.map(
+                    own.find(progress.sent.bytes),
+                    (found): Verdict => found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never
+                  )
             })
         )
-      }))
-    },
+      })),
     Effect.mapError(narrow("upload"))
   )
 
@@ -744,7 +746,8 @@ const checkIds = (ids: ReadonlyArray<FileId> = []): Effect.Effect<void, RequestF
 const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
   const problem = !Predicate.isString(filename) || filename === ""
     ? "A file needs a name: give one as the upload's filename."
-    : Array.from(filename).length > Wire.maxFilenameLength
+    // It has no more characters than units.
+    : filename.length > Wire.maxFilenameLength && Array.from(filename).length > Wire.maxFilenameLength
     ? `The name has ${Array.from(filename).length} characters; the service takes ${Wire.maxFilenameLength}.`
     : Wire.forbiddenFilenameCharacters.test(filename)
     ? `“${printable(filename)}” holds one of < > : " | ? * \\ / or a control character, which the service refuses.`

@@ -334,15 +334,15 @@ const withRetry = (options: RetryOptions): Wrap => (client) =>
   through(client, (request, send, { attempt, clock, overrides }) => {
     if (overrides.retry === false) return send(request)
     const { baseDelay, maxDelay, maxElapsed, times } = { ...options, ...overrides.retry }
-    const limit = times ?? 4
-    const first = Duration.fromInputUnsafe(baseDelay ?? "500 millis")
-    const longest = Duration.fromInputUnsafe(maxDelay ?? "60 seconds")
-    const elapsed = Duration.toMillis(Duration.fromInputUnsafe(maxElapsed ?? "1 hour"))
     const state = attempt ?? { tries: 0, startedAt: undefined }
 
     /** Waits for another try, unless the budget is used up. */
     const another = (failure: Failure): Effect.Effect<boolean> =>
       Effect.gen(function*() {
+        const limit = times ?? 4
+        const first = Duration.fromInputUnsafe(baseDelay ?? "500 millis")
+        const longest = Duration.fromInputUnsafe(maxDelay ?? "60 seconds")
+        const elapsed = Duration.toMillis(Duration.fromInputUnsafe(maxElapsed ?? "1 hour"))
         const n = state.tries
         const random = yield* Random.next
         const full = Duration.min(Duration.times(first, 2 ** (n - 1)), maxBackoff)
@@ -515,6 +515,9 @@ interface Lane {
   readonly key: string
   /** One waits at the store, the others behind it in order. An interrupted one leaves no gap. */
   readonly queue: Semaphore.Semaphore
+  /** Between two requests, evenly. */
+  readonly interval: Duration.Duration
+  readonly budget: { readonly limit: number; readonly window: Duration.Duration }
   /** Epoch milliseconds before which the service wants nothing. */
   notBefore: number
 }
@@ -539,6 +542,8 @@ const withRateLimit = (
   /** The one in memory always answers. */
   isRemote: boolean
 ): Wrap => {
+  const algorithm = options.algorithm ?? "token-bucket"
+  const ownMaxWait = Duration.fromInputUnsafe(options.maxWait ?? "5 minutes")
   const baseOf = makeBaseOf()
   const lanes = new Map<string, Lane>()
   const laneOf = (request: HttpClientRequest.HttpClientRequest, perMinute: number): Lane => {
@@ -550,29 +555,34 @@ const withRateLimit = (
       baseOf(request).url,
       perMinute
     ].join("\n")
-    const lane = lanes.get(identity) ?? {
+    const known = lanes.get(identity)
+    if (known !== undefined) return known
+    const burst = Math.min(Math.max(1, Math.floor(options.burst ?? perMinute / 10)), perMinute)
+    // In any stretch of time a bucket lets through what it holds, and what flows into it before the end.
+    const interval = Duration.times(Duration.sum(minute, spread), 1 / (perMinute - burst + 1))
+    const lane: Lane = {
       key: `anthropic-files:${digest(identity)}`,
       queue: Semaphore.makeUnsafe(1),
+      interval,
+      budget: algorithm === "fixed-window"
+        ? { limit: perMinute, window: minute }
+        : { limit: burst, window: Duration.times(interval, burst) },
       notBefore: 0
     }
     lanes.set(identity, lane)
     return lane
   }
-  const algorithm = options.algorithm ?? "token-bucket"
 
   return (client) =>
     through(client, (request, send, { clock, overrides }) => {
       if (overrides.rateLimit === false) return send(request)
       const isBeta = (request.headers["anthropic-beta"] ?? "").includes(filesBeta)
       const perMinute = Math.max(1, Math.floor(options.requestsPerMinute ?? requestsPerMinute[isBeta ? "beta" : "ga"]))
-      const maxWait = Duration.fromInputUnsafe(overrides.rateLimit?.maxWait ?? options.maxWait ?? "5 minutes")
+      const maxWait = overrides.rateLimit?.maxWait === undefined
+        ? ownMaxWait
+        : Duration.fromInputUnsafe(overrides.rateLimit.maxWait)
       const lane = laneOf(request, perMinute)
-      const burst = Math.min(Math.max(1, Math.floor(options.burst ?? perMinute / 10)), perMinute)
-      // In any stretch of time a bucket lets through what it holds, and what flows into it before the end.
-      const interval = Duration.times(Duration.sum(minute, spread), 1 / (perMinute - burst + 1))
-      const budget = algorithm === "fixed-window"
-        ? { limit: perMinute, window: minute }
-        : { limit: burst, window: Duration.times(interval, burst) }
+      const { budget, interval } = lane
       const now = () => clock.currentTimeMillisUnsafe()
 
       const exceeded = (wait: Duration.Duration) =>
@@ -755,91 +765,98 @@ const sizeOf = (body: HttpBody.HttpBody): number => {
   return size
 }
 
-const withTimeout = (options: TimeoutOptions): Wrap => (client) =>
-  through(client, (request, send, { clock, overrides }) => {
-    if (overrides.timeout === false) return send(request)
-    const limits = { ...options, ...overrides.timeout }
-    const connect = Duration.fromInputUnsafe(limits.connect ?? "10 seconds")
-    const headers = Duration.fromInputUnsafe(
-      limits.headers ?? (request.method === "POST" ? "10 minutes" : "60 seconds")
-    )
-    const idleBody = Duration.fromInputUnsafe(limits.idleBody ?? "60 seconds")
-    const timedOut = (message: string) =>
-      new HttpClientError.HttpClientError({
-        reason: new HttpClientError.TransportError({
-          request,
-          description: message,
-          cause: new Cause.TimeoutError(message)
-        })
-      })
+const limitsOf = ({ connect, headers, idleBody, total }: TimeoutOptions) => ({
+  connect: Duration.fromInputUnsafe(connect ?? "10 seconds"),
+  reading: Duration.toMillis(Duration.fromInputUnsafe(headers ?? "60 seconds")),
+  posting: Duration.toMillis(Duration.fromInputUnsafe(headers ?? "10 minutes")),
+  idleBody: Duration.fromInputUnsafe(idleBody ?? "60 seconds"),
+  total: total === undefined ? undefined : Duration.fromInputUnsafe(total)
+})
 
-    const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
-    let sent = sizeOf(request.body)
-    let isSending = request.body._tag === "Stream"
-    const watched = request.body._tag !== "Stream" ? request : HttpClientRequest.setBody(
-      request,
-      HttpBody.stream(
-        Stream.suspend(() => {
-          const { body } = request
-          if (body._tag !== "Stream") return Stream.empty
-          sent = 0
-          isSending = true
-          return Stream.ensuring(
-            Stream.map(body.stream, (chunk) => {
-              sent += chunk.length
-              watch.movedAt = clock.currentTimeMillisUnsafe()
-              return chunk
-            }),
-            Effect.sync(() => {
-              isSending = false
-              watch.movedAt = clock.currentTimeMillisUnsafe()
+const withTimeout = (options: TimeoutOptions): Wrap => {
+  const own = limitsOf(options)
+  return (client) =>
+    through(client, (request, send, { clock, overrides }) => {
+      if (overrides.timeout === false) return send(request)
+      const limits = overrides.timeout === undefined ? own : limitsOf({ ...options, ...overrides.timeout })
+      const { connect, idleBody, total } = limits
+      const headers = request.method === "POST" ? limits.posting : limits.reading
+      const timedOut = (message: string) =>
+        new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({
+            request,
+            description: message,
+            cause: new Cause.TimeoutError(message)
+          })
+        })
+
+      const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
+      let sent = sizeOf(request.body)
+      let isSending = request.body._tag === "Stream"
+      const watched = request.body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+        request,
+        HttpBody.stream(
+          Stream.suspend(() => {
+            const { body } = request
+            if (body._tag !== "Stream") return Stream.empty
+            sent = 0
+            isSending = true
+            return Stream.ensuring(
+              Stream.map(body.stream, (chunk) => {
+                sent += chunk.length
+                watch.movedAt = clock.currentTimeMillisUnsafe()
+                return chunk
+              }),
+              Effect.sync(() => {
+                isSending = false
+                watch.movedAt = clock.currentTimeMillisUnsafe()
+              })
+            )
+          }),
+          request.body.contentType,
+          request.body.contentLength
+        )
+      )
+      const answered = guard(send(watched), {
+        clock,
+        watch,
+        // Behind a body a second more for each megabyte.
+        patience: () => isSending ? headers : headers + sent / 1000,
+        fail: (waited) =>
+          timedOut(
+            isSending
+              ? `Sending stopped for ${Duration.format(waited)} after ${sent} bytes.`
+              : `No answer came within ${Duration.format(waited)}.`
+          ),
+        provide: (context) =>
+          Context.add(
+            Context.add(context, Watches, [...Context.get(context, Watches), watch]),
+            ConnectTimeout,
+            connect
+          )
+      })
+      const bounded = total === undefined ? answered : Effect.timeoutOrElse(answered, {
+        duration: total,
+        orElse: () => Effect.fail(timedOut(`The request took longer than ${Duration.format(total)}.`))
+      })
+      return Effect.map(bounded, (response) => {
+        const stalled = () => timedOut(`The answer stalled for ${Duration.format(idleBody)}.`)
+        const length = parseLength(response.headers["content-length"])
+        return new Rebodied(
+          response,
+          () => unlessStalled(response.stream, idleBody, stalled),
+          length === undefined || length > maxSmallBytes ? undefined : Effect.suspend(() =>
+            guard(response.arrayBuffer, {
+              clock,
+              watch: { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() },
+              patience: () => Duration.toMillis(idleBody),
+              fail: stalled
             })
           )
-        }),
-        request.body.contentType,
-        request.body.contentLength
-      )
-    )
-    const patience = () => isSending ? headers : Duration.sum(headers, Duration.millis(sent / 1000))
-    const guarded = Effect.flatMap(
-      Watches,
-      (watches) => Effect.provideService(send(watched), Watches, [...watches, watch])
-    )
-    const answered = guard(
-      Effect.provideService(guarded, ConnectTimeout, connect),
-      clock,
-      watch,
-      patience,
-      (waited) =>
-        timedOut(
-          isSending
-            ? `Sending stopped for ${Duration.format(waited)} after ${sent} bytes.`
-            : `No answer came within ${Duration.format(waited)}.`
         )
-    )
-    const total = limits.total === undefined ? undefined : Duration.fromInputUnsafe(limits.total)
-    const bounded = total === undefined ? answered : Effect.timeoutOrElse(answered, {
-      duration: total,
-      orElse: () => Effect.fail(timedOut(`The request took longer than ${Duration.format(total)}.`))
+      })
     })
-    return Effect.map(bounded, (response) => {
-      const stalled = () => timedOut(`The answer stalled for ${Duration.format(idleBody)}.`)
-      const length = parseLength(response.headers["content-length"])
-      return new Rebodied(
-        response,
-        () => unlessStalled(response.stream, idleBody, stalled),
-        length === undefined || length > maxSmallBytes ? undefined : Effect.suspend(() =>
-          guard(
-            response.arrayBuffer,
-            clock,
-            { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() },
-            () => idleBody,
-            stalled
-          )
-        )
-      )
-    })
-  })
+}
 
 /** Such a body comes in one piece or two, so that its limit on silence may be one on the whole. */
 const maxSmallBytes = 256 * 1024

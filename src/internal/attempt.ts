@@ -96,8 +96,8 @@ export const pause = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A,
 
 interface Guarded {
   readonly watch: Watch
-  readonly patience: () => Duration.Duration
-  readonly expire: (waited: Duration.Duration) => void
+  readonly patience: () => number
+  readonly expire: () => void
 }
 
 /**
@@ -114,7 +114,7 @@ const makeKennel = (clock: Clock.Clock) => {
   const leftOf = ({ patience, watch }: Guarded, now: number): number => {
     // A clock that was set back must not make silence last longer.
     if (now < watch.movedAt) watch.movedAt = now
-    return Duration.toMillis(patience()) - (watch.pauses > 0 ? 0 : now - watch.movedAt)
+    return patience() - (watch.pauses > 0 ? 0 : now - watch.movedAt)
   }
   const sleep = (left: number, now: number) => {
     wakesAt = now + left
@@ -134,7 +134,7 @@ const makeKennel = (clock: Clock.Clock) => {
         least = Math.min(least, left)
       } else {
         all.delete(one)
-        one.expire(one.patience())
+        one.expire()
       }
     }
     if (all.size > 0 && now + least < wakesAt) sleep(least, now)
@@ -163,30 +163,42 @@ const makeKennel = (clock: Clock.Clock) => {
 
 const kennels = new WeakMap<Clock.Clock, ReturnType<typeof makeKennel>>()
 
+export interface GuardOptions<R, E> {
+  readonly clock: Clock.Clock
+  readonly watch: Watch
+  /** Milliseconds, asked anew each time. */
+  readonly patience: () => number
+  readonly fail: (waited: Duration.Duration) => E
+  /** What the effect runs with besides. */
+  readonly provide?: (context: Context.Context<R>) => Context.Context<R>
+  /** Called when the effect has ended, however that was. */
+  readonly onEnd?: () => void
+}
+
 /**
- * Runs an effect, and ends it with a failure when nothing has moved for longer than `patience`, which is asked anew each
- * time.
+ * Runs an effect, and ends it with a failure when nothing has moved for longer than `patience`.
  */
 export const guard = <A, E, R, E2>(
   effect: Effect.Effect<A, E, R>,
-  clock: Clock.Clock,
-  watch: Watch,
-  patience: () => Duration.Duration,
-  fail: (waited: Duration.Duration) => E2
+  options: GuardOptions<R, E2>
 ): Effect.Effect<A, E | E2, R> =>
   Effect.contextWith((context: Context.Context<R>) =>
     Effect.callback<A, E | E2>((resume) => {
-      const fiber = Effect.runForkWith(context)(effect)
+      const { clock, onEnd, patience, provide, watch } = options
+      const fiber = Effect.runForkWith(provide === undefined ? context : provide(context))(effect)
       const exit = fiber.pollUnsafe()
-      if (exit !== undefined) return resume(exit)
+      if (exit !== undefined) {
+        onEnd?.()
+        return resume(exit)
+      }
       let kennel = kennels.get(clock)
       if (kennel === undefined) kennels.set(clock, kennel = makeKennel(clock))
       let expired: Effect.Effect<never, E2> | undefined
       const guarded: Guarded = {
         watch,
         patience,
-        expire: (waited) => {
-          expired = Effect.fail(fail(waited))
+        expire: () => {
+          expired = Effect.fail(options.fail(Duration.millis(patience())))
           fiber.interruptUnsafe()
         }
       }
@@ -195,6 +207,7 @@ export const guard = <A, E, R, E2>(
       // Not before it has cleaned up: the next try may need what it holds.
       fiber.addObserver((exit) => {
         release(guarded)
+        onEnd?.()
         resume(expired ?? exit)
       })
       return Effect.suspend(() => {

@@ -45,14 +45,13 @@ export interface Text {
 export const readText = (
   response: HttpClientResponse.HttpClientResponse,
   limit: number
-): Effect.Effect<Text, HttpClientError.HttpClientError> =>
-  Effect.suspend(() => {
-    const { headers } = response
-    const length = headers["content-encoding"] === undefined ? parseLength(headers["content-length"]) : undefined
-    return length !== undefined && length > 0 && length <= limit
-      ? Effect.map(response.arrayBuffer, (bytes) => ({ text: decoder.decode(bytes), isCut: false }))
-      : Effect.map(readBody(response, limit), ({ bytes, isCut }) => ({ text: decodeText(bytes), isCut }))
-  })
+): Effect.Effect<Text, HttpClientError.HttpClientError> => {
+  const { headers } = response
+  const length = headers["content-encoding"] === undefined ? parseLength(headers["content-length"]) : undefined
+  return length !== undefined && length > 0 && length <= limit
+    ? Effect.map(response.arrayBuffer, (bytes) => ({ text: decoder.decode(bytes), isCut: false }))
+    : Effect.map(readBody(response, limit), ({ bytes, isCut }) => ({ text: decodeText(bytes), isCut }))
+}
 
 /** One buffer of them all, without a copy where there is only one. */
 export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {

@@ -7,14 +7,15 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
-import type * as HttpBody from "effect/http/HttpBody"
+import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type * as UrlParams from "effect/http/UrlParams"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -89,30 +90,45 @@ export interface Call<A> extends Request {
   readonly partial?: boolean
 }
 
+/** Of a `CurrentRedactedNames`, with this client's secrets. */
+interface Redacted {
+  readonly names: ReadonlyArray<string | RegExp>
+  readonly all: ReadonlyArray<string | RegExp>
+}
+
+const redacted = new WeakMap<Settings, Redacted>()
+
+const manual: RequestInit = { redirect: "manual" }
+
 // fetch follows redirects by itself and would carry a key along. Other transports leave them alone.
 // And secrets among the headers given by hand belong in no span, whatever a user lets be recorded.
-const guarded = <A, E>(settings: Settings, attempt: Attempt, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.updateContext(
-    effect,
-    (context: Context.Context<never>): Context.Context<never> =>
-      Context.add(context, FetchHttpClient.RequestInit, {
-        ...Context.getOrUndefined(context, FetchHttpClient.RequestInit),
-        redirect: "manual"
-      }).pipe(
-        Context.add(Attempt, attempt),
-        Context.add(Headers.CurrentRedactedNames, [
-          ...Context.get(context, Headers.CurrentRedactedNames),
-          ...settings.secretHeaders
-        ])
-      )
+const guarded = (settings: Settings, attempt: Attempt, context: Context.Context<never>): Context.Context<never> => {
+  const names = Context.get(context, Headers.CurrentRedactedNames)
+  let known = redacted.get(settings)
+  if (known === undefined || known.names !== names) {
+    known = { names, all: [...names, ...settings.secretHeaders] }
+    redacted.set(settings, known)
+  }
+  const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
+  return context.pipe(
+    Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
+    Context.add(Headers.CurrentRedactedNames, known.all),
+    Context.add(Attempt, attempt)
   )
+}
 
-const make = (settings: Settings, request: Request): HttpClientRequest.HttpClientRequest =>
-  HttpClientRequest.make(request.method)(`${settings.baseUrl}${request.path}`, {
-    headers: request.headers === undefined ? settings.headers : Headers.setAll(settings.headers, request.headers),
-    ...(request.urlParams === undefined ? undefined : { urlParams: request.urlParams }),
-    ...(request.body === undefined ? undefined : { body: request.body })
-  })
+const make = (settings: Settings, request: Request): HttpClientRequest.HttpClientRequest => {
+  const headers = request.headers === undefined ? settings.headers : Headers.setAll(settings.headers, request.headers)
+  const made = HttpClientRequest.makeWith(
+    request.method,
+    `${settings.baseUrl}${request.path}`,
+    request.urlParams === undefined ? UrlParams.empty : UrlParams.fromInput(request.urlParams),
+    Option.none(),
+    headers,
+    HttpBody.empty
+  )
+  return request.body === undefined ? made : HttpClientRequest.setBody(made, request.body)
+}
 
 /**
  * Sends a request and reads its answer. `attempt` is handed on with the value, for an operation that may go on.
@@ -121,13 +137,26 @@ export const call = <A>(
   connection: Connection,
   request: Call<A>
 ): Effect.Effect<{ readonly value: A; readonly attempt: Attempt }, FilesError> =>
+  callAs(connection, request, (value, attempt) => ({ value, attempt }))
+
+/**
+ * Sends a request and gives what its answer says.
+ */
+export const answer = <A>(connection: Connection, request: Call<A>): Effect.Effect<A, FilesError> =>
+  callAs(connection, request, identity)
+
+const callAs = <A, B>(
+  connection: Connection,
+  request: Call<A>,
+  give: (value: A, attempt: Attempt) => B
+): Effect.Effect<B, FilesError> =>
   Effect.clockWith((clock) => {
     const { client, settings } = connection
     const { progress, subject } = request
     const isLaborious = laborious.has(subject.operation)
-    const long = Duration.times(settings.idleTimeout, laboriousPatience)
+    const idle = Duration.toMillis(settings.idleTimeout)
     const patience = () =>
-      isLaborious && (progress === undefined || progress.sent.complete) ? long : settings.idleTimeout
+      isLaborious && (progress === undefined || progress.sent.complete) ? idle * laboriousPatience : idle
     const httpRequest = make(settings, request)
     const asTransportError = (error: FilesError) =>
       new HttpClientError.HttpClientError({
@@ -140,30 +169,40 @@ export const call = <A>(
     // What the answer said, by whichever try came through. A policy may wrap the response on its way up.
     let done: { readonly value: A } | undefined
 
-    const run = (effect: Try): Try =>
+    const read = (response: HttpClientResponse.HttpClientResponse): Try => {
+      if (!isSuccess(response) || done !== undefined) return Effect.succeed(response)
+      attempt.watch.movedAt = clock.currentTimeMillisUnsafe()
+      return Effect.matchEffect(request.read(response), {
+        onFailure: (error) => Effect.fail(asTransportError(error)),
+        onSuccess: (value) => {
+          done = { value }
+          return Effect.succeed(response)
+        }
+      })
+    }
+
+    const run = (effect: Try, provide?: (context: Context.Context<never>) => Context.Context<never>): Try =>
       Effect.suspend(() => {
         const outer = attempt.watch
         const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
-        outer.pauses++
-        attempt.watch = watch
-        const whole = Effect.flatMap(effect, (response) => {
-          if (!isSuccess(response) || done !== undefined) return Effect.succeed(response)
-          watch.movedAt = clock.currentTimeMillisUnsafe()
-          return Effect.matchEffect(request.read(response), {
-            onFailure: (error) => Effect.fail(asTransportError(error)),
-            onSuccess: (value) => {
-              done = { value }
-              return Effect.succeed(response)
-            }
-          })
-        })
-        return Effect.ensuring(
-          guard(whole, clock, watch, patience, (waited) => asTransportError(silence(subject, progress, waited))),
-          Effect.sync(() => {
-            attempt.watch = outer
-            outer.pauses--
-            outer.movedAt = clock.currentTimeMillisUnsafe()
-          })
+        return guard(
+          Effect.suspend(() => {
+            outer.pauses++
+            attempt.watch = watch
+            return Effect.flatMap(effect, read)
+          }),
+          {
+            clock,
+            watch,
+            patience,
+            fail: (waited) => asTransportError(silence(subject, progress, waited)),
+            onEnd: () => {
+              attempt.watch = outer
+              outer.pauses--
+              outer.movedAt = clock.currentTimeMillisUnsafe()
+            },
+            ...(provide === undefined ? undefined : { provide })
+          }
         )
       })
 
@@ -184,14 +223,13 @@ export const call = <A>(
       again: undefined
     }
 
-    return run(guarded(settings, attempt, client.execute(httpRequest))).pipe(
-      Effect.mapError((error) => progress?.failure ?? fromTransport(subject, error, progress?.sent)),
-      Effect.flatMap((response) =>
+    return Effect.matchEffect(run(client.execute(httpRequest), (context) => guarded(settings, attempt, context)), {
+      onFailure: (error) => Effect.fail(progress?.failure ?? fromTransport(subject, error, progress?.sent)),
+      onSuccess: (response) =>
         done !== undefined && isSuccess(response)
-          ? Effect.succeed({ value: done.value, attempt })
+          ? Effect.succeed(give(done.value, attempt))
           : Effect.flatMap(failed(settings, subject, response), (error) => Effect.fail(progress?.failure ?? error))
-      )
-    )
+    })
   })
 
 /**
@@ -201,7 +239,7 @@ export const send = (
   connection: Connection,
   request: Request
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, FilesError> =>
-  Effect.map(call(connection, { ...request, read: Effect.succeed }), ({ value }) => value)
+  answer(connection, { ...request, read: Effect.succeed })
 
 /** What it means that nothing moved. */
 const silence = (subject: Subject, progress: Progress | undefined, waited: Duration.Duration): FilesError => {
@@ -269,9 +307,9 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
     subject: Subject,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.Effect<S["Type"], FilesError> =>
-    readText(response, maxJsonBytes).pipe(
-      Effect.mapError(() => unexpected(subject, response, "The answer broke off before its end.", "")),
-      Effect.flatMap(({ isCut, text }): Effect.Effect<S["Type"], FilesError> => {
+    Effect.matchEffect(readText(response, maxJsonBytes), {
+      onFailure: () => Effect.fail(unexpected(subject, response, "The answer broke off before its end.", "")),
+      onSuccess: ({ isCut, text }): Effect.Effect<S["Type"], FilesError> => {
         if (isCut) {
           return Effect.fail(unexpected(subject, response, `The answer is longer than ${maxJsonBytes} bytes.`, ""))
         }
@@ -291,8 +329,8 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
             `The answer is not what the API documents (${excerpt(subject.scrub(issueOf(decoded)))}).`,
             text.slice(0, maxErrorBytes)
           ))
-      })
-    )
+      }
+    })
 }
 
 const issueOf = (exit: Exit.Failure<unknown, Schema.SchemaError>): string =>

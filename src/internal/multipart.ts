@@ -11,12 +11,23 @@ const encoder = new TextEncoder()
 export const escapeName = (name: string): string =>
   name.replace(/["\r\n]/g, (character) => character === "\"" ? "%22" : character === "\r" ? "%0D" : "%0A")
 
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+
+/** To ask the platform costs more than the rest of a boundary, so that it is asked for many at once. */
+const random = new Uint8Array(128 * 16)
+let used = random.length
+
 /**
  * 128 bits from the platform's secure source: content can't be made to hold the delimiter.
  */
 export const makeBoundary = (): string => {
-  const random = globalThis.crypto.getRandomValues(new Uint8Array(16))
-  return `effect-anthropic-files-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`
+  if (used === random.length) {
+    globalThis.crypto.getRandomValues(random)
+    used = 0
+  }
+  let boundary = "effect-anthropic-files-"
+  for (const end = used + 16; used < end; used++) boundary += hex[random[used] ?? 0]
+  return boundary
 }
 
 export interface Frame {
@@ -45,10 +56,14 @@ export const frame = (options: {
   }
   head += `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${escapeName(options.filename)}"\r\n`
   if (options.mimeType !== undefined) head += `content-type: ${options.mimeType}\r\n`
+  const tail = `\r\n--${boundary}--\r\n`
+  const both = encoder.encode(`${head}\r\n${tail}`)
+  // A boundary is of ASCII.
+  const headLength = both.length - tail.length
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
-    head: encoder.encode(`${head}\r\n`),
-    tail: encoder.encode(`\r\n--${boundary}--\r\n`)
+    head: both.subarray(0, headLength),
+    tail: both.subarray(headLength)
   }
 }
 

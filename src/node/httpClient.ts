@@ -14,7 +14,7 @@ import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
-import type * as Headers from "effect/http/Headers"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -51,6 +51,7 @@ const isFilled = (chunks: ReadonlyArray<Uint8Array>): chunks is Chunks => chunks
 const receive = (source: http.IncomingMessage, onChange: () => void) => {
   let chunks: Array<Uint8Array> = []
   let size = 0
+  let isStopped = false
   const state = {
     isEnded: source.readableEnded,
     error: undefined as unknown,
@@ -63,6 +64,10 @@ const receive = (source: http.IncomingMessage, onChange: () => void) => {
     },
     /** Gives the connection up unless it can carry another request. */
     stop: () => {
+      if (isStopped) return
+      isStopped = true
+      // Nothing comes behind the end but the close of what closes by itself.
+      if (state.isEnded && state.error === undefined) return
       source.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose)
       // Destroying a message may still make it emit an error, which nobody else listens for.
       if (!source.destroyed) source.once("error", () => {}).destroy()
@@ -80,6 +85,7 @@ const receive = (source: http.IncomingMessage, onChange: () => void) => {
     queueMicrotask(onChange)
   }
   const onError = (error: unknown) => {
+    if (isStopped) return
     state.error ??= error
     onChange()
   }
@@ -88,6 +94,16 @@ const receive = (source: http.IncomingMessage, onChange: () => void) => {
   }
   source.on("end", onEnd).on("error", onError).on("close", onClose).on("data", onData)
   return state
+}
+
+/** Node gives the names in lower case already. */
+const headersOf = ({ headers }: http.IncomingMessage): Headers.Headers => {
+  const record: Record<string, string> = {}
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) record[name] = typeof value === "string" ? value : value.join(", ")
+  }
+  return Headers.fromRecordUnsafe(record)
 }
 
 class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResponse.HttpClientResponse {
@@ -111,7 +127,7 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
   }
 
   override get headers(): Headers.Headers {
-    return this.cachedHeaders ??= super.headers
+    return this.cachedHeaders ??= headersOf(this.source)
   }
 
   override get stream(): Stream.Stream<Uint8Array, Failed> {
@@ -265,29 +281,88 @@ const pump = <E>(body: Stream.Stream<Uint8Array, E>, request: http.ClientRequest
     }).pipe(Effect.provideService(Buffers, buffers))
   })
 
+interface Origin {
+  readonly isTls: boolean
+  /** As the header says it. */
+  readonly host: string
+  readonly hostname: string
+  readonly port: number
+}
+
+interface Target {
+  readonly origin: Origin
+  /** With the query. */
+  readonly path: string
+  readonly href: string
+}
+
+const toOrigin = ({ host, hostname, port, protocol }: URL): Origin => {
+  const isTls = protocol === "https:"
+  return {
+    isTls,
+    host,
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (isTls ? 443 : 80) : Number(port)
+  }
+}
+
+/** What is nothing else once it is parsed: no character to encode, no dot segment, no user. */
+const plainUrl = /^(https?:\/\/[a-z0-9.\-:[\]]+)((?:\/[\w\-~][\w\-~.]*)+)$/
+
+const plainParam = /^[\w\-.*]*$/
+
+const makeTargets = () => {
+  const origins = new Map<string, Origin>()
+  const originOf = (name: string, parse: () => URL): Origin => {
+    let origin = origins.get(name)
+    if (origin === undefined) {
+      origin = toOrigin(parse())
+      // A client has one, and what redirects there may be are not followed.
+      if (origins.size < 100) origins.set(name, origin)
+    }
+    return origin
+  }
+  return {
+    ofUrl: (url: URL): Target => ({
+      origin: originOf(url.origin, () => url),
+      path: url.pathname + url.search,
+      href: url.href
+    }),
+    /** Without parsing the same again for each request. */
+    ofPlain: ({ hash, url, urlParams }: HttpClientRequest.HttpClientRequest): Target | undefined => {
+      const parts = plainUrl.exec(url)
+      const name = parts?.[1]
+      const path = parts?.[2]
+      if (name === undefined || path === undefined || Option.isSome(hash)) return undefined
+      const origin = origins.get(name)
+      if (origin === undefined) return undefined
+      let query = ""
+      for (const [key, value] of urlParams.params) {
+        if (!plainParam.test(key) || typeof value !== "string" || !plainParam.test(value)) return undefined
+        query += `${query === "" ? "?" : "&"}${key}=${value}`
+      }
+      return { origin, path: path + query, href: url + query }
+    }
+  }
+}
+
 const send = (
   agents: NodeHttpClient.HttpAgent["Service"],
   request: HttpClientRequest.HttpClientRequest,
-  url: URL,
+  { href, origin, path }: Target,
   fiber: Fiber.Fiber<unknown, unknown>
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Failed> =>
   Effect.callback((resume) => {
-    const isTls = url.protocol === "https:"
     const { body, headers, method } = request
     // As a list, Node writes them as they are, which it does not with an object; and it parses no URL again.
-    const list = headers["host"] === undefined ? ["host", url.host] : []
+    const list = headers["host"] === undefined ? ["host", origin.host] : []
     for (const name in headers) list.push(name, headers[name] ?? "")
     // It would announce chunks of a body that may be there otherwise.
     if (body._tag === "Empty" && method === "POST") list.push("content-length", "0")
-    const options: http.RequestOptions = {
-      host: url.hostname.replace(/^\[|\]$/g, ""),
-      port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
-      path: url.pathname + url.search,
-      method,
-      headers: list
-    }
     let current: http.ClientRequest | undefined
     const start = (isFresh: boolean) => {
+      const { hostname, isTls, port } = origin
+      const options = { host: hostname, port, path, method, headers: list }
       const node = isTls
         ? https.request({ ...options, agent: isFresh ? false : agents.https })
         : http.request({ ...options, agent: isFresh ? false : agents.http })
@@ -306,7 +381,7 @@ const send = (
         isAnswered = true
         // A server may answer before it has read all. Sending goes on for as long as the answer is read.
         if (sending !== undefined) response.once("close", stopSending)
-        resume(Effect.succeed(new Response(request, response, url.href)))
+        resume(Effect.succeed(new Response(request, response, href)))
       })
       if (body._tag === "Stream") {
         node.once("close", stopSending)
@@ -328,8 +403,10 @@ const send = (
 
 const isReset = (cause: Error): boolean => "code" in cause && (cause.code === "ECONNRESET" || cause.code === "EPIPE")
 
-const isOurs = ({ body, headers }: HttpClientRequest.HttpClientRequest): boolean =>
+// Nor is a URL with a user, which becomes a header.
+const isOurs = ({ body, headers, url }: HttpClientRequest.HttpClientRequest): boolean =>
   (body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "Stream") && headers["upgrade"] === undefined
+  && !url.includes("@")
 
 /**
  * The client over an agent's sockets.
@@ -339,15 +416,18 @@ export const layer: Layer.Layer<HttpClient.HttpClient, never, NodeHttpClient.Htt
   Effect.gen(function*() {
     const agents = yield* NodeHttpClient.HttpAgent
     const platform = yield* NodeHttpClient.makeNodeHttp
-    const traced = HttpClient.make((request, url, _signal, fiber) => send(agents, request, url, fiber))
+    const targets = makeTargets()
+    const traced = HttpClient.make((request, url, _signal, fiber) => send(agents, request, targets.ofUrl(url), fiber))
     return HttpClient.makeWith<Failed, never, Failed, never>(
       Effect.flatMap((request) =>
         Effect.withFiber((fiber) => {
           if (fiber.getRef(Attempt) === undefined || !isOurs(request)) return platform.execute(request)
           if (fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer) return traced.execute(request)
+          const plain = targets.ofPlain(request)
+          if (plain !== undefined) return send(agents, request, plain, fiber)
           const url = HttpClientRequest.toUrl(request)
           // The platform's client says what is wrong with it.
-          return Option.isNone(url) ? platform.execute(request) : send(agents, request, url.value, fiber)
+          return Option.isNone(url) ? platform.execute(request) : send(agents, request, targets.ofUrl(url.value), fiber)
         })
       ),
       Effect.succeed

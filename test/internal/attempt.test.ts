@@ -5,13 +5,12 @@ import { Attempt, guard } from "../../src/internal/attempt.ts"
 
 const guarded = <A, E>(effect: Effect.Effect<A, E>, millis: number) =>
   Effect.clockWith((clock) =>
-    guard(
-      effect,
+    guard(effect, {
       clock,
-      { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() },
-      () => Duration.millis(millis),
-      (waited) => Duration.format(waited)
-    )
+      watch: { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() },
+      patience: () => millis,
+      fail: Duration.format
+    })
   )
 
 describe("guard", () => {
@@ -74,7 +73,7 @@ describe("guard", () => {
         })
       )
       const fiber = yield* Effect.forkChild(
-        guard(inner, clock, outer, () => Duration.millis(100), () => "ended"),
+        guard(inner, { clock, watch: outer, patience: () => 100, fail: () => "ended" }),
         { startImmediately: true }
       )
       yield* TestClock.adjust(1000)

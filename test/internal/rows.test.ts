@@ -37,6 +37,24 @@ const rows: ReadonlyArray<object> = [
 ]
 
 describe("a row decoded directly", () => {
+  it("has the times that Date reads", () => {
+    const two = (n: number) => String(n).padStart(2, "0")
+    let direct = 0
+    for (let n = 0; n < 5000; n++) {
+      const at = (size: number, factor: number) => Math.floor(n * factor) % size
+      const year = ["0000", "0001", "0099", "0999", "1000", "1969", "1970", "2000", "2026", "2100", "9999"][at(11, 1)]
+      const day = `${year}-${two(at(14, 1.7))}-${two(at(33, 2.3))}`
+      const hours = `${two(at(26, 3.1))}:${two(at(62, 1.3))}:${two(at(62, 5.9))}`
+      const zone = ["Z", "Z", "Z", "+02:00", "-11:30"][at(5, 0.7)]
+      const text = `${day}T${hours}${["", ".1", ".12", ".999", ".1239", ".999999999"][at(6, 0.3)]}${zone}`
+      const decoded = decodeRow({ ...row, created_at: text })
+      const millis = Date.parse(text)
+      assert.strictEqual(decoded?.created_at.epochMilliseconds, Number.isNaN(millis) ? undefined : millis, text)
+      if (decoded !== undefined) direct++
+    }
+    assert.isAbove(direct, 1000)
+  })
+
   it.effect("is what its Schema makes of it, or is left to that", () =>
     Effect.gen(function*() {
       let direct = 0
