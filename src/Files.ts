@@ -44,6 +44,7 @@ import * as Checksum from "./internal/checksum.ts"
 import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/classify.ts"
 import {
   answer,
+  answerIn,
   type Call,
   call,
   type Connection,
@@ -57,7 +58,7 @@ import { mimeTypeOf } from "./internal/mimeType.ts"
 import * as Multipart from "./internal/multipart.ts"
 import { type Options, parse } from "./internal/options.ts"
 import * as Rows from "./internal/rows.ts"
-import { report } from "./internal/telemetry.ts"
+import { annotate, report } from "./internal/telemetry.ts"
 import { excerpt, loneSurrogate, printable } from "./internal/text.ts"
 import * as Uploads from "./internal/uploads.ts"
 import * as Wire from "./internal/wire.ts"
@@ -185,20 +186,17 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
-    isId(id)
-      ? Effect.succeed(`/v1/files/${encodeURIComponent(id)}`)
-      : Effect.fail(notAnId(operation, "id", id))
+    isId(id) ? Effect.succeed(pathTo(id)) : Effect.fail(notAnId(operation, "id", id))
 
   const metadata = Effect.fn("Files.metadata")(
     (id: FileId): Effect.Effect<FileMetadata, FilesError> =>
-      Effect.andThen(
-        Effect.annotateCurrentSpan("file.id", id),
-        Effect.flatMap(pathOf("metadata", id), (path) => {
-          const subject = subjectOf("metadata", { fileId: id })
-          const read = (response: HttpClientResponse.HttpClientResponse) => decodeMetadata(subject, response)
-          return answer(connection, { subject, method: "GET", path, read })
-        })
-      ),
+      Effect.withFiber((fiber) => {
+        annotate(fiber, "file.id", id)
+        if (!isId(id)) return Effect.fail(notAnId("metadata", "id", id))
+        const subject = subjectOf("metadata", { fileId: id })
+        const read = (response: HttpClientResponse.HttpClientResponse) => decodeMetadata(subject, response)
+        return answerIn(fiber, connection, { subject, method: "GET", path: pathTo(id), read })
+      }),
     Effect.mapError(narrow("metadata"))
   )
 
@@ -254,9 +252,14 @@ export const make = Effect.fnUntraced(function*(
             : Effect.succeed(page)
         })
       }
-      return Effect.tap(
-        answer(connection, { subject, method: "GET", path: "/v1/files", urlParams, read }),
-        (page) => Effect.annotateCurrentSpan("files.count", page.data.length)
+      return Effect.withFiber((fiber) =>
+        Effect.map(
+          answerIn(fiber, connection, { subject, method: "GET", path: "/v1/files", urlParams, read }),
+          (page) => {
+            annotate(fiber, "files.count", page.data.length)
+            return page
+          }
+        )
       )
     },
     Effect.mapError(narrow("list"))
@@ -633,6 +636,8 @@ const isId = (id: unknown): boolean => Predicate.isString(id) && /^[\x21-\x7e]+$
 
 const notAnId = (operation: Operation, option: string, id: unknown): RequestFailed =>
   invalidRequest(operation, option, `“${excerpt(String(id))}” is no file id, such as file_….`)
+
+const pathTo = (id: FileId): string => `/v1/files/${encodeURIComponent(id)}`
 
 const again: Verdict = { _tag: "Again" }
 

@@ -13,6 +13,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { dual, identity } from "effect/Function"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
@@ -28,9 +29,10 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Attempt, guard, Nested, pause, startPause, type Try, type Watch, Watches } from "./internal/attempt.ts"
+import { Attempt, guard, Nested, pause, startPauseIn, type Try, type Watch, Watches } from "./internal/attempt.ts"
 import { decodeText, parseJson, parseLength, readBody } from "./internal/body.ts"
 import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
+import { withValue } from "./internal/client.ts"
 import { ConnectTimeout } from "./internal/connect.ts"
 import { Minute } from "./internal/minute.ts"
 import { Rebodied } from "./internal/rebodied.ts"
@@ -217,6 +219,7 @@ const through = (
     request: HttpClientRequest.HttpClientRequest,
     send: (request: HttpClientRequest.HttpClientRequest) => Try,
     context: {
+      readonly fiber: Fiber.Fiber<unknown, unknown>
       readonly clock: Clock.Clock
       readonly attempt: Attempt | undefined
       readonly isNested: boolean
@@ -225,16 +228,18 @@ const through = (
   ) => Try
 ): HttpClient.HttpClient =>
   HttpClient.makeWith(
-    Effect.flatMap((request) =>
-      Effect.withFiber((fiber) =>
-        f(request, (altered) => client.postprocess(Effect.succeed(altered)), {
-          clock: fiber.getRef(Clock.Clock),
-          attempt: fiber.getRef(Attempt),
-          isNested: fiber.getRef(Nested),
-          overrides: fiber.getRef(Overrides)
-        })
-      )
-    ),
+    (effect) =>
+      withValue(effect, (request) =>
+        Effect.withFiber((fiber) =>
+          f(request, (altered) =>
+            client.postprocess(Effect.succeed(altered)), {
+            fiber,
+            clock: fiber.getRef(Clock.Clock),
+            attempt: fiber.getRef(Attempt),
+            isNested: fiber.getRef(Nested),
+            overrides: fiber.getRef(Overrides)
+          })
+        )),
     client.preprocess
   )
 
@@ -574,7 +579,7 @@ const withRateLimit = (
   }
 
   return (client) =>
-    through(client, (request, send, { clock, overrides }) => {
+    through(client, (request, send, { clock, fiber, overrides }) => {
       if (overrides.rateLimit === false) return send(request)
       const isBeta = (request.headers["anthropic-beta"] ?? "").includes(filesBeta)
       const perMinute = Math.max(1, Math.floor(options.requestsPerMinute ?? requestsPerMinute[isBeta ? "beta" : "ga"]))
@@ -669,16 +674,20 @@ const withRateLimit = (
         }
       }
 
+      const endPause = startPauseIn(fiber)
       return Effect.andThen(
-        pause(queued),
-        Effect.tapError(
-          Effect.tap(send(request), (response) => Effect.sync(() => learn(response))),
-          (error) =>
-            Effect.sync(() => {
-              const response = responseOf(error)
-              if (response !== undefined) learn(response)
-            })
-        )
+        Effect.ensuring(queued, Effect.sync(endPause)),
+        Effect.matchEffect(send(request), {
+          onFailure: (error) => {
+            const response = responseOf(error)
+            if (response !== undefined) learn(response)
+            return Effect.fail(error)
+          },
+          onSuccess: (response) => {
+            learn(response)
+            return Effect.succeed(response)
+          }
+        })
       )
     })
 }
@@ -871,24 +880,23 @@ export const concurrency = (permits: number): Policy => {
 }
 
 const withConcurrency = (semaphore: Semaphore.Semaphore): Wrap => (client) =>
-  through(client, (request, send, { clock, isNested, overrides }) => {
+  through(client, (request, send, { clock, fiber, isNested, overrides }) => {
     // A nested one uses the place of the request that waits for it.
     if (overrides.concurrency === false || isNested) return send(request)
-    return Effect.flatMap(startPause, (endPause) => {
-      const since = clock.currentTimeMillisUnsafe()
-      const admitted = Effect.suspend(() => {
-        endPause()
-        const waited = clock.currentTimeMillisUnsafe() - since
-        return waited === 0 ? send(request) : Effect.andThen(
-          report("wait", `${request.method} ${pathOf(request)} waited ${waited} ms (concurrency)`, {
-            reason: "concurrency",
-            delay_ms: waited
-          }),
-          send(request)
-        )
-      })
-      return Effect.ensuring(Semaphore.withPermit(semaphore, admitted), Effect.sync(endPause))
+    const endPause = startPauseIn(fiber)
+    const since = clock.currentTimeMillisUnsafe()
+    const admitted = Effect.suspend(() => {
+      endPause()
+      const waited = clock.currentTimeMillisUnsafe() - since
+      return waited === 0 ? send(request) : Effect.andThen(
+        report("wait", `${request.method} ${pathOf(request)} waited ${waited} ms (concurrency)`, {
+          reason: "concurrency",
+          delay_ms: waited
+        }),
+        send(request)
+      )
     })
+    return Effect.ensuring(Semaphore.withPermit(semaphore, admitted), Effect.sync(endPause))
   })
 
 /**

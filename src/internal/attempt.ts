@@ -64,23 +64,21 @@ export const Watches = Context.Reference<ReadonlyArray<Watch>>("effect-anthropic
 })
 
 /** Begins a deliberate wait, which no limit on silence around it counts. What it gives ends the wait, once. */
-export const startPause: Effect.Effect<() => void> = Effect.withFiber((fiber) =>
-  Effect.sync(() => {
-    const clock = fiber.getRef(Clock.Clock)
-    const attempt = fiber.getRef(Attempt)
-    const watches = attempt === undefined ? fiber.getRef(Watches) : [attempt.watch, ...fiber.getRef(Watches)]
-    for (const watch of watches) watch.pauses++
-    let paused = true
-    return () => {
-      if (!paused) return
-      paused = false
-      for (const watch of watches) {
-        watch.pauses--
-        watch.movedAt = clock.currentTimeMillisUnsafe()
-      }
+export const startPauseIn = (fiber: Fiber.Fiber<unknown, unknown>): () => void => {
+  const clock = fiber.getRef(Clock.Clock)
+  const attempt = fiber.getRef(Attempt)
+  const watches = attempt === undefined ? fiber.getRef(Watches) : [attempt.watch, ...fiber.getRef(Watches)]
+  for (const watch of watches) watch.pauses++
+  let paused = true
+  return () => {
+    if (!paused) return
+    paused = false
+    for (const watch of watches) {
+      watch.pauses--
+      watch.movedAt = clock.currentTimeMillisUnsafe()
     }
-  })
-)
+  }
+}
 
 /**
  * Set for requests that are made while another one of the same operation waits for them: looking for a lost upload.
@@ -92,7 +90,11 @@ export const Nested = Context.Reference<boolean>("effect-anthropic-files/interna
 
 /** A deliberate wait: no limit on silence around it counts it. */
 export const pause = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.acquireUseRelease(startPause, () => effect, (end) => Effect.sync(end))
+  Effect.acquireUseRelease(
+    Effect.withFiber((fiber) => Effect.succeed(startPauseIn(fiber))),
+    () => effect,
+    (end) => Effect.sync(end)
+  )
 
 interface Guarded {
   readonly watch: Watch
@@ -163,14 +165,15 @@ const makeKennel = (clock: Clock.Clock) => {
 
 const kennels = new WeakMap<Clock.Clock, ReturnType<typeof makeKennel>>()
 
-export interface GuardOptions<R, E> {
+export interface GuardOptions<E> {
   readonly clock: Clock.Clock
   readonly watch: Watch
   /** Milliseconds, asked anew each time. */
   readonly patience: () => number
   readonly fail: (waited: Duration.Duration) => E
   /** What the effect runs with besides. */
-  readonly provide?: (context: Context.Context<R>) => Context.Context<R>
+  readonly provide?: (context: Context.Context<never>) => Context.Context<never>
+  readonly onStart?: () => void
   /** Called when the effect has ended, however that was. */
   readonly onEnd?: () => void
 }
@@ -180,39 +183,41 @@ export interface GuardOptions<R, E> {
  */
 export const guard = <A, E, R, E2>(
   effect: Effect.Effect<A, E, R>,
-  options: GuardOptions<R, E2>
+  options: GuardOptions<E2>
 ): Effect.Effect<A, E | E2, R> =>
-  Effect.contextWith((context: Context.Context<R>) =>
-    Effect.callback<A, E | E2>((resume) => {
-      const { clock, onEnd, patience, provide, watch } = options
-      const fiber = Effect.runForkWith(provide === undefined ? context : provide(context))(effect)
-      const exit = fiber.pollUnsafe()
-      if (exit !== undefined) {
-        onEnd?.()
-        return resume(exit)
+  Effect.callback<A, E | E2, R>((resume) => {
+    const { clock, onEnd, onStart, patience, provide, watch } = options
+    const outer = Fiber.getCurrent()?.context ?? Context.empty()
+    onStart?.()
+    // What runs this holds what the effect needs.
+    const context = (provide === undefined ? outer : provide(outer)) as Context.Context<R>
+    const fiber = Effect.runForkWith(context)(effect)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      onEnd?.()
+      return resume(exit)
+    }
+    let kennel = kennels.get(clock)
+    if (kennel === undefined) kennels.set(clock, kennel = makeKennel(clock))
+    let expired: Effect.Effect<never, E2> | undefined
+    const guarded: Guarded = {
+      watch,
+      patience,
+      expire: () => {
+        expired = Effect.fail(options.fail(Duration.millis(patience())))
+        fiber.interruptUnsafe()
       }
-      let kennel = kennels.get(clock)
-      if (kennel === undefined) kennels.set(clock, kennel = makeKennel(clock))
-      let expired: Effect.Effect<never, E2> | undefined
-      const guarded: Guarded = {
-        watch,
-        patience,
-        expire: () => {
-          expired = Effect.fail(options.fail(Duration.millis(patience())))
-          fiber.interruptUnsafe()
-        }
-      }
-      kennel.add(guarded)
-      const { delete: release } = kennel
-      // Not before it has cleaned up: the next try may need what it holds.
-      fiber.addObserver((exit) => {
-        release(guarded)
-        onEnd?.()
-        resume(expired ?? exit)
-      })
-      return Effect.suspend(() => {
-        release(guarded)
-        return Fiber.interrupt(fiber)
-      })
+    }
+    kennel.add(guarded)
+    const { delete: release } = kennel
+    // Not before it has cleaned up: the next try may need what it holds.
+    fiber.addObserver((exit) => {
+      release(guarded)
+      onEnd?.()
+      resume(expired ?? exit)
     })
-  )
+    return Effect.suspend(() => {
+      release(guarded)
+      return Fiber.interrupt(fiber)
+    })
+  })

@@ -38,19 +38,27 @@ export interface Text {
   readonly isCut: boolean
 }
 
-/**
- * At most `limit` bytes of a body, as text. One whose length is known is taken whole, at a fraction of a stream's cost.
- * What is encoded has no known length.
- */
+/** At most `limit` bytes of a body, as text. */
 export const readText = (
   response: HttpClientResponse.HttpClientResponse,
   limit: number
-): Effect.Effect<Text, HttpClientError.HttpClientError> => {
+): Effect.Effect<Text, HttpClientError.HttpClientError> =>
+  Effect.map(readWhole(response, limit), (body) =>
+    "isCut" in body
+      ? { text: decodeText(body.bytes), isCut: body.isCut }
+      : { text: decodeText(body), isCut: false })
+
+/**
+ * At most `limit` bytes of a body. One whose length is known is taken whole, at a fraction of a stream's cost. What is
+ * encoded has no known length.
+ */
+export const readWhole = (
+  response: HttpClientResponse.HttpClientResponse,
+  limit: number
+): Effect.Effect<ArrayBuffer | Body, HttpClientError.HttpClientError> => {
   const { headers } = response
   const length = headers["content-encoding"] === undefined ? parseLength(headers["content-length"]) : undefined
-  return length !== undefined && length > 0 && length <= limit
-    ? Effect.map(response.arrayBuffer, (bytes) => ({ text: decoder.decode(bytes), isCut: false }))
-    : Effect.map(readBody(response, limit), ({ bytes, isCut }) => ({ text: decodeText(bytes), isCut }))
+  return length !== undefined && length > 0 && length <= limit ? response.arrayBuffer : readBody(response, limit)
 }
 
 /** One buffer of them all, without a copy where there is only one. */
@@ -68,7 +76,7 @@ export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Ar
 
 const decoder = new TextDecoder()
 
-export const decodeText = (bytes: Uint8Array): string => decoder.decode(bytes)
+export const decodeText = (bytes: Uint8Array | ArrayBuffer): string => decoder.decode(bytes)
 
 export const parseJson = (text: string): Result.Result<unknown, void> =>
   Result.try({ try: (): unknown => JSON.parse(text), catch: () => undefined })

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { identity } from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
@@ -22,7 +23,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
 import { Attempt, guard, type Try, type Verdict, type Watch } from "./attempt.ts"
-import { parseJson, parseLength, readText } from "./body.ts"
+import { decodeText, parseJson, parseLength, readText, readWhole } from "./body.ts"
 import {
   changes,
   fromResponse,
@@ -137,100 +138,106 @@ export const call = <A>(
   connection: Connection,
   request: Call<A>
 ): Effect.Effect<{ readonly value: A; readonly attempt: Attempt }, FilesError> =>
-  callAs(connection, request, (value, attempt) => ({ value, attempt }))
+  Effect.withFiber((fiber) => callIn(fiber, connection, request, (value, attempt) => ({ value, attempt })))
 
 /**
  * Sends a request and gives what its answer says.
  */
 export const answer = <A>(connection: Connection, request: Call<A>): Effect.Effect<A, FilesError> =>
-  callAs(connection, request, identity)
+  Effect.withFiber((fiber) => answerIn(fiber, connection, request))
 
-const callAs = <A, B>(
+/** The same where the fiber is at hand. */
+export const answerIn = <A>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  connection: Connection,
+  request: Call<A>
+): Effect.Effect<A, FilesError> => callIn(fiber, connection, request, identity)
+
+const callIn = <A, B>(
+  fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
   request: Call<A>,
   give: (value: A, attempt: Attempt) => B
-): Effect.Effect<B, FilesError> =>
-  Effect.clockWith((clock) => {
-    const { client, settings } = connection
-    const { progress, subject } = request
-    const isLaborious = laborious.has(subject.operation)
-    const idle = Duration.toMillis(settings.idleTimeout)
-    const patience = () =>
-      isLaborious && (progress === undefined || progress.sent.complete) ? idle * laboriousPatience : idle
-    const httpRequest = make(settings, request)
-    const asTransportError = (error: FilesError) =>
-      new HttpClientError.HttpClientError({
-        reason: new HttpClientError.TransportError({ request: httpRequest, cause: error })
-      })
-
-    const isSuccess = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
-      status === 200 || status === 201 || (status === 206 && request.partial === true)
-
-    // What the answer said, by whichever try came through. A policy may wrap the response on its way up.
-    let done: { readonly value: A } | undefined
-
-    const read = (response: HttpClientResponse.HttpClientResponse): Try => {
-      if (!isSuccess(response) || done !== undefined) return Effect.succeed(response)
-      attempt.watch.movedAt = clock.currentTimeMillisUnsafe()
-      return Effect.matchEffect(request.read(response), {
-        onFailure: (error) => Effect.fail(asTransportError(error)),
-        onSuccess: (value) => {
-          done = { value }
-          return Effect.succeed(response)
-        }
-      })
-    }
-
-    const run = (effect: Try, provide?: (context: Context.Context<never>) => Context.Context<never>): Try =>
-      Effect.suspend(() => {
-        const outer = attempt.watch
-        const watch: Watch = { pauses: 0, movedAt: clock.currentTimeMillisUnsafe() }
-        return guard(
-          Effect.suspend(() => {
-            outer.pauses++
-            attempt.watch = watch
-            return Effect.flatMap(effect, read)
-          }),
-          {
-            clock,
-            watch,
-            patience,
-            fail: (waited) => asTransportError(silence(subject, progress, waited)),
-            onEnd: () => {
-              attempt.watch = outer
-              outer.pauses--
-              outer.movedAt = clock.currentTimeMillisUnsafe()
-            },
-            ...(provide === undefined ? undefined : { provide })
-          }
-        )
-      })
-
-    const attempt: Attempt = {
-      watch: { pauses: 0, movedAt: 0 },
-      run: (effect) => run(effect),
-      canRepeat: (isOutcomeUnknown) => request.canRepeat === undefined || request.canRepeat(isOutcomeUnknown),
-      verdict: (isOutcomeUnknown) =>
-        request.verdict === undefined
-          ? Effect.succeed<Verdict>({ _tag: "Again" })
-          : request.verdict(isOutcomeUnknown, (value) => {
-            const response = HttpClientResponse.fromWeb(httpRequest, new Response(null, { status: 200 }))
-            done = { value }
-            return { _tag: "Done", response }
-          }),
-      tries: request.continues?.tries ?? 0,
-      startedAt: request.continues?.startedAt,
-      again: undefined
-    }
-
-    return Effect.matchEffect(run(client.execute(httpRequest), (context) => guarded(settings, attempt, context)), {
-      onFailure: (error) => Effect.fail(progress?.failure ?? fromTransport(subject, error, progress?.sent)),
-      onSuccess: (response) =>
-        done !== undefined && isSuccess(response)
-          ? Effect.succeed(give(done.value, attempt))
-          : Effect.flatMap(failed(settings, subject, response), (error) => Effect.fail(progress?.failure ?? error))
+): Effect.Effect<B, FilesError> => {
+  const clock = fiber.getRef(Clock.Clock)
+  const { client, settings } = connection
+  const { progress, subject } = request
+  const isLaborious = laborious.has(subject.operation)
+  const idle = Duration.toMillis(settings.idleTimeout)
+  const patience = () =>
+    isLaborious && (progress === undefined || progress.sent.complete) ? idle * laboriousPatience : idle
+  const httpRequest = make(settings, request)
+  const asTransportError = (error: FilesError) =>
+    new HttpClientError.HttpClientError({
+      reason: new HttpClientError.TransportError({ request: httpRequest, cause: error })
     })
+
+  const isSuccess = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
+    status === 200 || status === 201 || (status === 206 && request.partial === true)
+
+  // What the answer said, by whichever try came through. A policy may wrap the response on its way up.
+  let done: { readonly value: A } | undefined
+
+  const read = (response: HttpClientResponse.HttpClientResponse): Try => {
+    if (!isSuccess(response) || done !== undefined) return Effect.succeed(response)
+    attempt.watch.movedAt = clock.currentTimeMillisUnsafe()
+    return Effect.matchEffect(request.read(response), {
+      onFailure: (error) => Effect.fail(asTransportError(error)),
+      onSuccess: (value) => {
+        done = { value }
+        return Effect.succeed(response)
+      }
+    })
+  }
+
+  const run = (effect: Try, provide?: (context: Context.Context<never>) => Context.Context<never>): Try => {
+    let outer = attempt.watch
+    const watch: Watch = { pauses: 0, movedAt: 0 }
+    return guard(Effect.flatMap(effect, read), {
+      clock,
+      watch,
+      patience,
+      fail: (waited) => asTransportError(silence(subject, progress, waited)),
+      onStart: () => {
+        outer = attempt.watch
+        outer.pauses++
+        attempt.watch = watch
+        watch.movedAt = clock.currentTimeMillisUnsafe()
+      },
+      onEnd: () => {
+        attempt.watch = outer
+        outer.pauses--
+        outer.movedAt = clock.currentTimeMillisUnsafe()
+      },
+      ...(provide === undefined ? undefined : { provide })
+    })
+  }
+
+  const attempt: Attempt = {
+    watch: { pauses: 0, movedAt: 0 },
+    run: (effect) => run(effect),
+    canRepeat: (isOutcomeUnknown) => request.canRepeat === undefined || request.canRepeat(isOutcomeUnknown),
+    verdict: (isOutcomeUnknown) =>
+      request.verdict === undefined
+        ? Effect.succeed<Verdict>({ _tag: "Again" })
+        : request.verdict(isOutcomeUnknown, (value) => {
+          const response = HttpClientResponse.fromWeb(httpRequest, new Response(null, { status: 200 }))
+          done = { value }
+          return { _tag: "Done", response }
+        }),
+    tries: request.continues?.tries ?? 0,
+    startedAt: request.continues?.startedAt,
+    again: undefined
+  }
+
+  return Effect.matchEffect(run(client.execute(httpRequest), (context) => guarded(settings, attempt, context)), {
+    onFailure: (error) => Effect.fail(progress?.failure ?? fromTransport(subject, error, progress?.sent)),
+    onSuccess: (response) =>
+      done !== undefined && isSuccess(response)
+        ? Effect.succeed(give(done.value, attempt))
+        : Effect.flatMap(failed(settings, subject, response), (error) => Effect.fail(progress?.failure ?? error))
   })
+}
 
 /**
  * Sends a request and gives its answer unread.
@@ -307,12 +314,13 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
     subject: Subject,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.Effect<S["Type"], FilesError> =>
-    Effect.matchEffect(readText(response, maxJsonBytes), {
+    Effect.matchEffect(readWhole(response, maxJsonBytes), {
       onFailure: () => Effect.fail(unexpected(subject, response, "The answer broke off before its end.", "")),
-      onSuccess: ({ isCut, text }): Effect.Effect<S["Type"], FilesError> => {
-        if (isCut) {
+      onSuccess: (body): Effect.Effect<S["Type"], FilesError> => {
+        if ("isCut" in body && body.isCut) {
           return Effect.fail(unexpected(subject, response, `The answer is longer than ${maxJsonBytes} bytes.`, ""))
         }
+        const text = decodeText("isCut" in body ? body.bytes : body)
         const json = parseJson(text)
         if (Result.isFailure(json)) {
           const what = text === "" ? "The answer is empty." : "The answer is not JSON, or not all of it."

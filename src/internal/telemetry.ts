@@ -3,6 +3,7 @@
  * figures, never a body or a header's value.
  */
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 
 /**
@@ -36,3 +37,9 @@ export const report = (
     )),
     Effect.andThen(Effect.annotateLogs(Effect.logDebug(message), attributes))
   )
+
+/** `Effect.annotateCurrentSpan` for where the fiber is at hand: it takes no step of its own. */
+export const annotate = (fiber: Fiber.Fiber<unknown, unknown>, name: string, value: unknown): void => {
+  const { span } = fiber.cache
+  if (span?._tag === "Span" && span.status._tag !== "Ended") span.attribute(name, value)
+}

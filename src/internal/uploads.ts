@@ -196,14 +196,14 @@ export const make = (
           pause
         )
       return Effect.onExit(upload({ find }), (exit) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.sync(() => {
           if (Exit.isSuccess(exit)) take(exit.value.id)
           const error = Exit.findErrorOption(exit)
           // An interrupted one may have made a file as well.
           const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
           if (isKnown) group.members.delete(me)
           me.lost = true
-          me.endedAt = now
+          me.endedAt = clock.currentTimeMillisUnsafe()
           if (group.members.size === 0) active.delete(key)
         }))
     })

@@ -12,7 +12,7 @@ import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -32,6 +32,7 @@ import * as http from "node:http"
 import * as https from "node:https"
 import { Attempt } from "../internal/attempt.ts"
 import { Buffers } from "../internal/buffers.ts"
+import { withValue } from "../internal/client.ts"
 
 type Failed = HttpClientError.HttpClientError
 
@@ -156,29 +157,27 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
   }
 
   override get arrayBuffer(): Effect.Effect<ArrayBuffer, Failed> {
-    return Effect.withFiber((fiber) => {
-      if (this.whole !== undefined) return this.whole
-      const limit = fiber.getRef(HttpIncomingMessage.MaxBodySize)
-      return Effect.callback<ArrayBuffer, Failed>((resume) => {
-        const chunks: Array<Uint8Array> = []
-        let size = 0
-        const body = receive(this.source, () => {
-          for (const chunk of body.take()) {
-            chunks.push(chunk)
-            size += chunk.length
-          }
-          if (limit !== undefined && size > Number(limit)) {
-            body.error ??= new Error("The body is larger than MaxBodySize")
-          }
-          if (body.error === undefined && !body.isEnded) return
-          body.stop()
-          this.whole = body.error === undefined
-            ? Effect.succeed(join(chunks, size))
-            : Effect.fail(this.onError(body.error))
-          resume(this.whole)
-        })
-        return Effect.sync(body.stop)
+    return this.whole ?? Effect.callback<ArrayBuffer, Failed>((resume) => {
+      if (this.whole !== undefined) return resume(this.whole)
+      const limit = Fiber.getCurrent()?.getRef(HttpIncomingMessage.MaxBodySize)
+      const chunks: Array<Uint8Array> = []
+      let size = 0
+      const body = receive(this.source, () => {
+        for (const chunk of body.take()) {
+          chunks.push(chunk)
+          size += chunk.length
+        }
+        if (limit !== undefined && size > Number(limit)) {
+          body.error ??= new Error("The body is larger than MaxBodySize")
+        }
+        if (body.error === undefined && !body.isEnded) return
+        body.stop()
+        this.whole = body.error === undefined
+          ? Effect.succeed(join(chunks, size))
+          : Effect.fail(this.onError(body.error))
+        resume(this.whole)
       })
+      return Effect.sync(body.stop)
     })
   }
 
@@ -419,17 +418,19 @@ export const layer: Layer.Layer<HttpClient.HttpClient, never, NodeHttpClient.Htt
     const targets = makeTargets()
     const traced = HttpClient.make((request, url, _signal, fiber) => send(agents, request, targets.ofUrl(url), fiber))
     return HttpClient.makeWith<Failed, never, Failed, never>(
-      Effect.flatMap((request) =>
-        Effect.withFiber((fiber) => {
-          if (fiber.getRef(Attempt) === undefined || !isOurs(request)) return platform.execute(request)
-          if (fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer) return traced.execute(request)
-          const plain = targets.ofPlain(request)
-          if (plain !== undefined) return send(agents, request, plain, fiber)
-          const url = HttpClientRequest.toUrl(request)
-          // The platform's client says what is wrong with it.
-          return Option.isNone(url) ? platform.execute(request) : send(agents, request, targets.ofUrl(url.value), fiber)
-        })
-      ),
+      (effect) =>
+        withValue(effect, (request) =>
+          Effect.withFiber((fiber) => {
+            if (fiber.getRef(Attempt) === undefined || !isOurs(request)) return platform.execute(request)
+            if (fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer) return traced.execute(request)
+            const plain = targets.ofPlain(request)
+            if (plain !== undefined) return send(agents, request, plain, fiber)
+            const url = HttpClientRequest.toUrl(request)
+            // The platform's client says what is wrong with it.
+            return Option.isNone(url)
+              ? platform.execute(request)
+              : send(agents, request, targets.ofUrl(url.value), fiber)
+          })),
       Effect.succeed
     )
   })
