@@ -466,70 +466,74 @@ export const make = Effect.fnUntraced(function*(
       source: FileSource<R>,
       options: UploadOptions = {}
     ): Effect.Effect<FileMetadata, FilesError, R> =>
-      Effect.scoped(Effect.gen(function*() {
-        const fields = yield* uploadFields(options)
-        const opened = yield* source.open
-        const filename = yield* checkFilename(options.filename ?? opened.filename)
-        const mimeType = yield* checkMimeType(
-          options.mimeType ?? opened.mimeType ?? mimeTypeOf(filename) ?? opened.fallbackMimeType
-            ?? (dialect === "ga" ? undefined : "application/octet-stream")
-        )
-        const { size } = opened
-        if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
-          return yield* invalidRequest("upload", "size", `The source's size is ${size}, not a whole number of bytes.`)
-        }
-        if (size !== undefined && size > settings.maxFileBytes) {
-          return yield* fileTooLarge(filename, size, settings.maxFileBytes)
-        }
-        yield* Effect.annotateCurrentSpan({
-          "file.name": filename,
-          ...(size === undefined ? {} : { "file.size": size })
-        })
-        const subject = subjectOf("upload", { filename, size })
-        const frame = Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType })
-        const progress: Progress = {
-          started: false,
-          sent: { bytes: 0, total: size, complete: false },
-          failure: undefined
-        }
-        if (opened.bytes !== undefined) progress.sent = { bytes: opened.bytes.length, total: size, complete: true }
-        const body = opened.bytes !== undefined
-          ? HttpBody.uint8Array(Multipart.toBytes(frame, opened.bytes), frame.contentType)
-          : HttpBody.stream(
-            Multipart.toStream(frame, watched(opened, filename, progress)),
-            frame.contentType,
-            size === undefined ? undefined : frame.head.length + size + frame.tail.length
+      Effect.withFiber((fiber) =>
+        Effect.scoped(Effect.gen(function*() {
+          const fields = yield* uploadFields(options)
+          const opened = yield* source.open
+          const filename = yield* checkFilename(options.filename ?? opened.filename)
+          const mimeType = yield* checkMimeType(
+            options.mimeType ?? opened.mimeType ?? mimeTypeOf(filename) ?? opened.fallbackMimeType
+              ?? (dialect === "ga" ? undefined : "application/octet-stream")
           )
-        return yield* uploads.track(
-          {
-            filename,
-            size,
-            mimeType: options.mimeType,
-            expiresIn: expirySeconds(fields),
-            isSent: () => progress.sent.complete
-          },
-          (own) =>
-            answer(connection, {
-              subject,
-              method: "POST",
-              path: "/v1/files",
-              body,
-              progress,
-              read: (response) =>
-                Effect.flatMap(decodeMetadata(subject, response), (file) => checkStored(subject, file, progress.sent)),
-              canRepeat: (isOutcomeUnknown) =>
-                progress.failure === undefined && (opened.isReplayable || !progress.started)
-                && !(isOutcomeUnknown && progress.sent.complete && options.onUnknownOutcome === "fail"),
-              verdict: (isOutcomeUnknown, done) =>
-                !isOutcomeUnknown || !progress.sent.complete || options.onUnknownOutcome === "resend"
-                  ? Effect.succeed(again)
-                  : Effect.map(
-                    own.find(progress.sent.bytes),
-                    (found): Verdict => found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never
-                  )
-            })
-        )
-      })),
+          const { size } = opened
+          if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
+            return yield* invalidRequest("upload", "size", `The source's size is ${size}, not a whole number of bytes.`)
+          }
+          if (size !== undefined && size > settings.maxFileBytes) {
+            return yield* fileTooLarge(filename, size, settings.maxFileBytes)
+          }
+          annotate(fiber, "file.name", filename)
+          if (size !== undefined) annotate(fiber, "file.size", size)
+          const subject = subjectOf("upload", { filename, size })
+          const frame = Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType })
+          const progress: Progress = {
+            started: false,
+            sent: { bytes: 0, total: size, complete: false },
+            failure: undefined
+          }
+          if (opened.bytes !== undefined) progress.sent = { bytes: opened.bytes.length, total: size, complete: true }
+          const body = opened.bytes !== undefined
+            ? HttpBody.uint8Array(Multipart.toBytes(frame, opened.bytes), frame.contentType)
+            : HttpBody.stream(
+              Multipart.toStream(frame, watched(opened, filename, progress)),
+              frame.contentType,
+              size === undefined ? undefined : frame.head.length + size + frame.tail.length
+            )
+          return yield* uploads.track(
+            {
+              filename,
+              size,
+              mimeType: options.mimeType,
+              expiresIn: expirySeconds(fields),
+              isSent: () => progress.sent.complete
+            },
+            (own) =>
+              answerIn(fiber, connection, {
+                subject,
+                method: "POST",
+                path: "/v1/files",
+                body,
+                progress,
+                read: (response) =>
+                  Effect.flatMap(
+                    decodeMetadata(subject, response),
+                    (file) => checkStored(subject, file, progress.sent)
+                  ),
+                canRepeat: (isOutcomeUnknown) =>
+                  progress.failure === undefined && (opened.isReplayable || !progress.started)
+                  && !(isOutcomeUnknown && progress.sent.complete && options.onUnknownOutcome === "fail"),
+                verdict: (isOutcomeUnknown, done) =>
+                  !isOutcomeUnknown || !progress.sent.complete || options.onUnknownOutcome === "resend"
+                    ? Effect.succeed(again)
+                    : Effect.map(
+                      own.find(progress.sent.bytes),
+                      (found): Verdict =>
+                        found._tag === "None" ? again : found._tag === "One" ? done(found.file) : never
+                    )
+              })
+          )
+        }))
+      ),
     Effect.mapError(narrow("upload"))
   )
 

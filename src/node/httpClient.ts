@@ -11,6 +11,7 @@ import { NodeHttpIncomingMessage } from "@effect/platform-node/NodeHttpIncomingM
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
@@ -27,12 +28,12 @@ import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import * as http from "node:http"
 import * as https from "node:https"
 import { Attempt } from "../internal/attempt.ts"
 import { Buffers } from "../internal/buffers.ts"
 import { withValue } from "../internal/client.ts"
+import { isTraced, traced } from "./traced.ts"
 
 type Failed = HttpClientError.HttpClientError
 
@@ -312,47 +313,48 @@ const plainParam = /^[\w\-.*]*$/
 
 const makeTargets = () => {
   const origins = new Map<string, Origin>()
-  const originOf = (name: string, parse: () => URL): Origin => {
-    let origin = origins.get(name)
+  const originOf = (url: URL): Origin => {
+    let origin = origins.get(url.origin)
     if (origin === undefined) {
-      origin = toOrigin(parse())
+      origin = toOrigin(url)
       // A client has one, and what redirects there may be are not followed.
-      if (origins.size < 100) origins.set(name, origin)
+      if (origins.size < 100) origins.set(url.origin, origin)
     }
     return origin
   }
-  return {
-    ofUrl: (url: URL): Target => ({
-      origin: originOf(url.origin, () => url),
-      path: url.pathname + url.search,
-      href: url.href
-    }),
-    /** Without parsing the same again for each request. */
-    ofPlain: ({ hash, url, urlParams }: HttpClientRequest.HttpClientRequest): Target | undefined => {
-      const parts = plainUrl.exec(url)
-      const name = parts?.[1]
-      const path = parts?.[2]
-      if (name === undefined || path === undefined || Option.isSome(hash)) return undefined
-      const origin = origins.get(name)
-      if (origin === undefined) return undefined
-      let query = ""
-      for (const [key, value] of urlParams.params) {
-        if (!plainParam.test(key) || typeof value !== "string" || !plainParam.test(value)) return undefined
-        query += `${query === "" ? "?" : "&"}${key}=${value}`
-      }
-      return { origin, path: path + query, href: url + query }
+  /** Without parsing the same again for each request. */
+  const ofPlain = ({ hash, url, urlParams }: HttpClientRequest.HttpClientRequest): Target | undefined => {
+    const parts = plainUrl.exec(url)
+    const name = parts?.[1]
+    const path = parts?.[2]
+    if (name === undefined || path === undefined || Option.isSome(hash)) return undefined
+    const origin = origins.get(name)
+    if (origin === undefined) return undefined
+    let query = ""
+    for (const [key, value] of urlParams.params) {
+      if (!plainParam.test(key) || typeof value !== "string" || !plainParam.test(value)) return undefined
+      query += `${query === "" ? "?" : "&"}${key}=${value}`
     }
+    return { origin, path: path + query, href: url + query }
+  }
+  return {
+    of: (request: HttpClientRequest.HttpClientRequest): Target | undefined =>
+      ofPlain(request) ?? Option.getOrUndefined(Option.map(HttpClientRequest.toUrl(request), (url): Target => ({
+        origin: originOf(url),
+        path: url.pathname + url.search,
+        href: url.href
+      })))
   }
 }
 
 const send = (
   agents: NodeHttpClient.HttpAgent["Service"],
   request: HttpClientRequest.HttpClientRequest,
-  { href, origin, path }: Target,
-  fiber: Fiber.Fiber<unknown, unknown>
+  { href, origin, path }: Target
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Failed> =>
   Effect.callback((resume) => {
     const { body, headers, method } = request
+    const context = Fiber.getCurrent()?.context ?? Context.empty()
     // As a list, Node writes them as they are, which it does not with an object; and it parses no URL again.
     const list = headers["host"] === undefined ? ["host", origin.host] : []
     for (const name in headers) list.push(name, headers[name] ?? "")
@@ -384,7 +386,7 @@ const send = (
       })
       if (body._tag === "Stream") {
         node.once("close", stopSending)
-        sending = Effect.runForkWith(fiber.context)(Effect.matchCause(pump(body.stream, node), {
+        sending = Effect.runForkWith(context)(Effect.matchCause(pump(body.stream, node), {
           onSuccess: () => void node.end(),
           onFailure: (cause) => {
             const reason = new HttpClientError.EncodeError({ request, cause: Cause.squash(cause) })
@@ -416,20 +418,18 @@ export const layer: Layer.Layer<HttpClient.HttpClient, never, NodeHttpClient.Htt
     const agents = yield* NodeHttpClient.HttpAgent
     const platform = yield* NodeHttpClient.makeNodeHttp
     const targets = makeTargets()
-    const traced = HttpClient.make((request, url, _signal, fiber) => send(agents, request, targets.ofUrl(url), fiber))
     return HttpClient.makeWith<Failed, never, Failed, never>(
       (effect) =>
         withValue(effect, (request) =>
           Effect.withFiber((fiber) => {
             if (fiber.getRef(Attempt) === undefined || !isOurs(request)) return platform.execute(request)
-            if (fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer) return traced.execute(request)
-            const plain = targets.ofPlain(request)
-            if (plain !== undefined) return send(agents, request, plain, fiber)
-            const url = HttpClientRequest.toUrl(request)
+            const target = targets.of(request)
             // The platform's client says what is wrong with it.
-            return Option.isNone(url)
-              ? platform.execute(request)
-              : send(agents, request, targets.ofUrl(url.value), fiber)
+            if (target === undefined) return platform.execute(request)
+            if (!isTraced(fiber, request)) return send(agents, request, target)
+            const { hostname, isTls, port } = target.origin
+            const place = { href: target.href, path: target.path, scheme: isTls ? "https" : "http", hostname, port }
+            return traced(fiber, request, place, (request) => send(agents, request, target))
           })),
       Effect.succeed
     )

@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Layer, Option, Redacted, Stream, Tracer } from "effect"
+import { Files, FileSource } from "effect-anthropic-files"
+import type { FileId } from "effect-anthropic-files/FileMetadata"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { FetchHttpClient, HttpClient } from "effect/http"
+import { http, rawServer } from "../support/rawServer.ts"
+
+const metadata = JSON.stringify({
+  id: "file_1",
+  type: "file",
+  filename: "a.txt",
+  mime_type: "text/plain",
+  size_bytes: 3,
+  created_at: "2026-11-21T00:00:00Z"
+})
+
+/** What an exporter would see of the requests. */
+const spansOf = (
+  effect: Effect.Effect<unknown, unknown, Files.Files>,
+  client: Layer.Layer<HttpClient.HttpClient>,
+  status: number
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const server = yield* rawServer(({ socket, head }) =>
+      void socket.end(http(
+        status,
+        status === 200 ? (head.startsWith("GET /v1/files?") ? `{"data":[]}` : metadata) : "{}",
+        { "request-id": "req_1", connection: "close" }
+      ))
+    )
+    const spans: Array<Tracer.NativeSpan> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        const span = new Tracer.NativeSpan(options)
+        spans.push(span)
+        return span
+      }
+    })
+    yield* Effect.exit(effect).pipe(
+      Effect.provideService(HttpClient.TracerHeaderFilter, (name) => !["date", "connection", "host"].includes(name)),
+      Effect.provide(
+        Layer.provide(Files.layer({ apiKey: Redacted.make("sk-ant-canary"), baseUrl: server.url }), client)
+      ),
+      Effect.withTracer(tracer)
+    )
+    const port = new URL(server.url).port
+    const traceparents = server.heads.map((head) => /^traceparent: (.*)$/mi.exec(head)?.[1]?.split("-")[2])
+    return spans.map((span) => ({
+      name: span.name,
+      kind: span.kind,
+      parent: Option.getOrUndefined(Option.map(span.parent, (parent) => parent._tag === "Span" ? parent.name : "")),
+      isPropagated: traceparents.includes(span.spanId),
+      attributes: Array.from(span.attributes, ([key, value]) => [
+        key,
+        String(value).replaceAll(port, "PORT").replace(/effect-anthropic-files-\w+/, "BOUNDARY")
+      ]).filter(([key]) => key !== "http.request.header.content-length"),
+      status: span.status._tag === "Ended"
+        ? Exit.isSuccess(span.status.exit)
+          ? "Success"
+          : Cause.pretty(span.status.exit.cause).replaceAll(port, "PORT").split(/[\n(]/)[0]
+        : span.status._tag
+    }))
+  }))
+
+const id = "file_1" as FileId
+
+const requests: Readonly<Record<string, Effect.Effect<unknown, unknown, Files.Files>>> = {
+  metadata: Files.metadata(id),
+  "a strange id": Files.metadata("a%b'c" as FileId),
+  "a page": Files.listPage({ limit: 7, page: "a b&c=d" }),
+  "a plain page": Files.listPage({ limit: 7, page: "p20" }),
+  "an upload": Files.upload(FileSource.text("abc", "a.txt")),
+  "a streamed upload": Files.upload(FileSource.stream(
+    Stream.fromEffect(Effect.withSpan(Effect.succeed(new Uint8Array(3)), "read")),
+    { filename: "a.txt", size: 3 }
+  ))
+}
+
+describe("the span of a request is effect's own", () => {
+  for (const [what, request] of Object.entries(requests)) {
+    for (const status of [200, 404]) {
+      it.live(`${what}, ${status}`, () =>
+        Effect.gen(function*() {
+          const [own, effects] = [
+            yield* spansOf(request, NodeFiles.layerHttpClient, status),
+            yield* spansOf(request, FetchHttpClient.layer, status)
+          ]
+          assert.isNotEmpty(own)
+          assert.deepStrictEqual(own, effects)
+          assert.notInclude(JSON.stringify(own), "sk-ant-canary")
+        }))
+    }
+  }
+
+  it.live("none where tracing is switched off for a request", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(
+        Effect.provideService(Files.metadata(id), HttpClient.TracerDisabledWhen, () => true),
+        NodeFiles.layerHttpClient,
+        200
+      )
+      assert.deepStrictEqual(spans.map(({ name }) => name), ["Files.metadata"])
+    }))
+
+  it.live("named and propagated as asked", () =>
+    Effect.gen(function*() {
+      const [, span] = yield* spansOf(
+        Files.metadata(id).pipe(
+          Effect.provideService(HttpClient.SpanNameGenerator, (request) => `anthropic ${request.method}`),
+          Effect.provideService(HttpClient.TracerPropagationEnabled, false)
+        ),
+        NodeFiles.layerHttpClient,
+        200
+      )
+      assert.deepStrictEqual([span?.name, span?.isPropagated], ["anthropic GET", false])
+    }))
+})
