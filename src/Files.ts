@@ -236,7 +236,7 @@ export const make = Effect.fnUntraced(function*(
       const subject = subjectOf("list")
       const read = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<FilePage, FilesError> => {
         onAnswer?.(response.headers)
-        return Effect.flatMap(decodePage(subject, response), (page) => {
+        return decodePage(subject, response, (page) => {
           const isForeign = dialect === "ga"
             ? page.next_page === null && page.has_more
             : page.next_page !== null && !page.has_more
@@ -515,10 +515,7 @@ export const make = Effect.fnUntraced(function*(
                 body,
                 progress,
                 read: (response) =>
-                  Effect.flatMap(
-                    decodeMetadata(subject, response),
-                    (file) => checkStored(subject, file, progress.sent)
-                  ),
+                  decodeMetadata(subject, response, (file) => checkStored(subject, file, progress.sent)),
                 canRepeat: (isOutcomeUnknown) =>
                   progress.failure === undefined && (opened.isReplayable || !progress.started)
                   && !(isOutcomeUnknown && progress.sent.complete && options.onUnknownOutcome === "fail"),

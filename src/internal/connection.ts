@@ -312,7 +312,9 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
   const decode = Schema.decodeUnknownExit(schema)
   return (
     subject: Subject,
-    response: HttpClientResponse.HttpClientResponse
+    response: HttpClientResponse.HttpClientResponse,
+    /** What is made of it. */
+    then: (value: S["Type"]) => Effect.Effect<S["Type"], FilesError> = Effect.succeed
   ): Effect.Effect<S["Type"], FilesError> =>
     Effect.matchEffect(readWhole(response, maxJsonBytes), {
       onFailure: () => Effect.fail(unexpected(subject, response, "The answer broke off before its end.", "")),
@@ -327,10 +329,10 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
           return Effect.fail(unexpected(subject, response, what, text.slice(0, maxErrorBytes)))
         }
         const plain = direct(json.success)
-        if (plain !== undefined) return Effect.succeed(plain)
+        if (plain !== undefined) return then(plain)
         const decoded = decode(json.success)
         return Exit.isSuccess(decoded)
-          ? Effect.succeed(decoded.value)
+          ? then(decoded.value)
           : Effect.fail(unexpected(
             subject,
             response,

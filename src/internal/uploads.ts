@@ -195,17 +195,17 @@ export const make = (
           Effect.provideService(Nested, true),
           pause
         )
-      return Effect.onExit(upload({ find }), (exit) =>
-        Effect.sync(() => {
-          if (Exit.isSuccess(exit)) take(exit.value.id)
-          const error = Exit.findErrorOption(exit)
-          // An interrupted one may have made a file as well.
-          const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
-          if (isKnown) group.members.delete(me)
-          me.lost = true
-          me.endedAt = clock.currentTimeMillisUnsafe()
-          if (group.members.size === 0) active.delete(key)
-        }))
+      return Effect.onExit(upload({ find }), (exit) => {
+        if (Exit.isSuccess(exit)) take(exit.value.id)
+        const error = Exit.findErrorOption(exit)
+        // An interrupted one may have made a file as well.
+        const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
+        if (isKnown) group.members.delete(me)
+        me.lost = true
+        me.endedAt = clock.currentTimeMillisUnsafe()
+        if (group.members.size === 0) active.delete(key)
+        return Effect.void
+      })
     })
 
   const sameExpiry = (file: FileMetadata, expiresIn: number | undefined): boolean => {
