@@ -87,6 +87,16 @@ export const rows = [
     saw: uploads(200)
   },
   {
+    id: "batched",
+    title: "3000 lookups at once, through `ids[]`, to 3000 single ones",
+    must: 0.15,
+    target: 0.08,
+    job: { task: "metadata", count: 3000, concurrency: 1 },
+    ours: { task: "batched" },
+    only: ["raw", "ours"],
+    saw: (seen) => seen.requests === 3000 || seen.requests === 30
+  },
+  {
     id: "memory-50",
     title: "upload 50 MB",
     memory: true,

@@ -3,6 +3,7 @@
  *
  * Paths, bounds and shapes: the Files API reference. Both dialects, generally available and beta, give the same types.
  */
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Digest from "effect/crypto/Digest"
@@ -899,7 +900,16 @@ export const find = (id: FileId): Effect.Effect<Option.Option<FileMetadata>, Lis
 export const metadataMany = (
   ids: Iterable<FileId>
 ): Effect.Effect<ReadonlyArray<Option.Option<FileMetadata>>, ListError, Files> =>
-  Effect.forEach(ids, find, { concurrency: "unbounded" })
+  Effect.gen(function*() {
+    const files = yield* Files
+    const asked = Array.from(ids)
+    const requests = Arr.chunksOf(new Set(asked), Wire.maxIdsPerRequest)
+    const pages = yield* Effect.forEach(requests, (ids) => Stream.runCollect(files.list({ ids })), {
+      concurrency: lookUpsAtOnce
+    })
+    const found = new Map(pages.flatMap((page) => page.map((file) => [file.id, file] as const)))
+    return asked.map((id) => Option.fromUndefinedOr(found.get(id)))
+  })
 
 /**
  * Whether there is such a file; batched like {@link find}. One that has expired counts for as long as the service knows

@@ -6,8 +6,8 @@ import * as Files from "effect-anthropic-files/Files"
 import * as FileSource from "effect-anthropic-files/FileSource"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as Policy from "effect-anthropic-files/Policy"
+import * as Transfer from "effect-anthropic-files/Transfer"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -48,19 +48,9 @@ const run = ({ baseUrl, variant }, effect) =>
 const times = (count, concurrency, one) =>
   Effect.forEach(Array.from({ length: count }, (_, n) => n), one, { concurrency, discard: true })
 
-/** Length-checked by the client, synced, and renamed when it is complete. */
-const toFile = (id, target) =>
-  Effect.scoped(Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const file = yield* fs.open(`${target}.part`, { flag: "w", mode: 0o600 })
-    yield* Stream.runForEach(Files.download(id), (chunk) => file.writeAll(chunk))
-    yield* file.sync
-    yield* fs.rename(`${target}.part`, target)
-  }))
-
 await measured({
   upload: (job) => run(job, Files.upload(FileSource.path(job.path))),
-  download: (job) => run(job, toFile(`file_${job.bytes}_1`, job.target)),
+  download: (job) => run(job, Transfer.downloadToFile(`file_${job.bytes}_1`, job.target, { onExisting: "replace" })),
   small: (job) => {
     const source = FileSource.bytes(fs.readFileSync(job.path), "upload.bin")
     return run(job, times(job.count, job.concurrency, () => Files.upload(source)))
@@ -74,5 +64,7 @@ await measured({
         (seen) => check(seen === job.total, `${seen} of ${job.total} files`)
       )
     ),
-  mixed: (job) => run(job, times(job.paths.length, job.concurrency, (n) => Files.upload(FileSource.path(job.paths[n]))))
+  mixed: (job) =>
+    run(job, times(job.paths.length, job.concurrency, (n) => Files.upload(FileSource.path(job.paths[n])))),
+  batched: (job) => run(job, Files.metadataMany(Array.from({ length: job.count }, (_, n) => `file_1024_${n}`)))
 })
