@@ -19,11 +19,12 @@ import * as Predicate from "effect/Predicate"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { SourceFailed } from "./FilesError.ts"
+import type { SourceFailed } from "./FilesError.ts"
 import { concat, parseLength } from "./internal/body.ts"
 import { Buffers } from "./internal/buffers.ts"
 import { codeOf } from "./internal/classify.ts"
 import { modifiedAt, versionOf } from "./internal/fileVersion.ts"
+import { fail, fromPlatformError } from "./internal/sourceFailed.ts"
 import { printable } from "./internal/text.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
@@ -68,21 +69,6 @@ const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>): F
   [TypeId]: TypeId,
   open
 })
-
-const fail = (
-  reason: SourceFailed["reason"],
-  message: string,
-  options?: { readonly source?: string | undefined; readonly cause?: unknown }
-): SourceFailed =>
-  new SourceFailed({
-    operation: "upload",
-    reason,
-    message,
-    isRetryable: false,
-    isOutcomeUnknown: false,
-    ...(options?.source === undefined ? undefined : { source: options.source }),
-    ...(options?.cause === undefined ? undefined : { cause: options.cause })
-  })
 
 /** Read and sent at a time. Smaller chunks cost throughput: at 64 KiB an upload takes three times as long. */
 const chunkSize = 1 << 20
@@ -333,18 +319,6 @@ const regularFile = (path: string, info: FileSystem.File.Info): Effect.Effect<vo
     : Effect.fail(
       fail("NotAFile", `${printable(path)} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path })
     )
-
-const fromPlatformError = (path: string) => (error: PlatformError.PlatformError): SourceFailed => {
-  const options = { source: path, cause: error }
-  switch (error.reason._tag) {
-    case "NotFound":
-      return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : printable(path)}.`, options)
-    case "PermissionDenied":
-      return fail("PermissionDenied", `${printable(path)} may not be read by this user.`, options)
-    default:
-      return fail("Unreadable", `${printable(path)} can't be read: ${printable(error.message)}.`, options)
-  }
-}
 
 /**
  * What a GET of a URL answers, a presigned one for example: streamed through, never on disk. Redirects are followed.

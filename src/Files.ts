@@ -129,6 +129,20 @@ export interface ListPageOptions extends ListOptions {
 }
 
 /**
+ * An upload that may have been stored.
+ */
+export interface Sought {
+  readonly filename: string
+  /** Bytes. */
+  readonly size: number
+  /** Left out, any will do. */
+  readonly mimeType?: string | undefined
+  readonly expiresIn?: Duration.Input | undefined
+  /** When it began, epoch milliseconds by the clock of this machine. */
+  readonly since: number
+}
+
+/**
  * The Files API.
  */
 export class Files extends Context.Service<Files, {
@@ -156,6 +170,11 @@ export class Files extends Context.Service<Files, {
    */
   readonly download: (id: FileId) => Stream.Stream<Uint8Array, DownloadError>
   readonly delete: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
+  /**
+   * What an upload may have left whose outcome is not known: the files of its name, size, type and expiry that were made
+   * since it began. `None` when that can't be told, among too many new files for example.
+   */
+  readonly findUploads: (sought: Sought) => Effect.Effect<Option.Option<ReadonlyArray<FileMetadata>>, ListError>
   /**
    * Which files this client reaches: a SHA-256 in hex of the base URL and the workspace or, where none was given, the
    * credential. It is the same in every process, and neither can be read from it.
@@ -620,6 +639,19 @@ export const make = Effect.fnUntraced(function*(
     dialect === "ga"
   )
 
+  const findUploads = (
+    { expiresIn, filename, mimeType, since, size }: Sought
+  ): Effect.Effect<Option.Option<ReadonlyArray<FileMetadata>>, ListError> =>
+    Effect.clockWith((clock) =>
+      Effect.flatMap(uploadFields({ expiresIn }), (fields) =>
+        uploads.candidates(
+          { filename, size, mimeType, expiresIn: expirySeconds(fields) },
+          size,
+          () => Math.max(0, clock.currentTimeMillisUnsafe() - since),
+          () => true
+        ))
+    ).pipe(Effect.map(Option.fromUndefinedOr), Effect.mapError(narrow("list")))
+
   const fingerprint = Effect.gen(function*() {
     const { baseUrl, headers } = settings
     const workspace = headers["anthropic-workspace-id"]
@@ -630,7 +662,7 @@ export const make = Effect.fnUntraced(function*(
     return yield* digest.digestHex(Digest.sha256, new TextEncoder().encode([baseUrl, ...reached].join("\n")))
   }).pipe(Effect.provide(Digest.layerWebCrypto))
 
-  return Files.of({ upload, list, listPage, metadata, download, delete: remove, fingerprint })
+  return Files.of({ upload, list, listPage, metadata, download, delete: remove, findUploads, fingerprint })
 })
 
 // A dot segment in a path would be resolved away and reach another route.
@@ -917,12 +949,13 @@ export const metadataMany = (
  */
 export const exists = (id: FileId): Effect.Effect<boolean, ListError, Files> => Effect.map(find(id), Option.isSome)
 
-/** About six seconds in all. */
+const cleanUpLimit = Duration.seconds(30)
+
 const cleanUp = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
 
 /**
  * Uploads a file that lives as long as its Scope: it is deleted when that closes, on success, failure and interruption,
- * and tried a few times. A deletion that fails is logged as a warning with the file's id and changes nothing else.
+ * and tried a few times, for at most 30 seconds. A deletion that fails is logged as a warning with the file's id and changes nothing else.
  *
  * Give it `expiresIn` as a lease: the service then removes the content even when this process dies first.
  */
@@ -936,6 +969,8 @@ export const uploadScoped = <R = never>(
       (file) =>
         files.delete(file.id).pipe(
           Effect.retry({ schedule: cleanUp, while: (error) => error.isRetryable }),
+          // Nobody wants to wait for long at the end.
+          Effect.timeout(cleanUpLimit),
           Effect.catchTag("FileNotFound", () => Effect.void),
           Effect.catchCause((cause) =>
             Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {

@@ -34,7 +34,7 @@ export interface Snapshot {
   readonly bytes: number
   /** What was expected; else what the files so far have, as long as each one's size is known. */
   readonly total: number | undefined
-  /** Bytes a second over the last five seconds. */
+  /** Bytes a second over the last five seconds, or since someone looked last if that is longer. */
   readonly rate: number
   /** Time left at that rate, where the total is known. */
   readonly remaining: Duration.Duration | undefined
@@ -128,10 +128,12 @@ export const make: Effect.Effect<Progress> = Effect.sync(() => {
 
   const snapshot = Effect.map(Clock.currentTimeMillis, (now): Snapshot => {
     const last = samples.at(-1)
-    if (last === undefined || now - last.at >= sampleEvery) {
-      samples = [...samples.filter((sample) => now - sample.at <= rateWindow), { at: now, bytes }]
+    if (last === undefined || Math.abs(now - last.at) >= sampleEvery) {
+      // The newest stays whatever its age: someone may look less often than the window is long.
+      const kept = samples.filter((sample) => now - sample.at <= rateWindow && now >= sample.at)
+      samples = [...(kept.length > 0 || last === undefined || last.at > now ? kept : [last]), { at: now, bytes }]
     }
-    const first = samples.find((sample) => now - sample.at <= rateWindow && now > sample.at)
+    const first = samples.find((sample) => now > sample.at)
     const rate = first === undefined ? 0 : Math.max(0, (bytes - first.bytes) / (now - first.at) * 1000)
     const total = expected.bytes ?? (unknown > 0 ? undefined : announced)
     return {

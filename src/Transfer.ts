@@ -28,13 +28,14 @@ import type { Meter, Progress } from "./Progress.ts"
  * - `Exists`: there is a file at the path, and `onExisting` is `fail`;
  * - `Symlink`: the path is a symbolic link, which is never written through;
  * - `NotAFile`: the path is a directory or a device;
- * - `Failed`: the file system refused, for a reason that `cause` gives: no such folder, no permission, disk full.
+ * - `Failed`: the file system refused, for a reason that `cause` gives: no such folder, no permission, disk full;
+ * - `InvalidOption`: there is no path, or `onExisting` is none of its values.
  *
  * Nothing is left behind, and what was at the path is untouched.
  */
 export class SaveFailed extends Schema.TaggedError<SaveFailed>("effect-anthropic-files/SaveFailed")("SaveFailed", {
   operation: Schema.Literal("download"),
-  reason: Schema.Literals(["Exists", "Symlink", "NotAFile", "Failed"]),
+  reason: Schema.Literals(["Exists", "Symlink", "NotAFile", "Failed", "InvalidOption"]),
   message: Schema.String,
   path: Schema.String,
   isRetryable: Schema.Boolean,
@@ -91,6 +92,13 @@ export interface Saved {
   readonly bytes: number
 }
 
+const policies: ReadonlyArray<unknown> = ["fail", "replace", "rename"]
+
+const checkPath = (path: unknown): Effect.Effect<void, SaveFailed> =>
+  typeof path === "string" && path !== ""
+    ? Effect.void
+    : Effect.fail(refused(String(path), "InvalidOption", "A download needs a path to go to."))
+
 const saveAs = (
   id: FileId,
   target: string,
@@ -98,6 +106,9 @@ const saveAs = (
   shown: { readonly name: string; readonly total: number | undefined }
 ): Effect.Effect<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
+    if (!policies.includes(options.onExisting ?? "fail")) {
+      return yield* refused(target, "InvalidOption", "onExisting has to be \"fail\", \"replace\" or \"rename\".")
+    }
     const meter = yield* Effect.transposeOption(
       Option.map(Option.fromUndefinedOr(options.progress), (progress) => progress.begin(shown.name, shown.total))
     )
@@ -127,6 +138,7 @@ export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
     path: string,
     options: SaveOptions = {}
   ): Effect.fn.Return<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> {
+    yield* checkPath(path)
     return yield* saveAs(id, path, options, { name: (yield* Path.Path).basename(path), total: undefined })
   }
 )
@@ -149,6 +161,7 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
     Files.Files | FileSystem.FileSystem | Path.Path
   > {
     const path = yield* Path.Path
+    yield* checkPath(directory)
     const known = typeof file === "string" ? yield* described(file) : file
     const folder = path.resolve(directory)
     const target = path.join(folder, safeName(known.filename, known.id))
@@ -186,7 +199,7 @@ export type Result<Input, A, E> =
 
 export interface BulkOptions {
   /**
-   * How many at a time.
+   * How many at a time. Anything but a whole number from 1 on throws a `RangeError` at once.
    *
    * @default 8
    */
@@ -212,8 +225,12 @@ const bulk = <Input, E, R, A, E2, R2>(
     readonly input: (input: Input) => string
     readonly value: (value: A) => string
   }
-): Stream.Stream<Result<Input, A, E2>, E, R | R2> =>
-  Stream.suspend(() => {
+): Stream.Stream<Result<Input, A, E2>, E, R | R2> => {
+  const { concurrency = 8 } = options
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new RangeError(`Transfer.${describe.what}: concurrency has to be a whole number from 1 on.`)
+  }
+  return Stream.suspend(() => {
     let handedOver = 0
     const underWay = new Set<Input>()
     const notHandedOver = new Set<Result<Input, A, E2>>()
@@ -240,7 +257,7 @@ const bulk = <Input, E, R, A, E2, R2>(
               notHandedOver.add(result)
             })
           )
-        ), { concurrency: options.concurrency ?? 8, unordered: true }),
+        ), { concurrency, unordered: true }),
       Stream.map((result) => {
         notHandedOver.delete(result)
         handedOver++
@@ -265,6 +282,7 @@ const bulk = <Input, E, R, A, E2, R2>(
         ))
       )
   })
+}
 
 /** A source to upload, with the options of its upload. */
 export interface Upload<out R = never> extends Files.UploadOptions {

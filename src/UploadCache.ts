@@ -21,6 +21,7 @@ import { FileId, FileMetadata } from "./FileMetadata.ts"
 import * as Files from "./Files.ts"
 import { type FileExpired, type FileNotFound, SourceFailed, type UploadError } from "./FilesError.ts"
 import type { Content, FileSource } from "./FileSource.ts"
+import { invalidRequest } from "./internal/classify.ts"
 import { type Lease, type Leases, make as makeLeases } from "./internal/lease.ts"
 import { mimeTypeOf } from "./internal/mimeType.ts"
 import { type Hash as Running, ofLines, Sha256 } from "./internal/sha256.ts"
@@ -116,26 +117,28 @@ const Stored = Schema.Struct({
 
 type Stored = typeof Stored.Type
 
-/** What is known of the uploads of one name and size, which can't be told apart in a listing. */
-const Named = Schema.Struct({
-  /** An upload that was begun. */
-  intent: Schema.optionalKey(Schema.Struct({
-    content: Schema.String,
-    /** Epoch milliseconds. */
-    since: Schema.Finite,
-    expires: Schema.Boolean
-  })),
-  /** The newest files, and the content that each one holds. */
-  known: Schema.Array(Schema.Tuple([FileId, Schema.String]))
+/**
+ * An upload of some name and size that was begun. There is one at a time: in a listing two could not be told apart.
+ */
+const Intent = Schema.Struct({
+  content: Schema.String,
+  mimeType: Schema.String,
+  /** Epoch milliseconds. */
+  since: Schema.Finite,
+  /** Milliseconds. */
+  expiresIn: Schema.optionalKey(Schema.Finite),
+  by: Schema.optionalKey(Schema.String)
 })
 
-type Named = typeof Named.Type
+/** What a file that was uploaded holds; never forgotten, so that it is never taken for another one. */
+const Known = Schema.Struct({ content: Schema.String, by: Schema.optionalKey(Schema.String) })
 
-/** Files of one name and size that are remembered. */
-const maxKnown = 50
-
-/** The service's clock and this one may differ by that much, milliseconds. */
-const skew = 60_000
+/** A file that was found to hold a content which somebody else was uploading when it was broken off. */
+const Left = Schema.Struct({
+  id: FileId,
+  expiresAt: Schema.NullOr(Schema.Finite),
+  by: Schema.optionalKey(Schema.String)
+})
 
 /** Hashes of paths that are kept in memory. */
 const maxHashes = 10_000
@@ -193,10 +196,19 @@ const hashOf = (makeHash: () => Running, bytes: Uint8Array): string => {
   return hash.digest()
 }
 
+/** What is no duration is refused by the upload itself. */
+const expiresInMillis = ({ expiresIn }: UploadOptions): number | undefined =>
+  expiresIn === undefined
+    ? undefined
+    : Option.getOrUndefined(Option.map(Duration.fromInput(expiresIn), Duration.toMillis))
+
 const positive = (name: string, input: Duration.Input): Duration.Duration => {
   const duration = Duration.fromInput(input)
-  if (Option.isNone(duration) || !Duration.isGreaterThan(duration.value, Duration.zero)) {
-    throw new RangeError(`UploadCache: ${name} has to be a positive duration.`)
+  if (
+    Option.isNone(duration) || !Duration.isFinite(duration.value)
+    || !Duration.isGreaterThan(duration.value, Duration.zero)
+  ) {
+    throw new RangeError(`UploadCache: ${name} has to be a positive, finite duration.`)
   }
   return duration.value
 }
@@ -237,7 +249,8 @@ export const make = (
       const { version } = content
       const key = version === undefined ? undefined : `hash-${ofLines(version)}`
       if (version !== undefined && key !== undefined) {
-        const known = hashes.get(version) ?? (store.isLocal && isKept ? yield* leases.read(key, Hash) : undefined)
+        const known = hashes.get(version)
+          ?? (store.isLocal && isKept ? (yield* leases.read(key, Hash)).value : undefined)
         if (known !== undefined) {
           remember(version, known)
           return known
@@ -266,7 +279,7 @@ export const make = (
       const hashed = { sha256: running.digest(), size }
       if (version !== undefined && key !== undefined) {
         remember(version, hashed)
-        if (store.isLocal && isKept) yield* leases.note(key, Hash, hashed)
+        if (store.isLocal && isKept) yield* Effect.flatMap(leases.read(key, Hash), (cell) => cell.put(hashed))
       }
       return hashed
     })
@@ -299,49 +312,68 @@ export const make = (
       { filename, mimeType, sha256, size }: Hashed & { readonly filename: string; readonly mimeType: string }
     ) {
       const where = yield* fingerprint
+      const content = ofLines(where, sha256, String(size), mimeType)
       return {
-        content: `content-${ofLines(where, sha256, String(size), mimeType)}`,
-        named: `named-${ofLines(where, filename, String(size))}`
+        content: `content-${content}`,
+        left: `left-${content}`,
+        named: `named-${ofLines(where, filename.normalize(), String(size))}`
       }
     })
 
+    const knownOf = (id: FileId) => leases.read(`file-${ofLines(id)}`, Known)
+
+    /** Whether it was noted down; it is not when it was before. */
+    const know = (id: FileId, content: string, by: string | undefined) =>
+      Effect.flatMap(knownOf(id), (cell) => cell.put({ content, ...(by === undefined ? undefined : { by }) }))
+
+    const expiryOf = (file: FileMetadata, expiresIn: number | undefined): number | null =>
+      file.expires_at?.epochMilliseconds
+        ?? (expiresIn === undefined ? null : file.created_at.epochMilliseconds + expiresIn)
+
     /** Finds what an upload that nobody saw the end of has left, and clears its intent. */
     const settle = Effect.fnUntraced(function*(
-      named: Lease<Named>,
+      named: Lease<typeof Intent.Type>,
       filename: string,
       size: number
-    ): Effect.fn.Return<ReadonlyArray<readonly [FileId, string]>, Failure> {
-      const known = named.value?.known ?? []
-      const intent = named.value?.intent
-      if (intent === undefined) return known
-      const ids = new Set(known.map(([id]) => id))
-      const candidates = yield* Files.list({ limit: 1000 }).pipe(
-        Stream.provideService(Files.Files, files),
-        // Newest first.
-        Stream.takeWhile((file) => file.created_at.epochMilliseconds >= intent.since - skew),
-        Stream.filter((file) =>
-          file.filename === filename && file.size_bytes === size && !ids.has(file.id) && !file.downloadable
-          && (file.expires_at === null || intent.expires)
-        ),
-        Stream.take(2),
-        Stream.runCollect
-      )
-      const [found, another] = candidates
-      if (found !== undefined && another !== undefined) {
+    ): Effect.fn.Return<void, Failure> {
+      const intent = named.value
+      if (intent === undefined) return
+      const { by, content, expiresIn, mimeType, since } = intent
+      const found = yield* files.findUploads({
+        filename,
+        size,
+        since,
+        ...(mimeType === "" ? undefined : { mimeType }),
+        ...(expiresIn === undefined ? undefined : { expiresIn })
+      })
+      const candidates: Array<FileMetadata> = []
+      for (const file of Option.getOrElse(found, () => [])) {
+        const known = (yield* knownOf(file.id)).value
+        if (known === undefined || known.content === content) candidates.push(file)
+      }
+      const [file] = candidates
+      if (file !== undefined && candidates.length === 1) {
+        yield* know(file.id, content, by)
+        const left = yield* leases.read(content.replace("content-", "left-"), Left)
+        yield* left.put({
+          id: file.id,
+          expiresAt: expiryOf(file, expiresIn),
+          ...(by === undefined ? undefined : { by })
+        })
+      } else if (file !== undefined || Option.isNone(found)) {
         yield* Effect.annotateLogs(
-          Effect.logWarning("An upload was broken off, and more than one file may be what it stored; none is taken"),
+          Effect.logWarning("An upload was broken off, and what it may have stored can't be told from other files"),
           { filename: printable(filename), candidates: candidates.map(({ id }) => id) }
         )
       }
-      const settled = found === undefined || another !== undefined
-        ? known
-        : [...known, [found.id, intent.content] as const]
-      yield* named.put({ known: settled })
-      return settled
+      yield* named.put(undefined)
     })
 
     const obtain = <R>(wanted: Wanted<R>, version?: string): Effect.Effect<Obtained, Failure, R> =>
       Effect.flatMap(keysOf(wanted), (keys) => {
+        const expiresIn = expiresInMillis(wanted.options)
+        const by = wanted.by === undefined ? undefined : { by: wanted.by }
+
         const attempt: Effect.Effect<Obtained | Lost, Failure, R | Scope.Scope> = Effect.gen(function*() {
           const content = yield* leases.claim(keys.content, Stored)
           const kept = content.value === undefined ? undefined : yield* current(content.value)
@@ -349,56 +381,59 @@ export const make = (
             if (kept !== content.value) yield* content.put(kept)
             return { file: kept.file, uploaded: false, by: kept.by }
           }
-          const named = yield* leases.claim(keys.named, Named)
-          const known = yield* settle(named, wanted.filename, wanted.size)
+          const named = yield* leases.claim(keys.named, Intent)
+          yield* settle(named, wanted.filename, wanted.size)
 
-          const keep = Effect.fnUntraced(function*(file: FileMetadata, seenAt: number) {
-            const { expiresIn } = wanted.options
-            const asked = expiresIn === undefined
-              ? null
-              : seenAt + Duration.toMillis(Duration.fromInputUnsafe(expiresIn))
-            return yield* content.put({
-              file,
-              expiresAt: file.expires_at?.epochMilliseconds ?? asked,
-              seenAt,
-              ...(wanted.by === undefined ? undefined : { by: wanted.by })
-            })
-          })
-
-          for (const [id, holds] of known) {
-            if (holds !== keys.content || id === content.value?.file.id) continue
-            const found = yield* inFiles(Files.find(id))
+          const cell = yield* leases.read(keys.left, Left)
+          const left = cell.value
+          if (left !== undefined) {
+            yield* cell.put(undefined)
             const now = yield* Clock.currentTimeMillis
-            if (Option.isNone(found) || !isFresh(found.value.expires_at?.epochMilliseconds ?? null, now)) continue
-            yield* keep(found.value, now)
-            return { file: found.value, uploaded: false, by: wanted.by }
+            const found = left.id !== content.value?.file.id && isFresh(left.expiresAt, now)
+              ? yield* inFiles(Files.find(left.id))
+              : Option.none()
+            if (Option.isSome(found)) {
+              const { expiresAt, id: _, ...of } = left
+              yield* content.put({ file: found.value, expiresAt, seenAt: now, ...of })
+              return { file: found.value, uploaded: false, by: left.by }
+            }
           }
 
           return yield* Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
             const since = yield* Clock.currentTimeMillis
-            const intent = { content: keys.content, since, expires: wanted.options.expiresIn !== undefined }
-            if (!(yield* named.put({ intent, known }))) return lost()
+            const intent = {
+              content: keys.content,
+              mimeType: wanted.mimeType,
+              since,
+              ...(expiresIn === undefined ? undefined : { expiresIn }),
+              ...by
+            }
+            if (!(yield* named.put(intent))) return lost()
             const { progress, ...options } = wanted.options
-            const source = verified(wanted.source, wanted, version)
-            const named_ = { ...options, filename: wanted.filename }
+            const input = { ...options, filename: wanted.filename, source: verified(wanted.source, wanted, version) }
             const file = yield* restore(inFiles(
-              progress === undefined
-                ? Files.upload(source, named_)
-                : Transfer.upload({ source, ...named_ }, progress)
+              progress === undefined ? Files.upload(input.source, input) : Transfer.upload(input, progress)
             )).pipe(
               // Whether it left a file is known, and there is nothing to settle.
-              Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(named.put({ known })))
+              Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(named.finish(undefined)))
             )
-            const noted = yield* named.put({ known: [...known.slice(1 - maxKnown), [file.id, keys.content]] }).pipe(
-              Effect.andThen((done) => done ? keep(file, since) : Effect.succeed(false)),
+            const expiresAt = expiryOf(file, expiresIn)
+            const isNoted = yield* know(file.id, keys.content, wanted.by).pipe(
+              Effect.andThen(content.finish({ file, expiresAt, seenAt: since, ...by })),
+              Effect.tap((done) => done ? named.finish(undefined) : Effect.void),
               // The file is there, and the intent with which it will be found again.
               Effect.catch((error) =>
                 Effect.as(Effect.logWarning(`${file.id} was uploaded but could not be noted down`, error), true)
               )
             )
-            return noted ? { file, uploaded: true, by: wanted.by } : lost(file.id)
+            if (isNoted) return { file, uploaded: true, by: wanted.by }
+            yield* Effect.ignore(
+              Effect.flatMap(leases.read(keys.left, Left), (cell) => cell.put({ id: file.id, expiresAt, ...by }))
+            )
+            return lost(file.id)
           }))
         })
+
         const again: Effect.Effect<Obtained, Failure, R> = Effect.flatMap(Effect.scoped(attempt), (obtained) => {
           if (!("_tag" in obtained)) return Effect.succeed(obtained)
           // This process stood still for so long that another one took over.
@@ -408,48 +443,65 @@ export const make = (
             ({ file }) => made === undefined || file.id === made ? Effect.void : Effect.ignore(files.delete(made))
           )
         })
+
+        if (expiresIn !== undefined && expiresIn <= expiryMargin) {
+          return Effect.fail(invalidRequest(
+            "upload",
+            "expiresIn",
+            `A file that expires within the cache's expiryMargin of ${
+              Duration.format(Duration.millis(expiryMargin))
+            } would never be used again.`
+          ))
+        }
         // Most often it is there, and nobody has to be kept away.
-        return Effect.flatMap(leases.read(keys.content, Stored), (stored) => {
+        return Effect.flatMap(leases.read(keys.content, Stored), (cell) => {
+          const stored = cell.value
           if (stored === undefined) return again
           return Effect.flatMap(current(stored), (kept) =>
             kept === undefined
               ? again
               : Effect.as(
-                kept === stored ? Effect.void : leases.note(keys.content, Stored, kept),
+                // Somebody may have found out in the meantime that it is gone.
+                kept === stored ? Effect.void : cell.put(kept),
                 { file: kept.file, uploaded: false, by: kept.by }
               ))
         })
       })
 
-    const open = <R>(source: FileSource<R>, options: UploadOptions) =>
-      Effect.gen(function*() {
+    /** Reads a source for its hash, and closes it again: who waits for another's upload keeps nothing open. */
+    const describe = <R>(source: FileSource<R>, options: UploadOptions) =>
+      Effect.scoped(Effect.gen(function*() {
         const content = yield* source.open
         const filename = options.filename ?? content.filename ?? ""
-        const wanted: Wanted<never> = {
+        const wanted: Wanted<R> = {
           ...(yield* hash(content, true)),
           filename,
           mimeType: options.mimeType ?? content.mimeType ?? mimeTypeOf(filename) ?? content.fallbackMimeType ?? "",
-          source: { ...source, open: Effect.succeed(content) },
+          source,
           options
         }
         return { wanted, version: content.version }
-      })
+      }))
 
     const get = <R>(source: FileSource<R>, options: UploadOptions = {}): Effect.Effect<FileMetadata, Failure, R> =>
-      open(source, options).pipe(
+      describe(source, options).pipe(
         Effect.flatMap(({ version, wanted }) => obtain(wanted, version)),
         Effect.tap(({ file, uploaded }) => Effect.annotateCurrentSpan({ "file.id": file.id, uploaded })),
         Effect.map(({ file }) => file),
-        Effect.scoped,
         Effect.withSpan("UploadCache.get")
       )
 
     /** Forgets that a content is in a file, if that still is what is noted down. */
-    const drop = (content: string, id: FileId): Effect.Effect<void, UploadStoreFailed> =>
-      Effect.scoped(Effect.flatMap(
-        leases.claim(content, Stored),
-        (lease) => lease.value?.file.id === id ? lease.put(undefined) : Effect.void
-      ))
+    const drop = (
+      keys: { readonly content: string; readonly left: string },
+      id: FileId
+    ): Effect.Effect<void, UploadStoreFailed> =>
+      Effect.scoped(Effect.gen(function*() {
+        const lease = yield* leases.claim(keys.content, Stored)
+        const left = yield* leases.read(keys.left, Left)
+        if (left.value?.id === id) yield* left.put(undefined)
+        if (lease.value?.file.id === id) yield* lease.finish(undefined)
+      }))
 
     const isGone = (error: unknown): error is FileNotFound | FileExpired =>
       Predicate.isTagged(error, "FileNotFound") || Predicate.isTagged(error, "FileExpired")
@@ -462,8 +514,8 @@ export const make = (
       Effect.flatMap(get(source, options), (file) => {
         const isThis = (error: E): boolean => isGone(error) && (error.fileId === undefined || error.fileId === file.id)
         const anew = Effect.gen(function*() {
-          const { wanted } = yield* Effect.scoped(open(source, options))
-          yield* drop((yield* keysOf(wanted)).content, file.id)
+          const { wanted } = yield* describe(source, options)
+          yield* drop(yield* keysOf(wanted), file.id)
           return yield* Effect.flatMap(get(source, options), f)
         })
         return Effect.catchIf(f(file), isThis, (error) =>
@@ -478,13 +530,13 @@ export const make = (
       wanted: Hashed & { readonly filename: string; readonly mimeType: string }
     ): Effect.fn.Return<{ readonly id: FileId; readonly by: string | undefined } | undefined, Failure> {
       const keys = yield* keysOf(wanted)
-      const stored = yield* leases.read(keys.content, Stored)
+      const stored = (yield* leases.read(keys.content, Stored)).value
       if (stored !== undefined) return { id: stored.file.id, by: stored.by }
       return yield* Effect.scoped(Effect.gen(function*() {
-        const named = yield* leases.claim(keys.named, Named)
-        const known = yield* settle(named, wanted.filename, wanted.size)
-        const [id] = known.findLast(([, holds]) => holds === keys.content) ?? []
-        return id === undefined ? undefined : { id, by: undefined }
+        const named = yield* leases.claim(keys.named, Intent)
+        yield* settle(named, wanted.filename, wanted.size)
+        const left = (yield* leases.read(keys.left, Left)).value
+        return left === undefined ? undefined : { id: left.id, by: left.by }
       }))
     })
 
@@ -495,7 +547,7 @@ export const make = (
       hash,
       obtain,
       locate,
-      drop: (wanted, id) => Effect.flatMap(keysOf(wanted), ({ content }) => drop(content, id))
+      drop: (wanted, id) => Effect.flatMap(keysOf(wanted), (keys) => drop(keys, id))
     })
 
     return UploadCache.of({ get, use, sync })
@@ -506,7 +558,7 @@ export const make = (
  * {@link make} as a Layer.
  */
 export const layer = (options?: Options): Layer.Layer<UploadCache, never, Files.Files | UploadStore> =>
-  Layer.effect(UploadCache, Effect.suspend(() => make(options)))
+  Layer.effect(UploadCache, make(options))
 
 /** {@link UploadCache.get} of the service in the context. */
 export const get = <R = never>(

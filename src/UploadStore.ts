@@ -4,10 +4,12 @@
  *
  * A store of one's own needs no more than to read a string and to swap it for another one atomically.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import type { PlatformError } from "effect/PlatformError"
@@ -103,17 +105,41 @@ export const layerFolder = (
       const folderOf = (key: string) => path.join(root, key.slice(-2))
       const fileOf = (key: string, version: number) => path.join(folderOf(key), `${key}.${version}`)
 
+      const namesIn = (folder: string) =>
+        Effect.catchIf(
+          fs.readDirectory(folder),
+          (error) => error.reason._tag === "NotFound",
+          () => Effect.succeed<Array<string>>([])
+        )
+
+      const now = yield* Clock.currentTimeMillis
+      const tidy = Effect.fnUntraced(function*(folder: string) {
+        for (const name of (yield* namesIn(folder)).filter((name) => name.endsWith(".part"))) {
+          const { mtime } = yield* fs.stat(path.join(folder, name))
+          if (Option.isSome(mtime) && now - mtime.value.getTime() > abandonedAfter) {
+            yield* fs.remove(path.join(folder, name), { force: true })
+          }
+        }
+      })
+      yield* Effect.ignore(Effect.flatMap(namesIn(root), (folders) =>
+        Effect.forEach(folders, (folder) =>
+          Effect.ignore(tidy(path.join(root, folder))), {
+          concurrency: 8,
+          discard: true
+        })))
+
       /** Versions of a value, newest first. */
       const versionsOf = (key: string) =>
-        fs.readDirectory(folderOf(key)).pipe(
-          Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed<Array<string>>([])),
+        namesIn(folderOf(key)).pipe(
           Effect.map((names) =>
             names
               .flatMap((name) => {
                 const version = name.startsWith(`${key}.`) ? Number(name.slice(key.length + 1)) : NaN
                 return Number.isSafeInteger(version) ? [version] : []
               })
-              .sort((a, b) => b - a)
+              .sort((a, b) =>
+                b - a
+              )
           )
         )
 
@@ -121,12 +147,12 @@ export const layerFolder = (
         { readonly version: number; readonly value: string | undefined },
         PlatformError
       > {
-        while (true) {
+        for (let looks = 0;; looks++) {
           const [version] = yield* versionsOf(key)
           if (version === undefined) return { version: 0, value: undefined }
           const content = yield* fs.readFileString(fileOf(key, version)).pipe(
             // Replaced by a newer one in between.
-            Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.undefined)
+            Effect.catchIf((error) => error.reason._tag === "NotFound" && looks < maxLooks, () => Effect.undefined)
           )
           if (content !== undefined) return { version, value: content === "" ? undefined : content }
         }
@@ -154,7 +180,7 @@ export const layerFolder = (
         if (!linked) return false
         const versions = yield* versionsOf(key)
         // The name was free because others had gone past it and tidied up since it was looked at.
-        if (versions.some((version) => version > mine + kept)) {
+        if (versions.some((version) => version >= mine + kept)) {
           yield* Effect.ignore(fs.remove(fileOf(key, mine), { force: true }))
           return false
         }
@@ -177,7 +203,13 @@ export const layerFolder = (
   )
 
 /**
- * Versions that stay. With one before the newest, a process that is slower than two others together still finds its
- * name taken.
+ * Versions that stay. A process that others have gone past finds its name taken as long as they were no more than that;
+ * if they were more, it sees their newest. One that was first and is gone past before it looks is told that it was not.
  */
-const kept = 2
+const kept = 4
+
+/** Looks at a name that can't be read before it is given up. */
+const maxLooks = 100
+
+/** What a process that died had begun to write, milliseconds. */
+const abandonedAfter = 60 * 60 * 1000

@@ -8,13 +8,15 @@ export const modifiedAt = (info: FileSystem.File.Info): number | undefined =>
   Option.getOrUndefined(info.mtime)?.getTime()
 
 /**
- * Differs once a file was written to or replaced. There is none for a file that was written to just now: another write
- * within the resolution of the file system's clock would leave it as it is.
+ * Differs once a file was written to or replaced, as long as its times are left alone. There is none for a file that was
+ * written to just now: another write within the resolution of the file system's clock would leave it as it is.
  */
 export const versionOf = (info: FileSystem.File.Info, now: number): string | undefined => {
   const at = modifiedAt(info)
   const inode = Option.getOrUndefined(info.ino)
-  return at === undefined || inode === undefined || now - at < clockResolution
+  // A file that was made anew may get the inode of the one before, and be given its time of modification.
+  const born = Option.getOrUndefined(info.birthtime)?.getTime() ?? 0
+  return at === undefined || inode === undefined || Math.abs(now - at) < clockResolution
     ? undefined
-    : `${info.dev}:${inode}:${info.size}:${at}`
+    : `${info.dev}:${inode}:${info.size}:${at}:${born}`
 }

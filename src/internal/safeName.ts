@@ -17,9 +17,9 @@ const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
 
 const clean = (name: string): string => {
-  const visible = name.replace(loneSurrogate, "\ufffd").normalize("NFC").replace(invisible, "")
+  const visible = name.replace(loneSurrogate, "\ufffd").replace(invisible, "").normalize("NFC")
   const segment = visible.slice(Math.max(visible.lastIndexOf("/"), visible.lastIndexOf("\\")) + 1)
-  const trimmed = segment.replace(/[<>:"|?*]/g, "_").trim().replace(/[. ]+$/, "")
+  const trimmed = segment.replace(/[<>:"|?*]/g, "_").replace(/^\s+|[.\s]+$/g, "")
   // A hidden file may be one that a shell or a tool obeys.
   const shown = trimmed.replace(/^\./, "_")
   return device.test(shown) ? `_${shown}` : shown
@@ -58,6 +58,6 @@ export const withSuffix = (name: string, suffix: string): string => {
  */
 export const safeName = (name: string, fallback: string): string => {
   const usable = [name, fallback].map(clean).find((candidate) => candidate !== "") ?? "file"
-  const fitting = withSuffix(usable, "").replace(/[. ]+$/, "")
+  const fitting = withSuffix(usable, "").replace(/[.\s]+$/, "")
   return fitting === "" ? "file" : fitting
 }

@@ -72,7 +72,8 @@ const write = <E, R>(
     const flush = Effect.gen(function*() {
       const full = block.subarray(0, filled)
       yield* settle
-      writing = yield* Effect.forkChild(file.writeAll(full), { startImmediately: true })
+      // One that is begun can't be called off, and the file must not be closed under it.
+      writing = yield* Effect.forkChild(Effect.uninterruptible(file.writeAll(full)), { startImmediately: true })
       const next = spare
       spare = block
       block = next
@@ -96,7 +97,8 @@ const write = <E, R>(
       })).pipe(
         Effect.andThen(Effect.suspend(() => filled > 0 ? flush : Effect.void)),
         Effect.andThen(settle),
-        Effect.map(() => written)
+        Effect.map(() => written),
+        Effect.onExit(() => writing === undefined ? Effect.void : Effect.asVoid(Fiber.await(writing)))
       )
   })
 

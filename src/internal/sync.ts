@@ -8,6 +8,7 @@ import * as Glob from "effect/Glob"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type DeletedFile, FileId, type FileMetadata } from "../FileMetadata.ts"
@@ -19,6 +20,7 @@ import { versionOf } from "./fileVersion.ts"
 import type { Leases } from "./lease.ts"
 import { mimeTypeOf } from "./mimeType.ts"
 import { ofLines } from "./sha256.ts"
+import { fromPlatformError } from "./sourceFailed.ts"
 
 export interface Hashed {
   readonly sha256: string
@@ -47,7 +49,8 @@ export interface Obtained {
  *
  * - `InvalidOption`: `option` is wrong; nothing was done;
  * - `Unreadable`: the folder, or one inside it, can't be read; nothing was sent;
- * - `Empty`: nothing is left of what was uploaded, which rather means a disk that is not mounted; nothing was deleted;
+ * - `Empty`: deletions were asked for and nothing is left of what was uploaded, which rather means a disk that is not
+ *   mounted; nothing was deleted;
  * - `TooManyDeletions`: uploads are done, and nothing was deleted, since more is gone than `maxDeletions`;
  * - `TakenOver`: this process stood still for longer than the cache's `lease`, and another one goes on.
  */
@@ -135,12 +138,20 @@ const Entry = Schema.Struct({
 
 type Entry = typeof Entry.Type
 
+/** What no path has any longer, with the last one that had it. */
+const Stale = Schema.Struct({
+  path: Schema.String,
+  sha256: Schema.String,
+  size: Schema.Natural,
+  /** Absent where a run was broken off before it was known. */
+  id: Schema.optionalKey(FileId)
+})
+
+type Stale = typeof Stale.Type
+
 const Manifest = Schema.Struct({
   entries: Schema.Array(Schema.Tuple([Schema.String, Entry])),
-  /** Files that no path has any longer, with the last one that had them. */
-  stale: Schema.Array(
-    Schema.Tuple([FileId, Schema.Struct({ path: Schema.String, sha256: Schema.String, size: Schema.Natural })])
-  )
+  stale: Schema.Array(Stale)
 })
 
 interface Found {
@@ -149,9 +160,14 @@ interface Found {
   readonly version: string | undefined
 }
 
+interface Unreadable {
+  readonly path: string
+  readonly error: SourceFailed
+}
+
 type Planned =
   | { readonly _tag: "Ready"; readonly file: Found; readonly hashed: Hashed; readonly version: string | undefined }
-  | { readonly _tag: "Failed"; readonly file: Found; readonly error: SourceFailed | UploadStoreFailed }
+  | { readonly _tag: "Failed"; readonly path: string; readonly error: SourceFailed | UploadStoreFailed }
 
 /** Files that are read for their hash at a time. */
 const hashedAtOnce = 4
@@ -208,37 +224,46 @@ export const make = (cache: Cache) =>
         fail("Unreadable", `${JSON.stringify(directory)} can't be read: ${cause.message}. Nothing was sent.`, cause)
 
       const root = yield* Effect.mapError(fs.realPath(directory), onError)
-      const found = yield* Effect.mapError(scan(fs, path, root, options), onError)
+      const isWanted = filterOf(options)
+      const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isWanted), onError)
 
       const folder = ofLines(yield* cache.fingerprint, JSON.stringify(options.name ?? root))
-      const lease = yield* cache.leases.claim(`sync-${folder}`, Manifest)
-      const before = new Map(lease.value?.entries)
-      const stale = new Map(lease.value?.stale)
-      if (options.delete === true && found.length === 0 && before.size > 0) {
-        return yield* fail(
-          "Empty",
-          `${JSON.stringify(directory)} holds nothing of the ${before.size} files that it had: nothing was deleted.`
-        )
+      const lease = yield* cache.leases.claim(`sync-${folder}`, Schema.Never)
+      const manifest = yield* cache.leases.read(`manifest-${folder}`, Manifest)
+      const before = new Map(manifest.value?.entries)
+      const stale = new Set<Stale>(manifest.value?.stale)
+      if (found.length === 0 && unreadable.length === 0 && before.size + stale.size > 0) {
+        // A disk that is not mounted looks like this. Nothing may follow from it, not even in a later run.
+        return options.delete === true
+          ? yield* fail(
+            "Empty",
+            `${JSON.stringify(directory)} holds none of the ${before.size} files that it had: nothing was deleted.`
+          )
+          : Stream.empty
       }
 
-      const plan = yield* Effect.forEach(found, (file): Effect.Effect<Planned, never, FileSystem.FileSystem> => {
-        const known = before.get(file.path)
-        if (known !== undefined && file.version !== undefined && known.version === file.version) {
-          return Effect.succeed({ _tag: "Ready", file, hashed: known, version: file.version })
-        }
-        return FileSource.path(file.absolute).open.pipe(
-          Effect.flatMap((content) =>
-            Effect.map(cache.hash(content, false), (hashed): Planned => ({
-              _tag: "Ready",
-              file,
-              hashed,
-              version: content.version
-            }))
-          ),
-          Effect.scoped,
-          Effect.catch((error): Effect.Effect<Planned> => Effect.succeed({ _tag: "Failed", file, error }))
-        )
-      }, { concurrency: hashedAtOnce })
+      const plan: ReadonlyArray<Planned> = yield* Effect.forEach(
+        found,
+        (file): Effect.Effect<Planned, never, FileSystem.FileSystem> => {
+          const known = before.get(file.path)
+          if (known !== undefined && file.version !== undefined && known.version === file.version) {
+            return Effect.succeed({ _tag: "Ready", file, hashed: known, version: file.version })
+          }
+          return FileSource.path(file.absolute).open.pipe(
+            Effect.flatMap((content) =>
+              Effect.map(cache.hash(content, false), (hashed): Planned => ({
+                _tag: "Ready",
+                file,
+                hashed,
+                version: content.version
+              }))
+            ),
+            Effect.scoped,
+            Effect.catch((error): Effect.Effect<Planned> => Effect.succeed({ _tag: "Failed", path: file.path, error }))
+          )
+        },
+        { concurrency: hashedAtOnce }
+      )
 
       const wantedOf = (relative: string, { sha256, size }: Hashed) => {
         const filename = relative.slice(relative.lastIndexOf("/") + 1)
@@ -247,14 +272,11 @@ export const make = (cache: Cache) =>
 
       const entries = new Map<string, Entry>()
       for (const planned of plan) {
-        const known = before.get(planned.file.path)
-        if (planned._tag === "Failed") {
-          if (known !== undefined) entries.set(planned.file.path, known)
-          continue
-        }
-        const { hashed: { sha256, size }, version } = planned
+        if (planned._tag === "Failed") continue
+        const { file, hashed: { sha256, size }, version } = planned
+        const known = before.get(file.path)
         const isKept = known !== undefined && isSame(known, planned.hashed)
-        entries.set(planned.file.path, {
+        entries.set(file.path, {
           sha256,
           size,
           ...(version === undefined ? undefined : { version }),
@@ -262,35 +284,42 @@ export const make = (cache: Cache) =>
           isOwn: isKept && known.isOwn
         })
       }
+      const failed = new Set(
+        [...unreadable, ...plan.filter((planned) => planned._tag === "Failed")].map(({ path }) => path)
+      )
       for (const [relative, known] of before) {
         const now = entries.get(relative)
-        if (now !== undefined && isSame(now, known)) continue
-        const { isOwn, sha256, size } = known
-        // An earlier run may have been broken off while this was uploaded.
-        const left = known.id === undefined
-          ? yield* Effect.orElseSucceed(cache.locate(wantedOf(relative, known)), () => undefined)
-          : { id: known.id, by: isOwn ? folder : "" }
-        if (left !== undefined && (left.by ?? folder) === folder) stale.set(left.id, { path: relative, sha256, size })
+        // Nothing is known of what failed, or is left out this time.
+        if (now === undefined && (failed.has(relative) || !isWanted(relative))) entries.set(relative, known)
+        else if ((now === undefined || !isSame(now, known)) && (known.id === undefined || known.isOwn)) {
+          const { id, sha256, size } = known
+          stale.add({ path: relative, sha256, size, ...(id === undefined ? undefined : { id }) })
+        }
       }
 
-      const save = Effect.suspend(() => lease.put({ entries: Array.from(entries), stale: Array.from(stale) })).pipe(
-        Effect.filterOrFail((done) => done, () =>
-          fail("TakenOver", `Another process took ${JSON.stringify(directory)} over: run it again.`))
-      )
+      const saving = () => ({ entries: Array.from(entries), stale: Array.from(stale) })
+      let saved = JSON.stringify(manifest.value ?? { entries: [], stale: [] })
+      const takenOver = fail("TakenOver", `Another process took ${JSON.stringify(directory)} over: run it again.`)
+      const save = Effect.suspend(() => {
+        const next = saving()
+        const text = JSON.stringify(next)
+        if (text === saved) return Effect.void
+        return Effect.flatMap(manifest.put(next), (done) => {
+          if (!done) return Effect.fail(takenOver)
+          saved = text
+          return Effect.void
+        })
+      })
       // What is about to be uploaded is noted down first: whatever happens, it can be found and deleted again.
-      if (
-        entries.size !== before.size || Array.from(entries.values()).some((entry) =>
-          entry.id === undefined
-        )
-      ) yield* save
+      yield* save
 
-      let failures = 0
+      let failures = unreadable.length
       const one = (planned: Planned): Effect.Effect<SyncResult, never, FileSystem.FileSystem> => {
-        const relative = planned.file.path
         if (planned._tag === "Failed") {
           failures++
-          return Effect.succeed({ _tag: "Failed", path: relative, error: planned.error })
+          return Effect.succeed(planned)
         }
+        const relative = planned.file.path
         const known = before.get(relative)
         const { expiresIn, progress } = options
         return cache.obtain({
@@ -301,9 +330,7 @@ export const make = (cache: Cache) =>
         }, planned.version).pipe(
           Effect.map(({ by, file, uploaded }): SyncResult => {
             const entry = entries.get(relative)
-            if (entry !== undefined) {
-              entries.set(relative, { ...entry, id: file.id, isOwn: by === folder })
-            }
+            if (entry !== undefined) entries.set(relative, { ...entry, id: file.id, isOwn: by === folder })
             return {
               _tag: known?.id === undefined ? "New" : isSame(known, planned.hashed) ? "Unchanged" : "Changed",
               path: relative,
@@ -320,94 +347,133 @@ export const make = (cache: Cache) =>
         )
       }
 
-      const remove = ([id, { path: relative, sha256, size }]: typeof Manifest.Type["stale"][number]) =>
-        // First out of the cache, so that nobody is given a file that is about to go.
-        cache.drop(wantedOf(relative, { sha256, size }), id).pipe(
+      const remove = (one: Stale, id: FileId): Effect.Effect<SyncResult, SyncFailed> =>
+        // Somebody else may be uploading the very content again.
+        lease.renew.pipe(
+          Effect.flatMap((isMine) => isMine ? Effect.void : Effect.fail(takenOver)),
+          // First out of the cache, so that nobody is given a file that is about to go.
+          Effect.andThen(cache.drop(wantedOf(one.path, one), id)),
           Effect.andThen(Effect.asVoid(cache.remove(id))),
           Effect.catchTag("FileNotFound", () => Effect.void),
-          Effect.match({
-            onFailure: (error): SyncResult => ({ _tag: "DeleteFailed", path: relative, id, error }),
-            onSuccess: (): SyncResult => {
-              stale.delete(id)
-              return { _tag: "Deleted", path: relative, id }
-            }
-          })
+          Effect.map((): SyncResult => {
+            stale.delete(one)
+            return { _tag: "Deleted", path: one.path, id }
+          }),
+          Effect.catchIf(
+            (error) => error._tag !== "SyncFailed",
+            (error) => Effect.succeed<SyncResult>({ _tag: "DeleteFailed", path: one.path, id, error })
+          )
         )
 
       const deletions = Stream.unwrap(Effect.gen(function*() {
         const used = new Set(Array.from(entries.values(), ({ id }) => id))
-        for (const id of stale.keys()) if (used.has(id)) stale.delete(id)
+        for (const one of stale) if (one.id !== undefined && used.has(one.id)) stale.delete(one)
         if (options.delete !== true || failures > 0) return Stream.empty
-        const doomed = Array.from(stale)
+        const doomed = new Map<FileId, Stale>()
+        for (const one of stale) {
+          if (one.id !== undefined) doomed.set(one.id, one)
+          else {
+            const located = yield* Effect.option(cache.locate(wantedOf(one.path, one)))
+            if (Option.isNone(located)) continue
+            const left = located.value
+            if (left !== undefined && left.by === folder && !used.has(left.id)) doomed.set(left.id, one)
+            else stale.delete(one)
+          }
+        }
+        yield* save
         const most = options.maxDeletions ?? 100
-        if (doomed.length > most) {
-          yield* save
+        if (doomed.size > most) {
           return yield* fail(
             "TooManyDeletions",
-            `${doomed.length} files are gone from ${
+            `${doomed.size} files are gone from ${
               JSON.stringify(directory)
             }, more than the ${most} of maxDeletions: nothing was deleted.`
           )
         }
-        return Stream.mapEffect(Stream.fromIterable(doomed), remove, { concurrency: options.concurrency ?? 8 })
+        return Stream.mapEffect(Stream.fromIterable(doomed), ([id, one]) => remove(one, id), {
+          concurrency: options.concurrency ?? 8
+        })
       }))
 
-      const saved = JSON.stringify([lease.value?.entries ?? [], lease.value?.stale ?? []])
-      const finish = Effect.suspend(() =>
-        JSON.stringify([Array.from(entries), Array.from(stale)]) === saved ? Effect.void : save
-      )
-
-      return Stream.fromIterable(plan).pipe(
-        Stream.mapEffect(one, { concurrency: options.concurrency ?? 8, unordered: true }),
+      return Stream.fromIterable(unreadable.map((failure): SyncResult => ({ _tag: "Failed", ...failure }))).pipe(
+        Stream.concat(Stream.mapEffect(Stream.fromIterable(plan), one, {
+          concurrency: options.concurrency ?? 8,
+          unordered: true
+        })),
         Stream.concat(deletions),
-        Stream.concat(Stream.fromEffectDrain(finish))
+        Stream.concat(Stream.fromEffectDrain(save))
       )
     }).pipe(Effect.withSpan("UploadCache.sync", { attributes: { directory } }))
   )
 
-const problemOf = (directory: string, options: SyncOptions): string | undefined => {
-  const { concurrency = 8, exclude = [], include = [], maxDeletions = 100 } = options
+const problemOf = (directory: unknown, options: SyncOptions | null): string | undefined => {
+  if (options === null || typeof options !== "object") return "sync takes its options as an object."
+  const { concurrency = 8, exclude = [], include = [], maxDeletions = 100, name = "" } = options
   if (typeof directory !== "string" || directory === "") return "sync needs the path of a folder."
   if (!Number.isInteger(concurrency) || concurrency < 1) return "concurrency has to be a whole number from 1 on."
   if (!Number.isInteger(maxDeletions) || maxDeletions < 0) return "maxDeletions has to be a whole number from 0 on."
-  if (![...include, ...exclude].every((glob) => typeof glob === "string" && glob !== "")) {
-    return "include and exclude have to be lists of globs."
-  }
+  if (typeof name !== "string") return "name has to be a string."
+  const areGlobs = (globs: unknown) =>
+    Array.isArray(globs) && globs.every((glob) => typeof glob === "string" && glob !== "")
+  if (!areGlobs(include) || !areGlobs(exclude)) return "include and exclude have to be lists of globs."
   return undefined
 }
 
-/** Regular files below a folder, sorted by path. */
+/** Whether a path is one to be looked after; one that ends in `/` is a folder. */
+const filterOf = (options: SyncOptions): (relative: string) => boolean => {
+  const include = (options.include ?? ["**"]).map((pattern) => Glob.make(pattern))
+  const exclude = (options.exclude ?? []).map((pattern) => Glob.make(pattern, { dot: true }))
+  const takesHidden = options.include?.some((pattern) => /(^|[/{,])\./.test(pattern)) ?? false
+  const isIn = (relative: string): boolean => {
+    const name = relative.replace(/\/$/, "").replace(/^.*\//, "")
+    if (relative.endsWith("/") && name.startsWith(".") && !takesHidden) return false
+    return !exclude.some((glob) => Glob.match(glob, relative))
+      && (relative.endsWith("/") || include.some((glob) => Glob.match(glob, relative)))
+  }
+  return (relative) => {
+    for (let at = relative.indexOf("/"); at >= 0 && at < relative.length - 1; at = relative.indexOf("/", at + 1)) {
+      if (!isIn(relative.slice(0, at + 1))) return false
+    }
+    return isIn(relative)
+  }
+}
+
+const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
+
+/** Regular files below a folder, sorted by path, and what could not be looked at. */
 const scan = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
   root: string,
-  options: SyncOptions
-): Effect.fn.Return<ReadonlyArray<Found>, PlatformError> {
-  const include = (options.include ?? ["**"]).map((pattern) => Glob.make(pattern))
-  const exclude = (options.exclude ?? []).map((pattern) => Glob.make(pattern, { dot: true }))
-  const hidden = options.include?.some((pattern) => /(^|[/{,])\./.test(pattern)) ?? false
-  const isExcluded = (relative: string) => exclude.some((glob) => Glob.match(glob, relative))
+  isWanted: (relative: string) => boolean
+): Effect.fn.Return<
+  { readonly found: ReadonlyArray<Found>; readonly unreadable: ReadonlyArray<Unreadable> },
+  PlatformError
+> {
   const now = yield* Clock.currentTimeMillis
   const found: Array<Found> = []
+  const unreadable: Array<Unreadable> = []
   const folders = [""]
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (const name of yield* fs.readDirectory(path.join(root, folder))) {
+    const names = yield* fs.readDirectory(path.join(root, folder)).pipe(
+      // A folder that went away since its parent was listed has no files; the root is there.
+      Effect.catchIf((error) => folder !== "" && isMissing(error), () => Effect.succeed<Array<string>>([]))
+    )
+    for (const name of names) {
       const relative = folder === "" ? name : `${folder}/${name}`
+      if (!isWanted(relative) && !isWanted(`${relative}/`)) continue
       const absolute = path.join(root, relative)
-      const info = yield* fs.lstat(absolute).pipe(
-        Effect.asSome,
-        // Deleted since its folder was listed.
-        Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeedNone)
-      )
-      if (Option.isNone(info)) continue
-      if (info.value.type === "Directory") {
-        if ((hidden || !name.startsWith(".")) && !isExcluded(`${relative}/`)) folders.push(relative)
-      } else if (
-        info.value.type === "File" && include.some((glob) => Glob.match(glob, relative)) && !isExcluded(relative)
-      ) {
-        found.push({ path: relative, absolute, version: versionOf(info.value, now) })
+      const info = yield* Effect.result(fs.lstat(absolute))
+      if (Result.isFailure(info)) {
+        // A name that is not UTF-8 comes with U+FFFD in it, and can't be asked for.
+        if (isMissing(info.failure) && !name.includes("\ufffd")) continue
+        unreadable.push({ path: relative, error: fromPlatformError(absolute)(info.failure) })
+      } else if (info.success.type === "Directory") {
+        if (isWanted(`${relative}/`)) folders.push(relative)
+      } else if (info.success.type === "File" && isWanted(relative)) {
+        found.push({ path: relative, absolute, version: versionOf(info.success, now) })
       }
     }
   }
-  return found.sort((a, b) => a.path < b.path ? -1 : 1)
+  return { found: found.sort((a, b) => a.path < b.path ? -1 : 1), unreadable }
 })

@@ -35,6 +35,18 @@ export interface Own {
 }
 
 export interface Uploads {
+  /**
+   * Files of this name, size, type and expiry that were made since. `undefined` when there are more new files than are
+   * looked through, or it can't be told when they were made.
+   */
+  readonly candidates: (
+    sought: Omit<Sought, "isSent">,
+    bytes: number,
+    /** Milliseconds since the upload began. */
+    elapsed: () => number,
+    /** Leaves out what finished uploads of this client account for. */
+    isNew: (id: string) => boolean
+  ) => Effect.Effect<ReadonlyArray<FileMetadata> | undefined, FilesError>
   readonly track: (
     sought: Sought,
     upload: (own: Own) => Effect.Effect<FileMetadata, FilesError>
@@ -98,11 +110,7 @@ export const make = (
     }
   }
 
-  /**
-   * Files of this name and size made since, that no finished upload of this client accounts for. `undefined` when there
-   * are more new files than are looked through.
-   */
-  const candidates = Effect.fnUntraced(function*(sought: Sought, bytes: number, elapsed: () => number) {
+  const candidates: Uploads["candidates"] = Effect.fnUntraced(function*(sought, bytes, elapsed, isNew) {
     const found: Array<FileMetadata> = []
     let isUnclear = false
     let page: string | undefined
@@ -117,7 +125,7 @@ export const make = (
       for (const file of answer.page.data) {
         if (file.created_at.epochMilliseconds < end) return found.length === 0 && isUnclear ? undefined : found
         if (
-          !taken.has(file.id) && file.size_bytes === bytes && !file.downloadable
+          isNew(file.id) && file.size_bytes === bytes && !file.downloadable
           && file.filename.normalize() === sought.filename.normalize()
           && (sought.mimeType === undefined || essence(file.mime_type) === essence(sought.mimeType))
           && sameExpiry(file, sought.expiresIn)
@@ -172,7 +180,7 @@ export const make = (
               yield* Effect.sleep(50)
             }
             const { begun } = group
-            const files = yield* candidates(sought, bytes, elapsed)
+            const files = yield* candidates(sought, bytes, elapsed, (id) => !taken.has(id))
             if (files === undefined) return { _tag: "Unclear" } as const
             const [file] = files
             if (file === undefined) return { _tag: "None" } as const
@@ -215,7 +223,7 @@ export const make = (
     return Math.abs(kept - expiresIn) <= 2
   }
 
-  return { track }
+  return { track, candidates }
 }
 
 const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
