@@ -142,6 +142,8 @@ const instead = (file: Reference): string =>
     ? "use ContentBlock.image"
     : isText(file.mimeType)
     ? `upload it as text/plain for a document block, or ${withCodeExecution}`
+    : file.mimeType === "image/jpg"
+    ? `upload it as image/jpeg for an image block, or ${withCodeExecution}`
     : file.mimeType.startsWith("image/")
     ? `convert it to PNG or JPEG for an image block, or ${withCodeExecution}`
     : file.mimeType === "application/octet-stream" || file.mimeType === ""

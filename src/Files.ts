@@ -39,7 +39,7 @@ import {
   TransferInterrupted,
   type UploadError
 } from "./FilesError.ts"
-import type { Content, FileSource } from "./FileSource.ts"
+import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
 import { Attempt, type Verdict } from "./internal/attempt.ts"
 import * as Checksum from "./internal/checksum.ts"
 import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/classify.ts"
@@ -488,6 +488,7 @@ export const make = Effect.fnUntraced(function*(
     ): Effect.Effect<FileMetadata, FilesError, R> =>
       Effect.withFiber((fiber) =>
         Effect.scoped(Effect.gen(function*() {
+          if (!isFileSource(source)) return yield* noSource()
           const fields = yield* uploadFields(options)
           const opened = yield* source.open
           const filename = yield* checkFilename(options.filename ?? opened.filename)
@@ -710,6 +711,15 @@ const skip = (
 const lookUpsAtOnce = 8
 
 const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
+
+const noSource = () =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "Failed",
+    message: "An upload takes a FileSource: FileSource.path(…), FileSource.bytes(…) and others make one.",
+    isRetryable: false,
+    isOutcomeUnknown: false
+  })
 
 const notBytes = (filename: string): SourceFailed =>
   new SourceFailed({

@@ -60,7 +60,14 @@ export const layer = (options: { readonly table?: string | undefined } = {}): La
         readonly delete: (key: string, current: string) => Rows
       }
       // Each gives a row where it took effect.
-      const { delete: remove, insert, update } = sql.onDialectOrElse<Statements, Statements, Statements, Statements, Statements, Statements>({
+      const { delete: remove, insert, update } = sql.onDialectOrElse<
+        Statements,
+        Statements,
+        Statements,
+        Statements,
+        Statements,
+        Statements
+      >({
         mysql: () => {
           // Which has no word for that; what is there then tells.
           const found = (statement: Effect.Effect<unknown, SqlError>, key: string, next: string | undefined): Rows =>

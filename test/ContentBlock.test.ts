@@ -131,6 +131,7 @@ describe("ContentBlock", () => {
       ["application/vnd.openxmlformats-officedocument.wordprocessingml.document", /convert it to PDF or plain text/],
       ["image/png", /use ContentBlock\.image\.$/],
       ["image/heic", /convert it to PNG or JPEG/],
+      ["image/jpg", /upload it as image\/jpeg/],
       ["application/octet-stream", /upload it with its real type as mimeType/]
     ] as const
   )("a document block refuses %s and says what to do", ([mimeType, advice]) =>

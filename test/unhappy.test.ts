@@ -187,6 +187,7 @@ describe("what no types check", () => {
       const files = yield* Files.Files
       const errors = [
         yield* Effect.flip(files.upload(FileSource.bytes(text, "a.bin"))),
+        yield* Effect.flip(files.upload(undefined as unknown as FileSource.FileSource)),
         yield* Effect.flip(files.upload(hello, { filename: 123 as unknown as string })),
         yield* Effect.flip(files.upload(hello, { mimeType: 5 as unknown as string })),
         yield* Effect.flip(files.upload(FileSource.stream(Stream.make(text), { filename: "a.bin" }))),
@@ -194,6 +195,7 @@ describe("what no types check", () => {
         yield* Effect.flip(files.delete(undefined as unknown as FileMetadata.FileId))
       ]
       assert.deepStrictEqual(errors.map((error) => error._tag), [
+        "SourceFailed",
         "SourceFailed",
         "InvalidFilename",
         "InvalidFileType",
