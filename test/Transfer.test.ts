@@ -14,7 +14,7 @@ import {
   References,
   Stream
 } from "effect"
-import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
+import { FileMetadata, Files, FilesError, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
@@ -103,6 +103,80 @@ describe("downloadToFile", () => {
       assert.strictEqual(yield* fs.readFileString(`${directory}/there`), "old")
       assert.isFalse(yield* fs.exists(`${directory}/nowhere`))
       assert.deepStrictEqual((yield* fs.readDirectory(directory)).sort(), ["dangling", "folder", "link", "there"])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("refuses what is no path and no way to deal with a file that is there, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* folder
+      const id = yield* generate("chart.png")
+      yield* fs.writeFileString(`${directory}/there`, "old")
+      const overwrite = "overwrite" as string as "replace"
+      const reasons: Array<string> = []
+      for (const path of ["", undefined as unknown as string, 5 as unknown as string]) {
+        const inFolder = yield* Stream.runCollect(Transfer.downloadAll(Stream.make(id), { directory: path }))
+        for (
+          const error of [
+            yield* Effect.flip(Transfer.downloadToFile(id, path)),
+            ...inFolder.flatMap((result) => result._tag === "Failure" ? [result.error] : [])
+          ]
+        ) reasons.push(error._tag === "SaveFailed" ? error.reason : error._tag)
+      }
+      const error = yield* Effect.flip(
+        Transfer.downloadToFile(id, `${directory}/there`, { onExisting: overwrite })
+      )
+      reasons.push(error._tag === "SaveFailed" ? error.reason : error._tag)
+      assert.deepStrictEqual(reasons, Array.from({ length: 7 }, () => "InvalidOption"))
+      assert.strictEqual(yield* contentRequests, 0)
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), ["there"])
+      assert.strictEqual(yield* fs.readFileString(`${directory}/there`), "old")
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("a file is not closed while it is written to", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* folder
+      let writing = 0
+      const closedWhileWriting: Array<boolean> = []
+      const slow = Layer.succeed(FileSystem.FileSystem, {
+        ...fs,
+        open: (path, options) =>
+          Effect.gen(function*() {
+            const file = yield* fs.open(path, options)
+            yield* Effect.addFinalizer(() => Effect.sync(() => closedWhileWriting.push(writing > 0)))
+            return new Proxy(file, {
+              get: (target, property): unknown =>
+                property === "writeAll"
+                  // Begun, it can't be called off.
+                  ? () =>
+                    Effect.promise(() => {
+                      writing++
+                      return new Promise<void>((resolve) => setTimeout(resolve, 50)).then(() => void writing--)
+                    })
+                  : Reflect.get(target, property, target)
+            })
+          })
+      })
+      const gone = new FilesError.FileNotFound({
+        operation: "download",
+        message: "A file is gone",
+        fileId: FileId.make("file_1"),
+        isRetryable: false,
+        isOutcomeUnknown: false
+      })
+      const failing = Layer.succeed(Files.Files, {
+        ...(yield* Files.Files),
+        // A whole block, which is written while the next one is waited for.
+        download: () => Stream.concat(Stream.make(new Uint8Array(1 << 20)), Stream.fail(gone))
+      })
+      const error = yield* Effect.flip(
+        Effect.provide(
+          Transfer.downloadToFile(FileId.make("file_1"), `${directory}/x`),
+          Layer.merge(slow, failing)
+        )
+      )
+      assert.strictEqual(error, gone)
+      assert.deepStrictEqual(closedWhileWriting, [false])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
   it.effect("replaces a file and keeps its permissions, or keeps both", () =>
@@ -292,6 +366,7 @@ describe("names that the service gives", () => {
     ["x:stream", "x_stream"],
     ["a<b>c\"d|e?f*g", "a_b_c_d_e_f_g"],
     ["e\u0301.txt", "\u00e9.txt"],
+    ["e\u200b\u0301.txt", "\u00e9.txt"],
     ["\ud800.txt", "\ufffd.txt"],
     ["日本語.pdf", "日本語.pdf"],
     ["👩\u200d👩\u200d👧.png", "👩\u200d👩\u200d👧.png"]
@@ -398,6 +473,15 @@ describe("many files", () => {
       assert.strictEqual(results.at(-1)?._tag, "Failure")
       assert.isBelow((yield* emulator.files).length, 30)
     }).pipe(Effect.provide(layer)))
+
+  it("a concurrency that is no whole number from 1 on is refused at once", () => {
+    const none = Stream.empty as Stream.Stream<FileMetadata.FileId>
+    for (const concurrency of [0, -1, NaN, 1.5, Infinity, "8" as unknown as number, null as unknown as number]) {
+      assert.throws(() => Transfer.uploadAll(texts(1), { concurrency }), RangeError, "uploadAll")
+      assert.throws(() => Transfer.downloadAll(none, { directory: ".", concurrency }), RangeError, "downloadAll")
+      assert.throws(() => Transfer.deleteAll(none, { concurrency }), RangeError, "deleteAll")
+    }
+  })
 
   it.live("no more at a time than asked, eight by default", () =>
     Effect.gen(function*() {
@@ -605,6 +689,32 @@ describe("progress", () => {
       assert.deepStrictEqual([late.bytes, late.active.length], [1000, 0])
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* progress.snapshot).rate, 0)
+    }))
+
+  it.effect("the rate is that since the last look, where that is longer ago than five seconds", () =>
+    Effect.gen(function*() {
+      const progress = yield* Progress.make
+      const meter = yield* progress.begin("a", 1_000_000)
+      for (let n = 0; n < 10; n++) {
+        meter.add(6000)
+        yield* TestClock.adjust("6 seconds")
+        assert.strictEqual((yield* progress.snapshot).rate, 1000)
+      }
+    }))
+
+  it.effect("there is a rate again soon after the clock was set back", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1_000_000_000)
+      const progress = yield* Progress.make
+      const meter = yield* progress.begin("a", 1_000_000)
+      yield* progress.snapshot
+      yield* TestClock.setTime(1_000_000_000 - 3_600_000)
+      yield* progress.snapshot
+      for (let n = 0; n < 3; n++) {
+        meter.add(1000)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* progress.snapshot).rate, 1000)
+      }
     }))
 
   it.effect("changes are handed out at the interval, and none where nothing moves", () =>

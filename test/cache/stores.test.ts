@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer } from "effect"
+import { Deferred, Effect, Fiber, FileSystem, Layer } from "effect"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import * as FailingFileSystem from "../support/FailingFileSystem.ts"
 import { places, platform } from "./stores.ts"
@@ -145,5 +145,58 @@ describe("the folder", () => {
           break
         }
       }
+    }).pipe(Effect.scoped, Effect.provide(platform)))
+
+  for (const others of [1, 3, 7]) {
+    it.live(`who stood still while ${others} others swapped is told that it was not first`, () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped()
+        const last = 5 + others
+        const about = yield* Deferred.make<void>()
+        const goOn = yield* Deferred.make<void>()
+        const slow = Layer.succeed(FileSystem.FileSystem, {
+          ...fs,
+          link: (from, to) =>
+            Effect.andThen(
+              Deferred.succeed(about, undefined),
+              Effect.andThen(Deferred.await(goOn), fs.link(from, to))
+            )
+        })
+        const swap = (current: string | undefined, next: string) =>
+          Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, current, next))
+        const inFolder = Layer.fresh(UploadStore.layerFolder(directory))
+        yield* Effect.gen(function*() {
+          for (let n = 0; n < 5; n++) yield* swap(n === 0 ? undefined : `v${n - 1}`, `v${n}`)
+          const fiber = yield* Effect.forkChild(Effect.provide(swap("v4", "mine"), Layer.provide(inFolder, slow)))
+          yield* Deferred.await(about)
+          for (let n = 5; n < last; n++) assert.isTrue(yield* swap(`v${n - 1}`, `v${n}`))
+          yield* Deferred.succeed(goOn, undefined)
+          assert.isFalse(yield* Fiber.join(fiber))
+          assert.strictEqual(yield* read, `v${last - 1}`)
+          assert.isTrue(yield* swap(`v${last - 1}`, "next"))
+        }).pipe(Effect.provide(inFolder))
+      }).pipe(Effect.scoped, Effect.provide(platform)))
+  }
+
+  it.live("what a process that was killed had begun to write is removed, what one writes now is not", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      yield* fs.makeDirectory(`${directory}/ef`)
+      for (const name of [".old.part", ".new.part"]) yield* fs.writeFileString(`${directory}/ef/${name}`, "x")
+      yield* fs.utimes(`${directory}/ef/.old.part`, 1, 1)
+      yield* Effect.provide(read, UploadStore.layerFolder(directory))
+      assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/ef`), [".new.part"])
+    }).pipe(Effect.scoped, Effect.provide(platform)))
+
+  it.live("a name that is listed but never there is a failure", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      yield* fs.makeDirectory(`${directory}/ef`)
+      yield* fs.symlink(`${directory}/nowhere`, `${directory}/ef/${key}.3`)
+      const error = yield* Effect.flip(Effect.provide(read, UploadStore.layerFolder(directory)))
+      assert.strictEqual(error._tag, "UploadStoreFailed")
     }).pipe(Effect.scoped, Effect.provide(platform)))
 })

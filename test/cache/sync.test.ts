@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Path, Stream } from "effect"
+import { Deferred, Effect, Fiber, FileSystem, Layer, Path, PlatformError, Stream } from "effect"
 import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Progress from "effect-anthropic-files/Progress"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
-import { platform } from "./stores.ts"
+import { inMap, platform, rewrite } from "./stores.ts"
 
 const files = Layer.unwrap(
   Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url }))
@@ -23,6 +23,8 @@ const requests = Effect.gen(function*() {
 })
 
 const stored = Effect.flatMap(Emulator.Emulator, (emulator) => emulator.files)
+
+const ids = Effect.map(stored, (files) => files.map((file): string => file.id))
 
 /** A folder with these files, written a minute ago. */
 const folderOf = (contents: Readonly<Record<string, string>>) =>
@@ -55,6 +57,13 @@ const outcome = (results: ReadonlyArray<UploadCache.SyncResult>) =>
     result.path,
     "uploaded" in result && result.uploaded ? `${result._tag}, uploaded` : result._tag
   ]))
+
+/** Which paths' files were deleted. */
+const deleted = (results: ReadonlyArray<UploadCache.SyncResult>) =>
+  results.flatMap((result) => result._tag === "Deleted" ? [result.path] : [])
+
+const over = (store: UploadStore.UploadStore["Service"]) =>
+  Layer.fresh(Layer.provide(UploadCache.layer(), Layer.succeed(UploadStore.UploadStore, store)))
 
 describe("sync", () => {
   it.live("uploads what is new or changed, and says what became of every path", () =>
@@ -252,5 +261,332 @@ describe("sync", () => {
       const again = Effect.provide(run(root), Layer.fresh(UploadCache.layer()))
       yield* Effect.all([run(root), run(root), again], { concurrency: "unbounded" })
       assert.strictEqual((yield* stored).length, 3)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("what sync uploads", () => {
+  it.live("each path has its own content, though one of many of one name and size was lost", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const contents = Object.fromEntries(
+        Array.from({ length: 52 }, (_, n) => [`${n}/data.json`, String(n).padStart(4, "0")])
+      )
+      const root = yield* folderOf(contents)
+      yield* emulator.addFault(Fault.reset("before", undefined, { match: { operation: "upload" }, after: 51 }))
+      assert.strictEqual((yield* run(root, { concurrency: 1 })).filter(({ _tag }) => _tag === "Failed").length, 1)
+      const found: Record<string, string> = {}
+      for (const result of yield* run(root)) {
+        if (!("file" in result)) return assert.fail(`${result.path}: ${result._tag}`)
+        found[result.path] = new TextDecoder().decode(yield* emulator.content(result.file.id))
+      }
+      assert.deepStrictEqual(found, contents)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("a file whose time of modification lies ahead is read once", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.md": "a" })
+      const tomorrow = Date.now() / 1000 + 86_400
+      yield* fs.utimes(`${root}/a.md`, tomorrow, tomorrow)
+      let opened = 0
+      const counting = Layer.succeed(FileSystem.FileSystem, {
+        ...fs,
+        open: (path, options) => {
+          opened++
+          return fs.open(path, options)
+        }
+      })
+      yield* Effect.provide(run(root), counting)
+      assert.isAbove(opened, 0)
+      opened = 0
+      assert.deepStrictEqual(outcome(yield* Effect.provide(run(root), counting)), { "a.md": "Unchanged" })
+      assert.strictEqual(opened, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  const failing = (
+    method: "readDirectory" | "lstat",
+    name: string,
+    tag: PlatformError.SystemErrorTag
+  ) =>
+    Layer.effect(
+      FileSystem.FileSystem,
+      Effect.map(FileSystem.FileSystem, (fs): FileSystem.FileSystem => {
+        const refused = (path: string) =>
+          path.endsWith(name)
+            ? Effect.fail(
+              PlatformError.systemError({ _tag: tag, module: "FileSystem", method, pathOrDescriptor: path })
+            )
+            : undefined
+        return method === "lstat"
+          ? { ...fs, lstat: (path) => refused(path) ?? fs.lstat(path) }
+          : { ...fs, readDirectory: (path, options) => refused(path) ?? fs.readDirectory(path, options) }
+      })
+    )
+
+  it.live("a folder that goes away while its parent is looked through has no files", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.md": "a", "gone/b.md": "b" })
+      const results = yield* Effect.provide(run(root), failing("readDirectory", "gone", "NotFound"))
+      assert.deepStrictEqual(outcome(results), { "a.md": "New, uploaded" })
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("a file that can't be looked at has failed, the others are uploaded, and nothing is deleted", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.md": "a", "b.md": "b", "c.md": "c" })
+      yield* run(root)
+      yield* fs.remove(`${root}/c.md`)
+      yield* write(root, { "a.md": "A" })
+      const results = yield* Effect.provide(run(root, { delete: true }), failing("lstat", "b.md", "Unknown"))
+      assert.deepStrictEqual(outcome(results), { "a.md": "Changed, uploaded", "b.md": "Failed" })
+      // Nothing is forgotten either.
+      assert.deepStrictEqual(outcome(yield* run(root)), { "a.md": "Unchanged", "b.md": "Unchanged" })
+      assert.strictEqual((yield* stored).length, 4)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("a name that is not UTF-8 has failed, the others are uploaded", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.md": "a" })
+      // So it is listed; not every file system takes such a name.
+      const listing = Layer.succeed(FileSystem.FileSystem, {
+        ...fs,
+        readDirectory: (path, options) =>
+          Effect.map(fs.readDirectory(path, options), (names) => [...names, "b\ufffd\ufffd.md"])
+      })
+      assert.deepStrictEqual(outcome(yield* Effect.provide(run(root), listing)), {
+        "a.md": "New, uploaded",
+        "b\ufffd\ufffd.md": "Failed"
+      })
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("what sync deletes", () => {
+  it.live("nothing after a run that found the folder empty", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* run(root)
+      for (const name of ["a.txt", "b.txt"]) yield* fs.remove(`${root}/${name}`)
+      assert.deepStrictEqual(yield* run(root), [])
+      const error = yield* Effect.flip(run(root, { delete: true }))
+      assert.strictEqual(error._tag === "SyncFailed" && error.reason, "Empty")
+      assert.strictEqual((yield* stored).length, 2)
+      // Mounted again.
+      yield* write(root, { "a.txt": "a", "b.txt": "b" })
+      assert.deepStrictEqual(outcome(yield* run(root, { delete: true })), {
+        "a.txt": "Unchanged",
+        "b.txt": "Unchanged"
+      })
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nothing that others uploaded, after a run that did not come to that file", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const shared = yield* UploadCache.get(FileSource.text("shared", "z.txt"))
+      const root = yield* folderOf({ "a.txt": "a", "z.txt": "shared" })
+      yield* Stream.runDrain(Stream.take(UploadCache.sync(root, { concurrency: 1 }), 1))
+      yield* fs.remove(`${root}/z.txt`)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), [])
+      assert.include(yield* ids, shared.id)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nothing that others uploaded, after a run in which that file failed", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const emulator = yield* Emulator.Emulator
+      const root = yield* folderOf({ "a.txt": "a", "z.txt": "shared" })
+      yield* emulator.addFault(Fault.overloaded({ match: { operation: "upload" }, after: 1 }))
+      assert.strictEqual(outcome(yield* run(root, { concurrency: 1 }))["z.txt"], "Failed")
+      const shared = yield* UploadCache.get(FileSource.text("shared", "z.txt"))
+      yield* fs.remove(`${root}/z.txt`)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), [])
+      assert.include(yield* ids, shared.id)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nothing that others uploaded, where the record of it is torn", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const values = new Map<string, string>()
+      yield* Effect.gen(function*() {
+        const shared = yield* UploadCache.get(FileSource.text("shared", "z.txt"))
+        rewrite(values, "content-", (record) => record.slice(0, 20))
+        const root = yield* folderOf({ "a.txt": "a", "z.txt": "shared" })
+        yield* run(root)
+        yield* fs.remove(`${root}/z.txt`)
+        yield* run(root, { delete: true })
+        assert.include(yield* ids, shared.id)
+      }).pipe(Effect.provide(over(inMap(values))))
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nothing that is in the folder and left out by include or exclude", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.md": "a", "b.txt": "b", "drafts/c.md": "c" })
+      yield* run(root)
+      const narrower: ReadonlyArray<UploadCache.SyncOptions> = [
+        { include: ["*.md"] },
+        { include: ["*.txt"] },
+        { exclude: ["drafts/"] }
+      ]
+      for (const options of narrower) {
+        assert.deepStrictEqual(deleted(yield* run(root, { ...options, delete: true })), [])
+      }
+      assert.strictEqual((yield* stored).length, 3)
+      // It still is the folder's own.
+      yield* fs.remove(`${root}/b.txt`)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["b.txt"])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nothing of each other, where two take different files of one folder in turns", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.md": "a", "b.txt": "b" })
+      for (let n = 0; n < 3; n++) {
+        for (const include of ["*.md", "*.txt"]) {
+          assert.deepStrictEqual(deleted(yield* run(root, { include: [include], delete: true })), [])
+        }
+      }
+      assert.strictEqual((yield* requests).filter((request) => request.startsWith("POST")).length, 2)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("what an upload without an answer left, also when it could not be looked for the first time", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const root = yield* folderOf({ "a.txt": "old" })
+      yield* emulator.addFault(Fault.reset("response", 0, { match: { operation: "upload" } }))
+      yield* run(root)
+      const [old] = yield* ids
+      yield* write(root, { "a.txt": "newer" })
+      yield* emulator.addFault(Fault.overloaded({ match: { operation: "list" } }))
+      yield* run(root, { delete: true })
+      assert.include(yield* ids, old)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["a.txt"])
+      assert.strictEqual((yield* stored).length, 1)
+      assert.notInclude(yield* ids, old)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("never what somebody was handed after its deletion failed", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const emulator = yield* Emulator.Emulator
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* run(root)
+      yield* fs.remove(`${root}/b.txt`)
+      yield* emulator.addFault(Fault.overloaded({ match: { operation: "delete" } }))
+      assert.strictEqual(outcome(yield* run(root, { delete: true }))["b.txt"], "DeleteFailed")
+      const file = yield* UploadCache.get(FileSource.text("b", "b.txt"))
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["b.txt"])
+      assert.include(yield* ids, file.id)
+      assert.strictEqual((yield* stored).length, 2)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nobody is handed a file while it is deleted", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const store = yield* UploadStore.UploadStore
+      const real = yield* Files.Files
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* run(root)
+      yield* fs.remove(`${root}/b.txt`)
+      const begun = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      const slow = Layer.succeed(Files.Files, {
+        ...real,
+        delete: (id) =>
+          Effect.andThen(Deferred.succeed(begun, undefined), Effect.andThen(Deferred.await(goOn), real.delete(id)))
+      })
+      const fiber = yield* Effect.forkChild(
+        Effect.provide(run(root, { delete: true }), Layer.provide(over(store), slow))
+      )
+      yield* Deferred.await(begun)
+      const get = UploadCache.get(FileSource.text("b", "b.txt"))
+      const meanwhile = yield* get
+      yield* Deferred.succeed(goOn, undefined)
+      assert.deepStrictEqual(deleted(yield* Fiber.join(fiber)), ["b.txt"])
+      assert.strictEqual((yield* get).id, meanwhile.id)
+      assert.include(yield* ids, meanwhile.id)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("a lookup that ends after the deletion does not bring the file back into the cache", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const store = yield* UploadStore.UploadStore
+      const real = yield* Files.Files
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* run(root)
+      yield* fs.remove(`${root}/b.txt`)
+      const found = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      const slow = Layer.succeed(Files.Files, {
+        ...real,
+        list: (options) =>
+          Stream.concat(
+            real.list(options),
+            Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(found, undefined), Deferred.await(goOn)))
+          )
+      })
+      // To which all is old.
+      const looking = Layer.fresh(UploadCache.layer({ maxAge: 1 })).pipe(
+        Layer.provide(slow),
+        Layer.provide(Layer.succeed(UploadStore.UploadStore, store))
+      )
+      const get = UploadCache.get(FileSource.text("b", "b.txt"))
+      const fiber = yield* Effect.forkChild(Effect.provide(get, looking))
+      yield* Deferred.await(found)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["b.txt"])
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Fiber.join(fiber)
+      const later = yield* get
+      assert.include(yield* ids, later.id)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  /** Runs it, deletions included, until the first result, does something else, and goes on. */
+  const pausedBy = <E, R>(root: string, meanwhile: Effect.Effect<unknown, E, R>) =>
+    Effect.gen(function*() {
+      let isFirst = true
+      const error = yield* Effect.flip(
+        Stream.runForEach(UploadCache.sync(root, { delete: true, concurrency: 1 }), () =>
+          Effect.suspend(() => {
+            if (!isFirst) return Effect.void
+            isFirst = false
+            return Effect.asVoid(meanwhile)
+          }))
+      )
+      return typeof error === "object" && error !== null && "reason" in error ? error.reason : error
+    })
+
+  it.live("nothing after its lease has passed to another process", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const values = new Map<string, string>()
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* Effect.gen(function*() {
+        yield* run(root)
+        yield* fs.remove(`${root}/b.txt`)
+        const taken = Effect.sync(() =>
+          rewrite(values, "sync-", (record) => record.replace(/"token":"[^"]*"/, "\"token\":\"another\""))
+        )
+        assert.strictEqual(yield* pausedBy(root, taken), "TakenOver")
+        assert.strictEqual((yield* stored).length, 2)
+      }).pipe(Effect.provide(over(inMap(values))))
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("nothing that another process, which took over, has found in the folder again", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const values = new Map<string, string>()
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* Effect.gen(function*() {
+        yield* run(root)
+        yield* fs.remove(`${root}/b.txt`)
+        const taken = Effect.gen(function*() {
+          yield* write(root, { "b.txt": "b" })
+          rewrite(values, "sync-", (record) => record.replace(/"until":\d+/, "\"until\":1"))
+          const results = yield* Effect.provide(run(root), over(inMap(values)))
+          assert.strictEqual(outcome(results)["b.txt"]?.includes("uploaded"), false)
+        })
+        assert.strictEqual(yield* pausedBy(root, taken), "TakenOver")
+        assert.strictEqual((yield* stored).length, 2)
+      }).pipe(Effect.provide(over(inMap(values))))
     }).pipe(Effect.scoped, Effect.provide(layer)))
 })

@@ -1,0 +1,115 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import { Files, FileSource } from "effect-anthropic-files"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as UploadCache from "effect-anthropic-files/UploadCache"
+import * as UploadStore from "effect-anthropic-files/UploadStore"
+import { inMap, platform, rewrite } from "./stores.ts"
+
+const files = Layer.unwrap(
+  Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url }))
+)
+
+const layer = UploadCache.layer().pipe(
+  Layer.provideMerge(files),
+  Layer.provideMerge(Layer.mergeAll(Emulator.layer(), UploadStore.layerMemory, platform))
+)
+
+const upload: Fault.Options = { match: { operation: "upload" } }
+
+/** Everything here has one name, and by its content one size: a listing does not tell them apart. */
+const data = (content: string) => FileSource.text(content, "data.json")
+
+const numbered = (n: number) => String(n).padStart(4, "0")
+
+/** The next upload is broken off before it is stored, and nobody knows that. */
+const lose = <A, E, R>(get: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    yield* (yield* Emulator.Emulator).addFault(Fault.reset("before", undefined, upload))
+    return yield* Effect.flip(get)
+  })
+
+const contentOf = ({ id }: { readonly id: string }) =>
+  Effect.flatMap(
+    Emulator.Emulator,
+    (emulator) => Effect.map(emulator.content(id), (bytes) => new TextDecoder().decode(bytes))
+  )
+
+const stored = Effect.flatMap(Emulator.Emulator, (emulator) => emulator.files)
+
+describe("an upload that was broken off", () => {
+  it.effect("is not found in another content, however many of its name and size were uploaded before", () =>
+    Effect.gen(function*() {
+      for (let n = 0; n < 51; n++) yield* UploadCache.get(data(numbered(n)))
+      const error = yield* lose(UploadCache.get(data("new!")))
+      assert.isTrue(error.isOutcomeUnknown)
+      assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("new!"))), "new!")
+      assert.strictEqual((yield* stored).length, 52)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("is not found in a file of another MIME type", () =>
+    Effect.gen(function*() {
+      yield* Files.upload(data("v1v1"), { mimeType: "text/csv" })
+      const get = UploadCache.get(data("v2v2"), { mimeType: "text/plain" })
+      yield* lose(get)
+      const file = yield* get
+      assert.strictEqual(file.mime_type, "text/plain")
+      assert.strictEqual(yield* contentOf(file), "v2v2")
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("is not found in what another key of the same workspace uploaded through the same store", () =>
+    Effect.gen(function*() {
+      const { apiKey, url } = yield* Emulator.Emulator
+      const bearer = Layer.succeed(Files.Files, yield* Files.make({ authToken: apiKey, baseUrl: url }))
+      yield* lose(UploadCache.get(data("v2v2")))
+      const other = yield* Effect.provide(
+        UploadCache.get(data("v1v1")),
+        Layer.fresh(Layer.provide(UploadCache.layer(), bearer))
+      )
+      const file = yield* UploadCache.get(data("v2v2"))
+      assert.notStrictEqual(file.id, other.id)
+      assert.strictEqual(yield* contentOf(file), "v2v2")
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("is uploaded anew when the record of it is torn", () =>
+    Effect.gen(function*() {
+      const values = new Map<string, string>()
+      const store = Layer.succeed(UploadStore.UploadStore, inMap(values))
+      yield* Effect.gen(function*() {
+        yield* UploadCache.get(data("aaaa"))
+        yield* lose(UploadCache.get(data("bbbb")))
+        assert.isTrue(Array.from(values.keys()).some((key) => key.startsWith("named-")))
+        rewrite(values, "named-", (record) => record.slice(0, 10))
+        assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("bbbb"))), "bbbb")
+        assert.strictEqual((yield* stored).length, 2)
+      }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("is found again under a name that the service gives back composed", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const get = UploadCache.get(FileSource.text("abcd", "e\u0301.txt"))
+      yield* lose(get)
+      const left = yield* emulator.seed({ filename: "\u00e9.txt", content: "abcd", mimeType: "text/plain" })
+      assert.strictEqual((yield* get).id, left.id)
+      assert.strictEqual((yield* stored).length, 1)
+    }).pipe(Effect.provide(layer)))
+})
+
+describe("a path", () => {
+  it.live("is read anew when another file took its place, inode and time of modification", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/package.json`
+      // What archives restore.
+      const at = 499_162_500
+      const write = (content: string) => Effect.andThen(fs.writeFileString(path, content), fs.utimes(path, at, at))
+      yield* write("aaaa")
+      yield* UploadCache.get(FileSource.path(path))
+      // Many file systems give the next file the inode that this one had.
+      yield* fs.remove(path)
+      yield* write("bbbb")
+      assert.strictEqual(yield* contentOf(yield* UploadCache.get(FileSource.path(path))), "bbbb")
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})

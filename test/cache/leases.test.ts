@@ -1,0 +1,164 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Deferred, Effect, Fiber, FileSystem, Layer } from "effect"
+import { Files, FilesError, FileSource } from "effect-anthropic-files"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as UploadCache from "effect-anthropic-files/UploadCache"
+import * as UploadStore from "effect-anthropic-files/UploadStore"
+import { TestClock } from "effect/testing"
+import { inMap, platform } from "./stores.ts"
+
+const files = (options: Partial<Files.Options> = {}) =>
+  Layer.unwrap(
+    Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url, ...options }))
+  )
+
+const layer = (options?: Partial<Files.Options>) =>
+  UploadCache.layer().pipe(
+    Layer.provideMerge(files(options)),
+    Layer.provideMerge(Layer.mergeAll(Emulator.layer(), UploadStore.layerMemory, platform))
+  )
+
+/** A cache over that store, as another process has it. */
+const over = (store: UploadStore.UploadStore["Service"]) =>
+  Layer.fresh(Layer.provide(UploadCache.layer(), Layer.succeed(UploadStore.UploadStore, store)))
+
+const text = FileSource.text("content", "x.txt")
+
+const tick = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+const until = (condition: () => boolean) => Effect.andThen(tick, tick).pipe(Effect.repeat({ until: condition }))
+
+/** The files in the context, whose uploads wait at a gate. */
+const gated = Effect.gen(function*() {
+  const real = yield* Files.Files
+  const gate = yield* Deferred.make<void>()
+  const state = { uploads: 0 }
+  const layer = Layer.succeed(Files.Files, {
+    ...real,
+    upload: (source, options) =>
+      Effect.suspend(() => {
+        state.uploads++
+        return Effect.andThen(Deferred.await(gate), real.upload(source, options))
+      })
+  })
+  return { layer, open: Deferred.succeed(gate, undefined), state }
+})
+
+describe("leases", () => {
+  it.live("one is held also for a machine whose clock is behind", () =>
+    Effect.gen(function*() {
+      const uploads = yield* gated
+      const store = inMap(new Map())
+      const clock = yield* Clock.Clock
+      const late: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - 1000,
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now - 1000)
+      })
+      let looks = 0
+      const watched = {
+        ...store,
+        get: (key: string) => Effect.tap(store.get(key), () => Effect.sync(() => looks++))
+      }
+      const get = (store: UploadStore.UploadStore["Service"]) =>
+        Effect.provide(UploadCache.get(text), Layer.provide(over(store), uploads.layer))
+      const first = yield* Effect.forkChild(get(store))
+      yield* until(() => uploads.state.uploads === 1)
+      const second = yield* Effect.forkChild(Effect.provideService(get(watched), Clock.Clock, late))
+      // It has looked, found the lease held, waited, and looked again.
+      yield* until(() => looks >= 3 || uploads.state.uploads > 1)
+      yield* uploads.open
+      assert.strictEqual((yield* Fiber.join(second)).id, (yield* Fiber.join(first)).id)
+      assert.strictEqual(uploads.state.uploads, 1)
+    }).pipe(Effect.provide(layer())))
+
+  it.live("who waits for a store that does not answer can be interrupted", () =>
+    Effect.gen(function*() {
+      let looks = 0
+      const store = {
+        isLocal: false,
+        get: () => Effect.suspend(() => looks++ === 0 ? Effect.undefined : Effect.never),
+        swap: () => Effect.succeed(true)
+      }
+      const fiber = yield* Effect.forkDetach(Effect.provide(UploadCache.get(text), over(store)))
+      yield* until(() => looks === 2)
+      const ended = yield* Effect.timeoutOption(Fiber.interrupt(fiber), "1 second")
+      assert.strictEqual(ended._tag, "Some")
+    }).pipe(Effect.provide(layer())))
+
+  it.effect("a store that does not answer has failed after half a minute", () =>
+    Effect.gen(function*() {
+      for (const silent of ["get", "swap"] as const) {
+        const asked = yield* Deferred.make<void>()
+        const store = {
+          ...inMap(new Map()),
+          [silent]: () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+        }
+        const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(UploadCache.get(text), over(store))))
+        yield* Deferred.await(asked)
+        yield* tick
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "UploadStoreFailed")
+      }
+    }).pipe(Effect.provide(layer())))
+
+  it.live("who waits for another's upload of the same content keeps no file open", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const paths = Array.from({ length: 40 }, (_, n) => `${directory}/${n}.txt`)
+      for (const path of paths) yield* fs.writeFileString(path, "same")
+      let opened = 0
+      let open = 0
+      const counting = Layer.succeed(FileSystem.FileSystem, {
+        ...fs,
+        open: (path, options) =>
+          Effect.tap(fs.open(path, options), () => {
+            opened++
+            open++
+            return Effect.addFinalizer(() => Effect.sync(() => open--))
+          })
+      })
+      const uploads = yield* gated
+      const all = yield* Effect.forkChild(
+        Effect.forEach(paths, (path) => UploadCache.get(FileSource.path(path)), { concurrency: "unbounded" }).pipe(
+          Effect.provide(Layer.merge(Layer.provide(over(inMap(new Map())), uploads.layer), counting))
+        )
+      )
+      yield* until(() => opened === paths.length && uploads.state.uploads === 1)
+      yield* Effect.timeoutOption(until(() => open === 0), "2 seconds")
+      assert.strictEqual(open, 0)
+      yield* uploads.open
+      assert.strictEqual(new Set((yield* Fiber.join(all)).map(({ id }) => id)).size, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer())))
+})
+
+describe("what is handed out", () => {
+  it.effect("beta: a file expires after the time that was asked for, which the service does not tell", () =>
+    Effect.gen(function*() {
+      const seen = new Set<string>()
+      for (let n = 0; n < 4; n++) {
+        seen.add((yield* UploadCache.get(text, { expiresIn: "1 hour" })).id)
+        yield* TestClock.adjust("55 minutes")
+      }
+      assert.strictEqual(seen.size, 4)
+    }).pipe(Effect.provide(layer({ dialect: "beta" }))))
+
+  it.effect("use runs again with another file than the one that is said to be gone, though it is listed", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      yield* UploadCache.use(text, (file) =>
+        Effect.suspend(() => {
+          seen.push(file.id)
+          return seen.length > 1 ? Effect.void : Effect.fail(
+            new FilesError.FileExpired({
+              operation: "createMessage",
+              message: "A file is gone",
+              fileId: file.id,
+              isRetryable: false,
+              isOutcomeUnknown: false
+            })
+          )
+        }))
+      assert.strictEqual(new Set(seen).size, 2)
+    }).pipe(Effect.provide(layer())))
+})
