@@ -348,8 +348,8 @@ export const make = (
       })
       const candidates: Array<FileMetadata> = []
       for (const file of Option.getOrElse(found, () => [])) {
-        const known = (yield* knownOf(file.id)).value
-        if (known === undefined || known.content === content) candidates.push(file)
+        const { isTorn, value } = yield* knownOf(file.id)
+        if (value === undefined ? !isTorn : value.content === content) candidates.push(file)
       }
       const [file] = candidates
       if (file !== undefined && candidates.length === 1) {
@@ -387,7 +387,6 @@ export const make = (
           const cell = yield* leases.read(keys.left, Left)
           const left = cell.value
           if (left !== undefined) {
-            yield* cell.put(undefined)
             const now = yield* Clock.currentTimeMillis
             const found = left.id !== content.value?.file.id && isFresh(left.expiresAt, now)
               ? yield* inFiles(Files.find(left.id))
@@ -395,8 +394,9 @@ export const make = (
             if (Option.isSome(found)) {
               const { expiresAt, id: _, ...of } = left
               yield* content.put({ file: found.value, expiresAt, seenAt: now, ...of })
-              return { file: found.value, uploaded: false, by: left.by }
             }
+            yield* cell.put(undefined)
+            if (Option.isSome(found)) return { file: found.value, uploaded: false, by: left.by }
           }
 
           return yield* Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {

@@ -16,12 +16,16 @@ import { token } from "./token.ts"
 export interface Cell<V> {
   /** `undefined` for none, and for one that can't be read. */
   readonly value: V | undefined
+  /** Whether something is there that can't be read, torn by a crash for example. */
+  readonly isTorn: boolean
   /** Puts another value, unless somebody else has changed it or holds it: then `false`. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
 }
 
 /** A value that nobody else changes. */
-export interface Lease<V> extends Cell<V> {
+export interface Lease<V> {
+  /** The value when it was claimed; `undefined` for none, and for one that can't be read. */
+  readonly value: V | undefined
   /** Puts another value. `false` when the lease has passed to somebody else, and nothing was changed. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
   /** Puts the last value and gives the lease back in the same step. */
@@ -122,6 +126,7 @@ export const make = Effect.fnUntraced(function*(
         const { holder, value } = decode(raw)
         return {
           value,
+          isTorn: raw !== undefined && holder === undefined && value === undefined,
           put: (value) =>
             Effect.suspend(() => {
               const after = encode(value)

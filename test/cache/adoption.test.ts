@@ -86,6 +86,18 @@ describe("an upload that was broken off", () => {
       }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
     }).pipe(Effect.provide(layer)))
 
+  it.effect("is not found in a file of which it can't be read any longer what it holds", () =>
+    Effect.gen(function*() {
+      const values = new Map<string, string>()
+      const store = Layer.succeed(UploadStore.UploadStore, inMap(values))
+      yield* Effect.gen(function*() {
+        yield* UploadCache.get(data("aaaa"))
+        yield* lose(UploadCache.get(data("bbbb")))
+        rewrite(values, "file-", (record) => record.slice(0, 10))
+        assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("bbbb"))), "bbbb")
+      }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
+    }).pipe(Effect.provide(layer)))
+
   it.effect("is found again under a name that the service gives back composed", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
