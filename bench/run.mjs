@@ -162,6 +162,7 @@ const commandOf = (contender, job, baseUrl) => {
   if (contender.node !== undefined) {
     return [
       process.execPath,
+      ...(contender.flags ?? []),
       path.join(here, "contenders", `${contender.node}.mjs`),
       JSON.stringify({ ...job, baseUrl, variant: contender.variant })
     ]

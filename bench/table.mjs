@@ -78,8 +78,9 @@ const serverTable = (rows) =>
 
 /** @param {any} results */
 export const render = (results) => {
-  const { bundle, growth, imports, machine, measuredAt, rounds, server } = results
+  const { bundle, growth, imports, machine, measuredAt, server } = results
   const rows = Object.values(results.rows)
+  const rounds = Math.min(results.rounds, ...rows.map((row) => row.rounds))
   const parts = [
     `${measuredAt}, ${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}; `
     + Object.entries(machine.packages).map(([name, version]) => `${name} ${version}`).join(", ")

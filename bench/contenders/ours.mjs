@@ -15,11 +15,24 @@ import * as Tracer from "effect/Tracer"
 import * as fs from "node:fs"
 import { check, measured } from "./measured.mjs"
 
+/** What an exporter takes of a span when it ends; the span itself holds on to what its effect gave. */
 class RecordedSpan extends Tracer.NativeSpan {
   static ended = []
   end(time, exit) {
     super.end(time, exit)
-    if (RecordedSpan.ended.push(this) === 512) RecordedSpan.ended = []
+    const { attributes, events, kind, name, spanId, status, traceId } = this
+    const taken = {
+      traceId,
+      spanId,
+      name,
+      kind,
+      start: status.startTime,
+      end: time,
+      attributes: Array.from(attributes),
+      events,
+      isError: exit._tag === "Failure"
+    }
+    if (RecordedSpan.ended.push(taken) === 512) RecordedSpan.ended = []
   }
 }
 
