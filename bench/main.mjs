@@ -53,7 +53,14 @@ const takesPart = (row) => (contender) =>
 const server = await startServer()
 let slow
 
-/** One row: all contenders in turn, another one first in each round. */
+/** In any order: what one leaves behind, dirty pages for example, must not always be the same one's. */
+const shuffled = (list) =>
+  list
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item)
+
+/** One row: all contenders in each round, each round in another order. */
 const measureRow = async (row) => {
   if (row.slow === true) slow ??= await startServer(100_000_000)
   const job = prepare(row, row.needs === "ramDisk" ? ramDisk : directory)
@@ -61,8 +68,7 @@ const measureRow = async (row) => {
   const samples = new Map(taking.map(({ id }) => [id, []]))
   const failed = new Set()
   for (let round = 0; round < rounds; round++) {
-    const first = round % taking.length
-    for (const contender of [...taking.slice(first), ...taking.slice(0, first)]) {
+    for (const contender of shuffled(taking)) {
       if (failed.has(contender.id)) continue
       progress(`${row.id} ${round + 1}/${rounds} ${contender.id}`)
       try {

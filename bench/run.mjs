@@ -191,6 +191,8 @@ export const json = ([command, ...args], options = {}) =>
 export const measure = async (row, contender, job, baseUrl) => {
   const command = commandOf(contender, contender.node === "ours" ? { ...job, ...row.ours } : job, baseUrl)
   if (command === undefined) return undefined
+  // What one has left in the page cache is not for the next to wait for.
+  if (job.target !== undefined) spawnSync("sync")
   await statsOf(baseUrl)
   const before = await statsOf(baseUrl)
   const result = await json(command)

@@ -399,12 +399,14 @@ export const content = (
         const cause = "cause" in error.reason ? error.reason.cause : undefined
         return Stream.fail(interrupted("Reset", `${file} broke off`, cause))
       }),
-      Stream.mapEffect((chunk) => {
-        transferred += chunk.length
-        return expected !== undefined && transferred > expected
-          ? Effect.fail(interrupted("Overrun", `${file} went on past its end,`))
-          : Effect.succeed(chunk)
-      }),
+      (bytes) =>
+        Stream.transformPull(bytes, (pull) =>
+          Effect.succeed(Effect.flatMap(pull, (chunks) => {
+            for (const chunk of chunks) transferred += chunk.length
+            return expected !== undefined && transferred > expected
+              ? Effect.fail(interrupted("Overrun", `${file} went on past its end,`))
+              : Effect.succeed(chunks)
+          }))),
       Stream.concat(Stream.suspend(() =>
         expected !== undefined && transferred < expected
           ? Stream.fail(interrupted("Truncated", `${file} ended`))

@@ -149,7 +149,8 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
                 resume(Effect.void)
               }
             }),
-            () => pull
+            // Whatever else the socket has by the end of this turn of the event loop is taken along.
+            () => Effect.andThen(Effect.yieldNow, pull)
           )
         })
         return Effect.as(Scope.addFinalizer(scope, Effect.sync(body.stop)), pull)
