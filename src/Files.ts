@@ -6,7 +6,6 @@
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Digest from "effect/crypto/Digest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,6 +20,7 @@ import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { DeletedFile, type FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
 import {
@@ -59,6 +59,7 @@ import { mimeTypeOf } from "./internal/mimeType.ts"
 import * as Multipart from "./internal/multipart.ts"
 import { type Options, parse } from "./internal/options.ts"
 import * as Rows from "./internal/rows.ts"
+import { ofLines } from "./internal/sha256.ts"
 import { annotate, report } from "./internal/telemetry.ts"
 import { excerpt, loneSurrogate, printable } from "./internal/text.ts"
 import * as Uploads from "./internal/uploads.ts"
@@ -303,13 +304,16 @@ export const make = Effect.fnUntraced(function*(
         : { ...emptyPage, data: yield* Stream.runCollect(lookUp(ids)) }
     })
 
+  const lookUps = Semaphore.makeUnsafe(lookUpsAtOnce)
+
   /** The beta dialect has no `ids[]`: one lookup each, and what does not exist is left out alike. */
   const lookUp = (ids: ReadonlyArray<FileId>): Stream.Stream<FileMetadata, ListError> =>
     Stream.fromIterable(ids).pipe(
       Stream.mapEffect((id) =>
         metadata(id).pipe(
           Effect.asSome,
-          Effect.catchTag("FileNotFound", () => Effect.succeed(Option.none<FileMetadata>()))
+          Effect.catchTag("FileNotFound", () => Effect.succeed(Option.none<FileMetadata>())),
+          lookUps.withPermit
         ), { concurrency: lookUpsAtOnce }),
       Stream.filter(Option.isSome),
       Stream.map((found) => found.value)
@@ -653,15 +657,13 @@ export const make = Effect.fnUntraced(function*(
         ))
     ).pipe(Effect.map(Option.fromUndefinedOr), Effect.mapError(narrow("list")))
 
-  const fingerprint = Effect.gen(function*() {
+  const fingerprint = Effect.sync(() => {
     const { baseUrl, headers } = settings
     const workspace = headers["anthropic-workspace-id"]
-    const reached = workspace === undefined
-      ? ["credential", headers["x-api-key"] ?? "", headers["authorization"] ?? ""]
-      : ["workspace", workspace]
-    const digest = yield* Digest.Digest
-    return yield* digest.digestHex(Digest.sha256, new TextEncoder().encode([baseUrl, ...reached].join("\n")))
-  }).pipe(Effect.provide(Digest.layerWebCrypto))
+    return workspace === undefined
+      ? ofLines(baseUrl, "credential", headers["x-api-key"] ?? "", headers["authorization"] ?? "")
+      : ofLines(baseUrl, "workspace", workspace)
+  })
 
   return Files.of({ upload, list, listPage, metadata, download, delete: remove, findUploads, fingerprint })
 })
@@ -708,6 +710,7 @@ const skip = (
     )
   })
 
+/** Requests for many ids, however many ask. */
 const lookUpsAtOnce = 8
 
 const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
@@ -897,6 +900,13 @@ export {
   delete_ as delete
 }
 
+/** Asks for files by their ids, and gives what tells which of them are there. */
+const byId = (files: Files["Service"], ids: Iterable<FileId>) =>
+  Effect.map(Stream.runCollect(files.list({ ids })), (page) => {
+    const found = new Map(page.map((file) => [file.id, file]))
+    return (id: FileId): Option.Option<FileMetadata> => Option.fromUndefinedOr(found.get(id))
+  })
+
 interface Find extends Request.Request<Option.Option<FileMetadata>, ListError> {
   readonly _tag: "Find"
   readonly files: Files["Service"]
@@ -912,13 +922,8 @@ const finder = RequestResolver.batchN(
     delay: Effect.yieldNow,
     collectWhile: () => true,
     runAll: Effect.fnUntraced(function*(entries) {
-      const { files } = entries[0].request
-      const ids = entries.map(({ request }) => request.id)
-      const found = new Map<FileId, FileMetadata>()
-      for (const file of yield* Stream.runCollect(files.list({ ids }))) found.set(file.id, file)
-      for (const entry of entries) {
-        entry.completeUnsafe(Exit.succeed(Option.fromUndefinedOr(found.get(entry.request.id))))
-      }
+      const found = yield* byId(entries[0].request.files, entries.map(({ request }) => request.id))
+      for (const entry of entries) entry.completeUnsafe(Exit.succeed(found(entry.request.id)))
     })
   }),
   Wire.maxIdsPerRequest
@@ -945,12 +950,12 @@ export const metadataMany = (
   Effect.gen(function*() {
     const files = yield* Files
     const asked = Array.from(ids)
-    const requests = Arr.chunksOf(new Set(asked), Wire.maxIdsPerRequest)
-    const pages = yield* Effect.forEach(requests, (ids) => Stream.runCollect(files.list({ ids })), {
-      concurrency: lookUpsAtOnce
-    })
-    const found = new Map(pages.flatMap((page) => page.map((file) => [file.id, file] as const)))
-    return asked.map((id) => Option.fromUndefinedOr(found.get(id)))
+    const found = yield* Effect.forEach(
+      Arr.chunksOf(asked, Wire.maxIdsPerRequest),
+      (ids) => Effect.map(byId(files, ids), (find) => ids.map(find)),
+      { concurrency: lookUpsAtOnce }
+    )
+    return found.flat()
   })
 
 /**
@@ -965,7 +970,8 @@ const cleanUp = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5
 
 /**
  * Uploads a file that lives as long as its Scope: it is deleted when that closes, on success, failure and interruption,
- * and tried a few times, for at most 30 seconds. A deletion that fails is logged as a warning with the file's id and changes nothing else.
+ * and tried a few times, for at most 30 seconds. A deletion that fails is logged as a warning with the file's id and
+ * changes nothing else.
  *
  * Give it `expiresIn` as a lease: the service then removes the content even when this process dies first.
  */

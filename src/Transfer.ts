@@ -11,6 +11,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as PlatformError from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { DeletedFile, FileId, FileMetadata } from "./FileMetadata.ts"
@@ -20,6 +21,7 @@ import { FileNotFound } from "./FilesError.ts"
 import type { Content, FileSource } from "./FileSource.ts"
 import { safeName } from "./internal/safeName.ts"
 import * as Save from "./internal/save.ts"
+import { printable } from "./internal/text.ts"
 import type { Meter, Progress } from "./Progress.ts"
 
 /**
@@ -62,13 +64,12 @@ const refusals: Record<Save.Refusal["reason"], string> = {
 
 const onRefusal = (target: string) => <E>(error: E | Save.Refusal | PlatformError.PlatformError): E | SaveFailed =>
   error instanceof PlatformError.PlatformError
-    ? refused(target, "Failed", `${JSON.stringify(target)} can't be written: ${error.message}`, error)
+    ? refused(target, "Failed", `${printable(target)} can't be written: ${printable(error.message)}`, error)
     : isRefusal(error)
-    ? refused(error.path, error.reason, `${JSON.stringify(error.path)} ${refusals[error.reason]}`)
+    ? refused(error.path, error.reason, `${printable(error.path)} ${refusals[error.reason]}`)
     : error
 
-const isRefusal = (error: unknown): error is Save.Refusal =>
-  typeof error === "object" && error !== null && !("_tag" in error) && "reason" in error && "path" in error
+const isRefusal = (error: unknown): error is Save.Refusal => Predicate.isTagged(error, "Refusal")
 
 export interface SaveOptions {
   /**
@@ -167,7 +168,7 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
     const target = path.join(folder, safeName(known.filename, known.id))
     // The name is one segment by construction; this holds whatever the platform makes of it.
     if (path.dirname(target) !== folder) {
-      return yield* refused(target, "Failed", `${JSON.stringify(known.filename)} would leave ${folder}.`)
+      return yield* refused(target, "Failed", `“${printable(known.filename)}” would leave ${printable(folder)}.`)
     }
     return yield* saveAs(known.id, target, options, { name: path.basename(target), total: known.size_bytes })
   }
@@ -301,14 +302,14 @@ const counted = <R>(
   source: FileSource<R>,
   progress: Progress,
   filename: string | undefined,
-  began: (meter: Meter, size: number | undefined) => void
+  began: (meter: Meter) => void
 ): FileSource<R> => ({
   ...source,
   open: Effect.flatMap(
     source.open,
     (content) =>
       Effect.map(progress.begin(filename ?? content.filename ?? "", content.size), (meter): Content => {
-        began(meter, content.size)
+        began(meter)
         return {
           ...content,
           stream: Stream.suspend(() => {
@@ -324,13 +325,13 @@ const counted = <R>(
 })
 
 /**
- * Uploads a source and counts its bytes. A retry counts from 0 again.
+ * Uploads a source and counts its bytes, if asked to. A retry counts from 0 again.
  */
 export const upload = <R = never>(
   { source, ...options }: Upload<R>,
-  progress: Progress
+  progress?: Progress
 ): Effect.Effect<FileMetadata, UploadError, Files.Files | R> =>
-  Effect.suspend(() => {
+  progress === undefined ? Files.upload(source, options) : Effect.suspend(() => {
     let current: Meter | undefined
     return Files.upload(counted(source, progress, options.filename, (meter) => void (current = meter)), options).pipe(
       Effect.onExit((exit) =>
@@ -356,7 +357,7 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
   bulk(
     inputs,
     // The input's own type tells what its source needs.
-    (input) => uploadOne(input as Upload<Needs<Input>>, options.progress),
+    (input) => upload(input as Upload<Needs<Input>>, options.progress),
     options,
     {
       what: "uploadAll",
@@ -364,9 +365,6 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
       value: (file) => `${file.id} ${file.filename}`
     }
   )
-
-const uploadOne = <R>({ source, ...options }: Upload<R>, progress: Progress | undefined) =>
-  progress === undefined ? Files.upload(source, options) : upload({ source, ...options }, progress)
 
 export interface DownloadAllOptions extends BulkOptions, SaveOptions {
   /** The folder to put files in; it has to exist. */

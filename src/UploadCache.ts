@@ -32,9 +32,11 @@ import type { Progress } from "./Progress.ts"
 import * as Transfer from "./Transfer.ts"
 import { UploadStore, type UploadStoreFailed } from "./UploadStore.ts"
 
-export type {
+export {
   /** Why a folder could not be synchronised. */
-  SyncFailed,
+  SyncFailed
+} from "./internal/sync.ts"
+export type {
   /** What is to be synchronised, and how. */
   SyncOptions,
   /** What became of one path. */
@@ -164,7 +166,7 @@ const changed = (name: string): SourceFailed =>
   })
 
 /** The same source, which fails if it no longer is what was hashed. */
-const verified = <R>(source: FileSource<R>, { filename, sha256 }: Wanted<R>, version?: string): FileSource<R> => ({
+const verified = <R>({ filename, sha256, source, version }: Wanted<R>): FileSource<R> => ({
   ...source,
   open: Effect.gen(function*() {
     const content = yield* source.open
@@ -195,6 +197,33 @@ const hashOf = (makeHash: () => Running, bytes: Uint8Array): string => {
   hash.update(bytes)
   return hash.digest()
 }
+
+/** Reads a content to its end. */
+const hashedOf = Effect.fnUntraced(function*(
+  { bytes, filename, isReplayable, stream }: Content
+): Effect.fn.Return<Hashed, SourceFailed> {
+  const makeHash = yield* Sha256
+  if (bytes !== undefined) return { sha256: hashOf(makeHash, bytes), size: bytes.length }
+  if (!isReplayable) {
+    return yield* new SourceFailed({
+      operation: "upload",
+      reason: "Consumed",
+      message: `${
+        printable(filename ?? "The source")
+      } can be read only once, and an upload cache reads twice: give it as bytes, as a path, or as a stream that can be run again.`,
+      isRetryable: false,
+      isOutcomeUnknown: false
+    })
+  }
+  const hash = makeHash()
+  let size = 0
+  yield* Stream.runForEach(stream, (chunk) =>
+    Effect.sync(() => {
+      size += chunk.length
+      hash.update(chunk)
+    }))
+  return { sha256: hash.digest(), size }
+})
 
 /** What is no duration is refused by the upload itself. */
 const expiresInMillis = ({ expiresIn }: UploadOptions): number | undefined =>
@@ -247,40 +276,14 @@ export const make = (
       SourceFailed | UploadStoreFailed
     > {
       const { version } = content
-      const key = version === undefined ? undefined : `hash-${ofLines(version)}`
-      if (version !== undefined && key !== undefined) {
-        const known = hashes.get(version)
-          ?? (store.isLocal && isKept ? (yield* leases.read(key, Hash)).value : undefined)
-        if (known !== undefined) {
-          remember(version, known)
-          return known
-        }
-      }
-      const makeHash = yield* Sha256
-      const running = makeHash()
-      let size = 0
-      const add = (chunk: Uint8Array) => {
-        size += chunk.length
-        running.update(chunk)
-      }
-      if (content.bytes !== undefined) add(content.bytes)
-      else if (content.isReplayable) yield* Stream.runForEach(content.stream, (chunk) => Effect.sync(() => add(chunk)))
-      else {
-        return yield* new SourceFailed({
-          operation: "upload",
-          reason: "Consumed",
-          message: `${
-            printable(content.filename ?? "The source")
-          } can be read only once, and an upload cache reads twice: give it as bytes, as a path, or as a stream that can be run again.`,
-          isRetryable: false,
-          isOutcomeUnknown: false
-        })
-      }
-      const hashed = { sha256: running.digest(), size }
-      if (version !== undefined && key !== undefined) {
-        remember(version, hashed)
-        if (store.isLocal && isKept) yield* Effect.flatMap(leases.read(key, Hash), (cell) => cell.put(hashed))
-      }
+      const remembered = version === undefined ? undefined : hashes.get(version)
+      if (remembered !== undefined) return remembered
+      const cell = version !== undefined && isKept && store.isLocal
+        ? yield* leases.read(`hash-${ofLines(version)}`, Hash)
+        : undefined
+      const hashed = cell?.value ?? (yield* hashedOf(content))
+      if (version !== undefined) remember(version, hashed)
+      if (cell !== undefined && cell.value === undefined) yield* cell.put(hashed)
       return hashed
     })
 
@@ -306,19 +309,16 @@ export const make = (
           Option.exists(({ expires_at }) => expires_at === null || expires_at.epochMilliseconds > now)
         ))
 
-    const fingerprint = yield* Effect.cached(files.fingerprint)
+    const fingerprint = yield* files.fingerprint
 
-    const keysOf = Effect.fnUntraced(function*(
-      { filename, mimeType, sha256, size }: Hashed & { readonly filename: string; readonly mimeType: string }
-    ) {
-      const where = yield* fingerprint
-      const content = ofLines(where, sha256, String(size), mimeType)
+    const keysOf = ({ filename, mimeType, sha256, size }: Sync.Sought) => {
+      const content = ofLines(fingerprint, sha256, String(size), mimeType)
       return {
         content: `content-${content}`,
         left: `left-${content}`,
-        named: `named-${ofLines(where, filename.normalize(), String(size))}`
+        named: `named-${ofLines(fingerprint, filename.normalize(), String(size))}`
       }
-    })
+    }
 
     const knownOf = (id: FileId) => leases.read(`file-${ofLines(id)}`, Known)
 
@@ -369,8 +369,9 @@ export const make = (
       yield* named.put(undefined)
     })
 
-    const obtain = <R>(wanted: Wanted<R>, version?: string): Effect.Effect<Obtained, Failure, R> =>
-      Effect.flatMap(keysOf(wanted), (keys) => {
+    const obtain = <R>(wanted: Wanted<R>): Effect.Effect<Obtained, Failure, R> =>
+      Effect.suspend(() => {
+        const keys = keysOf(wanted)
         const expiresIn = expiresInMillis(wanted.options)
         const by = wanted.by === undefined ? undefined : { by: wanted.by }
 
@@ -410,10 +411,8 @@ export const make = (
             }
             if (!(yield* named.put(intent))) return lost()
             const { progress, ...options } = wanted.options
-            const input = { ...options, filename: wanted.filename, source: verified(wanted.source, wanted, version) }
-            const file = yield* restore(inFiles(
-              progress === undefined ? Files.upload(input.source, input) : Transfer.upload(input, progress)
-            )).pipe(
+            const input = { ...options, filename: wanted.filename, source: verified(wanted) }
+            const file = yield* restore(inFiles(Transfer.upload(input, progress))).pipe(
               // Whether it left a file is known, and there is nothing to settle.
               Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(named.finish(undefined)))
             )
@@ -469,27 +468,32 @@ export const make = (
       })
 
     /** Reads a source for its hash, and closes it again: who waits for another's upload keeps nothing open. */
-    const describe = <R>(source: FileSource<R>, options: UploadOptions) =>
+    const describe = <R>(
+      source: FileSource<R>,
+      options: UploadOptions
+    ): Effect.Effect<Wanted<R>, SourceFailed | UploadStoreFailed, R> =>
       Effect.scoped(Effect.gen(function*() {
         const content = yield* source.open
         const filename = options.filename ?? content.filename ?? ""
-        const wanted: Wanted<R> = {
+        return {
           ...(yield* hash(content, true)),
           filename,
           mimeType: options.mimeType ?? content.mimeType ?? mimeTypeOf(filename) ?? content.fallbackMimeType ?? "",
           source,
+          version: content.version,
           options
         }
-        return { wanted, version: content.version }
       }))
 
+    const obtained = Effect.fn("UploadCache.get")(function*<R>(source: FileSource<R>, options: UploadOptions) {
+      const wanted = yield* describe(source, options)
+      const { file, uploaded } = yield* obtain(wanted)
+      yield* Effect.annotateCurrentSpan({ "file.id": file.id, uploaded })
+      return { file, keys: keysOf(wanted) }
+    })
+
     const get = <R>(source: FileSource<R>, options: UploadOptions = {}): Effect.Effect<FileMetadata, Failure, R> =>
-      describe(source, options).pipe(
-        Effect.flatMap(({ version, wanted }) => obtain(wanted, version)),
-        Effect.tap(({ file, uploaded }) => Effect.annotateCurrentSpan({ "file.id": file.id, uploaded })),
-        Effect.map(({ file }) => file),
-        Effect.withSpan("UploadCache.get")
-      )
+      Effect.map(obtained(source, options), ({ file }) => file)
 
     /** Forgets that a content is in a file, if that still is what is noted down. */
     const drop = (
@@ -511,13 +515,9 @@ export const make = (
       f: (file: FileMetadata) => Effect.Effect<A, E, R2>,
       options: UploadOptions = {}
     ): Effect.Effect<A, E | Failure, R | R2> =>
-      Effect.flatMap(get(source, options), (file) => {
+      Effect.flatMap(obtained(source, options), ({ file, keys }) => {
         const isThis = (error: E): boolean => isGone(error) && (error.fileId === undefined || error.fileId === file.id)
-        const anew = Effect.gen(function*() {
-          const { wanted } = yield* describe(source, options)
-          yield* drop(yield* keysOf(wanted), file.id)
-          return yield* Effect.flatMap(get(source, options), f)
-        })
+        const anew = Effect.andThen(drop(keys, file.id), Effect.flatMap(get(source, options), f))
         return Effect.catchIf(f(file), isThis, (error) =>
           // An answer that does not name the file may mean another one.
           isGone(error) && error.fileId !== undefined
@@ -527,14 +527,14 @@ export const make = (
 
     /** The file that holds a content, also where an upload was broken off; none is uploaded. */
     const locate = Effect.fnUntraced(function*(
-      wanted: Hashed & { readonly filename: string; readonly mimeType: string }
+      sought: Sync.Sought
     ): Effect.fn.Return<{ readonly id: FileId; readonly by: string | undefined } | undefined, Failure> {
-      const keys = yield* keysOf(wanted)
+      const keys = keysOf(sought)
       const stored = (yield* leases.read(keys.content, Stored)).value
       if (stored !== undefined) return { id: stored.file.id, by: stored.by }
       return yield* Effect.scoped(Effect.gen(function*() {
         const named = yield* leases.claim(keys.named, Intent)
-        yield* settle(named, wanted.filename, wanted.size)
+        yield* settle(named, sought.filename, sought.size)
         const left = (yield* leases.read(keys.left, Left)).value
         return left === undefined ? undefined : { id: left.id, by: left.by }
       }))
@@ -547,7 +547,7 @@ export const make = (
       hash,
       obtain,
       locate,
-      drop: (wanted, id) => Effect.flatMap(keysOf(wanted), (keys) => drop(keys, id))
+      drop: (sought, id) => drop(keysOf(sought), id)
     })
 
     return UploadCache.of({ get, use, sync })

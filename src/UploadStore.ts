@@ -14,8 +14,9 @@ import * as Path from "effect/Path"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { syncDirectory } from "./internal/save.ts"
-import { token } from "./internal/token.ts"
+import { overMap } from "./internal/memoryStore.ts"
+import { syncDirectory, temporaryIn } from "./internal/save.ts"
+import { printable } from "./internal/text.ts"
 
 /**
  * The store could not be read or written: disk full, connection lost. No upload is begun that it can't note down.
@@ -58,20 +59,7 @@ export class UploadStore extends Context.Service<UploadStore, {
 /**
  * For one process, and gone with it.
  */
-export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () => {
-  const values = new Map<string, string>()
-  return {
-    isLocal: true,
-    get: (key) => Effect.sync(() => values.get(key)),
-    swap: (key, current, next) =>
-      Effect.sync(() => {
-        if (values.get(key) !== current) return false
-        if (next === undefined) values.delete(key)
-        else values.set(key, next)
-        return true
-      })
-  }
-})
+export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () => overMap(new Map()))
 
 /**
  * For all processes of a machine that name the same folder. It is made if need be, for its owner alone.
@@ -99,7 +87,7 @@ export const layerFolder = (
         "uploads"
       )
       const onError = (what: string) => (cause: PlatformError) =>
-        failed(`The upload cache in ${JSON.stringify(root)} can't be ${what}: ${cause.message}`, cause)
+        failed(`The upload cache in ${printable(root)} can't be ${what}: ${printable(cause.message)}`, cause)
       yield* Effect.mapError(fs.makeDirectory(root, { recursive: true, mode: 0o700 }), onError("made"))
 
       const folderOf = (key: string) => path.join(root, key.slice(-2))
@@ -167,16 +155,14 @@ export const layerFolder = (
         if (value !== current) return false
         const folder = folderOf(key)
         yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
-        const temporary = path.join(folder, `.${yield* token}.part`)
         const mine = version + 1
-        const linked = yield* Effect.scoped(Effect.gen(function*() {
-          const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
-          if (next !== undefined) yield* file.writeAll(new TextEncoder().encode(next))
-          yield* file.sync
-          return yield* Effect.as(fs.link(temporary, fileOf(key, mine)), true).pipe(
-            Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false))
-          )
-        })).pipe(Effect.ensuring(Effect.ignore(fs.remove(temporary, { force: true }))))
+        const bytes = new TextEncoder().encode(next ?? "")
+        const linked = yield* temporaryIn(fs, path, folder, (file) => file.writeAll(bytes)).pipe(
+          Effect.flatMap(([temporary]) => fs.link(temporary, fileOf(key, mine))),
+          Effect.as(true),
+          Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false)),
+          Effect.scoped
+        )
         if (!linked) return false
         const versions = yield* versionsOf(key)
         // The name was free because others had gone past it and tidied up since it was looked at.

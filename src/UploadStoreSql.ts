@@ -60,15 +60,8 @@ export const layer = (options: { readonly table?: string | undefined } = {}): La
         readonly delete: (key: string, current: string) => Rows
       }
       // Each gives a row where it took effect.
-      const { delete: remove, insert, update } = sql.onDialectOrElse<
-        Statements,
-        Statements,
-        Statements,
-        Statements,
-        Statements,
-        Statements
-      >({
-        mysql: () => {
+      const { delete: remove, insert, update } = sql.onDialectOrElse({
+        mysql: (): Statements => {
           // Which has no word for that; what is there then tells.
           const found = (statement: Effect.Effect<unknown, SqlError>, key: string, next: string | undefined): Rows =>
             sql.withTransaction(
@@ -83,7 +76,7 @@ export const layer = (options: { readonly table?: string | undefined } = {}): La
               found(sql`DELETE FROM ${table} WHERE id = ${key} AND value = ${current}`, key, undefined)
           }
         },
-        mssql: () => ({
+        mssql: (): Statements => ({
           insert: (key, next) =>
             sql`INSERT INTO ${table} (id, value) OUTPUT inserted.id SELECT ${key}, ${next}
               WHERE NOT EXISTS (SELECT 1 FROM ${table} WITH (UPDLOCK, HOLDLOCK) WHERE id = ${key})`,
@@ -91,7 +84,7 @@ export const layer = (options: { readonly table?: string | undefined } = {}): La
             sql`UPDATE ${table} SET value = ${next} OUTPUT inserted.id WHERE id = ${key} AND value = ${current}`,
           delete: (key, current) => sql`DELETE FROM ${table} OUTPUT deleted.id WHERE id = ${key} AND value = ${current}`
         }),
-        orElse: () => ({
+        orElse: (): Statements => ({
           insert: (key, next) =>
             sql`INSERT INTO ${table} (id, value) VALUES (${key}, ${next}) ON CONFLICT (id) DO NOTHING RETURNING id`,
           update: (key, current, next) =>

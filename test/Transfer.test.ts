@@ -22,6 +22,7 @@ import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as Policy from "effect-anthropic-files/Policy"
 import * as Progress from "effect-anthropic-files/Progress"
 import * as Transfer from "effect-anthropic-files/Transfer"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { safeName, withSuffix } from "../src/internal/safeName.ts"
 import * as FailingFileSystem from "./support/FailingFileSystem.ts"
@@ -577,6 +578,36 @@ describe("lookups", () => {
         assert.deepStrictEqual(yield* Files.metadataMany([]), [])
       }).pipe(Effect.provide(layer)))
   }
+
+  it.live("beta: however many ask, eight requests at a time", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      let running = 0
+      let most = 0
+      const client = HttpClient.make((request) =>
+        Effect.suspend(() => {
+          most = Math.max(most, ++running)
+          return Effect.ensuring(
+            Effect.as(
+              Effect.sleep(1),
+              HttpClientResponse.fromWeb(request, Response.json({ type: "error", error: {} }, { status: 404 }))
+            ),
+            Effect.sync(() => void running--)
+          )
+        })
+      )
+      const beta = Files.layer({ apiKey: emulator.apiKey, baseUrl: emulator.url, dialect: "beta" }).pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+      )
+      const ids = Array.from({ length: 250 }, (_, n) => FileId.make(`file_${n}`))
+      yield* Effect.provide(
+        Effect.all([Files.metadataMany(ids), Effect.forEach(ids, Files.find, { concurrency: "unbounded" })], {
+          concurrency: "unbounded"
+        }),
+        beta
+      )
+      assert.strictEqual(most, 8)
+    }).pipe(Effect.provide(layer)))
 
   it.effect("what is no id fails by itself, before anything is sent", () =>
     Effect.gen(function*() {

@@ -6,19 +6,14 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import { HttpClient } from "effect/http"
 import { inspect } from "node:util"
+import { recordSpans } from "./support/spans.ts"
 
 const key = "sk-ant-canary-abcdefghijklmnopqrstuvwxyz"
 
 it.live("a key is in no span, log, error or printed value", () =>
   Effect.gen(function*() {
+    const { spans, tracer } = recordSpans()
     const seen: Array<unknown> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        seen.push(span)
-        return span
-      }
-    })
     const logger = Logger.make((options) => void seen.push(options.message, Cause.pretty(options.cause)))
     const apiKey = Redacted.make(key)
     const client = Layer.provideMerge(
@@ -67,7 +62,7 @@ it.live("a key is in no span, log, error or printed value", () =>
       // The worst a user can ask for.
       Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
     )
-    const printed = seen.map((value) => inspect(value, { depth: 12, showHidden: false })).join("\n")
+    const printed = [...seen, ...spans].map((value) => inspect(value, { depth: 12, showHidden: false })).join("\n")
     assert.include(printed, "anthropic-version")
     assert.include(printed, "[redacted]")
     assert.notInclude(printed, key)

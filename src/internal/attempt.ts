@@ -106,7 +106,7 @@ interface Guarded {
  * Looks after all that is guarded by one clock. There is one fiber for them all, and it sleeps: a request has several
  * guards, and a fiber for each of them would cost more than the rest of a small request.
  */
-const makeKennel = (clock: Clock.Clock) => {
+const makeWatchdog = (clock: Clock.Clock) => {
   const all = new Set<Guarded>()
   // Nothing of a caller's context: to interrupt a fiber costs the more the more it knows.
   const context = Context.make(Clock.Clock, clock)
@@ -163,7 +163,7 @@ const makeKennel = (clock: Clock.Clock) => {
   }
 }
 
-const kennels = new WeakMap<Clock.Clock, ReturnType<typeof makeKennel>>()
+const watchdogs = new WeakMap<Clock.Clock, ReturnType<typeof makeWatchdog>>()
 
 export interface GuardOptions<E> {
   readonly clock: Clock.Clock
@@ -197,8 +197,8 @@ export const guard = <A, E, R, E2>(
       onEnd?.()
       return resume(exit)
     }
-    let kennel = kennels.get(clock)
-    if (kennel === undefined) kennels.set(clock, kennel = makeKennel(clock))
+    let watchdog = watchdogs.get(clock)
+    if (watchdog === undefined) watchdogs.set(clock, watchdog = makeWatchdog(clock))
     let expired: Effect.Effect<never, E2> | undefined
     const guarded: Guarded = {
       watch,
@@ -208,8 +208,8 @@ export const guard = <A, E, R, E2>(
         fiber.interruptUnsafe()
       }
     }
-    kennel.add(guarded)
-    const { delete: release } = kennel
+    watchdog.add(guarded)
+    const { delete: release } = watchdog
     // Not before it has cleaned up: the next try may need what it holds.
     fiber.addObserver((exit) => {
       release(guarded)

@@ -64,7 +64,11 @@ export const readWhole = (
 /** One buffer of them all, without a copy where there is only one. */
 export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   const [first] = chunks
-  if (chunks.length === 1 && first !== undefined) return first
+  return chunks.length === 1 && first !== undefined ? first : joined(chunks, size)
+}
+
+/** One buffer of its own: Node hands out parts of larger ones. */
+export const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array<ArrayBuffer> => {
   const whole = new Uint8Array(size)
   let offset = 0
   for (const chunk of chunks) {

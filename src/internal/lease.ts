@@ -105,7 +105,7 @@ const lastLook = 500
 /** A store that does not answer for that long has failed. */
 const patience = Duration.seconds(30)
 
-const late = failed(`The upload cache's store did not answer within ${Duration.format(patience)}.`, undefined)
+const late = () => failed(`The upload cache's store did not answer within ${Duration.format(patience)}.`, undefined)
 
 export const make = Effect.fnUntraced(function*(
   { get, swap }: UploadStore["Service"],
@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function*(
   const millis = Duration.toMillis(length)
 
   const bounded = <A>(answer: Effect.Effect<A, UploadStoreFailed>): Effect.Effect<A, UploadStoreFailed> =>
-    Effect.timeoutOrElse(answer, { duration: patience, orElse: () => Effect.fail(late) })
+    Effect.timeoutOrElse(answer, { duration: patience, orElse: () => Effect.fail(late()) })
 
   return {
     read: <V>(key: string, schema: Schema.Codec<V, unknown>) => {

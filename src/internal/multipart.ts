@@ -1,6 +1,7 @@
 /**
  * `multipart/form-data` with one file, framed so that its length is known before a byte is sent.
  */
+import * as Hex from "effect/encoding/Hex"
 import * as Stream from "effect/Stream"
 
 const encoder = new TextEncoder()
@@ -10,8 +11,6 @@ const encoder = new TextEncoder()
  */
 export const escapeName = (name: string): string =>
   name.replace(/["\r\n]/g, (character) => character === "\"" ? "%22" : character === "\r" ? "%0D" : "%0A")
-
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
 
 /** To ask the platform costs more than the rest of a boundary, so that it is asked for many at once. */
 const random = new Uint8Array(128 * 16)
@@ -25,9 +24,8 @@ export const makeBoundary = (): string => {
     globalThis.crypto.getRandomValues(random)
     used = 0
   }
-  let boundary = "effect-anthropic-files-"
-  for (const end = used + 16; used < end; used++) boundary += hex[random[used] ?? 0]
-  return boundary
+  used += 16
+  return `effect-anthropic-files-${Hex.encode(random.subarray(used - 16, used))}`
 }
 
 export interface Frame {

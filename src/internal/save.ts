@@ -7,6 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { withSuffix } from "./safeName.ts"
 import { token } from "./token.ts"
@@ -16,9 +17,13 @@ export type OnExisting = "fail" | "replace" | "rename"
 
 /** Why a file can't stand where it was to. */
 export interface Refusal {
+  readonly _tag: "Refusal"
   readonly reason: "Exists" | "Symlink" | "NotAFile"
   readonly path: string
 }
+
+const refuse = (reason: Refusal["reason"], path: string): Effect.Effect<never, Refusal> =>
+  Effect.fail({ _tag: "Refusal", reason, path })
 
 /** Written at a time: one write of a MiB costs little more than one of a network packet. */
 const blockSize = 1 << 20
@@ -36,9 +41,30 @@ export const syncDirectory = (fs: FileSystem.FileSystem, directory: string): Eff
   Effect.scoped(Effect.ignore(Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync)))
 
 /**
+ * A new file in a folder, private, written and synced, under a name that nobody else has. It goes when the Scope closes.
+ */
+export const temporaryIn = <A, E, R>(
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  directory: string,
+  write: (file: FileSystem.File) => Effect.Effect<A, E, R>
+): Effect.Effect<readonly [temporary: string, written: A], E | PlatformError, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const temporary = path.join(directory, `.${yield* token}.part`)
+    // Before it exists, so that no interruption comes in between.
+    yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
+    return yield* Effect.scoped(Effect.gen(function*() {
+      const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
+      const written = yield* write(file)
+      yield* file.sync
+      return [temporary, written] as const
+    }))
+  })
+
+/**
  * Whether a file may be put at a path. Gives the permissions of the file it is to replace.
  */
-export const check = Effect.fnUntraced(function*(
+const check = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   target: string,
   onExisting: OnExisting
@@ -46,9 +72,9 @@ export const check = Effect.fnUntraced(function*(
   const found = yield* lookAt(fs, target)
   if (Option.isNone(found) || onExisting === "rename") return undefined
   const { mode, type } = found.value
-  if (type === "SymbolicLink") return yield* Effect.fail<Refusal>({ reason: "Symlink", path: target })
-  if (type !== "File") return yield* Effect.fail<Refusal>({ reason: "NotAFile", path: target })
-  if (onExisting === "fail") return yield* Effect.fail<Refusal>({ reason: "Exists", path: target })
+  if (type === "SymbolicLink") return yield* refuse("Symlink", target)
+  if (type !== "File") return yield* refuse("NotAFile", target)
+  if (onExisting === "fail") return yield* refuse("Exists", target)
   return mode & 0o777
 })
 
@@ -141,15 +167,7 @@ export const save = <E, R>(
     const path = yield* Path.Path
     const mode = yield* check(fs, target, onExisting)
     const directory = path.dirname(target)
-    const temporary = path.join(directory, `.${yield* token}.part`)
-    // Before it exists, so that no interruption comes in between.
-    yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
-    const written = yield* Effect.scoped(Effect.gen(function*() {
-      const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
-      const count = yield* write(file, bytes)
-      yield* file.sync
-      return count
-    }))
+    const [temporary, written] = yield* temporaryIn(fs, path, directory, (file) => write(file, bytes))
 
     const publish = Effect.gen(function*() {
       if (onExisting === "replace") {
@@ -160,7 +178,7 @@ export const save = <E, R>(
       }
       if (onExisting === "fail") {
         if (yield* claim(fs, temporary, target)) return target
-        return yield* Effect.fail<Refusal>({ reason: "Exists", path: target })
+        return yield* refuse("Exists", target)
       }
       for (let n = 0;; n++) {
         const name = path.basename(target)

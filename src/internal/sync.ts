@@ -1,6 +1,7 @@
 /**
  * A folder and what was uploaded of it.
  */
+import type * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -21,6 +22,7 @@ import type { Leases } from "./lease.ts"
 import { mimeTypeOf } from "./mimeType.ts"
 import { ofLines } from "./sha256.ts"
 import { fromPlatformError } from "./sourceFailed.ts"
+import { printable } from "./text.ts"
 
 export interface Hashed {
   readonly sha256: string
@@ -33,10 +35,15 @@ export interface Wanted<R> extends Hashed {
   readonly filename: string
   readonly mimeType: string
   readonly source: FileSource.FileSource<R>
+  /** Of the source that was hashed, where it has one. */
+  readonly version: string | undefined
   readonly options: UploadOptions
   /** The folder that it belongs to. */
   readonly by?: string | undefined
 }
+
+/** What tells a content, and the name under which it is looked for. */
+export type Sought = Pick<Wanted<never>, "sha256" | "size" | "filename" | "mimeType">
 
 export interface Obtained {
   readonly file: FileMetadata
@@ -176,26 +183,18 @@ const isSame = (a: Hashed, b: Hashed): boolean => a.sha256 === b.sha256 && a.siz
 
 /** What the cache can do, as far as a folder needs it. */
 export interface Cache {
-  readonly fingerprint: Effect.Effect<string>
+  readonly fingerprint: string
   readonly leases: Leases
   readonly hash: (
     content: FileSource.Content,
     isKept: boolean
   ) => Effect.Effect<Hashed, SourceFailed | UploadStoreFailed>
-  readonly obtain: <R>(
-    wanted: Wanted<R>,
-    version: string | undefined
-  ) => Effect.Effect<Obtained, UploadError | UploadStoreFailed, R>
-  readonly locate: (
-    wanted: Hashed & { readonly filename: string; readonly mimeType: string }
-  ) => Effect.Effect<
+  readonly obtain: <R>(wanted: Wanted<R>) => Effect.Effect<Obtained, UploadError | UploadStoreFailed, R>
+  readonly locate: (sought: Sought) => Effect.Effect<
     { readonly id: FileId; readonly by: string | undefined } | undefined,
     UploadError | UploadStoreFailed
   >
-  readonly drop: (
-    wanted: Hashed & { readonly filename: string; readonly mimeType: string },
-    id: FileId
-  ) => Effect.Effect<void, UploadStoreFailed>
+  readonly drop: (sought: Sought, id: FileId) => Effect.Effect<void, UploadStoreFailed>
   readonly remove: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
 }
 
@@ -218,16 +217,17 @@ export const make = (cache: Cache) =>
           isOutcomeUnknown: false,
           ...(cause === undefined ? undefined : { cause })
         })
+      const shown = printable(String(directory))
       const wrong = problemOf(directory, options)
       if (wrong !== undefined) return yield* fail("InvalidOption", wrong)
       const onError = (cause: PlatformError) =>
-        fail("Unreadable", `${JSON.stringify(directory)} can't be read: ${cause.message}. Nothing was sent.`, cause)
+        fail("Unreadable", `${shown} can't be read: ${printable(cause.message)}. Nothing was sent.`, cause)
 
       const root = yield* Effect.mapError(fs.realPath(directory), onError)
       const isWanted = filterOf(options)
       const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isWanted), onError)
 
-      const folder = ofLines(yield* cache.fingerprint, JSON.stringify(options.name ?? root))
+      const folder = ofLines(cache.fingerprint, JSON.stringify(options.name ?? root))
       const lease = yield* cache.leases.claim(`sync-${folder}`, Schema.Never)
       const manifest = yield* cache.leases.read(`manifest-${folder}`, Manifest)
       const before = new Map(manifest.value?.entries)
@@ -237,7 +237,7 @@ export const make = (cache: Cache) =>
         return options.delete === true
           ? yield* fail(
             "Empty",
-            `${JSON.stringify(directory)} holds none of the ${before.size} files that it had: nothing was deleted.`
+            `${shown} holds none of the ${before.size} files that it had: nothing was deleted.`
           )
           : Stream.empty
       }
@@ -265,7 +265,7 @@ export const make = (cache: Cache) =>
         { concurrency: hashedAtOnce }
       )
 
-      const wantedOf = (relative: string, { sha256, size }: Hashed) => {
+      const soughtOf = (relative: string, { sha256, size }: Hashed): Sought => {
         const filename = relative.slice(relative.lastIndexOf("/") + 1)
         return { sha256, size, filename, mimeType: mimeTypeOf(filename) ?? "" }
       }
@@ -299,7 +299,7 @@ export const make = (cache: Cache) =>
 
       const saving = () => ({ entries: Array.from(entries), stale: Array.from(stale) })
       let saved = JSON.stringify(manifest.value ?? { entries: [], stale: [] })
-      const takenOver = fail("TakenOver", `Another process took ${JSON.stringify(directory)} over: run it again.`)
+      const takenOver = fail("TakenOver", `Another process took ${shown} over: run it again.`)
       const save = Effect.suspend(() => {
         const next = saving()
         const text = JSON.stringify(next)
@@ -323,11 +323,12 @@ export const make = (cache: Cache) =>
         const known = before.get(relative)
         const { expiresIn, progress } = options
         return cache.obtain({
-          ...wantedOf(relative, planned.hashed),
+          ...soughtOf(relative, planned.hashed),
           source: FileSource.path(planned.file.absolute),
+          version: planned.version,
           options: { expiresIn, progress },
           by: folder
-        }, planned.version).pipe(
+        }).pipe(
           Effect.map(({ by, file, uploaded }): SyncResult => {
             const entry = entries.get(relative)
             if (entry !== undefined) entries.set(relative, { ...entry, id: file.id, isOwn: by === folder })
@@ -347,21 +348,27 @@ export const make = (cache: Cache) =>
         )
       }
 
-      const remove = (one: Stale, id: FileId): Effect.Effect<SyncResult, SyncFailed> =>
+      /** One file, and all the paths that had it. */
+      const remove = (
+        id: FileId,
+        paths: Arr.NonEmptyReadonlyArray<Stale>
+      ): Effect.Effect<ReadonlyArray<SyncResult>, SyncFailed> =>
         // Somebody else may be uploading the very content again.
         lease.renew.pipe(
           Effect.flatMap((isMine) => isMine ? Effect.void : Effect.fail(takenOver)),
           // First out of the cache, so that nobody is given a file that is about to go.
-          Effect.andThen(cache.drop(wantedOf(one.path, one), id)),
+          Effect.andThen(cache.drop(soughtOf(paths[0].path, paths[0]), id)),
           Effect.andThen(Effect.asVoid(cache.remove(id))),
           Effect.catchTag("FileNotFound", () => Effect.void),
-          Effect.map((): SyncResult => {
-            stale.delete(one)
-            return { _tag: "Deleted", path: one.path, id }
-          }),
+          Effect.map(() =>
+            paths.map((one): SyncResult => {
+              stale.delete(one)
+              return { _tag: "Deleted", path: one.path, id }
+            })
+          ),
           Effect.catchIf(
             (error) => error._tag !== "SyncFailed",
-            (error) => Effect.succeed<SyncResult>({ _tag: "DeleteFailed", path: one.path, id, error })
+            (error) => Effect.succeed(paths.map(({ path }): SyncResult => ({ _tag: "DeleteFailed", path, id, error })))
           )
         )
 
@@ -369,30 +376,31 @@ export const make = (cache: Cache) =>
         const used = new Set(Array.from(entries.values(), ({ id }) => id))
         for (const one of stale) if (one.id !== undefined && used.has(one.id)) stale.delete(one)
         if (options.delete !== true || failures > 0) return Stream.empty
-        const doomed = new Map<FileId, Stale>()
+        const doomed = new Map<FileId, Arr.NonEmptyArray<Stale>>()
         for (const one of stale) {
-          if (one.id !== undefined) doomed.set(one.id, one)
-          else {
-            const located = yield* Effect.option(cache.locate(wantedOf(one.path, one)))
+          let { id } = one
+          if (id === undefined) {
+            const located = yield* Effect.option(cache.locate(soughtOf(one.path, one)))
             if (Option.isNone(located)) continue
-            const left = located.value
-            if (left !== undefined && left.by === folder && !used.has(left.id)) doomed.set(left.id, one)
-            else stale.delete(one)
+            if (located.value?.by === folder && !used.has(located.value.id)) id = located.value.id
           }
+          const others = id === undefined ? undefined : doomed.get(id)
+          if (id === undefined) stale.delete(one)
+          else if (others === undefined) doomed.set(id, [one])
+          else others.push(one)
         }
         yield* save
         const most = options.maxDeletions ?? 100
         if (doomed.size > most) {
           return yield* fail(
             "TooManyDeletions",
-            `${doomed.size} files are gone from ${
-              JSON.stringify(directory)
-            }, more than the ${most} of maxDeletions: nothing was deleted.`
+            `${doomed.size} files are gone from ${shown}, more than the ${most} of maxDeletions: nothing was deleted.`
           )
         }
-        return Stream.mapEffect(Stream.fromIterable(doomed), ([id, one]) => remove(one, id), {
-          concurrency: options.concurrency ?? 8
-        })
+        return Stream.fromIterable(doomed).pipe(
+          Stream.mapEffect(([id, paths]) => remove(id, paths), { concurrency: options.concurrency ?? 8 }),
+          Stream.flattenIterable
+        )
       }))
 
       return Stream.fromIterable(unreadable.map((failure): SyncResult => ({ _tag: "Failed", ...failure }))).pipe(
@@ -461,7 +469,8 @@ const scan = Effect.fnUntraced(function*(
     )
     for (const name of names) {
       const relative = folder === "" ? name : `${folder}/${name}`
-      if (!isWanted(relative) && !isWanted(`${relative}/`)) continue
+      const [takesFile, takesFolder] = [isWanted(relative), isWanted(`${relative}/`)]
+      if (!takesFile && !takesFolder) continue
       const absolute = path.join(root, relative)
       const info = yield* Effect.result(fs.lstat(absolute))
       if (Result.isFailure(info)) {
@@ -469,8 +478,8 @@ const scan = Effect.fnUntraced(function*(
         if (isMissing(info.failure) && !name.includes("\ufffd")) continue
         unreadable.push({ path: relative, error: fromPlatformError(absolute)(info.failure) })
       } else if (info.success.type === "Directory") {
-        if (isWanted(`${relative}/`)) folders.push(relative)
-      } else if (info.success.type === "File" && isWanted(relative)) {
+        if (takesFolder) folders.push(relative)
+      } else if (info.success.type === "File" && takesFile) {
         found.push({ path: relative, absolute, version: versionOf(info.success, now) })
       }
     }

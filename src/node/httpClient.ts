@@ -31,6 +31,7 @@ import * as Stream from "effect/Stream"
 import * as http from "node:http"
 import * as https from "node:https"
 import { Attempt } from "../internal/attempt.ts"
+import { joined } from "../internal/body.ts"
 import { Buffers } from "../internal/buffers.ts"
 import { withValue } from "../internal/client.ts"
 import { isTraced, traced } from "./traced.ts"
@@ -175,7 +176,7 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
         if (body.error === undefined && !body.isEnded) return
         body.stop()
         this.whole = body.error === undefined
-          ? Effect.succeed(join(chunks, size))
+          ? Effect.succeed(joined(chunks, size).buffer)
           : Effect.fail(this.onError(body.error))
         resume(this.whole)
       })
@@ -219,17 +220,6 @@ class Response extends NodeHttpIncomingMessage<Failed> implements HttpClientResp
   pipe() {
     return pipeArguments(this, arguments)
   }
-}
-
-/** One buffer of its own: Node hands out parts of larger ones. */
-const join = (chunks: ReadonlyArray<Uint8Array>, size: number): ArrayBuffer => {
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, offset)
-    offset += chunk.length
-  }
-  return whole.buffer
 }
 
 /** Lends two buffers, and takes each back when it comes whole. */

@@ -15,10 +15,11 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { operationOf } from "../emulator/Api.ts"
 import type * as Fault from "../emulator/Fault.ts"
+import { cut } from "../emulator/internal/cut.ts"
 import * as Engine from "../emulator/internal/faults.ts"
 import type { Policy } from "../Policy.ts"
 import { connectionReset, through, transportError, type Try, urlOf } from "./internal/request.ts"
-import { cut, respond } from "./internal/response.ts"
+import { respond } from "./internal/response.ts"
 
 /** From `/v1/` on: a base URL may have a path of its own. */
 const pathOf = (url: URL): string => url.pathname.slice(Math.max(0, url.pathname.indexOf("/v1/")))

@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { cut } from "../emulator/internal/cut.ts"
 import { FileId, FileMetadata, FilePage } from "../FileMetadata.ts"
 import { Message } from "../Messages.ts"
 import { absent, compare, type Comparison, difference, distance } from "./internal/compare.ts"
@@ -31,7 +32,7 @@ import {
   toSentRequest,
   transportError
 } from "./internal/request.ts"
-import { cut, respond } from "./internal/response.ts"
+import { respond } from "./internal/response.ts"
 import type { SentRequest } from "./SentRequest.ts"
 
 /** What a part of a multipart body has to be. What is left out is not looked at. */

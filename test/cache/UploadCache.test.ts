@@ -5,8 +5,9 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
-import { type HttpClient } from "effect/http"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { overMap } from "../../src/internal/memoryStore.ts"
 import { memory, places, platform } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>
@@ -272,16 +273,7 @@ describe("upload cache", () => {
   it.effect("a record that is torn is as good as none", () =>
     Effect.gen(function*() {
       const values = new Map<string, string>()
-      const store: UploadStore.UploadStore["Service"] = {
-        isLocal: true,
-        get: (key) => Effect.sync(() => values.get(key)),
-        swap: (key, current, next) =>
-          Effect.sync(() => {
-            if (values.get(key) !== current) return false
-            values.set(key, next ?? "")
-            return true
-          })
-      }
+      const store = overMap(values)
       const cache = UploadCache.layer().pipe(Layer.provide(Layer.succeed(UploadStore.UploadStore, store)))
       const get = Effect.provide(UploadCache.get(text("content")), Layer.fresh(cache))
       yield* get
@@ -343,6 +335,29 @@ describe("upload cache", () => {
       assert.notStrictEqual((yield* UploadCache.get(source)).id, first.id)
       assert.strictEqual(reads, 15)
     })).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("a URL is read once for its hash, and once more for each upload", () =>
+    withCache(Effect.gen(function*() {
+      const real = yield* HttpClient.HttpClient
+      let fetched = 0
+      const serving = HttpClient.make((request, url) => {
+        if (url.hostname !== "elsewhere.localhost") return real.execute(request)
+        fetched++
+        return Effect.succeed(HttpClientResponse.fromWeb(request, new Response("content")))
+      })
+      const source = FileSource.url("http://elsewhere.localhost/report.txt")
+      const run = UploadCache.use(source, (file) => Files.metadata(file.id)).pipe(
+        Effect.provideService(HttpClient.HttpClient, serving)
+      )
+      const first = yield* run
+      assert.strictEqual(fetched, 2)
+      yield* run
+      assert.strictEqual(fetched, 3)
+      yield* Files.delete(first.id)
+      assert.notStrictEqual((yield* run).id, first.id)
+      // To tell what it is, to tell it again after it was gone, and for the upload.
+      assert.strictEqual(fetched, 6)
+    })).pipe(Effect.provide(layer)))
 
   it("durations that are none are refused", () => {
     for (const options of [{ maxAge: 0 }, { expiryMargin: -1 }, { lease: NaN }]) {

@@ -5,7 +5,8 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
-import { inMap, platform, rewrite } from "./stores.ts"
+import { overMap } from "../../src/internal/memoryStore.ts"
+import { platform, rewrite } from "./stores.ts"
 
 const files = Layer.unwrap(
   Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url }))
@@ -72,31 +73,26 @@ describe("an upload that was broken off", () => {
       assert.strictEqual(yield* contentOf(file), "v2v2")
     }).pipe(Effect.provide(layer)))
 
-  it.effect("is uploaded anew when the record of it is torn", () =>
-    Effect.gen(function*() {
-      const values = new Map<string, string>()
-      const store = Layer.succeed(UploadStore.UploadStore, inMap(values))
-      yield* Effect.gen(function*() {
-        yield* UploadCache.get(data("aaaa"))
-        yield* lose(UploadCache.get(data("bbbb")))
-        assert.isTrue(Array.from(values.keys()).some((key) => key.startsWith("named-")))
-        rewrite(values, "named-", (record) => record.slice(0, 10))
-        assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("bbbb"))), "bbbb")
-        assert.strictEqual((yield* stored).length, 2)
-      }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
-    }).pipe(Effect.provide(layer)))
-
-  it.effect("is not found in a file of which it can't be read any longer what it holds", () =>
-    Effect.gen(function*() {
-      const values = new Map<string, string>()
-      const store = Layer.succeed(UploadStore.UploadStore, inMap(values))
-      yield* Effect.gen(function*() {
-        yield* UploadCache.get(data("aaaa"))
-        yield* lose(UploadCache.get(data("bbbb")))
-        rewrite(values, "file-", (record) => record.slice(0, 10))
-        assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("bbbb"))), "bbbb")
-      }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
-    }).pipe(Effect.provide(layer)))
+  for (
+    const [title, prefix] of [
+      ["is uploaded anew when the record of it is torn", "named-"],
+      ["is not found in a file of which it can't be read any longer what it holds", "file-"]
+    ] as const
+  ) {
+    it.effect(title, () =>
+      Effect.gen(function*() {
+        const values = new Map<string, string>()
+        const store = Layer.succeed(UploadStore.UploadStore, overMap(values))
+        yield* Effect.gen(function*() {
+          yield* UploadCache.get(data("aaaa"))
+          yield* lose(UploadCache.get(data("bbbb")))
+          assert.isTrue(Array.from(values.keys()).some((key) => key.startsWith(prefix)))
+          rewrite(values, prefix, (record) => record.slice(0, 10))
+          assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("bbbb"))), "bbbb")
+          assert.strictEqual((yield* stored).length, 2)
+        }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
+      }).pipe(Effect.provide(layer)))
+  }
 
   it.effect("is found again under a name that the service gives back composed", () =>
     Effect.gen(function*() {

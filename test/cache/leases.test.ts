@@ -5,7 +5,8 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { TestClock } from "effect/testing"
-import { inMap, platform } from "./stores.ts"
+import { overMap } from "../../src/internal/memoryStore.ts"
+import { platform } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>
   Layer.unwrap(
@@ -48,7 +49,7 @@ describe("leases", () => {
   it.live("one is held also for a machine whose clock is behind", () =>
     Effect.gen(function*() {
       const uploads = yield* gated
-      const store = inMap(new Map())
+      const store = overMap(new Map())
       const clock = yield* Clock.Clock
       const late: Clock.Clock = Object.assign(Object.create(clock), {
         currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - 1000,
@@ -90,7 +91,7 @@ describe("leases", () => {
       for (const silent of ["get", "swap"] as const) {
         const asked = yield* Deferred.make<void>()
         const store = {
-          ...inMap(new Map()),
+          ...overMap(new Map()),
           [silent]: () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
         }
         const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(UploadCache.get(text), over(store))))
@@ -121,7 +122,7 @@ describe("leases", () => {
       const uploads = yield* gated
       const all = yield* Effect.forkChild(
         Effect.forEach(paths, (path) => UploadCache.get(FileSource.path(path)), { concurrency: "unbounded" }).pipe(
-          Effect.provide(Layer.merge(Layer.provide(over(inMap(new Map())), uploads.layer), counting))
+          Effect.provide(Layer.merge(Layer.provide(over(overMap(new Map())), uploads.layer), counting))
         )
       )
       yield* until(() => opened === paths.length && uploads.state.uploads === 1)

@@ -52,19 +52,6 @@ export const places: ReadonlyArray<readonly [name: string, place: Place]> = [
   ...(Redis.available ? [["redis", inRedis] as const] : [])
 ]
 
-/** A store in a Map, to look into and to write to behind the cache's back. */
-export const inMap = (values: Map<string, string>): UploadStore.UploadStore["Service"] => ({
-  isLocal: true,
-  get: (key) => Effect.sync(() => values.get(key)),
-  swap: (key, current, next) =>
-    Effect.sync(() => {
-      if (values.get(key) !== current) return false
-      if (next === undefined) values.delete(key)
-      else values.set(key, next)
-      return true
-    })
-})
-
 /** For every record whose key begins like that. */
 export const rewrite = (values: Map<string, string>, prefix: string, change: (record: string) => string): void => {
   for (const [key, record] of values) if (key.startsWith(prefix)) values.set(key, change(record))

@@ -6,7 +6,8 @@ import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Progress from "effect-anthropic-files/Progress"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
-import { inMap, platform, rewrite } from "./stores.ts"
+import { overMap } from "../../src/internal/memoryStore.ts"
+import { platform, rewrite } from "./stores.ts"
 
 const files = Layer.unwrap(
   Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url }))
@@ -186,6 +187,29 @@ describe("sync", () => {
       assert.strictEqual(outcome(yield* run(root))["a.txt"], "New, uploaded")
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
+  it.live("P11: deletes a file once when several paths had its content, and says so of each", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.txt": "same", "b.txt": "same", "c.txt": "c" })
+      yield* run(root)
+      yield* fs.remove(`${root}/a.txt`)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), [])
+      yield* fs.remove(`${root}/b.txt`)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true, maxDeletions: 1 })).sort(), ["b.txt"])
+      yield* write(root, { "d.txt": "same", "e.txt": "same" })
+      yield* run(root)
+      yield* fs.remove(`${root}/d.txt`)
+      yield* fs.remove(`${root}/e.txt`)
+      assert.deepStrictEqual(
+        deleted(yield* run(root, { delete: true, maxDeletions: 1 })).sort(),
+        ["d.txt", "e.txt"]
+      )
+      assert.strictEqual((yield* stored).length, 1)
+      const before = (yield* requests).length
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), [])
+      assert.strictEqual((yield* requests).length, before)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it.live("P11: deletes nothing after a failure, from an empty or unreadable folder, or beyond the bound", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
@@ -222,7 +246,7 @@ describe("sync", () => {
     () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
-        const count = 1000
+        const count = Number(process.env["SYNC_FILES"] ?? 1000)
         const root = yield* folderOf(
           Object.fromEntries(Array.from({ length: count }, (_, n) => [`${n % 10}/${n}.txt`, `content ${n}`]))
         )
@@ -362,6 +386,15 @@ describe("what sync uploads", () => {
 })
 
 describe("what sync deletes", () => {
+  /** A folder of `a.txt` and `b.txt` that were uploaded; then `b.txt` went away. */
+  const withoutB = Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+    yield* run(root)
+    yield* fs.remove(`${root}/b.txt`)
+    return root
+  })
+
   it.live("nothing after a run that found the folder empty", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
@@ -416,7 +449,7 @@ describe("what sync deletes", () => {
         yield* fs.remove(`${root}/z.txt`)
         yield* run(root, { delete: true })
         assert.include(yield* ids, shared.id)
-      }).pipe(Effect.provide(over(inMap(values))))
+      }).pipe(Effect.provide(over(overMap(values))))
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
   it.live("nothing that is in the folder and left out by include or exclude", () =>
@@ -467,11 +500,8 @@ describe("what sync deletes", () => {
 
   it.live("never what somebody was handed after its deletion failed", () =>
     Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
       const emulator = yield* Emulator.Emulator
-      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
-      yield* run(root)
-      yield* fs.remove(`${root}/b.txt`)
+      const root = yield* withoutB
       yield* emulator.addFault(Fault.overloaded({ match: { operation: "delete" } }))
       assert.strictEqual(outcome(yield* run(root, { delete: true }))["b.txt"], "DeleteFailed")
       const file = yield* UploadCache.get(FileSource.text("b", "b.txt"))
@@ -482,12 +512,9 @@ describe("what sync deletes", () => {
 
   it.live("nobody is handed a file while it is deleted", () =>
     Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
       const store = yield* UploadStore.UploadStore
       const real = yield* Files.Files
-      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
-      yield* run(root)
-      yield* fs.remove(`${root}/b.txt`)
+      const root = yield* withoutB
       const begun = yield* Deferred.make<void>()
       const goOn = yield* Deferred.make<void>()
       const slow = Layer.succeed(Files.Files, {
@@ -509,12 +536,9 @@ describe("what sync deletes", () => {
 
   it.live("a lookup that ends after the deletion does not bring the file back into the cache", () =>
     Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
       const store = yield* UploadStore.UploadStore
       const real = yield* Files.Files
-      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
-      yield* run(root)
-      yield* fs.remove(`${root}/b.txt`)
+      const root = yield* withoutB
       const found = yield* Deferred.make<void>()
       const goOn = yield* Deferred.make<void>()
       const slow = Layer.succeed(Files.Files, {
@@ -568,7 +592,7 @@ describe("what sync deletes", () => {
         )
         assert.strictEqual(yield* pausedBy(root, taken), "TakenOver")
         assert.strictEqual((yield* stored).length, 2)
-      }).pipe(Effect.provide(over(inMap(values))))
+      }).pipe(Effect.provide(over(overMap(values))))
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
   it.live("nothing that another process, which took over, has found in the folder again", () =>
@@ -582,11 +606,11 @@ describe("what sync deletes", () => {
         const taken = Effect.gen(function*() {
           yield* write(root, { "b.txt": "b" })
           rewrite(values, "sync-", (record) => record.replace(/"until":\d+/, "\"until\":1"))
-          const results = yield* Effect.provide(run(root), over(inMap(values)))
+          const results = yield* Effect.provide(run(root), over(overMap(values)))
           assert.strictEqual(outcome(results)["b.txt"]?.includes("uploaded"), false)
         })
         assert.strictEqual(yield* pausedBy(root, taken), "TakenOver")
         assert.strictEqual((yield* stored).length, 2)
-      }).pipe(Effect.provide(over(inMap(values))))
+      }).pipe(Effect.provide(over(overMap(values))))
     }).pipe(Effect.scoped, Effect.provide(layer)))
 })

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Stream, Tracer } from "effect"
+import { Effect, Layer, Redacted, Stream } from "effect"
 import { type FileMetadata, Files } from "effect-anthropic-files"
 import { HttpClient } from "effect/http"
 import { inspect } from "node:util"
 import { scripted } from "../support/mock.ts"
+import { recordSpans } from "../support/spans.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
 
@@ -59,14 +60,7 @@ describe("a key that a server echoes in a success", () => {
 describe("traces", () => {
   it.effect("hold no secret, among the headers given by hand neither", () =>
     Effect.gen(function*() {
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span: (options) => {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recordSpans()
       yield* Effect.ignore(Files.listPage()).pipe(
         Effect.provide(serving(() => Response.json({ data: [] }), {
           authToken: Redacted.make(`${key}-token`),

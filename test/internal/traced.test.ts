@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Option, Redacted, Stream, Tracer } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Redacted, Stream } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
 import type { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { http, rawServer } from "../support/rawServer.ts"
+import { recordSpans } from "../support/spans.ts"
 
 const metadata = JSON.stringify({
   id: "file_1",
@@ -29,14 +30,7 @@ const spansOf = (
         { "request-id": "req_1", connection: "close" }
       ))
     )
-    const spans: Array<Tracer.NativeSpan> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
+    const { spans, tracer } = recordSpans()
     yield* Effect.exit(effect).pipe(
       Effect.provideService(HttpClient.TracerHeaderFilter, (name) => !["date", "connection", "host"].includes(name)),
       Effect.provide(

@@ -7,7 +7,8 @@ import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import { HttpClient } from "effect/http"
-import { drive, mostIn, mulberry } from "./support.ts"
+import { generator } from "../../src/emulator/internal/faults.ts"
+import { drive, mostIn } from "./support.ts"
 
 /** What goes wrong before anything was done, with any request. */
 const anywhere: ReadonlyArray<(options: Fault.Options) => Fault.Fault> = [
@@ -102,7 +103,7 @@ for (const seed of [1, 20_261_121]) {
     () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
-        const random = mulberry(seed)
+        const random = generator(seed)
         const generated = yield* Effect.forEach(Array.from({ length: 20 }, (_, n) => n), (n) => {
           const content = Uint8Array.from(
             { length: 5000 + Math.floor(random() * 20_000) },

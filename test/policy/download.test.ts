@@ -1,21 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import { generator } from "../../src/emulator/internal/faults.ts"
 import * as Checksum from "../../src/internal/checksum.ts"
-import {
-  type Answer,
-  broken,
-  drive,
-  failure,
-  id,
-  layerOf,
-  mulberry,
-  outcomeOf,
-  type Request,
-  service
-} from "./support.ts"
+import { type Answer, broken, drive, failure, id, layerOf, outcomeOf, type Request, service } from "./support.ts"
 
-const random = mulberry(42)
+const random = generator(42)
 const content = Uint8Array.from({ length: 1000 }, () => Math.floor(random() * 256))
 
 /** A body that gives these bytes in chunks and then ends, breaks or says nothing more. */
@@ -99,7 +89,7 @@ describe("a download that breaks off", () => {
 
   it.effect("again and again, at any bytes, ranges or not: no byte twice and none missing", () =>
     Effect.gen(function*() {
-      const chance = mulberry(7)
+      const chance = generator(7)
       for (let round = 0; round < 40; round++) {
         const parts: Array<Part> = Array.from({ length: 4 }, () => ({
           until: Math.floor(chance() * 1001),
@@ -225,7 +215,7 @@ describe("checksum", () => {
         const whole = Checksum.make()
         whole.update(all)
         const split = Checksum.make()
-        const chance = mulberry(seed)
+        const chance = generator(seed)
         for (let at = 0; at < all.length;) {
           const size = Math.floor(chance() * 7)
           // From within another buffer, at any alignment.

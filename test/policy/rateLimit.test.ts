@@ -4,19 +4,8 @@ import { Files, Policy } from "effect-anthropic-files"
 import { HttpClient } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import {
-  drive,
-  failure,
-  id,
-  layerOf,
-  mostIn,
-  mulberry,
-  ok,
-  outcomeOf,
-  script,
-  type Service,
-  settle
-} from "./support.ts"
+import { generator } from "../../src/emulator/internal/faults.ts"
+import { drive, failure, id, layerOf, mostIn, ok, outcomeOf, script, type Service, settle } from "./support.ts"
 
 const minute = 60_000
 
@@ -40,7 +29,7 @@ describe("never more than the limit in any 60 seconds", () => {
     [patterns],
     ([{ burst, bursts, perMinute, seed }]) =>
       Effect.gen(function*() {
-        const random = mulberry(seed)
+        const random = generator(seed)
         const from = script(() => ok())
         const times = Array.from({ length: bursts }, () => {
           const at = Math.floor(random() * 4 * minute)

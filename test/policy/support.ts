@@ -6,6 +6,7 @@ import { Clock, Effect, Fiber, Layer, Logger, Redacted, References, Stream, Trac
 import { FileMetadata, Files, type FilesError, type Policy } from "effect-anthropic-files"
 import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { recordSpans } from "../support/spans.ts"
 
 export const key = "sk-ant-canary-0123456789abcdef"
 
@@ -158,15 +159,8 @@ export interface Seen {
 /** What an observer sees: span events and debug logs. */
 export const observed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, Seen], E, R> =>
   Effect.suspend(() => {
-    const spans: Array<Tracer.NativeSpan> = []
+    const { spans, tracer } = recordSpans()
     const logs: Array<string> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
     const logger = Logger.make((options) => {
       logs.push(Logger.formatLogFmt.log(options))
     })
@@ -188,18 +182,6 @@ export const observed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
       }])
     )
   })
-
-/** Seeded, for data that has to be the same each time. */
-export const mulberry = (seed: number) => {
-  let state = seed >>> 0
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 /** The most of these that lie in any stretch of that length. */
 export const mostIn = (times: ReadonlyArray<number>, length: number): number => {

@@ -18,7 +18,7 @@ export interface FaultEngine {
 }
 
 /** mulberry32: small, and the same everywhere. Nothing here needs more than to be repeatable. */
-const generator = (seed: number) => {
+export const generator = (seed: number) => {
   let state = seed >>> 0
   return (): number => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -34,6 +34,7 @@ import {
 import * as Auth from "./auth.ts"
 import { Batches } from "./batches.ts"
 import { type BodyError, type Notes, RequestContext, type RequestDialect } from "./context.ts"
+import { cut } from "./cut.ts"
 import * as Random from "./random.ts"
 import type { Requirements } from "./routes.ts"
 import type { State } from "./state.ts"
@@ -132,25 +133,6 @@ const bodyStream = (response: Response): Stream.Stream<Uint8Array, unknown> => {
       return Stream.empty
   }
 }
-
-/** The first `limit` bytes, and then what `end` says. */
-const cut = <E2>(
-  body: Stream.Stream<Uint8Array, unknown>,
-  limit: number,
-  end: Stream.Stream<Uint8Array, E2>
-): Stream.Stream<Uint8Array, unknown> =>
-  Stream.suspend(() => {
-    let left = limit
-    return body.pipe(
-      Stream.takeWhile(() => left > 0),
-      Stream.map((chunk) => {
-        const part = chunk.subarray(0, left)
-        left -= part.byteLength
-        return part
-      }),
-      Stream.concat(end)
-    )
-  })
 
 const split = (chunk: Uint8Array, size: number): ReadonlyArray<Uint8Array> => {
   const out: Array<Uint8Array> = []

@@ -1,0 +1,15 @@
+import * as Effect from "effect/Effect"
+import type { UploadStore } from "../UploadStore.ts"
+
+/** A store in a Map, which tests look into. */
+export const overMap = (values: Map<string, string>): UploadStore["Service"] => ({
+  isLocal: true,
+  get: (key) => Effect.sync(() => values.get(key)),
+  swap: (key, current, next) =>
+    Effect.sync(() => {
+      if (values.get(key) !== current) return false
+      if (next === undefined) values.delete(key)
+      else values.set(key, next)
+      return true
+    })
+})
