@@ -24,7 +24,7 @@ const isNode = (specifier) =>
   || specifier.startsWith("@effect/platform-node/")
   || specifier.startsWith("@effect/platform-node-shared")
 
-/** `internal/wire.ts` is core, `NodeFiles.ts` is node (core for Node only), `emulator/Store.ts` is emulator. */
+/** `internal/wire/constants.ts` is core, `NodeFiles.ts` is node (core for Node only), `emulator/Store.ts` is emulator. */
 const layerOf = (file) => {
   const [first, ...rest] = file.split("/")
   if (first === "node") return "node"

@@ -10,7 +10,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { type ContentBlockError, FileExpired, InvalidFileType } from "./FilesError.ts"
-import { open } from "./internal/open.ts"
+import { open } from "./internal/wire/schemas.ts"
 
 /**
  * Marks the end of a prefix that the service keeps for the next request.

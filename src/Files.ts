@@ -40,9 +40,10 @@ import {
   type UploadError
 } from "./FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
-import { Attempt, type Verdict } from "./internal/attempt.ts"
-import * as Checksum from "./internal/checksum.ts"
-import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/classify.ts"
+import { ofLines } from "./internal/cache/sha256.ts"
+import * as Checksum from "./internal/files/checksum.ts"
+import * as Uploads from "./internal/files/lostUploads.ts"
+import { Attempt, type Verdict } from "./internal/request/attempt.ts"
 import {
   answer,
   answerIn,
@@ -53,17 +54,16 @@ import {
   decodeJson,
   lengthOf,
   type Progress
-} from "./internal/connection.ts"
-import { fromEnvironment } from "./internal/environment.ts"
-import { mimeTypeOf } from "./internal/mimeType.ts"
-import * as Multipart from "./internal/multipart.ts"
-import { type Options, parse } from "./internal/options.ts"
-import * as Rows from "./internal/rows.ts"
-import { ofLines } from "./internal/sha256.ts"
+} from "./internal/request/connection.ts"
+import { fromEnvironment } from "./internal/request/environment.ts"
+import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/request/errors.ts"
+import { type Options, parse } from "./internal/request/options.ts"
 import { annotate, report } from "./internal/telemetry.ts"
 import { excerpt, loneSurrogate, printable } from "./internal/text.ts"
-import * as Uploads from "./internal/uploads.ts"
-import * as Wire from "./internal/wire.ts"
+import * as Wire from "./internal/wire/constants.ts"
+import { mimeTypeOf } from "./internal/wire/mimeType.ts"
+import * as Multipart from "./internal/wire/multipart.ts"
+import * as Rows from "./internal/wire/rows.ts"
 
 export type {
   /** What a client is made from. */

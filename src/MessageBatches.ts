@@ -29,12 +29,12 @@ import {
   TimedOut,
   TransferInterrupted
 } from "./FilesError.ts"
-import { invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
-import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
-import { fromEnvironment } from "./internal/environment.ts"
-import { nullByDefault, open, otherType } from "./internal/open.ts"
-import { type Options, parse } from "./internal/options.ts"
+import { call, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
+import { fromEnvironment } from "./internal/request/environment.ts"
+import { invalidRequest, narrow, type Subject, unexpected } from "./internal/request/errors.ts"
+import { type Options, parse } from "./internal/request/options.ts"
 import { excerpt } from "./internal/text.ts"
+import { nullByDefault, open, otherType } from "./internal/wire/schemas.ts"
 import * as Messages from "./Messages.ts"
 
 export type {

@@ -31,12 +31,12 @@ import {
   TransferInterrupted,
   UnexpectedResponse
 } from "./FilesError.ts"
-import { fromEnvelope, invalidRequest, narrow, type Subject, unexpected } from "./internal/classify.ts"
-import { call, type Connection, content, decodeJson, send } from "./internal/connection.ts"
-import { fromEnvironment } from "./internal/environment.ts"
-import { nullByDefault, open, otherType } from "./internal/open.ts"
-import { type Options, parse } from "./internal/options.ts"
+import { call, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
+import { fromEnvironment } from "./internal/request/environment.ts"
+import { fromEnvelope, invalidRequest, narrow, type Subject, unexpected } from "./internal/request/errors.ts"
+import { type Options, parse } from "./internal/request/options.ts"
 import { excerpt } from "./internal/text.ts"
+import { nullByDefault, open, otherType } from "./internal/wire/schemas.ts"
 
 export type {
   /** What a client is made from: the same as for `Files`. */

@@ -29,18 +29,27 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Attempt, guard, Nested, pause, startPauseIn, type Try, type Watch, Watches } from "./internal/attempt.ts"
-import { decodeText, parseJson, parseLength, readBody } from "./internal/body.ts"
-import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/classify.ts"
-import { withValue } from "./internal/client.ts"
-import { ConnectTimeout } from "./internal/connect.ts"
-import { Minute } from "./internal/minute.ts"
-import { Rebodied } from "./internal/rebodied.ts"
-import { isRetryable } from "./internal/retryable.ts"
-import { retryAfter } from "./internal/retryAfter.ts"
-import { unlessStalled } from "./internal/stall.ts"
+import { Minute } from "./internal/policy/rateLimitWindow.ts"
+import {
+  Attempt,
+  guard,
+  Nested,
+  pause,
+  startPauseIn,
+  type Try,
+  type Watch,
+  Watches
+} from "./internal/request/attempt.ts"
+import { decodeText, parseJson, parseLength, readBody } from "./internal/request/body.ts"
+import { withValue } from "./internal/request/client.ts"
+import { ConnectTimeout } from "./internal/request/connectTimeout.ts"
+import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/request/errors.ts"
+import { Rebodied } from "./internal/request/responseWithBody.ts"
+import { isRetryable } from "./internal/request/retryable.ts"
+import { unlessStalled } from "./internal/request/silence.ts"
 import { report } from "./internal/telemetry.ts"
-import { filesBeta, requestsPerMinute } from "./internal/wire.ts"
+import { filesBeta, requestsPerMinute } from "./internal/wire/constants.ts"
+import { retryAfter } from "./internal/wire/retryAfter.ts"
 
 /**
  * A Layer that turns an `HttpClient` into one with a policy.

@@ -21,13 +21,13 @@ import { FileId, FileMetadata } from "./FileMetadata.ts"
 import * as Files from "./Files.ts"
 import { type FileExpired, type FileNotFound, SourceFailed, type UploadError } from "./FilesError.ts"
 import type { Content, FileSource } from "./FileSource.ts"
-import { invalidRequest } from "./internal/classify.ts"
-import { type Lease, type Leases, make as makeLeases } from "./internal/lease.ts"
-import { mimeTypeOf } from "./internal/mimeType.ts"
-import { type Hash as Running, ofLines, Sha256 } from "./internal/sha256.ts"
-import type { Hashed, Obtained, Wanted } from "./internal/sync.ts"
-import * as Sync from "./internal/sync.ts"
+import { type Lease, type Leases, make as makeLeases } from "./internal/cache/lease.ts"
+import { type Hash as Running, ofLines, Sha256 } from "./internal/cache/sha256.ts"
+import type { Hashed, Obtained, Wanted } from "./internal/cache/sync.ts"
+import * as Sync from "./internal/cache/sync.ts"
+import { invalidRequest } from "./internal/request/errors.ts"
 import { printable } from "./internal/text.ts"
+import { mimeTypeOf } from "./internal/wire/mimeType.ts"
 import type { Progress } from "./Progress.ts"
 import * as Transfer from "./Transfer.ts"
 import { UploadStore, type UploadStoreFailed } from "./UploadStore.ts"
@@ -35,13 +35,13 @@ import { UploadStore, type UploadStoreFailed } from "./UploadStore.ts"
 export {
   /** Why a folder could not be synchronised. */
   SyncFailed
-} from "./internal/sync.ts"
+} from "./internal/cache/sync.ts"
 export type {
   /** What is to be synchronised, and how. */
   SyncOptions,
   /** What became of one path. */
   SyncResult
-} from "./internal/sync.ts"
+} from "./internal/cache/sync.ts"
 
 export interface Options {
   /**

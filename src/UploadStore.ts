@@ -14,8 +14,8 @@ import * as Path from "effect/Path"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { overMap } from "./internal/memoryStore.ts"
-import { syncDirectory, temporaryIn } from "./internal/save.ts"
+import { overMap } from "./internal/cache/memoryStore.ts"
+import { syncDirectory, temporaryIn } from "./internal/disk/atomicWrite.ts"
 import { printable } from "./internal/text.ts"
 
 /**

@@ -24,7 +24,7 @@ import * as Progress from "effect-anthropic-files/Progress"
 import * as Transfer from "effect-anthropic-files/Transfer"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { safeName, withSuffix } from "../src/internal/safeName.ts"
+import { safeName, withSuffix } from "../src/internal/disk/safeName.ts"
 import * as FailingFileSystem from "./support/FailingFileSystem.ts"
 
 const { FileId } = FileMetadata

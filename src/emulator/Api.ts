@@ -10,7 +10,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Multipart from "effect/http/Multipart"
 import * as Schema from "effect/Schema"
 import { DeletedFile, FileId, FileMetadata, FilePage } from "../FileMetadata.ts"
-import { maxPageLimit } from "../internal/wire.ts"
+import { maxPageLimit } from "../internal/wire/constants.ts"
 
 /** Every error, whatever its status. */
 export const ErrorEnvelope = Schema.Struct({

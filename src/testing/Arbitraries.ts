@@ -13,7 +13,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import { FileId, FileMetadata } from "../FileMetadata.ts"
 import { FilesError } from "../FilesError.ts"
-import { maxFileBytes } from "../internal/wire.ts"
+import { maxFileBytes } from "../internal/wire/constants.ts"
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 

@@ -7,7 +7,7 @@ import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { overMap } from "../../src/internal/memoryStore.ts"
+import { overMap } from "../../src/internal/cache/memoryStore.ts"
 import { memory, places, platform } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>

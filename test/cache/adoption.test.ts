@@ -5,7 +5,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
-import { overMap } from "../../src/internal/memoryStore.ts"
+import { overMap } from "../../src/internal/cache/memoryStore.ts"
 import { platform, rewrite } from "./stores.ts"
 
 const files = Layer.unwrap(

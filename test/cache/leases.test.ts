@@ -5,7 +5,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { TestClock } from "effect/testing"
-import { overMap } from "../../src/internal/memoryStore.ts"
+import { overMap } from "../../src/internal/cache/memoryStore.ts"
 import { platform } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>

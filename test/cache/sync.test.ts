@@ -6,7 +6,7 @@ import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Progress from "effect-anthropic-files/Progress"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
-import { overMap } from "../../src/internal/memoryStore.ts"
+import { overMap } from "../../src/internal/cache/memoryStore.ts"
 import { platform, rewrite } from "./stores.ts"
 
 const files = Layer.unwrap(

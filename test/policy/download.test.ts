@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import { generator } from "../../src/emulator/internal/faults.ts"
-import * as Checksum from "../../src/internal/checksum.ts"
+import * as Checksum from "../../src/internal/files/checksum.ts"
 import { type Answer, broken, drive, failure, id, layerOf, outcomeOf, type Request, service } from "./support.ts"
 
 const random = generator(42)

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Random } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import { Headers } from "effect/http"
-import { isRetryable } from "../../src/internal/retryable.ts"
-import { errorTable } from "../internal/errorTable.ts"
+import { isRetryable } from "../../src/internal/request/retryable.ts"
+import { errorTable } from "../internal/request/errorTable.ts"
 import { broken, drive, failure, id, layerOf, ok, outcomeOf, script, type Service, service } from "./support.ts"
 
 const metadata = (policy: Policy.Policy, from: Service) =>

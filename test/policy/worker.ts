@@ -9,7 +9,7 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Redacted from "effect/Redacted"
 import { FileId } from "../../src/FileMetadata.ts"
 import * as Files from "../../src/Files.ts"
-import { Minute } from "../../src/internal/minute.ts"
+import { Minute } from "../../src/internal/policy/rateLimitWindow.ts"
 import * as NodeFiles from "../../src/NodeFiles.ts"
 import * as Policy from "../../src/Policy.ts"
 

@@ -14,7 +14,7 @@ import {
   maxIdsPerRequest,
   maxMimeTypeLength,
   minExpiresIn
-} from "../../internal/wire.ts"
+} from "../../internal/wire/constants.ts"
 import { type FileRecord, Store, type StoreError } from "../Store.ts"
 import {
   type ApiError,

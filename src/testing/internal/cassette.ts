@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { decodeText, parseJson } from "../../internal/body.ts"
+import { decodeText, parseJson } from "../../internal/request/body.ts"
 
 const Text = { text: Schema.optionalKey(Schema.String), base64: Schema.optionalKey(Schema.String) }
 

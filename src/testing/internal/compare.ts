@@ -4,7 +4,7 @@
 import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import * as TextDiff from "effect/TextDiff"
-import { decodeText } from "../../internal/body.ts"
+import { decodeText } from "../../internal/request/body.ts"
 
 /** Stands for something that must not be there. */
 export const absent: unique symbol = Symbol("absent")

@@ -12,7 +12,7 @@ import * as MultipartParser from "effect/http/MultipartParser"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { concat, decodeText, parseJson } from "../../internal/body.ts"
+import { concat, decodeText, parseJson } from "../../internal/request/body.ts"
 import type { Part, SentRequest } from "../SentRequest.ts"
 
 export type Try = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { Attempt, guard } from "../../src/internal/attempt.ts"
+import { Attempt, guard } from "../../../src/internal/request/attempt.ts"
 
 const guarded = <A, E>(effect: Effect.Effect<A, E>, millis: number) =>
   Effect.clockWith((clock) =>

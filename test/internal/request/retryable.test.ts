@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Headers } from "effect/http"
-import { isRetryable, isSpendCap } from "../../src/internal/retryable.ts"
+import { isRetryable, isSpendCap } from "../../../src/internal/request/retryable.ts"
 import { type ErrorRow, errorTable } from "./errorTable.ts"
 
 const none = Headers.empty

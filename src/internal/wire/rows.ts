@@ -4,7 +4,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Predicate from "effect/Predicate"
-import type { FileId, FileMetadata, FilePage } from "../FileMetadata.ts"
+import type { FileId, FileMetadata, FilePage } from "../../FileMetadata.ts"
 
 const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
 

@@ -21,7 +21,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../FilesError.ts"
+import { type FilesError, type Operation, type RequestFailed, TransferInterrupted } from "../../FilesError.ts"
+import { excerpt, printable } from "../text.ts"
 import { Attempt, guard, type Try, type Verdict, type Watch } from "./attempt.ts"
 import { decodeText, parseJson, parseLength, readText, readWhole } from "./body.ts"
 import {
@@ -33,10 +34,9 @@ import {
   type Subject,
   timedOut,
   unexpected
-} from "./classify.ts"
+} from "./errors.ts"
 import type { Settings } from "./options.ts"
-import { unlessStalled } from "./stall.ts"
-import { excerpt, printable } from "./text.ts"
+import { unlessStalled } from "./silence.ts"
 
 /** A JSON answer, once decoded from the wire, is at most this long. */
 const maxJsonBytes = 16 * 1024 * 1024

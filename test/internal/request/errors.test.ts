@@ -9,7 +9,7 @@ import {
   SourceFailed,
   StorageLimitExceeded,
   type TransferInterrupted
-} from "../../src/FilesError.ts"
+} from "../../../src/FilesError.ts"
 import {
   fileTooLarge,
   fromEnvelope,
@@ -20,9 +20,9 @@ import {
   type Sent,
   type Subject,
   unexpected
-} from "../../src/internal/classify.ts"
-import { isSpendCap } from "../../src/internal/retryable.ts"
-import { excerpt } from "../../src/internal/text.ts"
+} from "../../../src/internal/request/errors.ts"
+import { isSpendCap } from "../../../src/internal/request/retryable.ts"
+import { excerpt } from "../../../src/internal/text.ts"
 import { type ErrorRow, errorTable, type FilesOperation } from "./errorTable.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import busboy from "busboy"
 import { Arbitrary, Effect, Schema, Stream } from "effect"
 import { Readable } from "node:stream"
-import * as Multipart from "../../src/internal/multipart.ts"
+import * as Multipart from "../../../src/internal/wire/multipart.ts"
 
 const boundary = "effect-anthropic-files-00112233445566778899aabbccddeeff"
 /** All but the last character of it is the delimiter. */

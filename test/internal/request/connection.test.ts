@@ -3,8 +3,8 @@ import { Effect, Layer, Redacted, Stream } from "effect"
 import { type FileMetadata, Files } from "effect-anthropic-files"
 import { HttpClient } from "effect/http"
 import { inspect } from "node:util"
-import { scripted } from "../support/mock.ts"
-import { recordSpans } from "../support/spans.ts"
+import { scripted } from "../../support/mock.ts"
+import { recordSpans } from "../../support/spans.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
 

@@ -9,8 +9,8 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { token } from "../token.ts"
 import { withSuffix } from "./safeName.ts"
-import { token } from "./token.ts"
 
 /** What an existing file means. */
 export type OnExisting = "fail" | "replace" | "rename"

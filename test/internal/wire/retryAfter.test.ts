@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Duration, Effect, Schema } from "effect"
 import { Headers } from "effect/http"
-import { retryAfter } from "../../src/internal/retryAfter.ts"
+import { retryAfter } from "../../../src/internal/wire/retryAfter.ts"
 
 const now = Date.UTC(2026, 10, 21, 10, 0, 0)
 

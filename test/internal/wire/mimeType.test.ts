@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import mime from "mime"
-import { mimeTypeOf } from "../../src/internal/mimeType.ts"
+import { mimeTypeOf } from "../../../src/internal/wire/mimeType.ts"
 
 const extensions =
   "pdf txt md csv tsv json xml html css js png jpg jpeg gif webp svg tif bmp doc docx xls xlsx ppt pptx msg odt ods odp epub rtf zip gz tar 7z rar mp3 wav m4a mp4 webm ipynb tex sh c h cpp java yaml toml log ics"

@@ -33,11 +33,11 @@ import {
   Unauthorized,
   UnexpectedResponse,
   Unreachable
-} from "../FilesError.ts"
+} from "../../FilesError.ts"
+import { excerpt, printable } from "../text.ts"
+import type { Dialect } from "../wire/constants.ts"
+import { retryAfter } from "../wire/retryAfter.ts"
 import { isRetryable, isSpendCap } from "./retryable.ts"
-import { retryAfter } from "./retryAfter.ts"
-import { excerpt, printable } from "./text.ts"
-import type { Dialect } from "./wire.ts"
 
 /**
  * What an operation was about, for the error's fields and its sentence.

@@ -1,4 +1,4 @@
-import type { Reason } from "../../src/FilesError.ts"
+import type { Reason } from "../../../src/FilesError.ts"
 
 /** The operations of the Files API. */
 export type FilesOperation = "upload" | "list" | "metadata" | "download" | "delete"

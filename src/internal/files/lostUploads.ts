@@ -5,10 +5,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { FileMetadata, FilePage } from "../FileMetadata.ts"
-import type { FilesError } from "../FilesError.ts"
-import { Attempt, Nested, pause } from "./attempt.ts"
-import { report } from "./telemetry.ts"
+import type { FileMetadata, FilePage } from "../../FileMetadata.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { Attempt, Nested, pause } from "../request/attempt.ts"
+import { report } from "../telemetry.ts"
 
 /** What is known of an upload before its answer. */
 export interface Sought {

@@ -9,8 +9,8 @@ import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { failed, type UploadStore, type UploadStoreFailed } from "../UploadStore.ts"
-import { token } from "./token.ts"
+import { failed, type UploadStore, type UploadStoreFailed } from "../../UploadStore.ts"
+import { token } from "../token.ts"
 
 /** A value as it was read. */
 export interface Cell<V> {

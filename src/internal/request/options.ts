@@ -7,8 +7,8 @@ import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import { InvalidConfig } from "../FilesError.ts"
-import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "./wire.ts"
+import { InvalidConfig } from "../../FilesError.ts"
+import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "../wire/constants.ts"
 
 export interface Options {
   /** Sent as `x-api-key`. One of `apiKey` and `authToken` is needed. */

@@ -4,9 +4,9 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { InvalidConfig } from "../FilesError.ts"
+import { InvalidConfig } from "../../FilesError.ts"
+import { excerpt } from "../text.ts"
 import { type Options, parseCustomHeaders } from "./options.ts"
-import { excerpt } from "./text.ts"
 
 const environment = Config.all({
   apiKey: Config.option(Config.Redacted("ANTHROPIC_API_KEY")),

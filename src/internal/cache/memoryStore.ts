@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { UploadStore } from "../UploadStore.ts"
+import type { UploadStore } from "../../UploadStore.ts"
 
 /** A store in a Map, which tests look into. */
 export const overMap = (values: Map<string, string>): UploadStore["Service"] => ({

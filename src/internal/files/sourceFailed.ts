@@ -2,8 +2,8 @@
  * Why a source can't be read.
  */
 import type { PlatformError } from "effect/PlatformError"
-import { SourceFailed } from "../FilesError.ts"
-import { printable } from "./text.ts"
+import { SourceFailed } from "../../FilesError.ts"
+import { printable } from "../text.ts"
 
 export const fail = (
   reason: SourceFailed["reason"],

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type { FilesError } from "../FilesError.ts"
+import type { FilesError } from "../../FilesError.ts"
 
 export type Try = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { FileMetadata, FilePage } from "../../src/FileMetadata.ts"
-import { decodePage, decodeRow } from "../../src/internal/rows.ts"
+import { FileMetadata, FilePage } from "../../../src/FileMetadata.ts"
+import { decodePage, decodeRow } from "../../../src/internal/wire/rows.ts"
 
 const row = {
   id: "file_1",
