@@ -42,6 +42,7 @@ import {
 import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
 import { ofLines } from "./internal/cache/sha256.ts"
 import * as Checksum from "./internal/files/checksum.ts"
+import { type SoughtUpload, withInternals } from "./internal/files/internals.ts"
 import * as Uploads from "./internal/files/lostUploads.ts"
 import { Attempt, type Verdict } from "./internal/request/attempt.ts"
 import {
@@ -130,20 +131,6 @@ export interface ListPageOptions extends ListOptions {
 }
 
 /**
- * An upload that may have been stored.
- */
-export interface Sought {
-  readonly filename: string
-  /** Bytes. */
-  readonly size: number
-  /** Left out, any will do. */
-  readonly mimeType?: string | undefined
-  readonly expiresIn?: Duration.Input | undefined
-  /** When it began, epoch milliseconds by the clock of this machine. */
-  readonly since: number
-}
-
-/**
  * The Files API.
  */
 export class Files extends Context.Service<Files, {
@@ -171,16 +158,6 @@ export class Files extends Context.Service<Files, {
    */
   readonly download: (id: FileId) => Stream.Stream<Uint8Array, DownloadError>
   readonly delete: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
-  /**
-   * What an upload may have left whose outcome is not known: the files of its name, size, type and expiry that were made
-   * since it began. `None` when that can't be told, among too many new files for example.
-   */
-  readonly findUploads: (sought: Sought) => Effect.Effect<Option.Option<ReadonlyArray<FileMetadata>>, ListError>
-  /**
-   * Which files this client reaches: a SHA-256 in hex of the base URL and the workspace or, where none was given, the
-   * credential. It is the same in every process, and neither can be read from it.
-   */
-  readonly fingerprint: Effect.Effect<string>
 }>()("effect-anthropic-files/Files") {}
 
 const decodeMetadata = decodeJson(FileMetadata, Rows.decodeRow)
@@ -645,7 +622,7 @@ export const make = Effect.fnUntraced(function*(
   )
 
   const findUploads = (
-    { expiresIn, filename, mimeType, since, size }: Sought
+    { expiresIn, filename, mimeType, since, size }: SoughtUpload
   ): Effect.Effect<Option.Option<ReadonlyArray<FileMetadata>>, ListError> =>
     Effect.clockWith((clock) =>
       Effect.flatMap(uploadFields({ expiresIn }), (fields) =>
@@ -657,15 +634,16 @@ export const make = Effect.fnUntraced(function*(
         ))
     ).pipe(Effect.map(Option.fromUndefinedOr), Effect.mapError(narrow("list")))
 
-  const fingerprint = Effect.sync(() => {
-    const { baseUrl, headers } = settings
-    const workspace = headers["anthropic-workspace-id"]
-    return workspace === undefined
-      ? ofLines(baseUrl, "credential", headers["x-api-key"] ?? "", headers["authorization"] ?? "")
-      : ofLines(baseUrl, "workspace", workspace)
-  })
+  const { baseUrl, headers } = settings
+  const workspace = headers["anthropic-workspace-id"]
+  const identity = workspace === undefined
+    ? ofLines(baseUrl, "credential", headers["x-api-key"] ?? "", headers["authorization"] ?? "")
+    : ofLines(baseUrl, "workspace", workspace)
 
-  return Files.of({ upload, list, listPage, metadata, download, delete: remove, findUploads, fingerprint })
+  return withInternals(Files.of({ upload, list, listPage, metadata, download, delete: remove }), {
+    findUploads,
+    identity
+  })
 })
 
 // A dot segment in a path would be resolved away and reach another route.

@@ -25,8 +25,10 @@ import { type Lease, type Leases, make as makeLeases } from "./internal/cache/le
 import { type Hash as Running, ofLines, Sha256 } from "./internal/cache/sha256.ts"
 import type { Hashed, Obtained, Wanted } from "./internal/cache/sync.ts"
 import * as Sync from "./internal/cache/sync.ts"
+import { internalsOf } from "./internal/files/internals.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { printable } from "./internal/text.ts"
+import { token } from "./internal/token.ts"
 import { mimeTypeOf } from "./internal/wire/mimeType.ts"
 import type { Progress } from "./Progress.ts"
 import * as Transfer from "./Transfer.ts"
@@ -309,14 +311,16 @@ export const make = (
           Option.exists(({ expires_at }) => expires_at === null || expires_at.epochMilliseconds > now)
         ))
 
-    const fingerprint = yield* files.fingerprint
+    const internals = internalsOf(files)
+    // A Files of the user's own has a cache to itself: nothing tells which files it reaches.
+    const identity = internals?.identity ?? ofLines("unknown", yield* token)
 
     const keysOf = ({ filename, mimeType, sha256, size }: Sync.Sought) => {
-      const content = ofLines(fingerprint, sha256, String(size), mimeType)
+      const content = ofLines(identity, sha256, String(size), mimeType)
       return {
         content: `content-${content}`,
         left: `left-${content}`,
-        named: `named-${ofLines(fingerprint, filename.normalize(), String(size))}`
+        named: `named-${ofLines(identity, filename.normalize(), String(size))}`
       }
     }
 
@@ -339,7 +343,7 @@ export const make = (
       const intent = named.value
       if (intent === undefined) return
       const { by, content, expiresIn, mimeType, since } = intent
-      const found = yield* files.findUploads({
+      const found = internals === undefined ? Option.none() : yield* internals.findUploads({
         filename,
         size,
         since,
@@ -542,7 +546,7 @@ export const make = (
 
     const sync = Sync.make({
       remove: (id) => files.delete(id),
-      fingerprint,
+      identity,
       leases,
       hash,
       obtain,

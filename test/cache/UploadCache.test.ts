@@ -8,6 +8,7 @@ import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
+import { internalsOf } from "../../src/internal/files/internals.ts"
 import { memory, places, platform } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>
@@ -226,10 +227,12 @@ describe("upload cache", () => {
       Effect.flatMap(memory, (store) => Effect.provide(body, Layer.provide(UploadCache.layer(options), store)))
     )
 
-  it.effect("P15: the fingerprint tells base URL, workspace and key apart, and shows none of them", () =>
+  it.effect("P15: the identity of a client tells base URL, workspace and key apart, and shows none of them", () =>
     Effect.gen(function*() {
       const of = (options: Files.Options) =>
-        Effect.flatMap(Files.Files, (files) => files.fingerprint).pipe(Effect.provide(Files.layer(options)))
+        Effect.map(Files.Files, (files) => internalsOf(files)?.identity ?? "").pipe(
+          Effect.provide(Files.layer(options))
+        )
       const apiKey = Redacted.make("sk-ant-canary-0123456789")
       const other = Redacted.make("sk-ant-canary-9876543210")
       const all = yield* Effect.all([

@@ -183,7 +183,7 @@ const isSame = (a: Hashed, b: Hashed): boolean => a.sha256 === b.sha256 && a.siz
 
 /** What the cache can do, as far as a folder needs it. */
 export interface Cache {
-  readonly fingerprint: string
+  readonly identity: string
   readonly leases: Leases
   readonly hash: (
     content: FileSource.Content,
@@ -227,7 +227,7 @@ export const make = (cache: Cache) =>
       const isWanted = filterOf(options)
       const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isWanted), onError)
 
-      const folder = ofLines(cache.fingerprint, JSON.stringify(options.name ?? root))
+      const folder = ofLines(cache.identity, JSON.stringify(options.name ?? root))
       const lease = yield* cache.leases.claim(`sync-${folder}`, Schema.Never)
       const manifest = yield* cache.leases.read(`manifest-${folder}`, Manifest)
       const before = new Map(manifest.value?.entries)
