@@ -32,9 +32,9 @@ import {
   toResponse
 } from "./apiError.ts"
 import * as Auth from "./auth.ts"
-import { Batches } from "./batches.ts"
 import { type BodyError, type Notes, RequestContext, type RequestDialect } from "./context.ts"
 import { cut } from "./cut.ts"
+import { Batches } from "./model/batches.ts"
 import * as Random from "./random.ts"
 import type { Requirements } from "./routes.ts"
 import type { State } from "./state.ts"

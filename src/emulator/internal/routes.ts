@@ -9,7 +9,6 @@ import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Api } from "../Api.ts"
-import * as Messages from "../Messages.ts"
 import type { Store } from "../Store.ts"
 import {
   ApiError,
@@ -20,9 +19,10 @@ import {
   tooLarge,
   toResponse
 } from "./apiError.ts"
-import * as Batches from "./batches.ts"
 import { type BodyError, RequestContext } from "./context.ts"
 import * as FilesRoutes from "./filesRoutes.ts"
+import * as Batches from "./model/batches.ts"
+import * as Messages from "./model/messages.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 

@@ -1,19 +1,19 @@
 /**
- * What the emulator answers when it is asked about files. No model is involved: references are checked as the service
- * checks them, and the answer says what was given, marked as the emulator's own.
+ * The faked model: what the emulator answers when it is asked about files. References are checked as the service checks
+ * them, and the answer says what was given, marked as the emulator's own.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { FileId } from "../FileMetadata.ts"
-import { type ApiError, fileExpired, fileNotFound, invalidRequest } from "./internal/apiError.ts"
-import { RequestContext } from "./internal/context.ts"
-import * as Csv from "./internal/csv.ts"
-import { timestamp } from "./internal/filesRoutes.ts"
-import * as Pdf from "./internal/pdf.ts"
-import * as Random from "./internal/random.ts"
-import { type FileRecord, Store, type StoreError } from "./Store.ts"
+import { FileId } from "../../../FileMetadata.ts"
+import { type FileRecord, Store, type StoreError } from "../../Store.ts"
+import { type ApiError, fileExpired, fileNotFound, invalidRequest } from "../apiError.ts"
+import { RequestContext } from "../context.ts"
+import { timestamp } from "../filesRoutes.ts"
+import * as Random from "../random.ts"
+import * as Csv from "./csv.ts"
+import * as Pdf from "./pdf.ts"
 
 /** The start of every text the emulator makes up. */
 export const marker = "[emulator]"
