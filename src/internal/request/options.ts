@@ -62,12 +62,13 @@ export interface Settings {
   readonly scrub: (text: string) => string
 }
 
-const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** A token, as HTTP calls it: what a header's name consists of. */
+export const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-const headerValue = /^[\x20-\x7e]*$/
+export const headerValue = /^[\x20-\x7e]*$/
 
 /** Set by the client or the transport for each request. */
-const reserved: ReadonlySet<string> = new Set([
+export const reserved: ReadonlySet<string> = new Set([
   "host",
   "connection",
   "content-type",

@@ -1,0 +1,54 @@
+/**
+ * Functions that call a method of the service in the context. The service's methods are called from here, so without
+ * more a failure's trace would name this package's line; these put their caller's line beneath it, as `Effect.fn` does.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
+import * as Stream from "effect/Stream"
+
+/** Assigning to `Error.stackTraceLimit` throws where `Error` is frozen. */
+const canLimit = Object.isExtensible(Error)
+  && Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")?.writable === true
+
+/** The line that called the function that called `capture`: the fourth of a stack. */
+const callerLine = 3
+
+type AddFrame = (parent: References.StackFrame | undefined) => References.StackFrame
+
+/** Called directly by the accessor, whose caller is recorded. */
+const capture = (name: string): AddFrame => {
+  const limit = Error.stackTraceLimit
+  if (limit === 0) return (parent) => ({ name, stack: () => undefined, parent })
+  if (canLimit) Error.stackTraceLimit = callerLine
+  const error = new Error()
+  if (canLimit) Error.stackTraceLimit = limit
+  // Read only when a trace is printed: making the text of a stack is what costs.
+  return (parent) => ({ name, stack: () => error.stack?.split("\n")[callerLine]?.trim(), parent })
+}
+
+/** A method of `service` as a function, for methods that give an Effect. */
+export const effect =
+  <I, S>(service: Context.Key<I, S>, name: string) =>
+  <Args extends ReadonlyArray<unknown>, A, E, R>(
+    method: (service: S) => (...args: Args) => Effect.Effect<A, E, R>
+  ): (...args: Args) => Effect.Effect<A, E, R | I> =>
+  (...args) =>
+    Effect.updateService(
+      Effect.flatMap(service, (service) => method(service)(...args)),
+      References.CurrentStackFrame,
+      capture(name)
+    )
+
+/** A method of `service` as a function, for methods that give a Stream. */
+export const stream =
+  <I, S>(service: Context.Key<I, S>, name: string) =>
+  <Args extends ReadonlyArray<unknown>, A, E, R>(
+    method: (service: S) => (...args: Args) => Stream.Stream<A, E, R>
+  ): (...args: Args) => Stream.Stream<A, E, R | I> =>
+  (...args) =>
+    Stream.updateService(
+      Stream.unwrap(Effect.map(service, (service) => method(service)(...args))),
+      References.CurrentStackFrame,
+      capture(name)
+    )
