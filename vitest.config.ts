@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config"
 
 const src = fileURLToPath(new URL("./src/", import.meta.url))
 
+const isLong = process.env["LONG_TESTS"] === "1"
+
 export default defineConfig({
   resolve: {
     // The same mapping as `paths` in tsconfig.json: tests run against src, no build needed.
@@ -12,7 +14,9 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    // What takes minutes is in files of its own: loops of kills, other programs. `npm run test:long` runs just those.
+    include: [isLong ? "test/**/*.long.test.ts" : "test/**/*.test.ts"],
+    exclude: isLong ? [] : ["test/**/*.long.test.ts"],
     globalSetup: ["test/support/build.ts"],
     pool: "forks",
     // By default one core is kept back, which on two cores leaves a single worker.

@@ -42,7 +42,7 @@ if (process.argv[3] === undefined) {
     import("effect-anthropic-files/UploadStore")
   ])
   const layer = UploadCache.layer().pipe(
-    Layer.provide(UploadStore.layerFolder(store)),
+    Layer.provide(UploadStore.layerDirectory(store)),
     Layer.provideMerge(NodeFiles.layerConfig({ baseUrl }))
   )
   const started = performance.now()

@@ -24,7 +24,7 @@ const program = Effect.gen(function*() {
   yield* Files.delete(fresh.id)
 })
 
-// UploadStore.layerFolder() keeps what is known between runs, in the user's cache directory.
+// UploadStore.layerDirectory() keeps what is known between runs, in the user's cache directory.
 const CacheLive = UploadCache.layer().pipe(Layer.provide(UploadStore.layerMemory))
 
 NodeRuntime.runMain(

@@ -40,7 +40,6 @@ import {
   type UploadError
 } from "./FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
-import { ofLines } from "./internal/cache/sha256.ts"
 import * as Checksum from "./internal/files/checksum.ts"
 import { type SoughtUpload, withInternals } from "./internal/files/internals.ts"
 import * as Uploads from "./internal/files/lostUploads.ts"
@@ -59,6 +58,7 @@ import {
 import { fromEnvironment } from "./internal/request/environment.ts"
 import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject, unexpected } from "./internal/request/errors.ts"
 import { type Options, parse } from "./internal/request/options.ts"
+import { ofLines } from "./internal/sha256.ts"
 import { annotate, report } from "./internal/telemetry.ts"
 import { excerpt, loneSurrogate, printable } from "./internal/text.ts"
 import * as Wire from "./internal/wire/constants.ts"

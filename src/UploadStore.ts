@@ -70,7 +70,7 @@ export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () 
  * @param directory on a file system with hard links
  * @default directory `effect-anthropic-files/uploads` in the user's cache directory
  */
-export const layerFolder = (
+export const layerDirectory = (
   directory?: string
 ): Layer.Layer<UploadStore, UploadStoreFailed, FileSystem.FileSystem | Path.Path> =>
   Layer.effect(

@@ -1,6 +1,6 @@
 import * as Layer from "effect/Layer"
 import { createHash } from "node:crypto"
-import { Sha256 } from "../internal/cache/sha256.ts"
+import { Sha256 } from "../internal/sha256.ts"
 
 export const layer = Layer.succeed(Sha256, () => {
   const hash = createHash("sha256")

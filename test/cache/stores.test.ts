@@ -99,7 +99,7 @@ describe("the folder", () => {
         )
         assert.strictEqual((yield* fs.stat(directory)).mode & 0o777, 0o700)
         assert.strictEqual((yield* fs.stat(`${directory}/ef/${key}.10`)).mode & 0o777, 0o600)
-      }).pipe(Effect.provide(UploadStore.layerFolder(directory)))
+      }).pipe(Effect.provide(UploadStore.layerDirectory(directory)))
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
   it.live("a value is on disk before it is said to be there", () =>
@@ -107,7 +107,7 @@ describe("the folder", () => {
       const fs = yield* FileSystem.FileSystem
       const names: Array<string> = []
       const watched = FailingFileSystem.layer({ count: 0, failAt: 0, failed: undefined, names })
-      const store = Layer.provide(UploadStore.layerFolder(yield* fs.makeTempDirectoryScoped()), watched)
+      const store = Layer.provide(UploadStore.layerDirectory(yield* fs.makeTempDirectoryScoped()), watched)
       yield* Effect.provide(
         Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, undefined, "value")),
         store
@@ -124,7 +124,7 @@ describe("the folder", () => {
       const root = yield* fs.makeTempDirectoryScoped()
       for (let n = 1;; n++) {
         const directory = `${root}/${n}`
-        const plain = UploadStore.layerFolder(directory)
+        const plain = UploadStore.layerDirectory(directory)
         const swap = Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, "old", "new"))
         yield* Effect.provide(
           Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, undefined, "old")),
@@ -165,7 +165,7 @@ describe("the folder", () => {
         })
         const swap = (current: string | undefined, next: string) =>
           Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, current, next))
-        const inFolder = Layer.fresh(UploadStore.layerFolder(directory))
+        const inFolder = Layer.fresh(UploadStore.layerDirectory(directory))
         yield* Effect.gen(function*() {
           for (let n = 0; n < 5; n++) yield* swap(n === 0 ? undefined : `v${n - 1}`, `v${n}`)
           const fiber = yield* Effect.forkChild(Effect.provide(swap("v4", "mine"), Layer.provide(inFolder, slow)))
@@ -186,7 +186,7 @@ describe("the folder", () => {
       yield* fs.makeDirectory(`${directory}/ef`)
       for (const name of [".old.part", ".new.part"]) yield* fs.writeFileString(`${directory}/ef/${name}`, "x")
       yield* fs.utimes(`${directory}/ef/.old.part`, 1, 1)
-      yield* Effect.provide(read, UploadStore.layerFolder(directory))
+      yield* Effect.provide(read, UploadStore.layerDirectory(directory))
       assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/ef`), [".new.part"])
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
@@ -196,7 +196,7 @@ describe("the folder", () => {
       const directory = yield* fs.makeTempDirectoryScoped()
       yield* fs.makeDirectory(`${directory}/ef`)
       yield* fs.symlink(`${directory}/nowhere`, `${directory}/ef/${key}.3`)
-      const error = yield* Effect.flip(Effect.provide(read, UploadStore.layerFolder(directory)))
+      const error = yield* Effect.flip(Effect.provide(read, UploadStore.layerDirectory(directory)))
       assert.strictEqual(error._tag, "UploadStoreFailed")
     }).pipe(Effect.scoped, Effect.provide(platform)))
 })

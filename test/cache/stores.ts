@@ -26,7 +26,7 @@ export const memory: Place = Effect.gen(function*() {
 
 export const inFolder: Place = Effect.map(
   folder,
-  (directory) => Layer.fresh(Layer.provide(UploadStore.layerFolder(`${directory}/store`), platform))
+  (directory) => Layer.fresh(Layer.provide(UploadStore.layerDirectory(`${directory}/store`), platform))
 )
 
 export const inSql: Place = Effect.map(

@@ -1,6 +1,7 @@
 /**
- * `node worker.ts sync|get <url> <key> <store> <directory>`: a process that is killed, or not.
+ * `node worker.ts sync|get <url> <key> <store> <directory> <lease>`: a process that is killed, or not.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -11,10 +12,10 @@ import * as NodeFiles from "../../src/NodeFiles.ts"
 import * as UploadCache from "../../src/UploadCache.ts"
 import * as UploadStore from "../../src/UploadStore.ts"
 
-const [what = "", url = "", key = "", store = "", directory = ""] = process.argv.slice(2)
+const [what = "", url = "", key = "", store = "", directory = "", lease = ""] = process.argv.slice(2)
 
-const layer = UploadCache.layer({ lease: "400 millis" }).pipe(
-  Layer.provide(UploadStore.layerFolder(store)),
+const layer = UploadCache.layer({ lease: lease as Duration.Input }).pipe(
+  Layer.provide(UploadStore.layerDirectory(store)),
   Layer.provideMerge(NodeFiles.layer({ apiKey: Redacted.make(key), baseUrl: url }))
 )
 

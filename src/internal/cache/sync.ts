@@ -18,10 +18,10 @@ import * as FileSource from "../../FileSource.ts"
 import type { UploadOptions } from "../../UploadCache.ts"
 import type { UploadStoreFailed } from "../../UploadStore.ts"
 import { fromPlatformError } from "../files/sourceFailed.ts"
+import { ofLines } from "../sha256.ts"
 import { printable } from "../text.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import type { Leases } from "./lease.ts"
-import { ofLines } from "./sha256.ts"
 import { versionOf } from "./versions.ts"
 
 export interface Hashed {
