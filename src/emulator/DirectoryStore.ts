@@ -16,9 +16,9 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { FileId } from "../FileMetadata.ts"
-import * as Cursor from "./internal/cursor.ts"
-import * as FileIndex from "./internal/fileIndex.ts"
+import * as Cursor from "./internal/files/cursor.ts"
 import * as Random from "./internal/random.ts"
+import * as FileIndex from "./internal/store/fileIndex.ts"
 import { type FileRecord, type Staging, Store, StoreError } from "./Store.ts"
 
 /**

@@ -27,9 +27,9 @@ import {
   forbidden,
   invalidRequest,
   RequestBodyFailed
-} from "./internal/apiError.ts"
-import * as Internal from "./internal/make.ts"
-import type * as Pipeline from "./internal/pipeline.ts"
+} from "./internal/http/apiError.ts"
+import * as Internal from "./internal/http/make.ts"
+import type * as Pipeline from "./internal/http/pipeline.ts"
 import * as Random from "./internal/random.ts"
 import * as Store from "./Store.ts"
 

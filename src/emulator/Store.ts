@@ -9,8 +9,8 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { FileId } from "../FileMetadata.ts"
-import * as FileIndex from "./internal/fileIndex.ts"
 import * as Random from "./internal/random.ts"
+import * as FileIndex from "./internal/store/fileIndex.ts"
 
 /**
  * A stored file as the store keeps it. Times are milliseconds since 1970.

@@ -4,7 +4,7 @@ import { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as NodeFs from "node:fs"
 import * as Http from "node:http"
-import * as Cursor from "../../src/emulator/internal/cursor.ts"
+import * as Cursor from "../../src/emulator/internal/files/cursor.ts"
 import { start } from "./child.ts"
 import { beta, type Body, boundary, call, get, temporaryDirectory } from "./support.ts"
 

@@ -5,7 +5,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Dialect } from "../../internal/wire/constants.ts"
-import type { ApiError, ConnectionReset, RequestBodyFailed } from "./apiError.ts"
+import type { ApiError, ConnectionReset, RequestBodyFailed } from "./http/apiError.ts"
 
 /** Why a request body can't be read to its end. */
 export type BodyError = ApiError | ConnectionReset | RequestBodyFailed

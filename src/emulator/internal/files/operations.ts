@@ -5,7 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Scope from "effect/Scope"
-import { FileId } from "../../FileMetadata.ts"
+import { FileId } from "../../../FileMetadata.ts"
 import {
   defaultPageLimit,
   forbiddenFilenameCharacters,
@@ -14,8 +14,9 @@ import {
   maxIdsPerRequest,
   maxMimeTypeLength,
   minExpiresIn
-} from "../../internal/wire/constants.ts"
-import { type FileRecord, Store, type StoreError } from "../Store.ts"
+} from "../../../internal/wire/constants.ts"
+import { type FileRecord, Store, type StoreError } from "../../Store.ts"
+import { RequestContext, type RequestDialect } from "../context.ts"
 import {
   type ApiError,
   type ConnectionReset,
@@ -25,11 +26,10 @@ import {
   invalidRequest,
   notFound,
   type RequestBodyFailed
-} from "./apiError.ts"
-import { RequestContext, type RequestDialect } from "./context.ts"
+} from "../http/apiError.ts"
+import * as Random from "../random.ts"
 import * as Cursor from "./cursor.ts"
 import * as MimeType from "./mimeType.ts"
-import * as Random from "./random.ts"
 import * as UploadForm from "./uploadForm.ts"
 
 /** How an answer can fail. */

@@ -3,9 +3,9 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
-import { maxFileBytes } from "../../internal/wire/constants.ts"
-import type { Fault } from "../Fault.ts"
-import type { Limits } from "./context.ts"
+import { maxFileBytes } from "../../../internal/wire/constants.ts"
+import type { Fault } from "../../Fault.ts"
+import type { Limits } from "../context.ts"
 
 export interface Options {
   /**

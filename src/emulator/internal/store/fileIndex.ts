@@ -1,7 +1,7 @@
 /**
  * Which files there are, in memory and in order. Both stores keep one.
  */
-import type { FileRecord } from "../Store.ts"
+import type { FileRecord } from "../../Store.ts"
 
 /** Days that metadata outlives its content: 30, as the service documents. */
 export const retentionMillis = 30 * 24 * 60 * 60 * 1000

@@ -8,8 +8,12 @@ import * as Layer from "effect/Layer"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Api } from "../Api.ts"
-import type { Store } from "../Store.ts"
+import { Api } from "../../Api.ts"
+import type { Store } from "../../Store.ts"
+import { type BodyError, RequestContext } from "../context.ts"
+import * as FilesRoutes from "../files/operations.ts"
+import * as Batches from "../model/batches.ts"
+import * as Messages from "../model/messages.ts"
 import {
   ApiError,
   ConnectionReset,
@@ -19,10 +23,6 @@ import {
   tooLarge,
   toResponse
 } from "./apiError.ts"
-import { type BodyError, RequestContext } from "./context.ts"
-import * as FilesRoutes from "./filesRoutes.ts"
-import * as Batches from "./model/batches.ts"
-import * as Messages from "./model/messages.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 

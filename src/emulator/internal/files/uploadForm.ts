@@ -6,9 +6,9 @@ import * as MultipartParser from "effect/http/MultipartParser"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { StoreError } from "../Store.ts"
-import { type ApiError, invalidRequest, tooLarge } from "./apiError.ts"
-import type { BodyError, RecordedPart, RequestContext } from "./context.ts"
+import type { StoreError } from "../../Store.ts"
+import type { BodyError, RecordedPart, RequestContext } from "../context.ts"
+import { type ApiError, invalidRequest, tooLarge } from "../http/apiError.ts"
 
 export interface UploadedFile {
   /** Absent when the part had none. */
