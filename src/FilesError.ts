@@ -8,6 +8,7 @@
  * Source of the statuses and codes: the API reference, "Errors".
  */
 import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /**
@@ -33,17 +34,27 @@ export const Operation = Schema.Literals([
 /** @see {@link Operation:var} */
 export type Operation = typeof Operation.Type
 
+/** A flag that is false unless it is said to be true. */
+const flag = Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
+
 const response = {
   /** HTTP status; absent when no answer came or none was asked for. */
-  status: Schema.optionalKey(Schema.Int),
+  status: Schema.optional(Schema.Int),
   /** The `request-id` header, or the body's `request_id`: what support asks for. */
-  requestId: Schema.optionalKey(Schema.String),
+  requestId: Schema.optional(Schema.String),
   /** `error.details.error_code`, where the service gives one. */
-  errorCode: Schema.optionalKey(Schema.String),
+  errorCode: Schema.optional(Schema.String),
+  /**
+   * `error.details` as the service sent it, where it has more than the code: `max_side_length_pixels` and `paths` of
+   * images that are too large, for example.
+   */
+  details: Schema.optional(Schema.Record(Schema.String, Schema.Json)),
+  /** Requests that were made for the operation, where it was more than one. */
+  tries: Schema.optional(Schema.Natural),
   /** Whether the same call may succeed later, `x-should-retry` taken into account. */
-  isRetryable: Schema.Boolean,
+  isRetryable: flag,
   /** Whether the service may have carried the request out although it failed here. */
-  isOutcomeUnknown: Schema.Boolean,
+  isOutcomeUnknown: flag,
   /** What lies beneath, for a log. Never holds a key. */
   cause: Schema.optionalKey(Schema.Defect())
 }
@@ -57,7 +68,7 @@ const failure = { operation: Operation, ...details }
  */
 export class FileNotFound extends Schema.TaggedError<FileNotFound>("effect-anthropic-files/FileNotFound")(
   "FileNotFound",
-  { ...failure, fileId: Schema.optionalKey(Schema.String) }
+  { ...failure, fileId: Schema.optional(Schema.String) }
 ) {}
 
 /**
@@ -65,7 +76,7 @@ export class FileNotFound extends Schema.TaggedError<FileNotFound>("effect-anthr
  */
 export class FileExpired extends Schema.TaggedError<FileExpired>("effect-anthropic-files/FileExpired")(
   "FileExpired",
-  { ...failure, fileId: Schema.optionalKey(Schema.String) }
+  { ...failure, fileId: Schema.optional(Schema.String) }
 ) {}
 
 /**
@@ -75,7 +86,7 @@ export class FileExpired extends Schema.TaggedError<FileExpired>("effect-anthrop
 export class FileNotDownloadable
   extends Schema.TaggedError<FileNotDownloadable>("effect-anthropic-files/FileNotDownloadable")(
     "FileNotDownloadable",
-    { ...failure, fileId: Schema.optionalKey(Schema.String) }
+    { ...failure, fileId: Schema.optional(Schema.String) }
   )
 {}
 
@@ -84,7 +95,7 @@ export class FileNotDownloadable
  */
 export class InvalidFileType extends Schema.TaggedError<InvalidFileType>("effect-anthropic-files/InvalidFileType")(
   "InvalidFileType",
-  { ...failure, mimeType: Schema.optionalKey(Schema.String), fileId: Schema.optionalKey(Schema.String) }
+  { ...failure, mimeType: Schema.optional(Schema.String), fileId: Schema.optional(Schema.String) }
 ) {}
 
 /**
@@ -96,16 +107,17 @@ export class InvalidFilename extends Schema.TaggedError<InvalidFilename>("effect
 ) {}
 
 /**
- * Over 500 MB: refused before a byte is sent where the size is known, by the service (413) otherwise.
+ * The file is larger than the 500 MB that the service takes, or than a proxy in front of it lets through (413). Where
+ * the size is known, a file over the service's limit is refused before a byte is sent.
  */
 export class FileTooLarge extends Schema.TaggedError<FileTooLarge>("effect-anthropic-files/FileTooLarge")(
   "FileTooLarge",
   {
     ...failure,
     /** Bytes; absent when the size is not known. */
-    size: Schema.optionalKey(Schema.Natural),
-    /** Bytes. */
-    limit: Schema.Natural
+    size: Schema.optional(Schema.Natural),
+    /** Bytes; absent when something in front of the service refused the file and named no limit. */
+    limit: Schema.optional(Schema.Natural)
   }
 ) {}
 
@@ -128,7 +140,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-anthrop
   {
     ...failure,
     /** How long the service asked to wait (`retry-after-ms`, else `retry-after`). */
-    retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+    retryAfter: Schema.optional(Schema.DurationFromMillis)
   }
 ) {}
 
@@ -160,8 +172,8 @@ export class TransferInterrupted
       /** Bytes that came through: handed to the transport for an upload, received for a download. */
       transferred: Schema.Natural,
       /** Bytes that were announced; absent when no length was. */
-      expected: Schema.optionalKey(Schema.Natural),
-      fileId: Schema.optionalKey(Schema.String)
+      expected: Schema.optional(Schema.Natural),
+      fileId: Schema.optional(Schema.String)
     }
   )
 {}
@@ -192,11 +204,11 @@ export class SourceFailed extends Schema.TaggedError<SourceFailed>("effect-anthr
       "Failed"
     ]),
     /** The path or URL, where the source has one. */
-    source: Schema.optionalKey(Schema.String)
+    source: Schema.optional(Schema.String)
   }
 ) {}
 
-const retryAfter = { retryAfter: Schema.optionalKey(Schema.DurationFromMillis) }
+const retryAfter = { retryAfter: Schema.optional(Schema.DurationFromMillis) }
 
 /** The key is missing, wrong or revoked (401). */
 export class Unauthorized extends Schema.TaggedError<Unauthorized>("effect-anthropic-files/Unauthorized")(
@@ -222,7 +234,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("effect-a
   {
     ...details,
     /** The option that is wrong, where it was found before sending. */
-    option: Schema.optionalKey(Schema.String)
+    option: Schema.optional(Schema.String)
   }
 ) {}
 
@@ -301,6 +313,12 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-ant
   }
   get errorCode(): string | undefined {
     return this.reason.errorCode
+  }
+  get details(): Readonly<Record<string, Schema.Json>> | undefined {
+    return this.reason.details
+  }
+  get tries(): number | undefined {
+    return this.reason.tries
   }
   get isRetryable(): boolean {
     return this.reason.isRetryable

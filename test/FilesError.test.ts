@@ -48,11 +48,16 @@ const fieldsOf = (error: object): Record<string, unknown> => {
     : { ...own, ...(reason === undefined ? {} : { reason }) }
 }
 
+/** As JSON; a key of this name does not survive being set on an object. */
+const withoutProto = (details: unknown): string | undefined =>
+  JSON.stringify(details, (key, value: unknown) => key === "__proto__" ? undefined : value)
+
 const checkSame = (a: object, b: object) => {
   const [before, after] = [fieldsOf(a), fieldsOf(b)]
   assert.deepStrictEqual(Object.keys(after).sort(), Object.keys(before).sort())
   for (const [name, value] of Object.entries(before)) {
     if (name === "reason" && typeof value === "object" && value !== null) checkSame(value, after[name] as object)
+    else if (name === "details") assert.strictEqual(withoutProto(after[name]), withoutProto(value))
     else if (Duration.isDuration(value)) {
       assert.strictEqual(Duration.toMillis(after[name] as Duration.Duration), Duration.toMillis(value))
     } else assert.isTrue(Equal.equals(after[name], value), `${name}: ${after[name]} is not ${value}`)
@@ -89,14 +94,10 @@ describe("through JSON and back", () => {
 
   it.effect("absent fields stay absent", () =>
     Effect.gen(function*() {
-      const error = new FilesError.FileNotFound({
-        operation: "metadata",
-        message: "m",
-        isRetryable: false,
-        isOutcomeUnknown: false
-      })
-      const back = yield* roundTrip(error)
-      for (const name of ["status", "requestId", "errorCode", "cause", "fileId"]) assert.isFalse(name in { ...back })
+      const back = yield* roundTrip(new FilesError.FileNotFound({ operation: "metadata", message: "m" }))
+      for (const name of ["status", "requestId", "errorCode", "details", "tries", "cause", "fileId"]) {
+        assert.isFalse(name in { ...back })
+      }
     }))
 
   const circular: { self?: unknown } = {}
@@ -190,6 +191,8 @@ const base = {
   status: 503,
   requestId: "req_1",
   errorCode: "cmek_key_unreachable",
+  details: { key: "k" },
+  tries: 3,
   isRetryable: true,
   isOutcomeUnknown: true
 }
@@ -209,7 +212,7 @@ describe("RequestFailed", () => {
         reason: new FilesError.ServerFailed({ ...base, retryAfter: Duration.seconds(3), cause })
       })
       for (const [name, value] of Object.entries({ ...base, cause })) {
-        assert.strictEqual(error[name as keyof typeof error], value)
+        assert.deepStrictEqual(error[name as keyof typeof error], value)
       }
       assert.isTrue(error.retryAfter !== undefined && Equal.equals(error.retryAfter, Duration.seconds(3)))
       assert.strictEqual(error.name, "effect-anthropic-files/RequestFailed")
@@ -221,7 +224,9 @@ describe("RequestFailed", () => {
   it.effect("leaves undefined what its reason does not have", () =>
     Effect.sync(() => {
       const error = unreachable({})
-      for (const name of ["status", "requestId", "errorCode", "cause", "retryAfter"] as const) {
+      for (
+        const name of ["status", "requestId", "errorCode", "details", "tries", "cause", "retryAfter"] as const
+      ) {
         assert.strictEqual(error[name], undefined)
       }
     }))
@@ -286,6 +291,20 @@ describe("handling by reason", () => {
 })
 
 describe("construction", () => {
+  it.effect("the flags are false unless they are said to be true, and what is undefined may be given as such", () =>
+    Effect.sync(() => {
+      const error = new FilesError.FileNotFound({
+        operation: "metadata",
+        message: "m",
+        status: undefined,
+        requestId: undefined,
+        fileId: undefined
+      })
+      assert.isFalse(error.isRetryable)
+      assert.isFalse(error.isOutcomeUnknown)
+      assert.strictEqual(error.status, undefined)
+    }))
+
   it.effect("counts are whole and not negative", () =>
     Effect.sync(() => {
       for (const transferred of [-1, 1.5, NaN, Infinity]) {

@@ -50,10 +50,10 @@ export const frame = (options: {
   const { boundary } = options
   let head = ""
   for (const [name, value] of options.fields) {
-    head += `--${boundary}\r\ncontent-disposition: form-data; name="${escapeName(name)}"\r\n\r\n${value}\r\n`
+    head += `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(name)}"\r\n\r\n${value}\r\n`
   }
-  head += `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${escapeName(options.filename)}"\r\n`
-  if (options.mimeType !== undefined) head += `content-type: ${options.mimeType}\r\n`
+  head += `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${escapeName(options.filename)}"\r\n`
+  if (options.mimeType !== undefined) head += `Content-Type: ${options.mimeType}\r\n`
   const tail = `\r\n--${boundary}--\r\n`
   const both = encoder.encode(`${head}\r\n${tail}`)
   // A boundary is of ASCII.

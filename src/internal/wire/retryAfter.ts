@@ -5,16 +5,28 @@ import * as Result from "effect/Result"
 /** Digits enough for any wait; more would leave the numbers that a Duration can hold. */
 const decimal = /^\d{1,15}(?:\.\d{1,15})?$/
 
+/** No service means a longer wait: it is a date where seconds belong, or a clock that is off. Milliseconds. */
+const longest = 24 * 60 * 60 * 1000
+
+const atMost = (millis: number): Duration.Duration => Duration.millis(Math.min(millis, longest))
+
 /**
- * How long a response asks to wait: `retry-after-ms`, else `retry-after` as seconds (fractional too) or an HTTP date
- * measured from `now` (epoch milliseconds). Anything else is no wish at all.
+ * How long a response asks to wait, at most a day: `retry-after-ms`, else `retry-after` as seconds (fractional too) or
+ * as an HTTP date. A date is compared with the response's own `date`, and with `now` (epoch milliseconds) where there is
+ * none. Anything else is not a wish. Zero and past dates are a wish for no wait: whoever retries takes the longer of
+ * this and its own back-off.
  */
 export const retryAfter = (headers: Headers.Headers, now: number): Duration.Duration | undefined => {
   const millis = headers["retry-after-ms"]?.trim()
-  if (millis !== undefined && decimal.test(millis)) return Duration.millis(Number(millis))
+  if (millis !== undefined && decimal.test(millis)) return atMost(Number(millis))
   const value = headers["retry-after"]?.trim()
   if (value === undefined) return undefined
-  if (decimal.test(value)) return Duration.millis(Number(value) * 1000)
-  const parsed = /^[\d.]+$/.test(value) ? undefined : Headers.parseRetryAfter(value)
-  return parsed !== undefined && Result.isSuccess(parsed) ? Headers.retryAfterDelay(parsed.success, now) : undefined
+  if (decimal.test(value)) return atMost(Number(value) * 1000)
+  if (/^[\d.]+$/.test(value)) return undefined
+  const until = Headers.parseRetryAfter(value)
+  if (Result.isFailure(until)) return undefined
+  const sentAt = Date.parse(headers["date"] ?? "")
+  return atMost(
+    Duration.toMillis(Headers.retryAfterDelay(until.success, Number.isNaN(sentAt) ? now : sentAt))
+  )
 }

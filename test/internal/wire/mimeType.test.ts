@@ -1,16 +1,100 @@
-import { assert, it } from "@effect/vitest"
-import mime from "mime"
-import { mimeTypeOf } from "../../../src/internal/wire/mimeType.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { isGeneric, mimeTypeOf, statedMimeType } from "../../../src/internal/wire/mimeType.ts"
 
-const extensions =
-  "pdf txt md csv tsv json xml html css js png jpg jpeg gif webp svg tif bmp doc docx xls xlsx ppt pptx msg odt ods odp epub rtf zip gz tar 7z rar mp3 wav m4a mp4 webm ipynb tex sh c h cpp java yaml toml log ics"
+describe("mimeTypeOf", () => {
+  it.each([
+    ["a.pdf", "application/pdf"],
+    ["A.PDF", "application/pdf"],
+    ["a.txt", "text/plain"],
+    ["a.log", "text/plain"],
+    ["a.md", "text/markdown"],
+    ["a.csv", "text/csv"],
+    ["a.json", "application/json"],
+    ["a.html", "text/html"],
+    ["a.yaml", "text/yaml"],
+    ["a.js", "text/javascript"],
+    ["a.mjs", "text/javascript"],
+    ["a.cjs", "text/javascript"],
+    ["a.ts", "text/plain"],
+    ["a.mts", "text/plain"],
+    ["a.cts", "text/plain"],
+    ["a.tsx", "text/plain"],
+    ["a.d.ts", "text/plain"],
+    ["a.rs", "text/plain"],
+    ["a.png", "image/png"],
+    ["a.JPG", "image/jpeg"],
+    ["a.jfif", "image/jpeg"],
+    ["a.webp", "image/webp"],
+    ["a.gif", "image/gif"],
+    ["a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"],
+    ["a.XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"],
+    ["a.pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"],
+    ["a.odt", "application/vnd.oasis.opendocument.text"],
+    ["a.ipynb", "application/x-ipynb+json"],
+    ["a.tar.gz", "application/gzip"],
+    ["a.7z", "application/x-7z-compressed"],
+    ["日本.pdf", "application/pdf"],
+    ["a b.pdf", "application/pdf"]
+  ])("%s is %s", (name, type) => assert.strictEqual(mimeTypeOf(name), type))
 
-it("knows what is uploaded, as the whole table does", () => {
-  for (const extension of extensions.split(" ")) {
-    assert.isString(mimeTypeOf(`x.${extension}`), extension)
-    assert.strictEqual(mimeTypeOf(`x.${extension.toUpperCase()}`), mime.getType(`x.${extension}`) ?? undefined)
-  }
-  assert.strictEqual(mimeTypeOf("x.ts"), "text/plain")
-  assert.strictEqual(mimeTypeOf("x.unheard-of"), undefined)
-  assert.strictEqual(mimeTypeOf("README"), undefined)
+  it.each([
+    "README",
+    "pdf",
+    "json",
+    "ts",
+    ".pdf",
+    "a.",
+    "",
+    ".",
+    "a.pdf/b",
+    "dir.pdf\\b",
+    "a.unheard-of",
+    "a.constructor"
+  ])(
+    "%j says nothing",
+    (name) => assert.strictEqual(mimeTypeOf(name), undefined)
+  )
+})
+
+describe("isGeneric", () => {
+  it.each([
+    "",
+    " ",
+    "application/octet-stream",
+    "Application/Octet-Stream",
+    "application/octet-stream; charset=binary",
+    "binary/octet-stream",
+    "application/x-download",
+    "application/force-download",
+    "application/unknown"
+  ])("%j leaves the type open", (type) => assert.isTrue(isGeneric(type)))
+
+  it.each(["text/plain", "text/csv; charset=utf-8", "application/pdf", "application/x-tar", "nonsense"])(
+    "%j states a type",
+    (type) => assert.isFalse(isGeneric(type))
+  )
+})
+
+describe("statedMimeType", () => {
+  it.each([
+    ["application/pdf", "application/pdf"],
+    ["Text/CSV; charset=utf-8", "text/csv"],
+    [" image/png ", "image/png"]
+  ])("%j states %s", (header, type) => assert.strictEqual(statedMimeType(header), type))
+
+  it.each([
+    undefined,
+    "",
+    "pdf",
+    "null",
+    "undefined",
+    "application/pdf, application/pdf",
+    "application/",
+    "/pdf",
+    "application/pdf/x",
+    "*/*",
+    "image/*",
+    "text plain",
+    "binary/octet-stream"
+  ])("%j is taken for none", (header) => assert.strictEqual(statedMimeType(header), undefined))
 })

@@ -231,13 +231,13 @@ describe("frame", () => {
         const perField = 4
         assert.strictEqual(lines.length, fields.length * perField + (mimeType === undefined ? 4 : 5))
         assert.strictEqual(lines.filter((line) => line === `--${boundary}`).length, fields.length + 1)
-        assert.strictEqual(lines.filter((line) => line.startsWith("content-disposition: ")).length, fields.length + 1)
+        assert.strictEqual(lines.filter((line) => line.startsWith("Content-Disposition: ")).length, fields.length + 1)
         assert.strictEqual(
-          lines.filter((line) => line.startsWith("content-type: ")).length,
+          lines.filter((line) => line.startsWith("Content-Type: ")).length,
           mimeType === undefined ? 0 : 1
         )
         assert.isFalse(/\r(?!\n)|(?<!\r)\n/.test(head), "a lone CR or LF stands in the head")
-        for (const line of lines.filter((line) => line.startsWith("content-disposition: "))) {
+        for (const line of lines.filter((line) => line.startsWith("Content-Disposition: "))) {
           assert.include([2, 4], line.split("\"").length - 1)
         }
       }),
@@ -282,11 +282,11 @@ describe("frame", () => {
         Buffer.from(body).toString(),
         [
           `--${boundary}`,
-          "content-disposition: form-data; name=\"expires_in_seconds\"",
+          "Content-Disposition: form-data; name=\"expires_in_seconds\"",
           "",
           "3600",
           `--${boundary}`,
-          "content-disposition: form-data; name=\"file\"; filename=\"a.txt\"",
+          "Content-Disposition: form-data; name=\"file\"; filename=\"a.txt\"",
           "",
           "hello",
           `--${boundary}--`,
