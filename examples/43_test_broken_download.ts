@@ -17,7 +17,7 @@ const program = Stream.mkUint8Array(Files.download(id))
 
 const broken = {
   files: [FilesTest.generated("chart.png", chart, { id })],
-  faults: [Fault.reset("response", 400, { match: { operation: "content" } })]
+  faults: [Fault.reset({ at: "response", after: 400, match: { operation: "content" } })]
 }
 
 const withoutPolicy = Effect.gen(function*() {

@@ -19,8 +19,8 @@ const network = Policy.stack(
   Policy.retry({ times: 20 }),
   // A storm of 429, then a third of all answers lost.
   Faults.layer(
-    Fault.rateLimited(2, { times: 6 }),
-    Fault.reset("after", undefined, { match: { operation: "upload" }, times: null, probability: 0.3 })
+    Fault.rateLimited({ retryAfter: "2 seconds", times: 6 }),
+    Fault.reset({ at: "after", match: { operation: "upload" }, times: null, probability: 0.3 })
   )
 )
 

@@ -281,9 +281,9 @@ describe("downloadToFile", () => {
   }
 
   const broken: ReadonlyArray<readonly [string, Fault.Fault]> = [
-    ["cut off", Fault.truncate(2_000_000, true, ofOperation("content"))],
-    ["reset", Fault.reset("response", 2_000_000, ofOperation("content"))],
-    ["refused", Fault.serverError("before", ofOperation("content"))]
+    ["cut off", Fault.truncate({ after: 2_000_000, ...ofOperation("content") })],
+    ["reset", Fault.reset({ at: "response", after: 2_000_000, ...ofOperation("content") })],
+    ["refused", Fault.serverError(ofOperation("content"))]
   ]
   for (const [what, fault] of broken) {
     it.live(`P3: a download that is ${what} leaves the old file, and none of its own`, () =>
@@ -308,7 +308,7 @@ describe("downloadToFile", () => {
       const directory = yield* folder
       const emulator = yield* Emulator.Emulator
       const id = yield* generate("chart.png")
-      yield* emulator.addFault(Fault.reset("response", 2_000_000, ofOperation("content")))
+      yield* emulator.addFault(Fault.reset({ at: "response", after: 2_000_000, ...ofOperation("content") }))
       const retrying = Files.layer({ apiKey: emulator.apiKey, baseUrl: emulator.url }).pipe(
         Layer.provide(Layer.provide(Policy.standard(), NodeFiles.layerHttpClient))
       )
@@ -322,7 +322,9 @@ describe("downloadToFile", () => {
       const directory = yield* folder
       const id = yield* generate("chart.png")
       yield* fs.writeFileString(`${directory}/chart.png`, "old")
-      yield* (yield* Emulator.Emulator).addFault(Fault.stall("response", 2_000_000, ofOperation("content")))
+      yield* (yield* Emulator.Emulator).addFault(
+        Fault.stall({ at: "response", after: 2_000_000, ...ofOperation("content") })
+      )
       const progress = yield* Progress.make
       const fiber = yield* Effect.forkChild(
         Transfer.downloadToFile(id, `${directory}/chart.png`, { onExisting: "replace", progress })
@@ -796,7 +798,7 @@ describe("progress", () => {
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const progress = yield* Progress.make
-      yield* emulator.addFault(Fault.reset("during", 2_000_000, ofOperation("upload")))
+      yield* emulator.addFault(Fault.reset({ at: "during", after: 2_000_000, ...ofOperation("upload") }))
       const retrying = Files.layer({ apiKey: emulator.apiKey, baseUrl: emulator.url }).pipe(
         Layer.provide(Layer.provide(Policy.standard(), NodeFiles.layerHttpClient))
       )

@@ -37,14 +37,12 @@ it.live("a key is in no span, log, error or printed value", () =>
         Stream.runDrain(files.list())
       ]
       const faults = [
-        Fault.reset("before"),
-        Fault.serverError("after"),
-        Fault.rateLimited(0),
+        Fault.reset({ at: "before" }),
+        Fault.serverError({ at: "after" }),
+        Fault.rateLimited({ retryAfter: "0 seconds" }),
         Fault.malformedJson(),
         Fault.htmlPage(),
-        {
-          effect: { _tag: "Answer", status: 400, type: "invalid_request_error", message: `your key is ${key}` }
-        } as const
+        Fault.answer({ status: 400, type: "invalid_request_error", message: `your key is ${key}` })
       ]
       for (const fault of [undefined, ...faults]) {
         yield* emulator.setFaults(fault === undefined ? [] : [fault])

@@ -1,16 +1,16 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted, Schedule } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import { spawn } from "node:child_process"
 
 it.live("Ctrl-C in the middle of the main job deletes what it uploaded", () =>
   Effect.gen(function*() {
     const emulator = yield* Emulator.Emulator
-    yield* emulator.addFault({
-      match: { operation: "createMessage" },
-      effect: { _tag: "Stall", when: "response", afterBytes: 10 }
-    })
+    yield* emulator.addFault(
+      Fault.stall({ at: "response", after: 10, match: { operation: "createMessage" } })
+    )
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn(process.execPath, ["--no-warnings", "examples/01_main_job.ts", "--live"], {

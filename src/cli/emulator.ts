@@ -31,13 +31,15 @@ const readKey = Effect.fnUntraced(function*(path: string) {
     : yield* new UsageError({ message: `--key-file: ${path} has to hold one key of at least 8 characters.` })
 })
 
-const decodeFaults = Schema.decodeUnknownEffect(Schema.fromJsonString(Fault.Faults))
+const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))
 
 const readFaults = Effect.fnUntraced(function*(path: string) {
   const text = yield* readFile("faults", path)
-  return yield* Effect.mapError(
-    decodeFaults(text),
-    (error) => new UsageError({ message: `--faults: ${path} is no list of faults: ${error.message}` })
+  return yield* decodeJson(text).pipe(
+    Effect.flatMap(Fault.decode),
+    Effect.mapError((error) =>
+      new UsageError({ message: `--faults: ${path} is not a list of faults: ${error.message}` })
+    )
   )
 })
 

@@ -1,184 +1,271 @@
 /**
- * Things that go wrong, as data: which requests they hit, how often, and what happens to them. The same value works
- * in code, in a file and over the admin route.
+ * Things that go wrong, as data: which requests a fault hits, how often, and what happens to them. The same value works
+ * in code, in a file, over the admin route, and over any `HttpClient` (`testing/Faults`).
+ *
+ * ```ts
+ * import * as Fault from "effect-anthropic-files/emulator/Fault"
+ *
+ * export const faults = [
+ *   Fault.rateLimited({ retryAfter: "2 seconds", times: 6 }),
+ *   Fault.reset({ at: "response", after: 400, match: { operation: "content" } })
+ * ]
+ * ```
  */
+import * as Duration from "effect/Duration"
+import type { Effect } from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
+import type { InvalidConfig } from "../FilesError.ts"
+import * as Strict from "./internal/strict.ts"
 
 const Bytes = Schema.Natural
-const Millis = Schema.Natural
+
+const Millis = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+
+/** Milliseconds; in a file also a text such as `"2 seconds"`. */
+const Wait = Schema.Union([
+  Millis,
+  Schema.DurationFromString.pipe(Schema.decodeTo(Millis, {
+    decode: SchemaGetter.transform(Duration.toMillis),
+    encode: SchemaGetter.transform(Duration.millis)
+  }))
+])
+
+const toMillis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
 
 /**
- * The requests a fault is for. Everything left out matches everything.
+ * The requests that a fault is for. What is left out matches everything.
  */
 export const Match = Schema.Struct({
-  /** `GET`, `POST`, `DELETE`. */
-  method: Schema.optionalKey(Schema.String),
+  /** `GET`, `POST` or `DELETE`. */
+  method: Schema.optional(Schema.String),
   /** An endpoint of the `Api`: `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, … */
-  operation: Schema.optionalKey(Schema.String),
+  operation: Schema.optional(Schema.String),
   /** The exact path, without the query. */
-  path: Schema.optionalKey(Schema.String)
+  path: Schema.optional(Schema.String)
 })
 
 /** @see {@link Match:var} */
-export type Match = typeof Match.Type
+export interface Match extends Schema.Schema.Type<typeof Match> {}
 
-/** Waits, then goes on as if nothing had happened. */
-export const Latency = Schema.TaggedStruct("Latency", { millis: Millis })
+const common = {
+  /** The requests it is for. @default all */
+  match: Schema.optional(Match),
+  /** Matching requests that pass untouched first. @default 0 */
+  skip: Schema.optional(Schema.Natural),
+  /** Requests that are hit in all; `null` means without end. @default 1 */
+  times: Schema.optional(Schema.NullOr(Schema.Natural)),
+  /** The share of the matching requests that is hit. @default 1 */
+  probability: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
+  /** The same seed gives the same hits. @default 1 */
+  seed: Schema.optional(Schema.Int)
+}
+
+const Common = Schema.Struct(common)
+
+/** What every fault takes: `match`, `skip`, `times`, `probability`, `seed`. */
+export interface Options extends Schema.Schema.Type<typeof Common> {}
+
+/** A wait, after which the request goes on as if nothing had happened. */
+export const Latency = Schema.TaggedStruct("Latency", {
+  /** How long the request waits. */
+  duration: Wait,
+  ...common
+})
+
+/** @see {@link Latency:var} */
+export interface Latency extends Schema.Schema.Type<typeof Latency> {}
 
 /**
  * Another answer than the right one. With `body` it is sent as it stands (an HTML page, broken JSON, nothing at all);
- * without, an error envelope is made from `type`, `message` and `errorCode`.
+ * without, an error envelope is made of `type`, `message` and `errorCode`.
  */
 export const Answer = Schema.TaggedStruct("Answer", {
   status: Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 })),
-  type: Schema.optionalKey(Schema.String),
-  message: Schema.optionalKey(Schema.String),
-  errorCode: Schema.optionalKey(Schema.String),
-  headers: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
-  body: Schema.optionalKey(Schema.String),
-  contentType: Schema.optionalKey(Schema.String),
-  /** `before`: nothing was done. `after`: the request was carried out first, a file is stored. */
-  when: Schema.optionalKey(Schema.Literals(["before", "after"]))
+  /** The `type` of the error. @default "api_error" */
+  type: Schema.optional(Schema.String),
+  /** The `message` of the error. @default "Internal server error" */
+  message: Schema.optional(Schema.String),
+  /** The `details.error_code` of the error. @default none */
+  errorCode: Schema.optional(Schema.String),
+  headers: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+  /** The whole body, instead of an error envelope. */
+  body: Schema.optional(Schema.String),
+  /** @default "application/json" */
+  contentType: Schema.optional(Schema.String),
+  /** `before`: nothing was done. `after`: the request was carried out first, a file is stored. @default "before" */
+  at: Schema.optional(Schema.Literals(["before", "after"])),
+  ...common
 })
 
+/** @see {@link Answer:var} */
+export interface Answer extends Schema.Schema.Type<typeof Answer> {}
+
+const Moment = Schema.Literals(["before", "during", "after", "response"])
+
 /**
- * The connection breaks.
+ * When a connection breaks or falls silent.
  *
  * - `before`: nothing was read.
- * - `during`: after `afterBytes` of the request body.
+ * - `during`: after some bytes of the request body.
  * - `after`: the request was carried out, a file is stored, no answer comes.
- * - `response`: after `afterBytes` of the response body.
+ * - `response`: after some bytes of the response body.
  */
+export type Moment = typeof Moment.Type
+
+/** The connection breaks. */
 export const Reset = Schema.TaggedStruct("Reset", {
-  when: Schema.Literals(["before", "during", "after", "response"]),
-  afterBytes: Schema.optionalKey(Bytes)
+  at: Moment,
+  /** Bytes of the request's or the response's body that go through first. @default 0 */
+  after: Schema.optional(Bytes),
+  ...common
 })
 
-/** Nothing more comes, and the connection stays open. The moments are those of {@link Reset}. */
+/** @see {@link Reset:var} */
+export interface Reset extends Schema.Schema.Type<typeof Reset> {}
+
+/** Nothing more comes, and the connection stays open. */
 export const Stall = Schema.TaggedStruct("Stall", {
-  when: Schema.Literals(["before", "during", "after", "response"]),
-  afterBytes: Schema.optionalKey(Bytes)
+  at: Moment,
+  /** Bytes of the request's or the response's body that go through first. @default 0 */
+  after: Schema.optional(Bytes),
+  ...common
 })
 
-/**
- * The response body ends early. With `keepLength` (the default) the content-length still promises all of it; without,
- * no length is sent and the end looks like a good one.
- */
+/** @see {@link Stall:var} */
+export interface Stall extends Schema.Schema.Type<typeof Stall> {}
+
+/** The response body ends early. */
 export const Truncate = Schema.TaggedStruct("Truncate", {
-  keepBytes: Bytes,
-  keepLength: Schema.optionalKey(Schema.Boolean)
+  /** Bytes of the body that come. */
+  after: Bytes,
+  /**
+   * Whether the content-length still promises the whole body. Without it no length is sent, and the end looks like a
+   * good one.
+   *
+   * @default true
+   */
+  keepLength: Schema.optional(Schema.Boolean),
+  ...common
 })
 
-/** The response body comes in pieces of `bytes`, with `millis` between them. */
+/** @see {@link Truncate:var} */
+export interface Truncate extends Schema.Schema.Type<typeof Truncate> {}
+
+/** The response body comes in small pieces, with a pause before each. */
 export const Drip = Schema.TaggedStruct("Drip", {
+  /** The size of a piece. */
   bytes: Schema.Int.check(Schema.isGreaterThan(0)),
-  millis: Millis
+  /** The pause before each piece. */
+  every: Wait,
+  ...common
 })
 
-/** What happens to a request that is hit. */
-export const Effect = Schema.Union([Latency, Answer, Reset, Stall, Truncate, Drip])
-
-/** @see {@link Effect:var} */
-export type Effect = typeof Effect.Type
+/** @see {@link Drip:var} */
+export interface Drip extends Schema.Schema.Type<typeof Drip> {}
 
 /**
- * One fault. Several may hit the same request: their latencies add up, and of two that end it the earlier one wins.
+ * One fault. A request may be hit by several that only slow it down (`Latency`, `Drip`). Of the others one hits it, the
+ * first in the list that is not used up; the next one waits for the next request.
  */
-export const Fault = Schema.Struct({
-  match: Schema.optionalKey(Match),
-  effect: Effect,
-  /** Matching requests that pass untouched first. @default 0 */
-  after: Schema.optionalKey(Schema.Natural),
-  /** Requests that are hit in all; `null` is no end. @default 1 */
-  times: Schema.optionalKey(Schema.NullOr(Schema.Natural)),
-  /** Of the matching requests, the share that is hit. @default 1 */
-  probability: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
-  /** The same seed gives the same hits. @default 1 */
-  seed: Schema.optionalKey(Schema.Int)
-})
+export const Fault = Schema.Union([Latency, Answer, Reset, Stall, Truncate, Drip])
 
 /** @see {@link Fault:var} */
-export type Fault = typeof Fault.Type
+export type Fault = Latency | Answer | Reset | Stall | Truncate | Drip
 
 /** A list of faults, as it stands in a file or in the body of the admin route. */
 export const Faults = Schema.Array(Fault)
 
-/** What `rateLimited`, `overloaded` and their like leave open. */
-export type Options = Omit<Fault, "effect">
+/** @see {@link Faults:var} */
+export type Faults = ReadonlyArray<Fault>
 
-/** 429 with `retry-after` in seconds. */
-export const rateLimited = (retryAfter: number, options: Options = {}): Fault => ({
-  ...options,
-  effect: {
-    _tag: "Answer",
+/**
+ * Reads faults from parsed JSON. A key that no fault has is an error that names it.
+ */
+export const decode: (input: unknown) => Effect<Faults, InvalidConfig> = Strict.decodeTagged("faults", {
+  Latency,
+  Answer,
+  Reset,
+  Stall,
+  Truncate,
+  Drip
+})
+
+/** Another answer than the right one. @see {@link Answer:var} */
+export const answer = (options: Omit<Answer, "_tag">): Answer => ({ _tag: "Answer", ...options })
+
+/** 429. The `retry-after` header counts seconds. */
+export const rateLimited = (
+  options: Options & {
+    /** What `retry-after` asks for. @default no such header */
+    readonly retryAfter?: Duration.Input | undefined
+  } = {}
+): Answer => {
+  const { retryAfter, ...rest } = options
+  return answer({
+    ...rest,
     status: 429,
     type: "rate_limit_error",
     message: "This request would exceed your rate limit.",
-    headers: { "retry-after": String(retryAfter) }
-  }
-})
+    ...(retryAfter === undefined
+      ? undefined
+      : { headers: { "retry-after": String(Duration.toSeconds(Duration.fromInputUnsafe(retryAfter))) } })
+  })
+}
 
 /** 529, the service's own status for too much load. */
-export const overloaded = (options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Answer", status: 529, type: "overloaded_error", message: "Overloaded" }
-})
+export const overloaded = (options: Options = {}): Answer =>
+  answer({ ...options, status: 529, type: "overloaded_error", message: "Overloaded" })
 
-/** 500. With `when: "after"` a file is stored all the same. */
-export const serverError = (when: "before" | "after" = "before", options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Answer", status: 500, type: "api_error", message: "Internal server error", when }
-})
+/** 500. With `at: "after"` a file is stored all the same. */
+export const serverError = (options: Options & Pick<Answer, "at"> = {}): Answer =>
+  answer({ ...options, status: 500, type: "api_error", message: "Internal server error" })
 
-/** What a gateway answers when it is in trouble: a page, not an envelope. */
-export const htmlPage = (status = 502, options: Options = {}): Fault => ({
-  ...options,
-  effect: {
-    _tag: "Answer",
+/** What a gateway in trouble answers: a page, not an envelope. */
+export const htmlPage = (
+  options: Options & Pick<Answer, "at"> & {
+    /** @default 502 */
+    readonly status?: number | undefined
+  } = {}
+): Answer => {
+  const status = options.status ?? 502
+  return answer({
+    ...options,
     status,
     contentType: "text/html; charset=utf-8",
     body: `<!doctype html><html><head><title>${status}</title></head><body><h1>${status}</h1></body></html>`
-  }
-})
+  })
+}
 
 /** A success whose JSON is cut in the middle. The request is carried out. */
-export const malformedJson = (options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Answer", status: 200, contentType: "application/json", body: "{\"id\":\"file_", when: "after" }
-})
+export const malformedJson = (options: Options = {}): Answer =>
+  answer({ ...options, status: 200, contentType: "application/json", body: "{\"id\":\"file_", at: "after" })
 
 /** A success with no body at all. The request is carried out. */
-export const emptyBody = (options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Answer", status: 200, contentType: "application/json", body: "", when: "after" }
-})
+export const emptyBody = (options: Options = {}): Answer =>
+  answer({ ...options, status: 200, contentType: "application/json", body: "", at: "after" })
 
-/** The connection breaks. @see {@link Reset} */
-export const reset = (when: typeof Reset.Type["when"], afterBytes?: number, options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Reset", when, ...(afterBytes === undefined ? {} : { afterBytes }) }
-})
+/** The connection breaks. @see {@link Reset:var} */
+export const reset = (options: Omit<Reset, "_tag">): Reset => ({ _tag: "Reset", ...options })
 
-/** Silence. @see {@link Stall} */
-export const stall = (when: typeof Stall.Type["when"], afterBytes?: number, options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Stall", when, ...(afterBytes === undefined ? {} : { afterBytes }) }
-})
+/** Silence. @see {@link Stall:var} */
+export const stall = (options: Omit<Stall, "_tag">): Stall => ({ _tag: "Stall", ...options })
 
-/** A body shorter than promised. @see {@link Truncate} */
-export const truncate = (keepBytes: number, keepLength = true, options: Options = {}): Fault => ({
-  ...options,
-  effect: { _tag: "Truncate", keepBytes, keepLength }
-})
+/** A body shorter than promised. @see {@link Truncate:var} */
+export const truncate = (options: Omit<Truncate, "_tag">): Truncate => ({ _tag: "Truncate", ...options })
 
 /** Time before anything happens. */
-export const latency = (millis: number, options: Options = {}): Fault => ({
+export const latency = (
+  options: Omit<Latency, "_tag" | "duration"> & { readonly duration: Duration.Input }
+): Latency => ({
   ...options,
-  effect: { _tag: "Latency", millis }
+  _tag: "Latency",
+  duration: toMillis(options.duration)
 })
 
-/** A body in drops. @see {@link Drip} */
-export const drip = (bytes: number, millis: number, options: Options = {}): Fault => ({
+/** A body in drops. @see {@link Drip:var} */
+export const drip = (options: Omit<Drip, "_tag" | "every"> & { readonly every: Duration.Input }): Drip => ({
   ...options,
-  effect: { _tag: "Drip", bytes, millis }
+  _tag: "Drip",
+  every: toMillis(options.every)
 })

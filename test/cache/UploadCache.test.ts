@@ -170,12 +170,12 @@ for (const [name, place] of places) {
     test("an upload that failed is begun anew, and one whose answer was lost is found again", (another) =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
-        yield* emulator.addFault(Fault.serverError("before", upload))
+        yield* emulator.addFault(Fault.serverError(upload))
         assert.strictEqual((yield* Effect.flip(UploadCache.get(text("a"))))._tag, "RequestFailed")
         yield* UploadCache.get(text("a"))
         assert.strictEqual((yield* emulator.files).length, 1)
 
-        yield* emulator.addFault(Fault.reset("response", 0, upload))
+        yield* emulator.addFault(Fault.reset({ at: "response", after: 0, ...upload }))
         const lost = yield* Effect.flip(UploadCache.get(text("b")))
         assert.isTrue(lost.isOutcomeUnknown)
         assert.strictEqual((yield* emulator.files).length, 2)
@@ -186,7 +186,7 @@ for (const [name, place] of places) {
         assert.strictEqual((yield* UploadCache.get(text("b"))).id, found.id)
 
         // The same name and size, but not the same content: that one must not be taken for it.
-        yield* emulator.addFault(Fault.serverError("before", upload))
+        yield* emulator.addFault(Fault.serverError(upload))
         yield* Effect.flip(UploadCache.get(text("c")))
         const other = yield* UploadCache.get(text("c"))
         assert.notInclude([found.id], other.id)
@@ -196,7 +196,7 @@ for (const [name, place] of places) {
     test("interruption leaves an intent, and nobody has to wait for it", (another) =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
-        yield* emulator.addFault(Fault.stall("response", 0, upload))
+        yield* emulator.addFault(Fault.stall({ at: "response", after: 0, ...upload }))
         const fiber = yield* Effect.forkChild(UploadCache.get(text("content")))
         while ((yield* emulator.files).length === 0) {
           yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))

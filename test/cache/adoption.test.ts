@@ -27,7 +27,7 @@ const numbered = (n: number) => String(n).padStart(4, "0")
 /** The next upload is broken off before it is stored, and nobody knows that. */
 const lose = <A, E, R>(get: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
-    yield* (yield* Emulator.Emulator).addFault(Fault.reset("before", undefined, upload))
+    yield* (yield* Emulator.Emulator).addFault(Fault.reset({ at: "before", ...upload }))
     return yield* Effect.flip(get)
   })
 

@@ -22,7 +22,7 @@ for (const what of ["sync", "get"] as const) {
           const here = yield* place
           // Some kills come before the first request, some between two, some in the middle of one, some too late.
           if (round % 2 === 0) {
-            yield* emulator.addFault(Fault.latency(15, { times: null, match: { operation: "upload" } }))
+            yield* emulator.addFault(Fault.latency({ duration: 15, times: null, match: { operation: "upload" } }))
           }
           const moment = Duration.millis(yield* Random.nextBetween(0, 250))
           const where = `seed ${seed}, round ${round}, killed after ${Duration.format(moment)}`

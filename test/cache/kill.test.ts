@@ -13,7 +13,7 @@ for (const what of ["sync", "get"] as const) {
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
         const here = yield* place
-        yield* emulator.addFault(Fault.latency(15, { times: null, match: { operation: "upload" } }))
+        yield* emulator.addFault(Fault.latency({ duration: 15, times: null, match: { operation: "upload" } }))
         assert.isNull(yield* run({ what, place: here, kill: untilStored(3) }))
         yield* emulator.setFaults([])
         assert.strictEqual(yield* run({ what, place: here }), 0)
@@ -31,7 +31,7 @@ for (const what of ["sync", "get"] as const) {
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
         const here = yield* place
-        yield* emulator.addFault(Fault.stall("response", 0, { times: null, match: { operation: "upload" } }))
+        yield* emulator.addFault(Fault.stall({ at: "response", after: 0, times: null, match: { operation: "upload" } }))
         assert.isNull(yield* run({ what, place: here, kill: untilStored(1) }))
         assert.isAbove(Object.keys(yield* counts).length, 0)
         yield* emulator.setFaults([])

@@ -296,7 +296,7 @@ describe("what sync uploads", () => {
         Array.from({ length: 52 }, (_, n) => [`${n}/data.json`, String(n).padStart(4, "0")])
       )
       const root = yield* folderOf(contents)
-      yield* emulator.addFault(Fault.reset("before", undefined, { match: { operation: "upload" }, after: 51 }))
+      yield* emulator.addFault(Fault.reset({ at: "before", match: { operation: "upload" }, skip: 51 }))
       assert.strictEqual((yield* run(root, { concurrency: 1 })).filter(({ _tag }) => _tag === "Failed").length, 1)
       const found: Record<string, string> = {}
       for (const result of yield* run(root)) {
@@ -429,7 +429,7 @@ describe("what sync deletes", () => {
       const fs = yield* FileSystem.FileSystem
       const emulator = yield* Emulator.Emulator
       const root = yield* folderOf({ "a.txt": "a", "z.txt": "shared" })
-      yield* emulator.addFault(Fault.overloaded({ match: { operation: "upload" }, after: 1 }))
+      yield* emulator.addFault(Fault.overloaded({ match: { operation: "upload" }, skip: 1 }))
       assert.strictEqual(outcome(yield* run(root, { concurrency: 1 }))["z.txt"], "Failed")
       const shared = yield* UploadCache.get(FileSource.text("shared", "z.txt"))
       yield* fs.remove(`${root}/z.txt`)
@@ -486,7 +486,7 @@ describe("what sync deletes", () => {
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const root = yield* folderOf({ "a.txt": "old" })
-      yield* emulator.addFault(Fault.reset("response", 0, { match: { operation: "upload" } }))
+      yield* emulator.addFault(Fault.reset({ at: "response", after: 0, match: { operation: "upload" } }))
       yield* run(root)
       const [old] = yield* ids
       yield* write(root, { "a.txt": "newer" })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema, Stream } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import { HttpClient, type HttpClientError } from "effect/http"
@@ -47,17 +47,14 @@ for (const [name, reach] of ways) {
     it.effect("answers with a status, a code, headers of one's choice", () =>
       Effect.gen(function*() {
         yield* inject(
-          Fault.rateLimited(7),
-          Fault.overloaded({ after: 0 }),
-          {
-            effect: {
-              _tag: "Answer",
-              status: 429,
-              type: "rate_limit_error",
-              errorCode: "enforced_spend_limit_reached",
-              headers: { "x-should-retry": "false" }
-            }
-          },
+          Fault.rateLimited({ retryAfter: "7 seconds" }),
+          Fault.overloaded({ skip: 0 }),
+          Fault.answer({
+            status: 429,
+            type: "rate_limit_error",
+            errorCode: "enforced_spend_limit_reached",
+            headers: { "x-should-retry": "false" }
+          }),
           Fault.htmlPage(),
           Fault.emptyBody(),
           Fault.malformedJson()
@@ -70,13 +67,12 @@ for (const [name, reach] of ways) {
 
     it.effect("one answer after the other, then the right one", () =>
       Effect.gen(function*() {
-        const once = (fault: Fault.Fault, after: number): Fault.Fault => ({ ...fault, after })
         yield* inject(
-          once(Fault.overloaded(), 0),
-          once(Fault.serverError(), 1),
-          once(Fault.htmlPage(503), 2),
-          once(Fault.emptyBody(), 3),
-          once(Fault.malformedJson(), 4)
+          Fault.overloaded(),
+          Fault.serverError(),
+          Fault.htmlPage({ status: 503 }),
+          Fault.emptyBody(),
+          Fault.malformedJson()
         )
         assert.deepStrictEqual(errorOf(yield* get("/v1/files")), { status: 529, type: "overloaded_error" })
         assert.deepStrictEqual(errorOf(yield* get("/v1/files")), { status: 500, type: "api_error" })
@@ -94,10 +90,10 @@ for (const [name, reach] of ways) {
 
     it.effect("an answer after the work was done leaves the file", () =>
       Effect.gen(function*() {
-        yield* inject(Fault.serverError("after"))
+        yield* inject(Fault.serverError({ at: "after" }))
         assert.strictEqual((yield* upload()).status, 500)
         assert.strictEqual(yield* stored, 1)
-        yield* inject(Fault.serverError("before"))
+        yield* inject(Fault.serverError())
         assert.strictEqual((yield* upload()).status, 500)
         assert.strictEqual(yield* stored, 1)
       }).pipe(Effect.provide(reach())))
@@ -105,13 +101,13 @@ for (const [name, reach] of ways) {
     it.effect("resets before, during and after", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
-        yield* inject(Fault.reset("before"))
+        yield* inject(Fault.reset({ at: "before" }))
         assert.strictEqual(yield* failure(upload()), "TransportError")
         assert.strictEqual(yield* stored, 0)
-        yield* inject(Fault.reset("during", 50_000))
+        yield* inject(Fault.reset({ at: "during", after: 50_000 }))
         assert.strictEqual(yield* failure(upload({ content: "x".repeat(200_000) })), "TransportError")
         assert.strictEqual(yield* stored, 0)
-        yield* inject(Fault.reset("after"))
+        yield* inject(Fault.reset({ at: "after" }))
         assert.strictEqual(yield* failure(upload()), "TransportError")
         assert.strictEqual(yield* stored, 1)
         assert.deepStrictEqual((yield* emulator.requests).map((request) => request.failure), [
@@ -125,16 +121,16 @@ for (const [name, reach] of ways) {
     it.effect("resets, truncates and closes early while it answers", () =>
       Effect.gen(function*() {
         const { id } = yield* seedDownload
-        yield* inject(Fault.reset("response", 4000))
+        yield* inject(Fault.reset({ at: "response", after: 4000 }))
         const cut = yield* download(id)
         assert.deepStrictEqual([cut.status, cut.length, cut.end], [200, "10000", "Failure"])
         assert.isAtMost(cut.bytes, 4000)
-        yield* inject(Fault.truncate(4000))
+        yield* inject(Fault.truncate({ after: 4000 }))
         const short = yield* download(id)
         assert.deepStrictEqual([short.status, short.length, short.bytes], [200, "10000", 4000])
         // A socket notices; in process it is for the client to compare.
         assert.strictEqual(short.end, name.startsWith("on a socket") ? "Failure" : "Success")
-        yield* inject(Fault.truncate(4000, false))
+        yield* inject(Fault.truncate({ after: 4000, keepLength: false }))
         const quiet = yield* download(id)
         assert.deepStrictEqual(quiet, { status: 200, length: undefined, bytes: 4000, end: "Success" })
         assert.deepStrictEqual(yield* download(id), { status: 200, length: "10000", bytes: 10_000, end: "Success" })
@@ -142,13 +138,13 @@ for (const [name, reach] of ways) {
 
     it.effect("truncates JSON too", () =>
       Effect.gen(function*() {
-        yield* inject(Fault.truncate(10, false))
+        yield* inject(Fault.truncate({ after: 10, keepLength: false }))
         assert.strictEqual((yield* get("/v1/files")).text, "{\"data\":[]")
       }).pipe(Effect.provide(reach())))
 
     it.effect("waits, and then goes on", () =>
       Effect.gen(function*() {
-        yield* inject(Fault.latency(1000), Fault.latency(500))
+        yield* inject(Fault.latency({ duration: "1 second" }), Fault.latency({ duration: 500 }))
         const fiber = yield* Effect.forkChild(get("/v1/files"))
         const seen = Effect.flatMap(Emulator, (emulator) => Effect.map(emulator.requests, (all) => all.length === 1))
         yield* until(seen)
@@ -163,10 +159,10 @@ for (const [name, reach] of ways) {
         const { id } = yield* seedDownload
         for (
           const [fault, call] of [
-            [Fault.stall("before"), upload()],
-            [Fault.stall("during", 0), upload()],
-            [Fault.stall("after"), upload()],
-            [Fault.stall("response", 5000), download(id)]
+            [Fault.stall({ at: "before" }), upload()],
+            [Fault.stall({ at: "during", after: 0 }), upload()],
+            [Fault.stall({ at: "after" }), upload()],
+            [Fault.stall({ at: "response", after: 5000 }), download(id)]
           ] as const
         ) {
           yield* inject(fault)
@@ -176,7 +172,7 @@ for (const [name, reach] of ways) {
           yield* until(
             Effect.flatMap(Emulator, (emulator) => Effect.map(emulator.requests, (all) => all.length > before))
           )
-          if (fault.effect._tag === "Stall" && fault.effect.when === "after") {
+          if (fault.at === "after") {
             yield* until(Effect.map(Effect.orDie(stored), (count) => count > files))
           }
           for (let i = 0; i < 50; i++) yield* Effect.promise(() => new Promise(setImmediate))
@@ -189,7 +185,7 @@ for (const [name, reach] of ways) {
     it.effect("drips", () =>
       Effect.gen(function*() {
         const { id } = yield* seedDownload
-        yield* inject(Fault.drip(1000, 100))
+        yield* inject(Fault.drip({ bytes: 1000, every: 100 }))
         const fiber = yield* Effect.forkChild(download(id))
         const seen = Effect.flatMap(Emulator, (emulator) => Effect.map(emulator.requests, (all) => all.length === 1))
         yield* until(seen)
@@ -216,8 +212,8 @@ for (const [name, reach] of ways) {
         const { id } = yield* seedDownload
         yield* inject(
           Fault.overloaded({ match: { operation: "metadata" }, times: null }),
-          Fault.serverError("before", { match: { method: "delete" }, times: null }),
-          Fault.htmlPage(502, { match: { path: `/v1/files/${id}/content` }, times: null })
+          Fault.serverError({ match: { method: "delete" }, times: null }),
+          Fault.htmlPage({ match: { path: `/v1/files/${id}/content` }, times: null })
         )
         for (let i = 0; i < 3; i++) {
           assert.strictEqual((yield* get(`/v1/files/${id}`)).status, 529)
@@ -242,7 +238,7 @@ describe("faults", () => {
         for (let i = 0; i < requests; i++) out.push((yield* get("/v1/files")).status)
         return out
       })
-      assert.deepStrictEqual(yield* statuses(Fault.overloaded({ after: 2, times: 3 }), 7), [
+      assert.deepStrictEqual(yield* statuses(Fault.overloaded({ skip: 2, times: 3 }), 7), [
         200,
         200,
         529,
@@ -269,21 +265,67 @@ describe("faults", () => {
   it.effect("are the same as JSON", () =>
     Effect.gen(function*() {
       const all = [
-        Fault.rateLimited(1),
+        Fault.rateLimited({ retryAfter: "1 second" }),
         Fault.overloaded({ match: { method: "GET", operation: "list", path: "/v1/files" } }),
-        Fault.serverError("after", { after: 1, times: null, probability: 0.5, seed: 3 }),
+        Fault.serverError({ at: "after", skip: 1, times: null, probability: 0.5, seed: 3 }),
         Fault.htmlPage(),
         Fault.malformedJson(),
         Fault.emptyBody(),
-        Fault.reset("during", 10),
-        Fault.stall("response", 5),
-        Fault.truncate(3, false),
-        Fault.latency(10),
-        Fault.drip(1, 2)
+        Fault.reset({ at: "during", after: 10 }),
+        Fault.stall({ at: "response", after: 5 }),
+        Fault.truncate({ after: 3, keepLength: false }),
+        Fault.latency({ duration: 10 }),
+        Fault.drip({ bytes: 1, every: 2 })
       ]
-      const encoded = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(Fault.Faults)(all)))
-      assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(Fault.Faults)(encoded), all)
+      assert.deepStrictEqual(yield* Fault.decode(JSON.parse(JSON.stringify(all))), all)
+      assert.deepStrictEqual(
+        yield* Fault.decode([{ _tag: "Latency", duration: "2 seconds" }, { _tag: "Drip", bytes: 5, every: 10 }]),
+        [Fault.latency({ duration: "2 seconds" }), Fault.drip({ bytes: 5, every: 10 })]
+      )
     }))
+
+  it.effect.each<readonly [input: unknown, message: string]>([
+    [{}, "faults: Expected a list."],
+    [[null], "faults[0]: Expected an object."],
+    [
+      [{ _tag: "Stall", at: "after", matches: { operation: "list" } }],
+      "faults[0].matches is not a key that has a meaning; expected one of _tag, at, after, match, skip, times, probability, seed."
+    ],
+    [
+      [{ _tag: "Latency", duration: 1, match: { op: "list" } }],
+      "faults[0].match.op is not a key that has a meaning; expected one of method, operation, path."
+    ],
+    [
+      [Fault.overloaded(), { matches: {}, status: 500 }],
+      "faults[1]._tag: Expected one of Latency, Answer, Reset, Stall, Truncate, Drip; matches: no key of this name has a meaning."
+    ],
+    [[{ _tag: "Reset", at: "never" }], "faults[0].at: Expected \"before\" | \"during\" | \"after\" | \"response\"."],
+    [[{ _tag: "Truncate" }], "faults[0].after is missing."],
+    [[{ _tag: "Latency", duration: "soon" }], "faults[0].duration: Expected a valid Duration string."],
+    [[{ _tag: "Latency", duration: -1 }], "faults[0].duration: Expected a value greater than or equal to 0."]
+  ])(
+    "a list of faults that is wrong is refused with what is wrong in it: %j",
+    ([input, message]) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Fault.decode(input))
+        assert.strictEqual(error._tag, "InvalidConfig")
+        assert.strictEqual(error.message, message)
+      })
+  )
+
+  it.effect("one that ends a request waits while another has the request", () =>
+    Effect.gen(function*() {
+      yield* inject(
+        Fault.overloaded(),
+        Fault.latency({ duration: 0 }),
+        Fault.serverError(),
+        Fault.truncate({ after: 10 }),
+        Fault.rateLimited({ times: 2, skip: 1 })
+      )
+      const statuses: Array<number> = []
+      for (let i = 0; i < 6; i++) statuses.push((yield* get("/v1/files")).status)
+      assert.deepStrictEqual(statuses, [529, 500, 200, 429, 429, 200])
+    }).pipe(Effect.provide(reach())))
 
   it.effect("can be set over the admin route, and taken away", () =>
     Effect.gen(function*() {
@@ -293,9 +335,9 @@ describe("faults", () => {
       assert.strictEqual((yield* get("/v1/files")).status, 529)
       const listed: unknown = (yield* get("/_emulator/faults")).json
       assert.deepStrictEqual(listed, [Fault.overloaded({ times: null })])
-      yield* call("POST", "/_emulator/faults", { body: json([Fault.latency(0)]) })
+      yield* call("POST", "/_emulator/faults", { body: json([Fault.latency({ duration: 0 })]) })
       assert.strictEqual((yield* emulator.faults).length, 2)
-      for (const wrong of [{}, [{ effect: { _tag: "Explode" } }], [{ effect: { _tag: "Reset", when: "never" } }]]) {
+      for (const wrong of [{}, [{ _tag: "Explode" }], [{ _tag: "Reset", at: "never" }]]) {
         assert.deepStrictEqual(errorOf(yield* put(wrong)), { status: 400, type: "invalid_request_error" })
       }
       assert.strictEqual((yield* emulator.faults).length, 2)

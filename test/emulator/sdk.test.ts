@@ -181,13 +181,13 @@ describe("the official SDK", () => {
         "not_found_error",
         "file_expired"
       )
-      yield* emulator.addFault(Fault.rateLimited(3))
+      yield* emulator.addFault(Fault.rateLimited({ retryAfter: "3 seconds" }))
       yield* check(() => client.files.list(), RateLimitError, 429, "rate_limit_error")
       yield* emulator.addFault(Fault.overloaded())
       yield* check(() => client.files.list(), OverloadedError, 529, "overloaded_error")
       yield* emulator.addFault(Fault.serverError())
       yield* check(() => client.files.list(), InternalServerError, 500, "api_error")
-      yield* emulator.addFault(Fault.reset("before"))
+      yield* emulator.addFault(Fault.reset({ at: "before" }))
       assert.instanceOf(yield* thrown(() => client.files.list()), APIConnectionError)
     }).pipe(Effect.provide(socket({ maxFileBytes: 2000, storageQuotaBytes: 8000 }))))
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import { HttpClient } from "effect/http"
 import * as NodeFs from "node:fs"
@@ -159,10 +160,9 @@ describe("on a socket", () => {
         const emulator = yield* Emulator
         const key = Redacted.value(emulator.apiKey)
         const { id } = yield* emulator.seed({ filename: "d", content: "x".repeat(1000), downloadable: true })
-        yield* emulator.addFault({
-          match: { operation: "content" },
-          effect: { _tag: "Stall", when: "response", afterBytes: 10 }
-        })
+        yield* emulator.addFault(
+          Fault.stall({ at: "response", after: 10, match: { operation: "content" } })
+        )
         const idle = yield* connect()
         idle.write(`GET /v1/files HTTP/1.1\r\n${head(key)}\r\n`)
         yield* idle.receive("next_page")

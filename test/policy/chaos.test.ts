@@ -12,35 +12,33 @@ import { drive, mostIn } from "./support.ts"
 
 /** What goes wrong before anything was done, with any request. */
 const anywhere: ReadonlyArray<(options: Fault.Options) => Fault.Fault> = [
-  (options) => Fault.rateLimited(1, options),
+  (options) => Fault.rateLimited({ retryAfter: "1 second", ...options }),
   (options) => Fault.overloaded(options),
-  (options) => Fault.serverError("before", options),
-  (options) => ({ ...options, effect: { _tag: "Answer", status: 408, type: "timeout_error" } }),
-  (options) => ({ ...options, effect: { _tag: "Answer", status: 409, type: "conflict_error" } }),
-  (options) => ({ ...options, effect: { _tag: "Answer", status: 418, headers: { "x-should-retry": "true" } } }),
-  (options) => ({
-    ...options,
-    effect: { _tag: "Answer", status: 400, type: "invalid_request_error", errorCode: "request_body_timeout" }
-  }),
-  (options) => Fault.htmlPage(502, options),
-  (options) => Fault.htmlPage(504, options),
-  (options) => Fault.reset("before", undefined, options),
-  (options) => Fault.stall("before", undefined, options)
+  (options) => Fault.serverError(options),
+  (options) => Fault.answer({ ...options, status: 408, type: "timeout_error" }),
+  (options) => Fault.answer({ ...options, status: 409, type: "conflict_error" }),
+  (options) => Fault.answer({ ...options, status: 418, headers: { "x-should-retry": "true" } }),
+  (options) =>
+    Fault.answer({ ...options, status: 400, type: "invalid_request_error", errorCode: "request_body_timeout" }),
+  (options) => Fault.htmlPage(options),
+  (options) => Fault.htmlPage({ status: 504, ...options }),
+  (options) => Fault.reset({ at: "before", ...options }),
+  (options) => Fault.stall({ at: "before", ...options })
 ]
 
 /** And while the answer is on its way: with an upload or a deletion, what was asked for has been done. */
 const answering: ReadonlyArray<(options: Fault.Options) => Fault.Fault> = [
-  (options) => Fault.serverError("after", options),
-  (options) => Fault.reset("after", undefined, options),
-  (options) => Fault.stall("after", undefined, options),
-  (options) => Fault.reset("response", 7, options),
-  (options) => Fault.stall("response", 7, options),
-  (options) => Fault.truncate(7, true, options)
+  (options) => Fault.serverError({ at: "after", ...options }),
+  (options) => Fault.reset({ at: "after", ...options }),
+  (options) => Fault.stall({ at: "after", ...options }),
+  (options) => Fault.reset({ at: "response", after: 7, ...options }),
+  (options) => Fault.stall({ at: "response", after: 7, ...options }),
+  (options) => Fault.truncate({ after: 7, ...options })
 ]
 
 const json: ReadonlyArray<(options: Fault.Options) => Fault.Fault> = [
   // Of content this could not be told from a good end.
-  (options) => Fault.truncate(7, false, options),
+  (options) => Fault.truncate({ after: 7, keepLength: false, ...options }),
   (options) => Fault.malformedJson(options),
   (options) => Fault.emptyBody(options)
 ]
@@ -50,13 +48,13 @@ const ways: Readonly<Record<string, ReadonlyArray<(options: Fault.Options) => Fa
     ...anywhere,
     ...answering,
     ...json,
-    (options) => Fault.reset("during", 1, options),
-    (options) => Fault.stall("during", 1, options)
+    (options) => Fault.reset({ at: "during", after: 1, ...options }),
+    (options) => Fault.stall({ at: "during", after: 1, ...options })
   ],
   metadata: [...anywhere, ...answering, ...json],
   list: [...anywhere, ...answering, ...json],
   delete: [...anywhere, ...answering, ...json],
-  content: [...anywhere, ...answering, (options) => Fault.reset("response", 3000, options)]
+  content: [...anywhere, ...answering, (options) => Fault.reset({ at: "response", after: 3000, ...options })]
 }
 
 const operationOf = (method: string, path: string): string =>

@@ -50,9 +50,9 @@ const kinds = ["upload", "list", "metadata", "content", "delete"] as const
 
 const transient: ReadonlyArray<readonly [string, (match: Fault.Match) => Fault.Fault]> = [
   ["a 529", (match) => Fault.overloaded({ match })],
-  ["a 429", (match) => Fault.rateLimited(1, { match })],
-  ["a reset behind the request", (match) => Fault.reset("after", undefined, { match })],
-  ["a cut answer", (match) => Fault.truncate(5, true, { match })]
+  ["a 429", (match) => Fault.rateLimited({ retryAfter: "1 second", match })],
+  ["a reset behind the request", (match) => Fault.reset({ at: "after", match })],
+  ["a cut answer", (match) => Fault.truncate({ after: 5, match })]
 ]
 
 const exercise = (policy: () => Policy.Policy, retries: boolean) =>

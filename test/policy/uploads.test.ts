@@ -50,26 +50,26 @@ const hello = FileSource.text("hello", "a.txt")
 
 /** Every way in which a file is stored and its answer lost. */
 const losses: ReadonlyArray<readonly [string, Fault.Fault]> = [
-  ["the connection is reset behind the body", Fault.reset("after", undefined, upload)],
-  ["a 500 comes all the same", Fault.serverError("after", upload)],
-  ["the answer breaks off", Fault.reset("response", 10, upload)],
-  ["the answer is cut", Fault.truncate(10, true, upload)],
-  ["the answer is cut and looks whole", Fault.truncate(10, false, upload)],
+  ["the connection is reset behind the body", Fault.reset({ at: "after", ...upload })],
+  ["a 500 comes all the same", Fault.serverError({ at: "after", ...upload })],
+  ["the answer breaks off", Fault.reset({ at: "response", after: 10, ...upload })],
+  ["the answer is cut", Fault.truncate({ after: 10, ...upload })],
+  ["the answer is cut and looks whole", Fault.truncate({ after: 10, keepLength: false, ...upload })],
   ["the answer is empty", Fault.emptyBody(upload)],
   ["the answer is no JSON", Fault.malformedJson(upload)],
-  ["no answer comes", Fault.stall("after", undefined, upload)],
-  ["the answer stalls", Fault.stall("response", 10, upload)]
+  ["no answer comes", Fault.stall({ at: "after", ...upload })],
+  ["the answer stalls", Fault.stall({ at: "response", after: 10, ...upload })]
 ]
 
 /** Every way in which nothing is stored. */
 const refusals: ReadonlyArray<readonly [string, Fault.Fault]> = [
-  ["reset before", Fault.reset("before", undefined, upload)],
-  ["reset during", Fault.reset("during", 1, upload)],
-  ["stall during", Fault.stall("during", 1, upload)],
-  ["a 500 before", Fault.serverError("before", upload)],
+  ["reset before", Fault.reset({ at: "before", ...upload })],
+  ["reset during", Fault.reset({ at: "during", after: 1, ...upload })],
+  ["stall during", Fault.stall({ at: "during", after: 1, ...upload })],
+  ["a 500 before", Fault.serverError(upload)],
   ["a 529", Fault.overloaded(upload)],
-  ["a 429", Fault.rateLimited(1, upload)],
-  ["a page of a gateway", Fault.htmlPage(502, upload)]
+  ["a 429", Fault.rateLimited({ retryAfter: "1 second", ...upload })],
+  ["a page of a gateway", Fault.htmlPage(upload)]
 ]
 
 const path = Effect.gen(function*() {
@@ -130,7 +130,7 @@ describe("an upload whose answer was lost", () => {
   it.effect("resend: two files afterwards", () =>
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
-      yield* emulator.addFault(Fault.serverError("after", upload))
+      yield* emulator.addFault(Fault.serverError({ at: "after", ...upload }))
       yield* drive(Files.upload(hello, { onUnknownOutcome: "resend" }), 1000)
       assert.deepStrictEqual(yield* operations, ["upload", "upload"])
       assert.strictEqual((yield* names).length, 2)
@@ -139,7 +139,7 @@ describe("an upload whose answer was lost", () => {
   it.effect("fail: the error says that the outcome is unknown, and nothing is sent", () =>
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
-      yield* emulator.addFault(Fault.serverError("after", upload))
+      yield* emulator.addFault(Fault.serverError({ at: "after", ...upload }))
       const error = yield* Effect.flip(drive(Files.upload(hello, { onUnknownOutcome: "fail" }), 1000))
       assert.strictEqual(outcomeOf(error), "ServerFailed")
       assert.isTrue(error.isOutcomeUnknown)
@@ -155,7 +155,7 @@ describe("an upload whose answer was lost", () => {
     withEmulator(
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
-        yield* emulator.addFault(Fault.reset("after", undefined, upload))
+        yield* emulator.addFault(Fault.reset({ at: "after", ...upload }))
         const file = yield* drive(Files.upload(hello), 1000)
         assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
       }),
@@ -167,9 +167,9 @@ describe("an upload whose answer was lost", () => {
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.setFaults([
-        Fault.reset("before", undefined, upload),
-        Fault.reset("after", undefined, { ...upload, after: 1 }),
-        Fault.reset("before", undefined, { match: { operation: "list" } })
+        Fault.reset({ at: "before", ...upload }),
+        Fault.reset({ at: "after", ...upload, skip: 1 }),
+        Fault.reset({ at: "before", match: { operation: "list" } })
       ])
       const file = yield* drive(Files.upload(hello), 1000)
       assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
@@ -179,8 +179,8 @@ describe("an upload whose answer was lost", () => {
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.setFaults([
-        Fault.reset("after", undefined, upload),
-        Fault.serverError("before", { match: { operation: "list" }, times: null })
+        Fault.reset({ at: "after", ...upload }),
+        Fault.serverError({ match: { operation: "list" }, times: null })
       ])
       const error = yield* Effect.flip(drive(Files.upload(hello), 1000))
       // The upload's own error, not the listing's.
@@ -275,7 +275,7 @@ describe("twins", () => {
       yield* TestClock.setTime(1_000_000)
       // Someone else's, stored while ours is under way; ours is lost without having been stored.
       yield* emulator.seed({ content: "hello", ...twin })
-      yield* emulator.addFault(Fault.reset("before", undefined, upload))
+      yield* emulator.addFault(Fault.reset({ at: "before", ...upload }))
       return [
         yield* Effect.result(drive(Files.upload(hello, options), 1000)),
         yield* emulator.files,
@@ -323,7 +323,7 @@ describe("twins", () => {
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.seed({ filename: "a.txt", content: "hello" })
-      yield* emulator.addFault(Fault.reset("after", undefined, upload))
+      yield* emulator.addFault(Fault.reset({ at: "after", ...upload }))
       const error = yield* Effect.flip(drive(Files.upload(hello), 1000))
       assert.isTrue(error.isOutcomeUnknown)
       assert.strictEqual(outcomeOf(error), "Unreachable")
@@ -334,7 +334,7 @@ describe("twins", () => {
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const first = yield* Files.upload(hello)
-      yield* emulator.addFault(Fault.reset("before", undefined, upload))
+      yield* emulator.addFault(Fault.reset({ at: "before", ...upload }))
       const second = yield* drive(Files.upload(hello), 1000)
       assert.notStrictEqual(second.id, first.id)
       assert.strictEqual((yield* emulator.files).length, 2)
@@ -345,8 +345,8 @@ describe("twins", () => {
       const emulator = yield* Emulator.Emulator
       // The first stores its file and takes ten seconds to say so, the second is lost at once.
       yield* emulator.setFaults([
-        Fault.drip(20, 500, upload),
-        Fault.reset("before", undefined, { ...upload, after: 1 })
+        Fault.drip({ bytes: 20, every: 500, ...upload }),
+        Fault.reset({ at: "before", ...upload, skip: 1 })
       ])
       const both = yield* Effect.forkChild(
         Effect.all([Files.upload(hello), Files.upload(hello)], { concurrency: 2 })
@@ -393,8 +393,8 @@ describe("twins", () => {
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.setFaults([
-        Fault.reset("after", undefined, upload),
-        Fault.reset("before", undefined, { ...upload, after: 1 })
+        Fault.reset({ at: "after", ...upload }),
+        Fault.reset({ at: "before", ...upload, skip: 1 })
       ])
       const results = yield* drive(
         Effect.all([Effect.flip(Files.upload(hello)), Effect.flip(Files.upload(hello))], { concurrency: 2 }),
@@ -409,8 +409,8 @@ describe("twins", () => {
       const emulator = yield* Emulator.Emulator
       // The first is stored, and its caller wants to know nothing more; the second is not stored.
       yield* emulator.setFaults([
-        Fault.serverError("after", upload),
-        Fault.stall("before", undefined, { ...upload, after: 1 })
+        Fault.serverError({ at: "after", ...upload }),
+        Fault.stall({ at: "before", ...upload, skip: 1 })
       ])
       const [first, second] = yield* drive(
         Effect.all([
@@ -427,8 +427,8 @@ describe("twins", () => {
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.setFaults([
-        Fault.stall("after", undefined, upload),
-        Fault.reset("after", undefined, { ...upload, after: 1 })
+        Fault.stall({ at: "after", ...upload }),
+        Fault.reset({ at: "after", ...upload, skip: 1 })
       ])
       const slow = yield* Effect.forkChild(Files.upload(FileSource.text("much longer", "a.txt")))
       yield* settle

@@ -36,7 +36,7 @@ describe("each fault over any client", () => {
       yield* TestClock.adjust("1 milli")
       yield* Fiber.join(fiber)
       assert.strictEqual(yield* Clock.currentTimeMillis, 5000)
-    }).pipe(Effect.provide(faulty(Fault.latency(2000), Fault.latency(3000)))))
+    }).pipe(Effect.provide(faulty(Fault.latency({ duration: "2 seconds" }), Fault.latency({ duration: "3 seconds" })))))
 
   it.effect("a storm of 429 that ends", () =>
     Effect.gen(function*() {
@@ -46,7 +46,7 @@ describe("each fault over any client", () => {
       }
       yield* Files.metadata(id)
       assert.deepStrictEqual(yield* sent, ["metadata"])
-    }).pipe(Effect.provide(faulty(Fault.rateLimited(1, { times: 20 })))))
+    }).pipe(Effect.provide(faulty(Fault.rateLimited({ retryAfter: "1 second", times: 20 })))))
 
   it.effect("an answer of another kind, before or after the request is carried out", () =>
     Effect.gen(function*() {
@@ -59,9 +59,9 @@ describe("each fault over any client", () => {
       yield* expectFailure(upload, "RequestFailed", "UnexpectedResponse")
     }).pipe(Effect.provide(faulty(
       Fault.overloaded(),
-      Fault.serverError("after", { after: 1 }),
-      Fault.htmlPage(200, { after: 2 }),
-      Fault.malformedJson({ after: 3 })
+      Fault.serverError({ at: "after", skip: 1 }),
+      Fault.htmlPage({ status: 200, skip: 2 }),
+      Fault.malformedJson({ skip: 3 })
     ))))
 
   it.effect("a reset before, in the middle of, and after a request", () =>
@@ -77,17 +77,17 @@ describe("each fault over any client", () => {
       assert.isTrue(after.isOutcomeUnknown)
       assert.deepStrictEqual(yield* names, ["a.txt", "chart.png"])
     }).pipe(Effect.provide(faulty(
-      Fault.reset("before"),
+      Fault.reset({ at: "before" }),
       // The head of the multipart body counts too.
-      Fault.reset("during", 500, { after: 1 }),
-      Fault.reset("after", undefined, { after: 2 })
+      Fault.reset({ at: "during", after: 500, skip: 1 }),
+      Fault.reset({ at: "after", skip: 2 })
     ))))
 
   it.effect("a reset in the middle of an answer", () =>
     Effect.gen(function*() {
       const error = yield* expectFailure(download, "TransferInterrupted")
       assert.deepStrictEqual([error.reason, error.transferred, error.expected], ["Reset", 400, 1000])
-    }).pipe(Effect.provide(faulty(Fault.reset("response", 400)))))
+    }).pipe(Effect.provide(faulty(Fault.reset({ at: "response", after: 400 })))))
 
   it.effect("a body that ends early, its length announced or not", () =>
     Effect.gen(function*() {
@@ -95,8 +95,8 @@ describe("each fault over any client", () => {
       assert.deepStrictEqual([error.reason, error.transferred, error.expected], ["Truncated", 400, 1000])
       assert.strictEqual((yield* download).length, 300, "no length, so the end looks like a good one")
     }).pipe(Effect.provide(faulty(
-      Fault.truncate(400),
-      Fault.truncate(300, false, { after: 1 })
+      Fault.truncate({ after: 400 }),
+      Fault.truncate({ after: 300, keepLength: false, skip: 1 })
     ))))
 
   for (const when of ["before", "during", "after"] as const) {
@@ -107,21 +107,21 @@ describe("each fault over any client", () => {
         assert.isTrue(error.isRetryable)
         assert.isAtLeast(yield* Clock.currentTimeMillis, 60_000)
         assert.strictEqual((yield* names).includes("b.bin"), when === "after")
-      }).pipe(Effect.provide(faulty(Fault.stall(when, 500)))))
+      }).pipe(Effect.provide(faulty(Fault.stall({ at: when, after: 500 })))))
   }
 
   it.effect("silence in the middle of an answer", () =>
     Effect.gen(function*() {
       const error = yield* FilesTest.fastForward(expectFailure(download, "TransferInterrupted"))
       assert.deepStrictEqual([error.reason, error.transferred], ["Stalled", 250])
-    }).pipe(Effect.provide(faulty(Fault.stall("response", 250)))))
+    }).pipe(Effect.provide(faulty(Fault.stall({ at: "response", after: 250 })))))
 
   it.effect("a body in drops, by the clock", () =>
     Effect.gen(function*() {
       const got = yield* FilesTest.fastForward(download)
       assert.deepStrictEqual(got, bytes)
       assert.isAtLeast(yield* Clock.currentTimeMillis, 10_000)
-    }).pipe(Effect.provide(faulty(Fault.drip(100, 1000)))))
+    }).pipe(Effect.provide(faulty(Fault.drip({ bytes: 100, every: "1 second" })))))
 
   it.effect("only what it is meant for", () =>
     Effect.gen(function*() {
@@ -129,12 +129,12 @@ describe("each fault over any client", () => {
       yield* upload
       yield* expectFailure(download, "RateLimited")
       assert.deepStrictEqual(yield* sent, ["metadata", "upload"])
-    }).pipe(Effect.provide(faulty(Fault.rateLimited(1, { match: { operation: "content" } })))))
+    }).pipe(Effect.provide(faulty(Fault.rateLimited({ retryAfter: "1 second", match: { operation: "content" } })))))
 
   it.effect("and a base URL with a path of its own is no hindrance", () =>
     expectFailure(download, "RateLimited").pipe(Effect.provide(
       FilesTest.layerClient({ baseUrl: "http://localhost/gateway" }).pipe(
-        Layer.provide(Faults.layer(Fault.rateLimited(1, { match: { operation: "content" } }))),
+        Layer.provide(Faults.layer(Fault.rateLimited({ retryAfter: "1 second", match: { operation: "content" } }))),
         Layer.provide(HttpMock.layer())
       )
     )))
@@ -148,7 +148,7 @@ describe("with policies above", () => {
       assert.strictEqual(yield* Clock.currentTimeMillis, 9000)
     }).pipe(Effect.provide(FilesTest.layer({
       files,
-      policy: Policy.stack(Policy.retry(), Faults.layer(Fault.rateLimited(3, { times: 3 })))
+      policy: Policy.stack(Policy.retry(), Faults.layer(Fault.rateLimited({ retryAfter: "3 seconds", times: 3 })))
     }))))
 
   it.effect("a download that breaks is continued", () =>
@@ -157,7 +157,10 @@ describe("with policies above", () => {
       assert.isAtLeast((yield* sent).length, 2)
     }).pipe(Effect.provide(FilesTest.layer({
       files,
-      policy: Policy.stack(Policy.retry(), Faults.layer(Fault.truncate(400, true, { match: { operation: "content" } })))
+      policy: Policy.stack(
+        Policy.retry(),
+        Faults.layer(Fault.truncate({ after: 400, match: { operation: "content" } }))
+      )
     }))))
 
   it.effect("an upload whose answer is lost is stored once", () =>
@@ -168,7 +171,7 @@ describe("with policies above", () => {
       files,
       policy: Policy.stack(
         Policy.retry(),
-        Faults.layer(Fault.reset("after", undefined, { match: { operation: "upload" } }))
+        Faults.layer(Fault.reset({ at: "after", match: { operation: "upload" } }))
       )
     }))))
 })

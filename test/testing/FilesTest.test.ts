@@ -148,7 +148,7 @@ describe("the inspector", () => {
     }).pipe(
       Effect.provide(FilesTest.layer({
         policy: Policy.retry(),
-        faults: [Fault.reset("after", undefined, { match: { operation: "upload" } })]
+        faults: [Fault.reset({ at: "after", match: { operation: "upload" } })]
       }))
     ))
 })
@@ -178,7 +178,7 @@ describe("the layer", () => {
     Effect.gen(function*() {
       yield* expectFailure(Files.listPage(), "RequestFailed", "Overloaded")
       yield* Files.listPage()
-      yield* FilesTest.fault(Fault.rateLimited(7))
+      yield* FilesTest.fault(Fault.rateLimited({ retryAfter: "7 seconds" }))
       const error = yield* expectFailure(Files.listPage(), "RateLimited")
       assert.deepStrictEqual(error.retryAfter, Duration.seconds(7))
     }).pipe(Effect.provide(FilesTest.layer({ faults: [Fault.overloaded()] }))))

@@ -210,9 +210,9 @@ describe("a recording", () => {
     inFolder((path) =>
       Effect.gen(function*() {
         const faults = Faults.layer(
-          Fault.rateLimited(9),
-          Fault.reset("before", undefined, { after: 1 }),
-          Fault.reset("response", 4, { after: 2 })
+          Fault.rateLimited({ retryAfter: "9 seconds" }),
+          Fault.reset({ at: "before", skip: 1 }),
+          Fault.reset({ at: "response", after: 4, skip: 2 })
         )
         const program = (id: FileMetadata.FileId) =>
           Effect.gen(function*() {
@@ -278,7 +278,7 @@ describe("a recording", () => {
       Effect.gen(function*() {
         const program = (id: FileMetadata.FileId) =>
           Effect.map(Stream.runCollect(Stream.take(Files.download(id), 1)), (chunks) => chunks[0]?.length)
-        const drops = Faults.layer(Fault.drip(100, 0))
+        const drops = Faults.layer(Fault.drip({ bytes: 100, every: 0 }))
         const seeded = Effect.gen(function*() {
           const { id } = yield* (yield* Emulator.Emulator).seed({
             filename: "a.bin",
@@ -298,7 +298,7 @@ describe("a recording", () => {
     inFolder((path) =>
       Effect.gen(function*() {
         const program = Effect.exit(Effect.timeout(Files.listPage(), "5 seconds"))
-        const stall = Faults.layer(Fault.stall("response", 10))
+        const stall = Faults.layer(Fault.stall({ at: "response", after: 10 }))
         yield* FilesTest.fastForward(Effect.provide(program, recording(path, {}, stall)))
         const [exchange] = (yield* readRecording(path)).exchanges
         assert.deepStrictEqual(exchange?.response?.body, { size: 10 })
@@ -329,9 +329,10 @@ describe("a secret", () => {
   }
 
   const echo = (message: string) =>
-    Faults.layer(Fault.overloaded({ times: 0 }), {
-      effect: { _tag: "Answer", status: 400, type: "invalid_request_error", message }
-    })
+    Faults.layer(
+      Fault.overloaded({ times: 0 }),
+      Fault.answer({ status: 400, type: "invalid_request_error", message })
+    )
 
   const cases: ReadonlyArray<readonly [name: string, said: string]> = [
     ["the key itself", `no such key: ${key}`],

@@ -1,20 +1,32 @@
 /**
- * Decides which faults hit a request.
+ * Decides which faults hit a request, and does to it what they say. The emulator and `testing/Faults` share all of it.
  */
-import type { Effect, Fault, Match } from "../Fault.ts"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type * as Fault from "../Fault.ts"
+import { cut } from "./cut.ts"
 
+/** The request that is looked at. */
 export interface Target {
   readonly method: string
   readonly operation: string | undefined
   readonly path: string
 }
 
+/** A fault, and how many requests it has hit. */
+export interface Armed {
+  readonly fault: Fault.Fault
+  readonly hits: number
+}
+
+/** The faults of an emulator or a policy, with their counts. */
 export interface FaultEngine {
-  readonly set: (faults: ReadonlyArray<Fault>) => void
-  readonly add: (fault: Fault) => void
-  readonly list: () => ReadonlyArray<Fault>
-  /** What happens to this request. Every call counts as one request. */
-  readonly hit: (target: Target) => ReadonlyArray<Effect>
+  /** Replaces all faults. Their counts begin anew. */
+  readonly set: (faults: ReadonlyArray<Fault.Fault>) => void
+  readonly add: (fault: Fault.Fault) => void
+  readonly list: () => ReadonlyArray<Armed>
+  /** The faults that hit this request. Every call counts as one request. */
+  readonly hit: (target: Target) => ReadonlyArray<Fault.Fault>
 }
 
 /** mulberry32: small, and the same everywhere. Nothing here needs more than to be repeatable. */
@@ -29,27 +41,32 @@ export const generator = (seed: number) => {
   }
 }
 
-const matches = (match: Match | undefined, target: Target): boolean =>
+const matches = (match: Fault.Match | undefined, target: Target): boolean =>
   match === undefined
   || ((match.method === undefined || match.method.toUpperCase() === target.method)
     && (match.operation === undefined || match.operation === target.operation)
     && (match.path === undefined || match.path === target.path))
 
-const arm = (fault: Fault) => {
+/** Whether the request goes on after the fault, and other faults may hit it too. */
+const onlySlows = (fault: Fault.Fault): boolean => fault._tag === "Latency" || fault._tag === "Drip"
+
+const arm = (fault: Fault.Fault) => {
   const random = generator(fault.seed ?? 1)
   const times = fault.times === undefined ? 1 : fault.times ?? Infinity
   const probability = fault.probability ?? 1
-  let skip = fault.after ?? 0
+  let toSkip = fault.skip ?? 0
   let hits = 0
   return {
     fault,
-    hit: (target: Target): boolean => {
+    hits: () => hits,
+    /** `isTaken`: another fault has this request already, so this one waits for the next. */
+    hit: (target: Target, isTaken: boolean): boolean => {
       if (!matches(fault.match, target)) return false
-      if (skip > 0) {
-        skip--
+      if (toSkip > 0) {
+        toSkip--
         return false
       }
-      if (hits >= times) return false
+      if (hits >= times || (isTaken && !onlySlows(fault))) return false
       if (probability < 1 && random() >= probability) return false
       hits++
       return true
@@ -57,9 +74,10 @@ const arm = (fault: Fault) => {
   }
 }
 
-const none: ReadonlyArray<Effect> = []
+const none: ReadonlyArray<Fault.Fault> = []
 
-export const make = (initial: ReadonlyArray<Fault>): FaultEngine => {
+/** An engine that begins with these faults. */
+export const make = (initial: ReadonlyArray<Fault.Fault>): FaultEngine => {
   let armed = initial.map(arm)
   return {
     set: (faults) => {
@@ -68,8 +86,112 @@ export const make = (initial: ReadonlyArray<Fault>): FaultEngine => {
     add: (fault) => {
       armed = [...armed, arm(fault)]
     },
-    list: () => armed.map((entry) => entry.fault),
-    hit: (target) =>
-      armed.length === 0 ? none : armed.filter((entry) => entry.hit(target)).map((entry) => entry.fault.effect)
+    list: () => armed.map(({ fault, hits }) => ({ fault, hits: hits() })),
+    hit: (target) => {
+      if (armed.length === 0) return none
+      const hit: Array<Fault.Fault> = []
+      let isTaken = false
+      for (const entry of armed) {
+        if (!entry.hit(target, isTaken)) continue
+        hit.push(entry.fault)
+        isTaken ||= !onlySlows(entry.fault)
+      }
+      return hit
+    }
   }
+}
+
+/** A fault that ends a connection, or leaves it silent. */
+type Ending = Fault.Reset | Fault.Stall
+
+const isEnding = (fault: Fault.Fault): fault is Ending => fault._tag === "Reset" || fault._tag === "Stall"
+
+/** The fault that ends the connection at this moment. */
+export const endingAt = (faults: ReadonlyArray<Fault.Fault>, at: Fault.Moment): Ending | undefined =>
+  faults.filter(isEnding).find((fault) => fault.at === at)
+
+const answerAt = (faults: ReadonlyArray<Fault.Fault>, at: "before" | "after"): Fault.Answer | undefined =>
+  faults.find((fault): fault is Fault.Answer => fault._tag === "Answer" && (fault.at ?? "before") === at)
+
+/** What is done about a fault where it happens. */
+export interface Place<Response, E> {
+  /** The failure of a connection that breaks. */
+  readonly reset: (description: string) => E
+  /** The answer that a fault puts in the place of the right one. */
+  readonly answer: (fault: Fault.Answer) => Response
+  /** Gives up a response that is not handed on. */
+  readonly discard: (response: Response) => Effect.Effect<void>
+}
+
+/** Silence, or a failure. */
+export const end = <E>(
+  fault: Ending,
+  reset: (description: string) => E,
+  description: string
+): Effect.Effect<never, E> => fault._tag === "Stall" ? Effect.never : Effect.fail(reset(description))
+
+/**
+ * What faults do to a request, all but what happens to the bodies: see {@link endingAt} for the request's and
+ * {@link damage} for the response's.
+ *
+ * @param send carries the request out
+ */
+export const applyFaults = Effect.fnUntraced(function*<Response, E, E2, R>(
+  faults: ReadonlyArray<Fault.Fault>,
+  place: Place<Response, E2>,
+  send: Effect.Effect<Response, E, R>
+): Effect.fn.Return<Response, E | E2, R> {
+  for (const fault of faults) {
+    if (fault._tag === "Latency") yield* Effect.sleep(fault.duration)
+  }
+  const before = endingAt(faults, "before")
+  if (before !== undefined) return yield* end(before, place.reset, "Reset before the request was read")
+  const early = answerAt(faults, "before")
+  if (early !== undefined) return place.answer(early)
+
+  const response = yield* send
+  const after = endingAt(faults, "after")
+  const late = answerAt(faults, "after")
+  if (after === undefined && late === undefined) return response
+  yield* place.discard(response)
+  if (after !== undefined) return yield* end(after, place.reset, "Reset before the answer was sent")
+  return late === undefined ? response : place.answer(late)
+})
+
+const pieces = (chunk: Uint8Array, size: number): ReadonlyArray<Uint8Array> => {
+  const out: Array<Uint8Array> = []
+  for (let at = 0; at < chunk.byteLength; at += size) out.push(chunk.subarray(at, at + size))
+  return out
+}
+
+/** A response body after the faults. */
+export interface Damaged {
+  readonly body: Stream.Stream<Uint8Array, unknown>
+  /** Whether the content-length of the whole body is still announced. */
+  readonly keepsLength: boolean
+}
+
+/** What faults do to a response body; `undefined` when they leave it alone. */
+export const damage = <E>(
+  faults: ReadonlyArray<Fault.Fault>,
+  body: Stream.Stream<Uint8Array, unknown>,
+  reset: (description: string) => E
+): Damaged | undefined => {
+  let damaged: Damaged | undefined
+  for (const fault of faults) {
+    const { body: current, keepsLength } = damaged ?? { body, keepsLength: true }
+    if (fault._tag === "Truncate") {
+      damaged = { body: cut(current, fault.after, Stream.empty), keepsLength: fault.keepLength ?? true }
+    } else if (fault._tag === "Drip") {
+      const slow = current.pipe(
+        Stream.flatMap((chunk) => Stream.fromIterable(pieces(chunk, fault.bytes), { chunkSize: 1 })),
+        Stream.tap(() => Effect.sleep(fault.every))
+      )
+      damaged = { body: slow, keepsLength }
+    } else if (isEnding(fault) && fault.at === "response") {
+      const broken = Stream.fromEffect(end(fault, reset, "Reset while the answer was sent"))
+      damaged = { body: cut(current, fault.after ?? 0, broken), keepsLength }
+    }
+  }
+  return damaged
 }

@@ -10,7 +10,7 @@ const FilesOnEmulator = Layer.unwrap(
 export const program = Effect.gen(function*() {
   const emulator = yield* Emulator.Emulator
   // The first upload is stored, and its answer is lost.
-  yield* emulator.addFault(Fault.reset("after", undefined, { match: { operation: "upload" } }))
+  yield* emulator.addFault(Fault.reset({ at: "after", match: { operation: "upload" } }))
   const error = yield* Effect.flip(Files.upload(FileSource.text("hello", "hello.txt")))
   return { error: error._tag, stored: (yield* emulator.files).length }
 }).pipe(Effect.provide(FilesOnEmulator))

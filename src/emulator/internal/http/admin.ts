@@ -7,6 +7,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import { openApi } from "../../Api.ts"
 import * as Fault from "../../Fault.ts"
+import * as Strict from "../strict.ts"
 import { type ApiError, internal, invalidRequest, notFound } from "./apiError.ts"
 import { reset, type State } from "./state.ts"
 
@@ -14,17 +15,18 @@ export const prefix = "/_emulator/"
 
 const Advance = Schema.Struct({ millis: Schema.Natural })
 
-const decode = <A>(schema: Schema.Codec<A, unknown>) => {
-  const decodeSchema = Schema.decodeUnknownEffect(schema)
-  return (request: HttpServerRequest): Effect.Effect<A, ApiError> =>
-    request.json.pipe(
-      Effect.mapError(() => invalidRequest("The request body is not valid JSON")),
-      Effect.flatMap((body) => Effect.mapError(decodeSchema(body), (error) => invalidRequest(error.message)))
-    )
-}
+const read = <A>(decode: (body: unknown) => Effect.Effect<A, { readonly message: string }>) =>
+(
+  request: HttpServerRequest
+): Effect.Effect<A, ApiError> =>
+  request.json.pipe(
+    Effect.mapError(() => invalidRequest("The request body is not valid JSON")),
+    Effect.flatMap((body) => Effect.mapError(decode(body), (error) => invalidRequest(error.message)))
+  )
 
-const decodeFaults = decode(Fault.Faults)
-const decodeAdvance = decode(Advance)
+const readFaults = read(Fault.decode)
+
+const readAdvance = read(Strict.decode("advance", Advance))
 
 const ok = HttpServerResponse.jsonUnsafe({})
 
@@ -36,12 +38,12 @@ export const handle = Effect.fnUntraced(function*(
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, ApiError> {
   switch (`${method} ${path.slice(prefix.length)}`) {
     case "GET faults":
-      return HttpServerResponse.jsonUnsafe(state.faults.list())
+      return HttpServerResponse.jsonUnsafe(state.faults.list().map(({ fault }) => fault))
     case "PUT faults":
-      state.faults.set(yield* decodeFaults(request))
+      state.faults.set(yield* readFaults(request))
       return ok
     case "POST faults": {
-      for (const fault of yield* decodeFaults(request)) state.faults.add(fault)
+      for (const fault of yield* readFaults(request)) state.faults.add(fault)
       return ok
     }
     case "DELETE faults":
@@ -51,7 +53,7 @@ export const handle = Effect.fnUntraced(function*(
       yield* reset(state).pipe(Effect.mapError(() => internal()))
       return ok
     case "POST advance":
-      state.offset.millis += (yield* decodeAdvance(request)).millis
+      state.offset.millis += (yield* readAdvance(request)).millis
       return ok
     case "GET requests":
       return HttpServerResponse.jsonUnsafe(state.requests.list())

@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function*(
           return concat(yield* Stream.runCollect(yield* store.read(file)))
         }).pipe(Effect.scoped),
       seed,
-      faults: Effect.sync(() => state.faults.list()),
+      faults: Effect.sync(() => state.faults.list().map(({ fault }) => fault)),
       setFaults: (faults) => Effect.sync(() => state.faults.set(faults)),
       addFault: (fault) => Effect.sync(() => state.faults.add(fault)),
       advance: (duration) =>

@@ -20,7 +20,7 @@ import { methodsOf, operationOf } from "../../Api.ts"
 import type * as Fault from "../../Fault.ts"
 import { Store } from "../../Store.ts"
 import { type BodyError, type Notes, RequestContext, type RequestDialect } from "../context.ts"
-import { cut } from "../cut.ts"
+import * as Faults from "../faults.ts"
 import { Batches } from "../model/batches.ts"
 import * as Random from "../random.ts"
 import * as Admin from "./admin.ts"
@@ -76,28 +76,18 @@ const contentLength = (headers: Headers.Headers): number | undefined => {
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined
 }
 
-type Moment = typeof Fault.Reset.Type["when"]
+const broken = (description: string) => new ConnectionReset({ description })
 
-const resetAt = (effects: ReadonlyArray<Fault.Effect>, when: Moment) =>
-  effects.find((effect) => effect._tag === "Reset" && effect.when === when)
-
-const stallAt = (effects: ReadonlyArray<Fault.Effect>, when: Moment) =>
-  effects.find((effect) => effect._tag === "Stall" && effect.when === when)
-
-const bytesOf = (effect: Fault.Effect | undefined): number | undefined =>
-  effect !== undefined && (effect._tag === "Reset" || effect._tag === "Stall") ? effect.afterBytes ?? 0 : undefined
-
-const reset = (description: string) => Effect.fail(new ConnectionReset({ description }))
+const reset = (description: string) => Effect.fail(broken(description))
 
 type BodyPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, BodyError>
 
 const requestBody = (
   transport: Transport,
-  effects: ReadonlyArray<Fault.Effect>,
+  faults: ReadonlyArray<Fault.Fault>,
   idle: Duration.Duration
 ): Stream.Stream<Uint8Array, BodyError> => {
-  const resetAfter = bytesOf(resetAt(effects, "during"))
-  const stallAfter = bytesOf(stallAt(effects, "during"))
+  const ending = Faults.endingAt(faults, "during")
   const declared = transport.checksLength ? contentLength(transport.headers) : undefined
   return Stream.transformPull(transport.body, (pull) =>
     Effect.sync(() => {
@@ -106,8 +96,9 @@ const requestBody = (
         Effect.timeoutOrElse({ duration: idle, orElse: () => Effect.fail(bodyTimeout()) }),
         Effect.flatMap((chunks): BodyPull => {
           for (const chunk of chunks) received += chunk.byteLength
-          if (resetAfter !== undefined && received >= resetAfter) return reset("Reset while the body was sent")
-          if (stallAfter !== undefined && received >= stallAfter) return Effect.never
+          if (ending !== undefined && received >= (ending.after ?? 0)) {
+            return Faults.end(ending, broken, "Reset while the body was sent")
+          }
           if (declared !== undefined && received > declared) return reset("The body is longer than its content-length")
           if (!transport.reusesChunks) return Effect.succeed(chunks)
           return Effect.succeed(Arr.map(chunks, (chunk) => chunk.slice()))
@@ -134,66 +125,37 @@ const bodyStream = (response: Response): Stream.Stream<Uint8Array, unknown> => {
   }
 }
 
-const split = (chunk: Uint8Array, size: number): ReadonlyArray<Uint8Array> => {
-  const out: Array<Uint8Array> = []
-  for (let at = 0; at < chunk.byteLength; at += size) out.push(chunk.subarray(at, at + size))
-  return out
-}
-
 /** What faults do to an answer on its way out. */
-const spoil = (response: Response, effects: ReadonlyArray<Fault.Effect>): Response => {
-  let body: Stream.Stream<Uint8Array, unknown> | undefined
-  let keepLength = true
-  for (const effect of effects) {
-    const current = body ?? bodyStream(response)
-    switch (effect._tag) {
-      case "Truncate":
-        body = cut(current, effect.keepBytes, Stream.empty)
-        keepLength = effect.keepLength ?? true
-        break
-      case "Drip":
-        body = current.pipe(
-          Stream.flatMap((chunk) => Stream.fromIterable(split(chunk, effect.bytes), { chunkSize: 1 })),
-          Stream.tap(() => Effect.sleep(effect.millis))
-        )
-        break
-      case "Reset":
-        if (effect.when !== "response") break
-        body = cut(current, effect.afterBytes ?? 0, Stream.fromEffect(reset("Reset while the answer was sent")))
-        break
-      case "Stall":
-        if (effect.when !== "response") break
-        body = cut(current, effect.afterBytes ?? 0, Stream.never)
-    }
-  }
-  if (body === undefined) return response
+const damaged = (response: Response, faults: ReadonlyArray<Fault.Fault>): Response => {
+  const damaged = Faults.damage(faults, bodyStream(response), broken)
+  if (damaged === undefined) return response
   const original = response.body
   const known = original._tag === "Uint8Array" || original._tag === "Stream"
   return HttpServerResponse.setBody(
     response,
     HttpBody.stream(
-      body,
+      damaged.body,
       (known ? original.contentType : undefined) ?? "application/json",
-      known && keepLength ? original.contentLength : undefined
+      known && damaged.keepsLength ? original.contentLength : undefined
     )
   )
 }
 
-const answerOf = (effect: typeof Fault.Answer.Type, requestId: string): Response => {
-  if (effect.body !== undefined) {
-    return HttpServerResponse.text(effect.body, {
-      status: effect.status,
-      contentType: effect.contentType ?? "application/json",
-      ...(effect.headers === undefined ? {} : { headers: effect.headers })
+const answerOf = (fault: Fault.Answer, requestId: string): Response => {
+  if (fault.body !== undefined) {
+    return HttpServerResponse.text(fault.body, {
+      status: fault.status,
+      contentType: fault.contentType ?? "application/json",
+      ...(fault.headers === undefined ? {} : { headers: fault.headers })
     })
   }
   return toResponse(
     new ApiError({
-      status: effect.status,
-      type: effect.type ?? "api_error",
-      message: effect.message ?? "Internal server error",
-      errorCode: effect.errorCode,
-      headers: effect.headers
+      status: fault.status,
+      type: fault.type ?? "api_error",
+      message: fault.message ?? "Internal server error",
+      errorCode: fault.errorCode,
+      headers: fault.headers
     }),
     requestId
   )
@@ -242,19 +204,10 @@ export const make = (state: State, route: HttpEffect): Handle =>
       headers: transport.headers
     }, notes)
     const isAdmin = state.adminRoute && path.startsWith(Admin.prefix)
-    const effects = isAdmin ? [] : state.faults.hit({ method: transport.method, operation, path })
+    const faults = isAdmin ? [] : state.faults.hit({ method: transport.method, operation, path })
     let extraHeaders: Record<string, string> = {}
 
-    const work = Effect.gen(function*() {
-      yield* transport.guard
-      for (const effect of effects) {
-        if (effect._tag === "Latency") yield* Effect.sleep(effect.millis)
-      }
-      if (resetAt(effects, "before") !== undefined) return yield* reset("Reset before the request was read")
-      if (stallAt(effects, "before") !== undefined) return yield* Effect.never
-      const early = effects.find((effect) => effect._tag === "Answer" && effect.when !== "after")
-      if (early?._tag === "Answer") return answerOf(early, requestId)
-
+    const carryOut = Effect.gen(function*() {
       if (!isAdmin && operation === undefined) {
         const methods = methodsOf(path)
         return yield* methods.length === 0 ? notFound("Not found") : methodNotAllowed(methods.join(", "))
@@ -290,7 +243,7 @@ export const make = (state: State, route: HttpEffect): Handle =>
         )
       )
 
-      const response = yield* route.pipe(
+      return yield* route.pipe(
         Effect.provideService(HttpServerRequest, request),
         Effect.provideService(RequestContext, {
           requestId,
@@ -299,7 +252,7 @@ export const make = (state: State, route: HttpEffect): Handle =>
           baseUrl: transport.baseUrl,
           now,
           contentType: transport.headers["content-type"],
-          body: requestBody(transport, effects, state.bodyIdleTimeout),
+          body: requestBody(transport, faults, state.bodyIdleTimeout),
           notes,
           limits: state.limits
         }),
@@ -307,19 +260,24 @@ export const make = (state: State, route: HttpEffect): Handle =>
         Effect.provideService(Batches, state.batches),
         Effect.catchCause(recover)
       )
-      if (resetAt(effects, "after") !== undefined) return yield* reset("Reset before the answer was sent")
-      if (stallAt(effects, "after") !== undefined) return yield* Effect.never
-      const late = effects.find((effect) => effect._tag === "Answer" && effect.when === "after")
-      return late?._tag === "Answer" ? answerOf(late, requestId) : response
     })
+
+    const work = Effect.andThen(
+      transport.guard,
+      Faults.applyFaults(faults, {
+        reset: broken,
+        answer: (fault) => answerOf(fault, requestId),
+        discard: () => Effect.void
+      }, carryOut)
+    )
 
     return yield* work.pipe(
       Effect.catchTag("ApiError", (error) => Effect.succeed(toResponse(error, requestId))),
       Effect.map((response) => {
         record.status = response.status
-        return spoil(
+        return damaged(
           HttpServerResponse.setHeaders(response, { "request-id": requestId, ...extraHeaders, ...response.headers }),
-          effects
+          faults
         )
       }),
       Effect.tapError((error) =>
