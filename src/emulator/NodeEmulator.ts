@@ -287,7 +287,7 @@ export const layerServer = (
           message: `Others can reach the emulator on ${host}: set a key of your own, or bind a loopback address.`
         })
       }
-      const { handle, service } = yield* Internal.make(options)
+      const { control, handle } = yield* Internal.make(options)
       const server = createServer(options)
       const httpServer = yield* NodeHttpServer.make(() => server, { port: options.port ?? 0, host }).pipe(
         Effect.mapError((error) =>
@@ -311,6 +311,6 @@ export const layerServer = (
       const port = typeof address === "object" && address !== null ? address.port : 0
       const unspecified = host === "0.0.0.0" || host === "::"
       const reachable = unspecified ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host
-      return service(`http://${reachable}:${port}`)
+      return control(`http://${reachable}:${port}`)
     })
   ).pipe(Layer.provide(storeOf(options)))

@@ -1,24 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Api from "effect-anthropic-files/emulator/Api"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Endpoints from "../../src/emulator/internal/http/endpoints.ts"
 import { call, get, inProcess, socket } from "./support.ts"
 
-const operations = Object.entries(Api.openApi().paths).flatMap(([path, methods]) =>
+const operations = Object.entries(Emulator.openApi().paths).flatMap(([path, methods]) =>
   Object.keys(methods).map((method) => ({ path, method: method.toUpperCase() as "GET" | "POST" | "DELETE" }))
 )
 
 describe("the API definition", () => {
   it.effect("is what is served", () =>
     Effect.gen(function*() {
-      assert.strictEqual(operations.length, 13)
+      assert.strictEqual(operations.length, 14)
       for (const { method, path } of operations) {
         const concrete = path.replace(/\{[^}]+\}/g, "some_id")
-        assert.isString(Api.operationOf(method, concrete), `${method} ${path}`)
-        // With no key a route that exists answers 401, one that does not 404.
-        assert.strictEqual((yield* call(method, concrete, { key: null })).status, 401, `${method} ${path}`)
+        assert.isString(Endpoints.operationOf(method, concrete), `${method} ${path}`)
+        // Without a key a route that exists answers 401, one that does not 404.
+        const expected = path === "/v1/oauth/token" ? 400 : 401
+        assert.strictEqual((yield* call(method, concrete, { key: null })).status, expected, `${method} ${path}`)
         const answer = yield* call(method, concrete)
         assert.notInclude(["Not found", "Method Not Allowed"], answer.json.error?.message, `${method} ${path}`)
       }
@@ -26,17 +28,18 @@ describe("the API definition", () => {
     }).pipe(Effect.provide(inProcess())))
 
   it("tells fixed paths from ids", () => {
-    assert.strictEqual(Api.operationOf("GET", "/v1/messages/batches"), "listBatches")
-    assert.strictEqual(Api.operationOf("GET", "/v1/messages/batches/x"), "getBatch")
-    assert.strictEqual(Api.operationOf("GET", "/v1/messages/batches/x/results"), "batchResults")
-    assert.strictEqual(Api.operationOf("POST", "/v1/messages/count_tokens"), "countTokens")
-    assert.strictEqual(Api.operationOf("HEAD", "/v1/files/x/content"), "content")
-    assert.strictEqual(Api.operationOf("GET", "/v1/files/x/y"), undefined)
-    assert.deepStrictEqual([...Api.methodsOf("/v1/files/x")].sort(), ["DELETE", "GET"])
+    assert.strictEqual(Endpoints.operationOf("GET", "/v1/messages/batches"), "listBatches")
+    assert.strictEqual(Endpoints.operationOf("GET", "/v1/messages/batches/x"), "getBatch")
+    assert.strictEqual(Endpoints.operationOf("GET", "/v1/messages/batches/x/results"), "batchResults")
+    assert.strictEqual(Endpoints.operationOf("POST", "/v1/messages/count_tokens"), "countTokens")
+    assert.strictEqual(Endpoints.operationOf("HEAD", "/v1/files/x/content"), "content")
+    assert.strictEqual(Endpoints.operationOf("GET", "/v1/files/x/y"), undefined)
+    assert.deepStrictEqual(Endpoints.match("PUT", "/v1/files/x"), { allow: ["GET", "DELETE"] })
+    assert.deepStrictEqual(Endpoints.match("GET", "/v1/files/%"), { allow: [] })
   })
 
   it("emits OpenAPI, with the Schemas of the client", () => {
-    const document = Api.openApi()
+    const document = Emulator.openApi()
     assert.match(document.openapi, /^3\.1/)
     const upload = document.paths["/v1/files"]?.post
     const content = JSON.stringify(upload?.requestBody)
@@ -59,7 +62,7 @@ describe("the API definition", () => {
   it.effect("is served by the admin route", () =>
     Effect.gen(function*() {
       const answer = yield* get("/_emulator/openapi.json")
-      assert.deepStrictEqual(JSON.parse(answer.text), JSON.parse(JSON.stringify(Api.openApi())))
+      assert.deepStrictEqual(JSON.parse(answer.text), JSON.parse(JSON.stringify(Emulator.openApi())))
     }).pipe(Effect.provide(socket({ adminRoute: true }))))
 })
 

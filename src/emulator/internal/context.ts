@@ -2,6 +2,7 @@
  * What a handler knows about the request it serves, and about the emulator it is part of.
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Dialect } from "../../internal/wire/constants.ts"
@@ -21,7 +22,8 @@ export interface RecordedPart {
 
 /** What a handler notes down about a request while it reads it. */
 export interface Notes {
-  json?: unknown
+  /** The text of a JSON body. */
+  json?: string
   parts?: ReadonlyArray<RecordedPart>
 }
 
@@ -35,6 +37,10 @@ export interface Limits {
   readonly storageQuotaBytes: number
   /** Bytes of a JSON request. */
   readonly maxJsonBytes: number
+  /** Bytes of a request that creates a batch. */
+  readonly maxBatchBytes: number
+  /** Time for a JSON body to come, from its first byte to its last. */
+  readonly jsonTimeout: Duration.Duration
   /** Parts of a multipart request. */
   readonly maxParts: number
   /** Bytes of a multipart field that is not a file. */
@@ -48,6 +54,8 @@ export class RequestContext extends Context.Service<RequestContext, {
   readonly requestId: string
   readonly workspace: string
   readonly dialect: RequestDialect
+  /** The entries of `anthropic-beta`. */
+  readonly betas: ReadonlyArray<string>
   /** Where the emulator is reached, for URLs in answers. */
   readonly baseUrl: string
   /** The emulator's time, in milliseconds since 1970. */

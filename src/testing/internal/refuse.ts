@@ -4,7 +4,7 @@
  */
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { operationOf } from "../../emulator/Api.ts"
+import { operationOf } from "../../emulator/internal/http/endpoints.ts"
 import { InvalidRequest, type Operation, RequestFailed } from "../../FilesError.ts"
 import { transportError, urlOf } from "./request.ts"
 

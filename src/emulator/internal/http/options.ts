@@ -1,11 +1,12 @@
 /**
  * The options of an emulator, with their defaults.
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
 import { maxFileBytes } from "../../../internal/wire/constants.ts"
 import type { Fault } from "../../Fault.ts"
 import type { Limits } from "../context.ts"
+import type * as Tokens from "./tokens.ts"
 
 export interface Options {
   /**
@@ -22,14 +23,24 @@ export interface Options {
   readonly storageQuotaBytes?: number | undefined
   /** Bytes of a JSON request. @default 32 MiB */
   readonly maxJsonBytes?: number | undefined
+  /** Bytes of a request that creates a batch. @default 256 MiB */
+  readonly maxBatchBytes?: number | undefined
   /** Tokens of one message request, by the emulator's own count. @default 1_000_000 */
   readonly contextWindow?: number | undefined
   /** Requests a minute, all keys together. @default no limit */
   readonly requestsPerMinute?: number | undefined
   /** A request body that brings no byte for this long is answered with `request_body_timeout`. @default 30 seconds */
   readonly bodyIdleTimeout?: Duration.Input | undefined
+  /**
+   * A JSON body that is not complete after this time is answered with `request_body_timeout`, also while bytes come.
+   *
+   * @default 2 minutes
+   */
+  readonly jsonTimeout?: Duration.Input | undefined
   /** How long a message batch takes. @default 0 */
   readonly batchDelay?: Duration.Input | undefined
+  /** What `POST /v1/oauth/token` exchanges for access tokens. @default nothing */
+  readonly credentials?: Tokens.Options | undefined
   /** What goes wrong from the start. */
   readonly faults?: ReadonlyArray<Fault> | undefined
   /** Recorded requests that are kept; older ones are dropped. @default 10_000 */
@@ -40,6 +51,8 @@ export const limits = (options: Options): Limits => ({
   maxFileBytes: options.maxFileBytes ?? maxFileBytes,
   storageQuotaBytes: options.storageQuotaBytes ?? 1_000_000_000_000,
   maxJsonBytes: options.maxJsonBytes ?? 32 * 1024 * 1024,
+  maxBatchBytes: options.maxBatchBytes ?? 256 * 1024 * 1024,
+  jsonTimeout: Duration.fromInputUnsafe(options.jsonTimeout ?? "2 minutes"),
   maxParts: 100,
   maxFieldBytes: 64 * 1024,
   contextWindow: options.contextWindow ?? 1_000_000

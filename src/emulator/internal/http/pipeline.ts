@@ -6,19 +6,18 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { HttpApiSchemaError } from "effect/http-api/HttpApiError"
 import type * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
-import { HttpServerError } from "effect/http/HttpServerError"
-import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { filesBeta } from "../../../internal/wire/constants.ts"
-import { methodsOf, operationOf } from "../../Api.ts"
 import type * as Fault from "../../Fault.ts"
-import { Store } from "../../Store.ts"
+import { Store, type StoreError } from "../../Store.ts"
 import { type BodyError, type Notes, RequestContext, type RequestDialect } from "../context.ts"
 import * as Faults from "../faults.ts"
 import { Batches } from "../model/batches.ts"
@@ -32,11 +31,13 @@ import {
   invalidRequest,
   methodNotAllowed,
   notFound,
-  RequestBodyFailed,
+  type RequestBodyFailed,
   toResponse
 } from "./apiError.ts"
 import * as Auth from "./auth.ts"
-import type { Requirements } from "./routes.ts"
+import { type Match, match, type Operation } from "./endpoints.ts"
+import type { Call, Handler, Handlers } from "./handlers.ts"
+import * as Parameters from "./parameters.ts"
 import type { State } from "./state.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -63,12 +64,18 @@ export type Handle = (
   transport: Transport
 ) => Effect.Effect<Response, ConnectionReset | RequestBodyFailed, Scope.Scope>
 
-export type HttpEffect = Effect.Effect<Response, unknown, HttpServerRequest | Scope.Scope | Requirements>
+const betasOf = (headers: Headers.Headers): ReadonlyArray<string> =>
+  (headers["anthropic-beta"] ?? "").split(",").map((beta) => beta.trim()).filter((beta) => beta !== "")
 
-const dialectOf = (headers: Headers.Headers): RequestDialect => {
-  const betas = (headers["anthropic-beta"] ?? "").split(",").map((beta) => beta.trim())
+const dialectOf = (betas: ReadonlyArray<string>): RequestDialect => {
   if (betas.includes(filesBeta)) return "beta"
   return betas.some((beta) => beta.startsWith("managed-agents-")) ? "mixed" : "ga"
+}
+
+const queryOf = (url: string): URLSearchParams => {
+  const [withoutFragment = ""] = url.split("#", 1)
+  const start = withoutFragment.indexOf("?")
+  return new URLSearchParams(start === -1 ? "" : withoutFragment.slice(start))
 }
 
 const contentLength = (headers: Headers.Headers): number | undefined => {
@@ -161,29 +168,25 @@ const answerOf = (fault: Fault.Answer, requestId: string): Response => {
   )
 }
 
-/** `limit: Expected …` for what an endpoint's Schemas refuse. */
-const schemaMessage = (error: HttpApiSchemaError): string => {
-  const lines = error.cause.message.split("\n").map((line) => line.trim())
-  const path = lines.map((line) => /^at \["([^"]+)"\]/.exec(line)?.[1]).find((name) => name !== undefined)
-  return path === undefined ? lines[0] ?? "Invalid request" : `${path}: ${lines[0]}`
-}
-
-/** What is left when a handler did not answer. */
-const recover = (cause: Cause.Cause<unknown>): Effect.Effect<never, ApiError | ConnectionReset | RequestBodyFailed> => {
-  for (const reason of cause.reasons) {
-    const error = reason._tag === "Die" ? reason.defect : reason._tag === "Fail" ? reason.error : undefined
-    if (error instanceof ConnectionReset || error instanceof RequestBodyFailed) return Effect.fail(error)
-    if (HttpApiSchemaError.is(error)) return Effect.fail(invalidRequest(schemaMessage(error)))
-    if (error instanceof HttpServerError && error.reason._tag === "RouteNotFound") {
-      return Effect.fail(notFound("Not found"))
-    }
-  }
+/** Turns what a handler could not do into an answer; a broken connection has none. */
+const recover = (
+  cause: Cause.Cause<BodyError | StoreError>
+): Effect.Effect<never, ApiError | ConnectionReset | RequestBodyFailed> => {
+  const failure = Cause.findErrorOption(cause)
+  if (Option.isSome(failure) && failure.value._tag !== "StoreError") return Effect.fail(failure.value)
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
-  return Effect.logError("The emulator failed", cause).pipe(Effect.andThen(Effect.fail(internal())))
+  const message = Option.isSome(failure) ? failure.value.message : undefined
+  return Effect.logError("The emulator failed", cause).pipe(Effect.andThen(Effect.fail(internal(message))))
 }
 
-/** Puts the parts together: `route` answers what got past the gates. */
-export const make = (state: State, route: HttpEffect): Handle =>
+const answerTo = (handlers: Handlers, { operation, params }: Match, query: Readonly<Record<string, unknown>>) => {
+  // One of many handlers, each with parameters of its own; the table that they were read by is the handler's own.
+  const handler = handlers[operation] as Handler<Operation>
+  return handler({ params, query } as Call<Operation>)
+}
+
+/** Puts the parts together: `handlers` answer what got past the gates. */
+export const make = (state: State, handlers: Handlers): Handle =>
   Effect.fnUntraced(function*(request, transport): Effect.fn.Return<
     Response,
     ConnectionReset | RequestBodyFailed,
@@ -192,7 +195,9 @@ export const make = (state: State, route: HttpEffect): Handle =>
     const requestId = yield* Random.identifier("req")
     const now = (yield* Clock.currentTimeMillis) + state.offset.millis
     const path = transport.url.split(/[?#]/, 1)[0] ?? "/"
-    const operation = operationOf(transport.method, path)
+    const matched = match(transport.method, path)
+    const operation = "operation" in matched ? matched.operation : undefined
+    const betas = betasOf(transport.headers)
     const notes: Notes = {}
     const record = state.requests.start({
       requestId,
@@ -208,13 +213,18 @@ export const make = (state: State, route: HttpEffect): Handle =>
     let extraHeaders: Record<string, string> = {}
 
     const carryOut = Effect.gen(function*() {
-      if (!isAdmin && operation === undefined) {
-        const methods = methodsOf(path)
-        return yield* methods.length === 0 ? notFound("Not found") : methodNotAllowed(methods.join(", "))
+      extraHeaders = { "anthropic-organization-id": state.organization }
+      if (isAdmin) {
+        yield* Auth.authenticateAdmin(state.keys, transport.headers)
+        return yield* Admin.handle(state, transport.method, path, request)
       }
-      const workspace = yield* Auth.authenticate(state.keys, transport.headers)
-      extraHeaders = { "anthropic-organization-id": state.organization, "anthropic-workspace-id": workspace }
-      if (isAdmin) return yield* Admin.handle(state, transport.method, path, request)
+      if (!("operation" in matched)) {
+        return yield* matched.allow.length === 0 ? notFound("Not found") : methodNotAllowed(matched.allow.join(", "))
+      }
+      const workspace = matched.endpoint.access === "anyone"
+        ? ""
+        : yield* Auth.authenticate(state.keys, state.tokens, transport.headers, now)
+      if (workspace !== "") extraHeaders = { ...extraHeaders, "anthropic-workspace-id": workspace }
 
       if (state.rateLimit !== undefined) {
         const { headers, waitMillis } = state.rateLimit.take(now)
@@ -243,12 +253,14 @@ export const make = (state: State, route: HttpEffect): Handle =>
         )
       )
 
-      return yield* route.pipe(
-        Effect.provideService(HttpServerRequest, request),
+      const query = Parameters.read(matched.endpoint.query ?? {}, queryOf(transport.url))
+      if (Result.isFailure(query)) return yield* invalidRequest(query.failure)
+      return yield* answerTo(handlers, matched, query.success).pipe(
         Effect.provideService(RequestContext, {
           requestId,
           workspace,
-          dialect: dialectOf(transport.headers),
+          dialect: dialectOf(betas),
+          betas,
           baseUrl: transport.baseUrl,
           now,
           contentType: transport.headers["content-type"],

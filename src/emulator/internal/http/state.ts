@@ -13,6 +13,7 @@ import * as Random from "../random.ts"
 import * as Auth from "./auth.ts"
 import * as Options from "./options.ts"
 import * as RateLimit from "./rateLimit.ts"
+import * as Tokens from "./tokens.ts"
 
 /** A request as the emulator saw it. */
 export interface RecordedRequest {
@@ -64,7 +65,7 @@ const makeRequests = (max: number) => {
       entries.slice(-max).map(({ base, failure, notes, status }) => ({
         ...base,
         ...(notes.json !== undefined
-          ? { body: { json: notes.json } }
+          ? { body: { json: JSON.parse(notes.json) as unknown } }
           : notes.parts !== undefined
           ? { body: { parts: notes.parts } }
           : {}),
@@ -88,6 +89,7 @@ export interface State {
   readonly organization: string
   readonly rateLimit: RateLimit.RateLimit | undefined
   readonly faults: Faults.FaultEngine
+  readonly tokens: Tokens.Tokens
   readonly requests: ReturnType<typeof makeRequests>
   readonly bodyIdleTimeout: Duration.Duration
   readonly adminRoute: boolean
@@ -119,6 +121,7 @@ export const make = Effect.fnUntraced(function*(
     organization: "org_emulator",
     rateLimit: options.requestsPerMinute === undefined ? undefined : RateLimit.make(options.requestsPerMinute),
     faults: Faults.make(options.faults ?? []),
+    tokens: Tokens.make(options.credentials ?? {}),
     requests: makeRequests(options.maxRecordedRequests ?? 10_000),
     bodyIdleTimeout: Duration.fromInputUnsafe(options.bodyIdleTimeout ?? "30 seconds"),
     adminRoute: options.adminRoute ?? false,
@@ -133,6 +136,7 @@ export const reset = (state: State) =>
     state.batches.all.clear()
     state.requests.clear()
     state.faults.set([])
+    state.tokens.reset()
     state.rateLimit?.reset()
     state.offset.millis = 0
   })

@@ -1,0 +1,161 @@
+/**
+ * What a test can do to an emulator and ask of it, in code and over the admin route.
+ */
+import * as Clock from "effect/Clock"
+import type * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import { FileId } from "../../../FileMetadata.ts"
+import { joined } from "../../../internal/request/body.ts"
+import type { Fault } from "../../Fault.ts"
+import type { FileRecord, StoreError } from "../../Store.ts"
+import * as MimeType from "../files/mimeType.ts"
+import * as Random from "../random.ts"
+import * as State from "./state.ts"
+import type { IssuedToken, Workspaces } from "./tokens.ts"
+
+/** A file that is there without having been uploaded. */
+export interface SeedFile {
+  readonly filename: string
+  /** @default empty */
+  readonly content?: Uint8Array | string | undefined
+  /** @default detected from the name and the content */
+  readonly mimeType?: string | undefined
+  /** `true` for what a tool or a skill made. @default false */
+  readonly downloadable?: boolean | undefined
+  /** From `createdAt` on; together with an early `createdAt` the file has already expired. @default never */
+  readonly expiresIn?: Duration.Input | undefined
+  /** @default now */
+  readonly createdAt?: DateTime.Utc | undefined
+  /** The session that the file belongs to. @default none */
+  readonly scope?: { readonly id: string; readonly type: string } | undefined
+  /** @default none */
+  readonly purpose?: string | undefined
+  /** @default the workspace of `apiKey` */
+  readonly workspace?: string | undefined
+  /** @default a new one */
+  readonly id?: string | undefined
+}
+
+/** An access token that is there without an exchange. */
+export interface TokenOptions {
+  /** The workspaces that it reaches. @default the workspace of `apiKey` */
+  readonly workspaces?: Workspaces | undefined
+  /** How long it is valid; `null` for ever. @default the emulator's `credentials.tokenLifetime` */
+  readonly lifetime?: Duration.Input | null | undefined
+}
+
+/** The control surface of an emulator. */
+export interface Control {
+  /** The base URL for a client. In process it is a placeholder: any other URL works as well. */
+  readonly url: string
+  readonly apiKey: Redacted.Redacted<string>
+  /** The workspace that `apiKey` reaches. */
+  readonly workspace: string
+  /** The organization of every workspace, which federation has to name. */
+  readonly organization: string
+  /** The requests so far, oldest first. */
+  readonly requests: Effect.Effect<ReadonlyArray<State.RecordedRequest>>
+  /** All files of all workspaces, newest first. */
+  readonly files: Effect.Effect<ReadonlyArray<FileRecord>, StoreError>
+  /** The bytes of any file, downloadable or not; `undefined` for one that is not there. */
+  readonly content: (id: string) => Effect.Effect<Uint8Array | undefined, StoreError>
+  /** Stores a file without an upload. */
+  readonly seed: (file: SeedFile) => Effect.Effect<FileRecord, StoreError>
+  /** What goes wrong, used up or not. */
+  readonly faults: Effect.Effect<ReadonlyArray<Fault>>
+  /** Replaces all faults. */
+  readonly setFaults: (faults: ReadonlyArray<Fault>) => Effect.Effect<void>
+  /** Adds one fault behind the others. */
+  readonly addFault: (fault: Fault) => Effect.Effect<void>
+  /** The access tokens that were issued, oldest first, expired and revoked ones included. */
+  readonly tokens: Effect.Effect<ReadonlyArray<IssuedToken>>
+  /** Issues an access token and a refresh token without an exchange. */
+  readonly issueToken: (options?: TokenOptions) => Effect.Effect<IssuedToken>
+  /** Ends the lifetime of an access token now; without an argument, that of all. Their refresh tokens stay valid. */
+  readonly expireTokens: (token?: string) => Effect.Effect<void>
+  /** Refuses an access token or a refresh token from now on; without an argument, all access tokens. */
+  readonly revokeTokens: (token?: string) => Effect.Effect<void>
+  /** The emulator's time, in milliseconds since 1970. */
+  readonly now: Effect.Effect<number>
+  /** Moves the emulator's time on: files and tokens expire, batches end, the rate limit fills up. */
+  readonly advance: (duration: Duration.Input) => Effect.Effect<void>
+  /** Forgets files, batches, requests, faults, tokens and what `advance` added. */
+  readonly reset: Effect.Effect<void, StoreError>
+}
+
+export const make = (state: State.State, url: string): Control => {
+  const { store, tokens } = state
+  const now = Effect.map(Clock.currentTimeMillis, (millis) => millis + state.offset.millis)
+
+  const seed = Effect.fnUntraced(function*(file: SeedFile) {
+    const at = yield* now
+    const content = typeof file.content === "string"
+      ? new TextEncoder().encode(file.content)
+      : (file.content ?? new Uint8Array(0)).slice()
+    const createdAt = file.createdAt?.epochMilliseconds ?? at
+    const expiresAt = file.expiresIn === undefined
+      ? null
+      : createdAt + Duration.toMillis(Duration.fromInputUnsafe(file.expiresIn))
+    const staging = yield* store.stage
+    if (content.byteLength > 0) yield* staging.write(content)
+    const stored = yield* staging.commit({
+      id: FileId.make(file.id ?? (yield* Random.identifier("file"))),
+      workspace: file.workspace ?? state.workspace,
+      filename: file.filename,
+      mimeType: file.mimeType ?? MimeType.detect(file.filename, content.subarray(0, 512)),
+      createdAt,
+      expiresAt,
+      downloadable: file.downloadable ?? false,
+      scope: file.scope ?? null,
+      purpose: file.purpose ?? null
+    })
+    yield* store.sweep(at)
+    return (yield* store.get(stored.id)) ?? stored
+  }, Effect.scoped)
+
+  const issueToken = Effect.fnUntraced(function*({ lifetime, workspaces }: TokenOptions = {}) {
+    const reached = workspaces ?? state.workspace
+    return yield* tokens.issue(
+      yield* now,
+      typeof reached === "string" ? [reached] : reached,
+      lifetime === undefined || lifetime === null ? lifetime : Duration.toMillis(Duration.fromInputUnsafe(lifetime))
+    )
+  })
+
+  return {
+    url,
+    apiKey: state.apiKey,
+    workspace: state.workspace,
+    organization: state.organization,
+    requests: Effect.sync(() => state.requests.list()),
+    files: now.pipe(
+      Effect.flatMap(store.sweep),
+      Effect.andThen(store.all),
+      Effect.map((files) => [...files].sort((a, b) => b.sequence - a.sequence))
+    ),
+    content: Effect.fnUntraced(function*(id) {
+      const file = yield* store.get(id)
+      if (file === undefined) return undefined
+      const chunks = yield* Stream.runCollect(yield* store.read(file))
+      // Not the size of the record: an expired file has no content any more.
+      return joined(chunks, chunks.reduce((size, chunk) => size + chunk.byteLength, 0))
+    }, Effect.scoped),
+    seed,
+    faults: Effect.sync(() => state.faults.list().map(({ fault }) => fault)),
+    setFaults: (faults) => Effect.sync(() => state.faults.set(faults)),
+    addFault: (fault) => Effect.sync(() => state.faults.add(fault)),
+    tokens: Effect.sync(tokens.list),
+    issueToken,
+    expireTokens: (token) => Effect.map(now, (at) => tokens.expire(at, token)),
+    revokeTokens: (token) => Effect.sync(() => tokens.revoke(token)),
+    now,
+    advance: (duration) =>
+      Effect.sync(() => {
+        state.offset.millis += Duration.toMillis(Duration.fromInputUnsafe(duration))
+      }),
+    reset: State.reset(state)
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * Everything that the emulator serves, one row an endpoint. Requests are matched against these rows, `handlers.ts` has
+ * one handler for each, and the OpenAPI document is made from them.
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { DeletedFile, FileMetadata, FilePage } from "../../../FileMetadata.ts"
+import { maxPageLimit } from "../../../internal/wire/constants.ts"
+import * as Parameters from "./parameters.ts"
+import { Grant, TokenAnswer } from "./tokens.ts"
+
+/**
+ * Who may call an endpoint: whoever has a key of a workspace and names a version; whoever has a key, where the admin
+ * route is on; or anyone.
+ */
+export type Access = "key" | "admin" | "anyone"
+
+/** What a body holds: JSON of a schema, or something else by its type. */
+export type Content =
+  | { readonly type: "application/json"; readonly schema: Schema.Top }
+  | { readonly type: string; readonly schema?: undefined }
+
+/** A multipart body: its parts, each with what it is for. */
+export interface Form {
+  readonly type: "multipart/form-data"
+  readonly parts: Readonly<Record<string, string>>
+}
+
+export interface Endpoint {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE"
+  /** Segments that start with a colon are parameters. */
+  readonly path: string
+  readonly summary: string
+  readonly access: Access
+  readonly query?: Parameters.Parameters
+  readonly body?: Content | Form
+  readonly answer: Content
+  /** Statuses of its errors, besides those that every endpoint with this access has. */
+  readonly errors?: ReadonlyArray<number>
+}
+
+const json = (schema: Schema.Top): Content => ({ type: "application/json", schema })
+
+const bytes: Content = { type: "application/octet-stream" }
+
+const lines: Content = { type: "application/x-jsonl" }
+
+const limit = Parameters.integer(1, maxPageLimit)
+
+/** A batch as it stands on the wire. */
+export const MessageBatch = Schema.Struct({
+  id: Schema.String,
+  type: Schema.Literal("message_batch"),
+  processing_status: Schema.Literals(["in_progress", "canceling", "ended"]),
+  request_counts: Schema.Struct({
+    processing: Schema.Natural,
+    succeeded: Schema.Natural,
+    errored: Schema.Natural,
+    canceled: Schema.Natural,
+    expired: Schema.Natural
+  }),
+  created_at: Schema.String,
+  expires_at: Schema.String,
+  ended_at: Schema.NullOr(Schema.String),
+  cancel_initiated_at: Schema.NullOr(Schema.String),
+  archived_at: Schema.NullOr(Schema.String),
+  results_url: Schema.NullOr(Schema.String)
+}).annotate({ identifier: "MessageBatch" })
+
+/** @see {@link MessageBatch:var} */
+export type MessageBatch = typeof MessageBatch.Type
+
+/** As much of a message request as a reader of the document needs. */
+const MessageRequest = Schema.Struct({
+  model: Schema.String,
+  max_tokens: Schema.Int.check(Schema.isGreaterThan(0)),
+  messages: Schema.Array(Schema.Struct({
+    role: Schema.Literals(["user", "assistant", "system"]),
+    content: Schema.Union([Schema.String, Schema.Array(Schema.Record(Schema.String, Schema.Json))])
+  })),
+  system: Schema.optionalKey(Schema.Json),
+  tools: Schema.optionalKey(Schema.Array(Schema.Record(Schema.String, Schema.Json))),
+  container: Schema.optionalKey(Schema.Json),
+  stream: Schema.optionalKey(Schema.Boolean)
+})
+
+const BatchRequest = Schema.Struct({
+  requests: Schema.Array(Schema.Struct({ custom_id: Schema.String, params: Schema.Json }))
+})
+
+const BatchPage = Schema.Struct({
+  data: Schema.Array(MessageBatch),
+  has_more: Schema.Boolean,
+  first_id: Schema.NullOr(Schema.String),
+  last_id: Schema.NullOr(Schema.String)
+})
+
+/** All endpoints by their names. Faults, rules and recorded requests use these names. */
+export const endpoints = {
+  upload: {
+    method: "POST",
+    path: "/v1/files",
+    summary: "Upload a file",
+    access: "key",
+    body: {
+      type: "multipart/form-data",
+      parts: {
+        file: "The file, with its name and, in the beta dialect, its type",
+        expires_in_seconds: "Seconds until the content is gone, from 3600 to 7776000",
+        purpose: "Kept and answered as it was given"
+      }
+    },
+    answer: json(FileMetadata),
+    errors: [413]
+  },
+  list: {
+    method: "GET",
+    path: "/v1/files",
+    summary: "List files, newest first",
+    access: "key",
+    query: {
+      limit,
+      page: Parameters.text,
+      "ids[]": Parameters.list,
+      scope_id: Parameters.text,
+      after_id: Parameters.text,
+      before_id: Parameters.text
+    },
+    answer: json(FilePage)
+  },
+  metadata: {
+    method: "GET",
+    path: "/v1/files/:file_id",
+    summary: "Metadata of a file",
+    access: "key",
+    answer: json(FileMetadata),
+    errors: [404]
+  },
+  content: {
+    method: "GET",
+    path: "/v1/files/:file_id/content",
+    summary: "Download a file that a tool or a skill made",
+    access: "key",
+    answer: bytes,
+    errors: [404]
+  },
+  delete: {
+    method: "DELETE",
+    path: "/v1/files/:file_id",
+    summary: "Delete a file",
+    access: "key",
+    answer: json(DeletedFile),
+    errors: [404]
+  },
+  createMessage: {
+    method: "POST",
+    path: "/v1/messages",
+    summary: "Ask about files; the emulator answers, no model does",
+    access: "key",
+    body: json(MessageRequest),
+    answer: json(Schema.Json),
+    errors: [404, 413]
+  },
+  countTokens: {
+    method: "POST",
+    path: "/v1/messages/count_tokens",
+    summary: "Count the tokens of a request that has no file sources",
+    access: "key",
+    body: json(Schema.Json),
+    answer: json(Schema.Struct({ input_tokens: Schema.Natural })),
+    errors: [413]
+  },
+  createBatch: {
+    method: "POST",
+    path: "/v1/messages/batches",
+    summary: "Send many message requests at once",
+    access: "key",
+    body: json(BatchRequest),
+    answer: json(MessageBatch),
+    errors: [413]
+  },
+  listBatches: {
+    method: "GET",
+    path: "/v1/messages/batches",
+    summary: "List batches, newest first",
+    access: "key",
+    query: { limit, after_id: Parameters.text, before_id: Parameters.text },
+    answer: json(BatchPage)
+  },
+  getBatch: {
+    method: "GET",
+    path: "/v1/messages/batches/:message_batch_id",
+    summary: "How far a batch has come",
+    access: "key",
+    answer: json(MessageBatch),
+    errors: [404]
+  },
+  cancelBatch: {
+    method: "POST",
+    path: "/v1/messages/batches/:message_batch_id/cancel",
+    summary: "Stop a batch",
+    access: "key",
+    answer: json(MessageBatch),
+    errors: [404]
+  },
+  deleteBatch: {
+    method: "DELETE",
+    path: "/v1/messages/batches/:message_batch_id",
+    summary: "Delete a batch that has ended",
+    access: "key",
+    answer: json(Schema.Struct({ id: Schema.String, type: Schema.Literal("message_batch_deleted") })),
+    errors: [404]
+  },
+  batchResults: {
+    method: "GET",
+    path: "/v1/messages/batches/:message_batch_id/results",
+    summary: "The results of a batch that has ended, one JSON object a line",
+    access: "key",
+    answer: lines,
+    errors: [404]
+  },
+  token: {
+    method: "POST",
+    path: "/v1/oauth/token",
+    summary: "Exchange a refresh token or a workload's identity token for an access token",
+    access: "anyone",
+    body: json(Grant),
+    answer: json(TokenAnswer),
+    errors: [401]
+  }
+} as const satisfies Record<string, Endpoint>
+
+/** The name of an endpoint. */
+export type Operation = keyof typeof endpoints
+
+type ParamNames<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | ParamNames<`/${Rest}`>
+  : Path extends `${string}:${infer Name}` ? Name
+  : never
+
+/** What a handler gets of a request's path. */
+export type Params<O extends Operation> = Readonly<Record<ParamNames<(typeof endpoints)[O]["path"]>, string>>
+
+/** What a handler gets of a request's query. */
+export type Query<O extends Operation> = (typeof endpoints)[O] extends
+  { readonly query: infer P extends Parameters.Parameters } ? Parameters.Read<P>
+  : Record<never, never>
+
+interface Row {
+  readonly operation: Operation
+  readonly endpoint: Endpoint
+  readonly segments: ReadonlyArray<string>
+}
+
+const isFixed = (segment: string): boolean => !segment.startsWith(":")
+
+const segmentsOf = (path: string): ReadonlyArray<string> => path.replace(/\/$/, "").split("/").slice(1)
+
+/** Fixed segments come before parameters: `/v1/messages/batches` is a listing, not a batch of this name. */
+const rows: ReadonlyArray<Row> = Object.entries(endpoints).map(([operation, endpoint]) => ({
+  operation: operation as Operation,
+  endpoint,
+  segments: segmentsOf(endpoint.path)
+})).sort((a, b) => b.segments.filter(isFixed).length - a.segments.filter(isFixed).length)
+
+const decodeSegment = Option.liftThrowable(decodeURIComponent)
+
+/** The parameters of a path, or `undefined` when it is not one of this row. */
+const paramsOf = (row: Row, segments: ReadonlyArray<string>): Readonly<Record<string, string>> | undefined => {
+  if (segments.length !== row.segments.length) return undefined
+  const params: Record<string, string> = {}
+  for (const [i, expected] of row.segments.entries()) {
+    const given = segments[i] ?? ""
+    if (isFixed(expected)) {
+      if (given !== expected) return undefined
+      continue
+    }
+    const value = decodeSegment(given)
+    if (given === "" || Option.isNone(value)) return undefined
+    params[expected.slice(1)] = value.value
+  }
+  return params
+}
+
+export interface Match {
+  readonly operation: Operation
+  readonly endpoint: Endpoint
+  readonly params: Readonly<Record<string, string>>
+}
+
+/** The endpoint of a request, or the methods that its path takes: none for a path that is not there. */
+export const match = (method: string, path: string): Match | { readonly allow: ReadonlyArray<string> } => {
+  const segments = segmentsOf(path)
+  const wanted = method === "HEAD" ? "GET" : method
+  const allow: Array<string> = []
+  for (const row of rows) {
+    const params = paramsOf(row, segments)
+    if (params === undefined) continue
+    if (row.endpoint.method === wanted) return { operation: row.operation, endpoint: row.endpoint, params }
+    allow.push(row.endpoint.method)
+  }
+  return { allow }
+}
+
+/** The endpoint of a request, if there is one. */
+export const operationOf = (method: string, path: string): Operation | undefined => {
+  const found = match(method, path)
+  return "operation" in found ? found.operation : undefined
+}

@@ -1,0 +1,90 @@
+/**
+ * What answers a request: one handler for each endpoint.
+ */
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Store, StoreError } from "../../Store.ts"
+import { type BodyError, RequestContext } from "../context.ts"
+import * as Files from "../files/operations.ts"
+import * as Batches from "../model/batches.ts"
+import * as Messages from "../model/messages.ts"
+import { readJson } from "./body.ts"
+import type { Operation, Params, Query } from "./endpoints.ts"
+import type { State } from "./state.ts"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+/** Everything that a handler may ask for. */
+export type Requirements = RequestContext | Store | Batches.Batches | Scope.Scope
+
+/** What a handler gets of a request, besides the {@link RequestContext}. */
+export interface Call<O extends Operation> {
+  readonly params: Params<O>
+  readonly query: Query<O>
+}
+
+export type Handler<O extends Operation> = (
+  call: Call<O>
+) => Effect.Effect<Response, BodyError | StoreError, Requirements>
+
+export type Handlers = { readonly [O in Operation]: Handler<O> }
+
+const encoder = new TextEncoder()
+
+const serverSentEvents = (events: ReadonlyArray<{ readonly type: string }>): Response =>
+  HttpServerResponse.stream(
+    Stream.fromIterable(
+      events.map((event) => encoder.encode(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)),
+      { chunkSize: 1 }
+    ),
+    { contentType: "text/event-stream; charset=utf-8", headers: { "cache-control": "no-cache" } }
+  )
+
+const json = (body: unknown): Response => HttpServerResponse.jsonUnsafe(body)
+
+/** The body of a message request. */
+const messageBody = Effect.flatMap(RequestContext, ({ limits }) => readJson(limits.maxJsonBytes))
+
+const batchBody = Effect.flatMap(RequestContext, ({ limits }) => readJson(limits.maxBatchBytes))
+
+/** Far more than a grant needs. */
+const maxGrantBytes = 64 * 1024
+
+const createMessage = Effect.gen(function*() {
+  const body = yield* messageBody
+  const message = yield* Messages.create(body)
+  return Messages.wantsStream(body) ? serverSentEvents(Messages.events(message)) : json(message)
+})
+
+/** The token endpoint answers its errors in the form of RFC 6749, not in the envelope. */
+const exchangeToken = (state: State) =>
+  Effect.gen(function*() {
+    const { betas, now } = yield* RequestContext
+    const body = yield* readJson(maxGrantBytes)
+    return yield* state.tokens.exchange(body, betas, state.organization, now).pipe(
+      Effect.map(json),
+      Effect.catchTag("Refusal", ({ description, error, status }) =>
+        Effect.succeed(
+          HttpServerResponse.jsonUnsafe({ error, error_description: description }, { status })
+        ))
+    )
+  })
+
+export const make = (state: State): Handlers => ({
+  upload: () => Files.upload,
+  list: ({ query }) => Files.list(query),
+  metadata: ({ params }) => Files.metadata(params.file_id),
+  content: ({ params }) => Files.content(params.file_id),
+  delete: ({ params }) => Files.delete(params.file_id),
+  createMessage: () => createMessage,
+  countTokens: () => Effect.map(Effect.flatMap(messageBody, Messages.countTokens), json),
+  createBatch: () => Effect.flatMap(batchBody, Batches.create),
+  listBatches: ({ query }) => Batches.list(query),
+  getBatch: ({ params }) => Batches.get(params.message_batch_id),
+  cancelBatch: ({ params }) => Batches.cancel(params.message_batch_id),
+  deleteBatch: ({ params }) => Batches.delete(params.message_batch_id),
+  batchResults: ({ params }) => Batches.results(params.message_batch_id),
+  token: () => exchangeToken(state)
+})
