@@ -1,8 +1,25 @@
 /**
  * An uploaded file as a block of a message: `document`, `image` or `container_upload`.
  *
- * What a block takes is checked before anything is sent. Shapes and MIME types: the Files API guide, "File types and
- * content blocks".
+ * Whether a block can hold the file is checked before anything is sent. Shapes and MIME types: the Files API guide,
+ * "File types and content blocks".
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ContentBlock, Files, FileSource, Messages } from "effect-anthropic-files"
+ *
+ * const summary = Effect.gen(function*() {
+ *   const report = yield* Files.upload(FileSource.path("report.pdf"))
+ *   const block = yield* ContentBlock.document(report, { title: "Annual report", citations: true })
+ *   const answer = yield* Messages.create({
+ *     model: "claude-sonnet-5-5",
+ *     max_tokens: 1024,
+ *     messages: [{ role: "user", content: [block, { type: "text", text: "Summarize the report." }] }]
+ *   })
+ *   return Messages.text(answer)
+ * })
+ * ```
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -10,28 +27,54 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { type ContentBlockError, FileExpired, InvalidFileType } from "./FilesError.ts"
+import { printable } from "./internal/text.ts"
 import { open } from "./internal/wire/schemas.ts"
 
 /**
- * Marks the end of a prefix that the service keeps for the next request.
+ * Marks the end of a prefix that the service caches for later requests.
  */
-export const CacheControl = open({
+export interface CacheControl {
+  readonly type: "ephemeral"
+  /**
+   * How long the prefix is kept after its last use.
+   *
+   * @default "5m"
+   */
+  readonly ttl?: "5m" | "1h"
+}
+
+/** @see {@link CacheControl:interface} */
+export const CacheControl: Schema.Codec<CacheControl> = open({
   type: Schema.Literal("ephemeral"),
-  /** How long it is kept after its last use; the service's default is `5m`. */
   ttl: Schema.optionalKey(Schema.Literals(["5m", "1h"]))
 })
 
-/** @see {@link CacheControl:var} */
-export type CacheControl = typeof CacheControl.Type
+/**
+ * An uploaded file, as the source of a document or an image.
+ */
+export interface FileSource {
+  readonly type: "file"
+  readonly file_id: FileId
+}
 
 const FileSource = open({ type: Schema.Literal("file"), file_id: FileId })
 
 const cache_control = Schema.optionalKey(Schema.NullOr(CacheControl))
 
 /**
- * A PDF or a plain text that the model reads.
+ * A PDF or plain text that the model reads.
  */
-export const Document = open({
+export interface Document {
+  readonly type: "document"
+  readonly source: FileSource
+  readonly title?: string | null
+  readonly context?: string | null
+  readonly citations?: { readonly enabled?: boolean } | null
+  readonly cache_control?: CacheControl | null
+}
+
+/** Fields that are not described here are kept. @see {@link Document:interface} */
+export const Document: Schema.Codec<Document, unknown> = open({
   type: Schema.Literal("document"),
   source: FileSource,
   title: Schema.optionalKey(Schema.NullOr(Schema.String)),
@@ -40,48 +83,86 @@ export const Document = open({
   cache_control
 })
 
-/** @see {@link Document:var} */
-export type Document = typeof Document.Type
-
 /**
  * An image that the model sees.
  */
-export const Image = open({ type: Schema.Literal("image"), source: FileSource, cache_control })
+export interface Image {
+  readonly type: "image"
+  readonly source: FileSource
+  readonly cache_control?: CacheControl | null
+}
 
-/** @see {@link Image:var} */
-export type Image = typeof Image.Type
+/** Fields that are not described here are kept. @see {@link Image:interface} */
+export const Image: Schema.Codec<Image, unknown> = open({
+  type: Schema.Literal("image"),
+  source: FileSource,
+  cache_control
+})
 
 /**
- * Any file, put into the container of the code execution tool. Without that tool the service ignores the block.
+ * A file of any type, put into the container of the code execution tool. Without that tool the service ignores the
+ * block.
  */
-export const ContainerUpload = open({ type: Schema.Literal("container_upload"), file_id: FileId, cache_control })
+export interface ContainerUpload {
+  readonly type: "container_upload"
+  readonly file_id: FileId
+  readonly cache_control?: CacheControl | null
+}
 
-/** @see {@link ContainerUpload:var} */
-export type ContainerUpload = typeof ContainerUpload.Type
+/** Fields that are not described here are kept. @see {@link ContainerUpload:interface} */
+export const ContainerUpload: Schema.Codec<ContainerUpload, unknown> = open({
+  type: Schema.Literal("container_upload"),
+  file_id: FileId,
+  cache_control
+})
 
 /**
  * A block that refers to an uploaded file.
  */
-export const ContentBlock = Schema.Union([Document, Image, ContainerUpload])
+export type ContentBlock = Document | Image | ContainerUpload
 
-/** @see {@link ContentBlock:var} */
-export type ContentBlock = typeof ContentBlock.Type
+/** @see {@link ContentBlock:type} */
+export const ContentBlock: Schema.Codec<ContentBlock, unknown> = Schema.Union([Document, Image, ContainerUpload])
 
+/**
+ * Options of every block.
+ */
 export interface BlockOptions {
+  /**
+   * Caches the request up to and including this block.
+   *
+   * @default not cached
+   */
   readonly cacheControl?: CacheControl | undefined
 }
 
+/**
+ * Options of a document.
+ */
 export interface DocumentOptions extends BlockOptions {
-  /** Shown to the model and given back in citations; never cited itself. */
+  /**
+   * Shown to the model, and returned in citations. It is not cited itself.
+   *
+   * @default none
+   */
   readonly title?: string | undefined
-  /** What the model should know about the document; never cited. */
+  /**
+   * What the model should know about the document. It is not cited.
+   *
+   * @default none
+   */
   readonly context?: string | undefined
-  /** Whether answers point to the places they rest on. All documents of a request have to agree. */
+  /**
+   * Whether the answer cites the passages it relies on. All documents of a request have to agree.
+   *
+   * @default false, the service's
+   */
   readonly citations?: boolean | undefined
 }
 
-/** What a bare id does not tell. */
+/** The type of a file of which only the id is given. */
 export interface Typed {
+  /** The file's `mime_type`. */
   readonly mimeType: string
 }
 
@@ -89,24 +170,25 @@ const documentTypes: ReadonlySet<string> = new Set(["application/pdf", "text/pla
 
 const imageTypes: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"])
 
-/** Types that are text by another name: the service reads them once they are uploaded as `text/plain`. */
+/** Types whose content is text: the service reads such a file once it is uploaded as `text/plain`. */
 const isText = (mimeType: string): boolean =>
   mimeType.startsWith("text/") || /^application\/((.+\+)?(json|xml|yaml)|x-ndjson|javascript|sql|toml)$/.test(mimeType)
 
-/** `Text/Plain; charset=utf-8` is `text/plain`. */
+/** The type without its parameters: `Text/Plain; charset=utf-8` is `text/plain`. */
 const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
 
 interface Reference {
   readonly id: FileId
+  /** How the file is called in a message. */
   readonly name: string
   readonly mimeType: string
 }
 
-/** The file, unless its content is no longer served. */
+/** The file, unless its content has expired. */
 const refer = (file: FileMetadata | FileId, mimeType: string): Effect.Effect<Reference, FileExpired> => {
   if (Predicate.isString(file)) return Effect.succeed({ id: file, name: file, mimeType: essence(mimeType) })
   const { expires_at, filename, id } = file
-  const reference = { id, name: `${filename} (${id})`, mimeType: essence(file.mime_type) }
+  const reference = { id, name: `${printable(filename)} (${id})`, mimeType: essence(file.mime_type) }
   if (expires_at === null) return Effect.succeed(reference)
   return Effect.flatMap(
     DateTime.now,
@@ -123,113 +205,112 @@ const refer = (file: FileMetadata | FileId, mimeType: string): Effect.Effect<Ref
   )
 }
 
-const mismatch = (file: Reference, takes: string, instead: string): InvalidFileType =>
+const mismatch = (file: Reference, takes: string): InvalidFileType =>
   new InvalidFileType({
     operation: "contentBlock",
-    message: `${file.name} is ${file.mimeType || "of no stated type"}, and ${takes}: ${instead}.`,
+    message: `${file.name} is ${file.mimeType || "of unknown type"}, and ${takes}: ${adviceFor(file.mimeType)}.`,
     mimeType: file.mimeType,
     fileId: file.id,
     isRetryable: false,
     isOutcomeUnknown: false
   })
 
-const withCodeExecution = "use ContentBlock.containerUpload with the code execution tool"
+/** What to do with a file of this type, if not what was tried. */
+const adviceFor = (mimeType: string): string => {
+  if (documentTypes.has(mimeType)) return "use ContentBlock.document"
+  if (imageTypes.has(mimeType)) return "use ContentBlock.image"
+  return `${conversionOf(mimeType)}, or use ContentBlock.containerUpload with the code execution tool`
+}
 
-const instead = (file: Reference): string =>
-  documentTypes.has(file.mimeType)
-    ? "use ContentBlock.document"
-    : imageTypes.has(file.mimeType)
-    ? "use ContentBlock.image"
-    : isText(file.mimeType)
-    ? `upload it as text/plain for a document block, or ${withCodeExecution}`
-    : file.mimeType === "image/jpg"
-    ? `upload it as image/jpeg for an image block, or ${withCodeExecution}`
-    : file.mimeType.startsWith("image/")
-    ? `convert it to PNG or JPEG for an image block, or ${withCodeExecution}`
-    : file.mimeType === "application/octet-stream" || file.mimeType === ""
-    ? `upload it with its real type as mimeType, or ${withCodeExecution}`
-    : `convert it to PDF or plain text for a document block, or ${withCodeExecution}`
+/** How a document or an image is made of a file of this type. */
+const conversionOf = (mimeType: string): string => {
+  if (isText(mimeType)) return "upload it as text/plain for a document block"
+  if (mimeType === "image/jpg") return "upload it as image/jpeg for an image block"
+  if (mimeType.startsWith("image/")) return "convert it to PNG or JPEG for an image block"
+  if (mimeType === "application/octet-stream" || mimeType === "") return "upload it with its real type as mimeType"
+  return "convert it to PDF or plain text for a document block"
+}
 
-const toDocument = (file: Reference, options: DocumentOptions): Document => ({
+/** The fields that have a value. */
+const defined = <A extends object>(fields: A) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    readonly [K in keyof A]?: Exclude<A[K], undefined>
+  }
+
+const toDocument = (file: Reference, { cacheControl, citations, context, title }: DocumentOptions): Document => ({
   type: "document",
   source: { type: "file", file_id: file.id },
-  ...(options.title === undefined ? undefined : { title: options.title }),
-  ...(options.context === undefined ? undefined : { context: options.context }),
-  ...(options.citations === undefined ? undefined : { citations: { enabled: options.citations } }),
-  ...cached(options)
+  ...defined({
+    title,
+    context,
+    citations: citations === undefined ? undefined : { enabled: citations },
+    cache_control: cacheControl
+  })
 })
 
-const toImage = (file: Reference, options: BlockOptions): Image => ({
+const toImage = (file: Reference, { cacheControl }: BlockOptions): Image => ({
   type: "image",
   source: { type: "file", file_id: file.id },
-  ...cached(options)
+  ...defined({ cache_control: cacheControl })
 })
 
-const toContainerUpload = (file: Reference, options: BlockOptions): ContainerUpload => ({
+const toContainerUpload = (file: Reference, { cacheControl }: BlockOptions): ContainerUpload => ({
   type: "container_upload",
   file_id: file.id,
-  ...cached(options)
+  ...defined({ cache_control: cacheControl })
 })
 
-const cached = (options: BlockOptions) =>
-  options.cacheControl === undefined ? undefined : { cache_control: options.cacheControl }
-
 /**
- * A document block: `application/pdf` or `text/plain`. Any other type fails with `InvalidFileType` and an expired file
+ * A document block: `application/pdf` or `text/plain`. Any other type fails with `InvalidFileType`, and an expired file
  * with `FileExpired`, before anything is sent.
  */
 export const document: {
   (file: FileMetadata, options?: DocumentOptions): Effect.Effect<Document, ContentBlockError>
   (id: FileId, options: DocumentOptions & Typed): Effect.Effect<Document, ContentBlockError>
-} = (file: FileMetadata | FileId, options: DocumentOptions & Partial<Typed> = {}) =>
+} = (file: FileMetadata | FileId, options?: DocumentOptions & Partial<Typed>) =>
   Effect.flatMap(
-    refer(file, options.mimeType ?? ""),
+    refer(file, options?.mimeType ?? ""),
     (reference) =>
-      documentTypes.has(reference.mimeType) ? Effect.succeed(toDocument(reference, options)) : Effect.fail(
-        mismatch(reference, "a document block takes application/pdf and text/plain", instead(reference))
-      )
+      documentTypes.has(reference.mimeType)
+        ? Effect.succeed(toDocument(reference, options ?? {}))
+        : Effect.fail(mismatch(reference, "a document block takes application/pdf and text/plain"))
   )
 
 /**
- * An image block: JPEG, PNG, GIF or WebP. Any other type fails with `InvalidFileType` and an expired file with
+ * An image block: JPEG, PNG, GIF or WebP. Any other type fails with `InvalidFileType`, and an expired file with
  * `FileExpired`, before anything is sent.
  */
 export const image: {
   (file: FileMetadata, options?: BlockOptions): Effect.Effect<Image, ContentBlockError>
   (id: FileId, options: BlockOptions & Typed): Effect.Effect<Image, ContentBlockError>
-} = (file: FileMetadata | FileId, options: BlockOptions & Partial<Typed> = {}) =>
+} = (file: FileMetadata | FileId, options?: BlockOptions & Partial<Typed>) =>
   Effect.flatMap(
-    refer(file, options.mimeType ?? ""),
+    refer(file, options?.mimeType ?? ""),
     (reference) =>
-      imageTypes.has(reference.mimeType) ? Effect.succeed(toImage(reference, options)) : Effect.fail(
-        mismatch(
-          reference,
-          "an image block takes image/jpeg, image/png, image/gif and image/webp",
-          instead(reference)
-        )
-      )
+      imageTypes.has(reference.mimeType)
+        ? Effect.succeed(toImage(reference, options ?? {}))
+        : Effect.fail(mismatch(reference, "an image block takes image/jpeg, image/png, image/gif and image/webp"))
   )
 
 /**
- * A block that puts the file into the code execution container. It takes every type.
+ * A block that puts the file into the container of the code execution tool. It takes every type.
  */
 export const containerUpload = (
   file: FileMetadata | FileId,
-  options: BlockOptions = {}
+  options?: BlockOptions
 ): Effect.Effect<ContainerUpload, FileExpired> =>
-  Effect.map(refer(file, ""), (reference) => toContainerUpload(reference, options))
+  Effect.map(refer(file, ""), (reference) => toContainerUpload(reference, options ?? {}))
 
 /**
- * The block that takes the file's type: `document`, `image`, or `container_upload` for everything else. A title, a
- * context and citations are for documents, other blocks leave them out.
+ * The block for the file's type: `document`, `image`, or `container_upload` for everything else. A title, a context and
+ * citations belong to documents; other blocks leave them out.
  */
 export const forFile: {
   (file: FileMetadata, options?: DocumentOptions): Effect.Effect<ContentBlock, FileExpired>
   (id: FileId, options: DocumentOptions & Typed): Effect.Effect<ContentBlock, FileExpired>
-} = (file: FileMetadata | FileId, options: DocumentOptions & Partial<Typed> = {}) =>
-  Effect.map(refer(file, options.mimeType ?? ""), (reference): ContentBlock =>
-    documentTypes.has(reference.mimeType)
-      ? toDocument(reference, options)
-      : imageTypes.has(reference.mimeType)
-      ? toImage(reference, options)
-      : toContainerUpload(reference, options))
+} = (file: FileMetadata | FileId, options?: DocumentOptions & Partial<Typed>) =>
+  Effect.map(refer(file, options?.mimeType ?? ""), (reference): ContentBlock => {
+    if (documentTypes.has(reference.mimeType)) return toDocument(reference, options ?? {})
+    if (imageTypes.has(reference.mimeType)) return toImage(reference, options ?? {})
+    return toContainerUpload(reference, options ?? {})
+  })

@@ -89,7 +89,7 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
 
   const ask = Effect.fn("Conversation.ask")(
     function*(question: string, { after }: AskOptions = {}): Effect.fn.Return<Answer, MessageError> {
-      const text = { type: "text", text: question }
+      const text = { type: "text" as const, text: question }
       const turns: ReadonlyArray<Messages.MessageParam> = after === undefined
         ? [{ role: "user", content: [block, text] }]
         : [...after.messages, { role: "user", content: [text] }]

@@ -2,9 +2,22 @@
  * What the service says about a stored file, in the API's own words.
  *
  * Field names and bounds: the Files API reference, "File metadata".
+ *
+ * @example
+ * ```ts
+ * import { DateTime, Effect } from "effect"
+ * import { FileMetadata, Files } from "effect-anthropic-files"
+ *
+ * // An id that was stored as a string becomes a FileId again.
+ * const expiry = Effect.gen(function*() {
+ *   const { expires_at, filename } = yield* Files.metadata(FileMetadata.FileId.make("file_011CNha8iCJcU1wXNR6q4V8w"))
+ *   return `${filename} expires ${expires_at === null ? "never" : DateTime.formatIso(expires_at)}`
+ * })
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { nullByDefault, type TypeOf } from "./internal/wire/schemas.ts"
 
 /**
  * Identifier of a stored file, `file_…`. Length and format may change: it is compared and sent, never parsed.
@@ -23,13 +36,10 @@ export const FileScope = Schema.Struct({
 })
 
 /** @see {@link FileScope:var} */
-export type FileScope = typeof FileScope.Type
-
-const nullByDefault = <S extends Schema.Constraint>(schema: S) =>
-  Schema.NullOr(schema).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
+export interface FileScope extends TypeOf<typeof FileScope> {}
 
 /**
- * A stored file. Both dialects decode to this one type; fields this client does not know are left out.
+ * A stored file. Both dialects decode to this type. Fields that this client does not know are left out.
  */
 export const FileMetadata = Schema.Struct({
   id: FileId,
@@ -42,18 +52,18 @@ export const FileMetadata = Schema.Struct({
   size_bytes: Schema.Natural,
   /** RFC 3339 on the wire. */
   created_at: Schema.DateTimeUtcFromString,
-  /** `true` only for what a tool or a skill made: a user's own upload can't be downloaded. */
+  /** `true` only for a file that a tool or a skill made: a user's own upload can't be downloaded. */
   downloadable: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
-  /** When the content stops being served. `null`: never, or the beta dialect, which does not tell. */
+  /** When the content stops being served. `null` if it never does, and in the beta dialect, which does not say. */
   expires_at: nullByDefault(Schema.DateTimeUtcFromString),
   /** The session that made the file, if one did. */
   scope: nullByDefault(FileScope),
-  /** Only where a server tells; the service documents no such field. */
+  /** Present only where a server sends it; the service does not document this field. */
   purpose: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 
 /** @see {@link FileMetadata:var} */
-export type FileMetadata = typeof FileMetadata.Type
+export interface FileMetadata extends TypeOf<typeof FileMetadata> {}
 
 /**
  * One page of a listing, newest first. `next_page` is the GA dialect's cursor; `has_more`, `first_id` and `last_id`
@@ -68,7 +78,7 @@ export const FilePage = Schema.Struct({
 })
 
 /** @see {@link FilePage:var} */
-export type FilePage = typeof FilePage.Type
+export interface FilePage extends TypeOf<typeof FilePage> {}
 
 /**
  * The answer to a deletion.
@@ -81,4 +91,4 @@ export const DeletedFile = Schema.Struct({
 })
 
 /** @see {@link DeletedFile:var} */
-export type DeletedFile = typeof DeletedFile.Type
+export interface DeletedFile extends TypeOf<typeof DeletedFile> {}

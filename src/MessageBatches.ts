@@ -29,6 +29,7 @@ import {
   TimedOut,
   TransferInterrupted
 } from "./FilesError.ts"
+import { warnWithoutCodeExecution } from "./internal/messages/request.ts"
 import { call, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
 import { invalidRequest, narrow, type Subject, unexpected } from "./internal/request/errors.ts"
@@ -191,7 +192,7 @@ export const make = Effect.fnUntraced(function*(
   const create = Effect.fn("MessageBatches.create")(
     function*(requests: ReadonlyArray<BatchRequest>): Effect.fn.Return<MessageBatch, FilesError> {
       yield* checkRequests(requests)
-      yield* Messages.warnWithoutCodeExecution(requests.map(({ params }) => params))
+      yield* warnWithoutCodeExecution(requests.map(({ params }) => params))
       const body = yield* Effect.mapError(
         HttpBody.json({ requests }),
         () => invalidRequest("createBatch", "requests", "A request holds a value that JSON can't express.")

@@ -1,22 +1,39 @@
 /**
- * Messages that refer to uploaded files: ask, stream the answer, find what a run generated.
+ * Messages that refer to uploaded files: ask, stream the answer, find the files that a run generated.
  *
- * It covers what files need and no more. Any other field of the API goes through as it is given, and whatever an answer
- * holds that is not described here is kept as it came. Shapes: the Messages API reference.
+ * Requests are typed field by field; {@link extend} and {@link customBlock} add what is newer than these types. Whatever
+ * an answer holds that is not described here is kept as it came. Shapes: the Messages API reference.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { ContentBlock, type FileMetadata, Messages } from "effect-anthropic-files"
+ *
+ * // Prints an answer about a file as it is written.
+ * const explain = Effect.fn(function*(file: FileMetadata.FileMetadata) {
+ *   const events = Messages.stream({
+ *     model: "claude-sonnet-5-5",
+ *     max_tokens: 1024,
+ *     messages: [{
+ *       role: "user",
+ *       content: [yield* ContentBlock.forFile(file), { type: "text", text: "What is this about?" }]
+ *     }]
+ *   })
+ *   yield* Stream.runForEach(Messages.textStream(events), (text) => Effect.sync(() => process.stdout.write(text)))
+ * })
+ * ```
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Sse from "effect/encoding/Sse"
 import * as Exit from "effect/Exit"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ContainerUpload, ContentBlock } from "./ContentBlock.ts"
+import { ContainerUpload } from "./ContentBlock.ts"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { Files } from "./Files.ts"
 import {
@@ -28,107 +45,142 @@ import {
   type Operation,
   RequestFailed,
   type StreamMessageError,
-  TransferInterrupted,
   UnexpectedResponse
 } from "./FilesError.ts"
-import { call, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
+import * as Accessor from "./internal/accessor.ts"
+import { decodeEvents, parseJson } from "./internal/messages/events.ts"
+import {
+  type BlockParam,
+  checkRequest,
+  fileIdsOf,
+  type MessageParam,
+  type Params,
+  type Request,
+  warnWithoutCodeExecution
+} from "./internal/messages/request.ts"
+import { type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
+import { answer, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
-import { fromEnvelope, invalidRequest, narrow, type Subject, unexpected } from "./internal/request/errors.ts"
+import { invalidRequest, narrow, type Subject } from "./internal/request/errors.ts"
 import { type Options, parse } from "./internal/request/options.ts"
-import { excerpt } from "./internal/text.ts"
-import { nullByDefault, open, otherType } from "./internal/wire/schemas.ts"
+import { emptyByDefault, issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 
 export type {
+  CitationsConfig,
+  ContainerParam,
+  ContainerUploadParam,
+  DocumentParam,
+  FileSourceParam,
+  ImageParam,
+  OtherSource,
+  RedactedThinkingParam,
+  SearchResultParam,
+  ServerToolResultParam,
+  TextParam,
+  ThinkingParam,
+  ToolContentParam,
+  ToolResultParam,
+  ToolUseParam
+} from "./internal/messages/request.ts"
+
+export type {
+  BlockParam,
+  /** Options of a single call: `workspaceId`, `userProfileId`, `headers`. */
+  MessageCallOptions as CallOptions,
+  MessageParam,
   /** What a client is made from: the same as for `Files`. */
-  Options
-}
-
-// An interface, such as the official SDK's types are, has no index signature: the plain struct takes those.
-const openInput = <const Fields extends Schema.Struct.Fields>(fields: Fields) =>
-  Schema.Union([open(fields), Schema.Struct(fields)])
-
-/**
- * A block of a request: a file, or any other that the API knows.
- */
-export const BlockParam = Schema.Union([ContentBlock, openInput({ type: Schema.String })])
-
-/** @see {@link BlockParam:var} */
-export type BlockParam = typeof BlockParam.Type
-
-/**
- * One turn of a request.
- */
-export const MessageParam = openInput({
-  role: Schema.Literals(["user", "assistant", "system"]),
-  content: Schema.Union([Schema.String, Schema.Array(BlockParam)])
-})
-
-/** @see {@link MessageParam:var} */
-export type MessageParam = typeof MessageParam.Type
-
-const params = {
-  model: Schema.NonEmptyString,
-  max_tokens: Schema.Natural,
-  tools: Schema.optionalKey(Schema.Array(Schema.ObjectKeyword))
+  Options,
+  Params,
+  Request
 }
 
 /**
- * All of a request but its messages.
+ * Adds fields that are newer than these types to a request, its parameters or a block:
+ * `Messages.extend(request, { new_field: true })`. A field that is `undefined` is left out.
  */
-export const Params = open(params)
-
-/** @see {@link Params:var} */
-export type Params = typeof Params.Type
+export const extend = <A extends Request | Params | BlockParam>(
+  value: A,
+  fields: Readonly<Record<string, unknown>>
+): A => ({ ...value, ...fields })
 
 /**
- * A request. Every field of the API that is not described here goes through.
+ * A block of a request that is newer than these types: `Messages.customBlock({ type: "new_block", … })`. It is sent as
+ * it is given.
  */
-export const Request = open({ ...params, messages: Schema.Array(MessageParam) })
-
-/** @see {@link Request:var} */
-export type Request = typeof Request.Type
+export const customBlock = (block: { readonly type: string; readonly [field: string]: unknown }): BlockParam => {
+  // A block of a type that is not listed is of none of the listed types.
+  const unlisted: object = block
+  return unlisted as BlockParam
+}
 
 const cited = {
   cited_text: Schema.String,
   document_index: Schema.Natural,
   document_title: nullByDefault(Schema.String),
-  /** The uploaded file that is cited; `null` where the document was no file. */
+  /** The uploaded file that is cited; `null` where the document is not an uploaded file. */
   file_id: nullByDefault(FileId)
 }
 
-/** Where in a document an answer's text comes from. Ends are exclusive; pages count from 1, the rest from 0. */
-export const Citation = Schema.Union([
-  open({
-    type: Schema.Literal("char_location"),
-    ...cited,
-    start_char_index: Schema.Natural,
-    end_char_index: Schema.Natural
-  }),
-  open({
-    type: Schema.Literal("page_location"),
-    ...cited,
-    start_page_number: Schema.Natural,
-    end_page_number: Schema.Natural
-  }),
-  open({
-    type: Schema.Literal("content_block_location"),
-    ...cited,
-    start_block_index: Schema.Natural,
-    end_block_index: Schema.Natural
-  }),
-  open({
-    type: otherType(["web_search_result_location", "search_result_location"], [
-      "char_location",
-      "page_location",
-      "content_block_location"
-    ]),
-    cited_text: Schema.optionalKey(Schema.String)
-  })
+/** A passage by its characters. The end is exclusive, both count from 0. */
+export const CharLocation = open({
+  type: Schema.Literal("char_location"),
+  ...cited,
+  start_char_index: Schema.Natural,
+  end_char_index: Schema.Natural
+})
+
+/** @see {@link CharLocation:var} */
+export interface CharLocation extends TypeOf<typeof CharLocation> {}
+
+/** A passage by its pages. The end is exclusive, both count from 1. */
+export const PageLocation = open({
+  type: Schema.Literal("page_location"),
+  ...cited,
+  start_page_number: Schema.Natural,
+  end_page_number: Schema.Natural
+})
+
+/** @see {@link PageLocation:var} */
+export interface PageLocation extends TypeOf<typeof PageLocation> {}
+
+/** A passage by its content blocks. The end is exclusive, both count from 0. */
+export const ContentBlockLocation = open({
+  type: Schema.Literal("content_block_location"),
+  ...cited,
+  start_block_index: Schema.Natural,
+  end_block_index: Schema.Natural
+})
+
+/** @see {@link ContentBlockLocation:var} */
+export interface ContentBlockLocation extends TypeOf<typeof ContentBlockLocation> {}
+
+/** A passage of a search result, or one that is described in a newer way. */
+export const OtherLocation = open({
+  type: otherType(["web_search_result_location", "search_result_location"], [
+    "char_location",
+    "page_location",
+    "content_block_location"
+  ]),
+  cited_text: Schema.optionalKey(Schema.String)
+})
+
+/** @see {@link OtherLocation:var} */
+export interface OtherLocation extends TypeOf<typeof OtherLocation> {}
+
+/**
+ * The passage that a part of an answer rests on.
+ */
+export type Citation = CharLocation | PageLocation | ContentBlockLocation | OtherLocation
+
+/** @see {@link Citation:type} */
+export const Citation: Schema.Codec<Citation, unknown> = Schema.Union([
+  CharLocation,
+  PageLocation,
+  ContentBlockLocation,
+  OtherLocation
 ])
 
-/** @see {@link Citation:var} */
-export type Citation = typeof Citation.Type
-
+/** A text, with the passages it rests on. */
 export const TextBlock = open({
   type: Schema.Literal("text"),
   text: Schema.String,
@@ -136,7 +188,7 @@ export const TextBlock = open({
 })
 
 /** @see {@link TextBlock:var} */
-export type TextBlock = typeof TextBlock.Type
+export interface TextBlock extends TypeOf<typeof TextBlock> {}
 
 const executed = { return_code: Schema.Int, stderr: Schema.String }
 
@@ -157,6 +209,9 @@ export const BashCodeExecutionToolResult = open({
     failedExecution("bash_code_execution_tool_result_error")
   ])
 })
+
+/** @see {@link BashCodeExecutionToolResult:var} */
+export interface BashCodeExecutionToolResult extends TypeOf<typeof BashCodeExecutionToolResult> {}
 
 const executionOutput = Schema.Array(open({ type: Schema.Literal("code_execution_output"), file_id: FileId }))
 
@@ -181,42 +236,108 @@ export const CodeExecutionToolResult = open({
   ])
 })
 
+/** @see {@link CodeExecutionToolResult:var} */
+export interface CodeExecutionToolResult extends TypeOf<typeof CodeExecutionToolResult> {}
+
+/** The model's thoughts. */
+export const ThinkingBlock = open({
+  type: Schema.Literal("thinking"),
+  thinking: Schema.String,
+  signature: Schema.optionalKey(Schema.String)
+})
+
+/** @see {@link ThinkingBlock:var} */
+export interface ThinkingBlock extends TypeOf<typeof ThinkingBlock> {}
+
+/** Thoughts that the service keeps encrypted. */
+export const RedactedThinkingBlock = open({ type: Schema.Literal("redacted_thinking"), data: Schema.String })
+
+/** @see {@link RedactedThinkingBlock:var} */
+export interface RedactedThinkingBlock extends TypeOf<typeof RedactedThinkingBlock> {}
+
+/** A call of a tool: `tool_use` of the caller's, `server_tool_use` of the service's. */
+export const ToolUseBlock = open({
+  type: Schema.Literals(["tool_use", "server_tool_use", "mcp_tool_use"]),
+  id: Schema.String,
+  name: Schema.String,
+  input: Schema.Unknown
+})
+
+/** @see {@link ToolUseBlock:var} */
+export interface ToolUseBlock extends TypeOf<typeof ToolUseBlock> {}
+
+/** What another tool of the service's gave. */
+export const ServerToolResult = open({
+  type: Schema.Literals([
+    "web_search_tool_result",
+    "web_fetch_tool_result",
+    "text_editor_code_execution_tool_result",
+    "tool_search_tool_result",
+    "mcp_tool_result"
+  ]),
+  tool_use_id: Schema.String,
+  content: Schema.Unknown
+})
+
+/** @see {@link ServerToolResult:var} */
+export interface ServerToolResult extends TypeOf<typeof ServerToolResult> {}
+
+/** Has none of the static types, since there is no name for what is new. */
+const OtherBlock = Schema.declare<Block>(
+  (u): u is Block => Predicate.hasProperty(u, "type") && Predicate.isString(u.type) && u.type !== "text",
+  { expected: "a block of an answer" }
+)
+
 /**
- * A block of an answer. Tool results of another shape than the documented one, and every block that is not described
- * here, are kept as they came.
+ * A block of an answer. Blocks of another shape than the documented one, and those that are not described here, are
+ * kept as they came.
  */
-export const Block = Schema.Union([
+export type Block =
+  | TextBlock
+  | BashCodeExecutionToolResult
+  | CodeExecutionToolResult
+  | ContainerUpload
+  | ThinkingBlock
+  | RedactedThinkingBlock
+  | ToolUseBlock
+  | ServerToolResult
+
+/** @see {@link Block:type} */
+export const Block: Schema.Codec<Block, unknown> = Schema.Union([
   TextBlock,
   BashCodeExecutionToolResult,
   CodeExecutionToolResult,
   ContainerUpload,
-  open({
-    type: otherType([
-      "thinking",
-      "redacted_thinking",
-      "tool_use",
-      "server_tool_use",
-      "web_search_tool_result",
-      "web_fetch_tool_result",
-      "text_editor_code_execution_tool_result",
-      "tool_search_tool_result"
-    ], ["text"])
-  })
+  ThinkingBlock,
+  RedactedThinkingBlock,
+  ToolUseBlock,
+  ServerToolResult,
+  OtherBlock
 ])
 
-/** @see {@link Block:var} */
-export type Block = typeof Block.Type
+const tokens = nullByDefault(Schema.Natural)
 
-/** Tokens. */
+/** Counts of tokens; `null` where the service gives none. */
 export const Usage = open({
-  input_tokens: Schema.Natural,
-  output_tokens: Schema.Natural,
-  cache_creation_input_tokens: nullByDefault(Schema.Natural),
-  cache_read_input_tokens: nullByDefault(Schema.Natural)
+  input_tokens: tokens,
+  output_tokens: tokens,
+  cache_creation_input_tokens: tokens,
+  cache_read_input_tokens: tokens
 })
 
 /** @see {@link Usage:var} */
-export type Usage = typeof Usage.Type
+export interface Usage extends TypeOf<typeof Usage> {}
+
+/** The container in which code was run. */
+export const Container = open({
+  /** Given as `container` of a later request, it is used again. */
+  id: Schema.String,
+  /** RFC 3339: when it is gone. */
+  expires_at: Schema.optionalKey(Schema.NullOr(Schema.String))
+})
+
+/** @see {@link Container:var} */
+export interface Container extends TypeOf<typeof Container> {}
 
 /**
  * An answer.
@@ -230,17 +351,18 @@ export const Message = open({
   /** `end_turn`, `max_tokens`, `stop_sequence`, `tool_use`, `pause_turn`, `refusal`, …; `null` while it streams. */
   stop_reason: nullByDefault(Schema.String),
   stop_sequence: nullByDefault(Schema.String),
-  /** The code execution container that was used; its id can be given as `container` to go on in it. */
-  container: nullByDefault(open({ id: Schema.String })),
-  usage: Usage
+  /** `null` where no code was run. */
+  container: nullByDefault(Container),
+  usage: emptyByDefault(Usage)
 })
 
 /** @see {@link Message:var} */
-export type Message = typeof Message.Type
+export interface Message extends TypeOf<typeof Message> {}
 
 const index = Schema.Natural
 
-const Delta = Schema.Union([
+/** What an event adds to a block. One that is not described here is kept as it came. */
+export const Delta = Schema.Union([
   open({ type: Schema.Literal("text_delta"), text: Schema.String }),
   open({ type: Schema.Literal("citations_delta"), citation: Citation }),
   open({ type: Schema.Literal("input_json_delta"), partial_json: Schema.String }),
@@ -248,6 +370,49 @@ const Delta = Schema.Union([
     type: otherType(["thinking_delta", "signature_delta"], ["text_delta", "citations_delta", "input_json_delta"])
   })
 ])
+
+/** @see {@link Delta:var} */
+export type Delta = typeof Delta.Type
+
+/** The answer begins. */
+export const MessageStart = open({ type: Schema.Literal("message_start"), message: Message })
+
+/** @see {@link MessageStart:var} */
+export interface MessageStart extends TypeOf<typeof MessageStart> {}
+
+/** A block begins. */
+export const ContentBlockStart = open({ type: Schema.Literal("content_block_start"), index, content_block: Block })
+
+/** @see {@link ContentBlockStart:var} */
+export interface ContentBlockStart extends TypeOf<typeof ContentBlockStart> {}
+
+/** A block goes on. */
+export const ContentBlockDelta = open({ type: Schema.Literal("content_block_delta"), index, delta: Delta })
+
+/** @see {@link ContentBlockDelta:var} */
+export interface ContentBlockDelta extends TypeOf<typeof ContentBlockDelta> {}
+
+/** A block is complete. */
+export const ContentBlockStop = open({ type: Schema.Literal("content_block_stop"), index })
+
+/** @see {@link ContentBlockStop:var} */
+export interface ContentBlockStop extends TypeOf<typeof ContentBlockStop> {}
+
+/** How the answer ended, and its tokens so far. */
+export const MessageDelta = open({
+  type: Schema.Literal("message_delta"),
+  delta: open({ stop_reason: nullByDefault(Schema.String), stop_sequence: nullByDefault(Schema.String) }),
+  usage: emptyByDefault(open({ output_tokens: tokens }))
+})
+
+/** @see {@link MessageDelta:var} */
+export interface MessageDelta extends TypeOf<typeof MessageDelta> {}
+
+/** The answer is complete. */
+export const MessageStop = open({ type: Schema.Literal("message_stop") })
+
+/** @see {@link MessageStop:var} */
+export interface MessageStop extends TypeOf<typeof MessageStop> {}
 
 const eventTypes = [
   "message_start",
@@ -258,47 +423,55 @@ const eventTypes = [
   "message_stop"
 ] as const
 
+/** A sign of life, or an event that is newer than these types. */
+export const OtherEvent = open({ type: otherType(["ping"], eventTypes) })
+
+/** @see {@link OtherEvent:var} */
+export interface OtherEvent extends TypeOf<typeof OtherEvent> {}
+
 /**
  * An event of a streamed answer. One that is not described here is kept as it came.
  */
-export const Event = Schema.Union([
-  open({ type: Schema.Literal("message_start"), message: Message }),
-  open({ type: Schema.Literal("content_block_start"), index, content_block: Block }),
-  open({ type: Schema.Literal("content_block_delta"), index, delta: Delta }),
-  open({ type: Schema.Literal("content_block_stop"), index }),
-  open({
-    type: Schema.Literal("message_delta"),
-    delta: open({ stop_reason: nullByDefault(Schema.String), stop_sequence: nullByDefault(Schema.String) }),
-    usage: open({ output_tokens: Schema.Natural })
-  }),
-  open({ type: Schema.Literal("message_stop") }),
-  open({ type: otherType(["ping"], eventTypes) })
-])
+export type Event =
+  | MessageStart
+  | ContentBlockStart
+  | ContentBlockDelta
+  | ContentBlockStop
+  | MessageDelta
+  | MessageStop
+  | OtherEvent
 
-/** @see {@link Event:var} */
-export type Event = typeof Event.Type
+/** @see {@link Event:type} */
+export const Event: Schema.Codec<Event, unknown> = Schema.Union([
+  MessageStart,
+  ContentBlockStart,
+  ContentBlockDelta,
+  ContentBlockStop,
+  MessageDelta,
+  MessageStop,
+  OtherEvent
+])
 
 /**
  * The Messages API, as far as files need it.
  */
 export class Messages extends Context.Service<Messages, {
   /**
-   * Sends a message and waits for the whole answer, ten times the idle timeout at most: a longer one is better
-   * streamed.
+   * Sends a message and waits for the whole answer, for ten times the client's `idleTimeout` at most: longer answers are
+   * better streamed.
    */
-  readonly create: (request: Request) => Effect.Effect<Message, MessageError>
+  readonly create: (request: Request, options?: MessageCallOptions) => Effect.Effect<Message, MessageError>
   /**
-   * Sends a message and gives the answer as it is written. The stream ends after `message_stop` and fails where the
-   * connection breaks or stalls before; an `error` event fails it like an answer of the status that belongs to the
-   * error's type.
+   * Sends a message and gives the answer as it is written. The stream ends after `message_stop`. It fails where the
+   * connection breaks or stalls before that; an `error` event fails it like an answer with the status of the error's
+   * type.
    */
-  readonly stream: (request: Request) => Stream.Stream<Event, StreamMessageError>
+  readonly stream: (request: Request, options?: MessageCallOptions) => Stream.Stream<Event, StreamMessageError>
 }>()("effect-anthropic-files/Messages") {}
 
 const decodeMessage = decodeJson(Message)
-const decodeEvent = Schema.decodeUnknownExit(Event)
-const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
-const checkRequest = Schema.encodeUnknownExit(Request)
+
+const documentedEvents: ReadonlySet<string> = new Set(eventTypes)
 
 /**
  * A client over the `HttpClient` in the context.
@@ -306,15 +479,19 @@ const checkRequest = Schema.encodeUnknownExit(Request)
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Messages["Service"], InvalidConfig, HttpClient.HttpClient> {
-  const settings = yield* parse(options)
-  const connection: Connection = { settings, client: yield* HttpClient.HttpClient }
+  const connection: Connection = { settings: yield* parse(options), client: yield* HttpClient.HttpClient }
 
-  const prepare = Effect.fnUntraced(function*(operation: Operation, request: Request, stream: true | undefined) {
-    const checked = checkRequest(request)
-    if (Exit.isFailure(checked)) {
-      return yield* invalidRequest(operation, "request", `The request is not what the API takes (${issueOf(checked)}).`)
-    }
+  /** The request as it is sent, or why it can't be. */
+  const prepare = Effect.fnUntraced(function*(
+    operation: Operation,
+    request: Request,
+    stream: true | undefined,
+    options: MessageCallOptions | undefined
+  ) {
+    yield* checkRequest(operation, request)
     yield* warnWithoutCodeExecution([request])
+    const called = yield* withCallOptions(connection, operation, options)
+    const { settings } = called
     const body = yield* Effect.mapError(
       HttpBody.json({ ...request, stream }),
       () => invalidRequest(operation, "request", "The request holds a value that JSON can't express.")
@@ -328,29 +505,35 @@ export const make = Effect.fnUntraced(function*(
       model: request.model,
       fileIds: () => fileIdsOf(request.messages)
     }
-    return { subject, method: "POST", path: "/v1/messages", body } as const
+    return { connection: called, subject, request: { subject, method: "POST", path: "/v1/messages", body } } as const
   })
 
   const create = Effect.fn("Messages.create")(
-    function*(request: Request): Effect.fn.Return<Message, FilesError> {
-      const prepared = yield* prepare("createMessage", request, undefined)
-      const { value } = yield* call(connection, {
-        ...prepared,
+    function*(request: Request, options?: MessageCallOptions): Effect.fn.Return<Message, FilesError> {
+      const prepared = yield* prepare("createMessage", request, undefined, options)
+      return yield* answer(prepared.connection, {
+        ...prepared.request,
         read: (response) => decodeMessage(prepared.subject, response)
       })
-      return value
     },
     Effect.mapError(narrow("createMessage"))
   )
 
-  const stream = (request: Request): Stream.Stream<Event, StreamMessageError> =>
+  const stream = (request: Request, options?: MessageCallOptions): Stream.Stream<Event, StreamMessageError> =>
     Stream.unwrap(Effect.gen(function*() {
-      const prepared = yield* prepare("streamMessage", request, true)
+      const { connection, subject, request: prepared } = yield* prepare("streamMessage", request, true, options)
       const response = yield* send(connection, {
         ...prepared,
         headers: { accept: "text/event-stream", "accept-encoding": "identity" }
       })
-      return events(connection, prepared.subject, response)
+      return decodeEvents({
+        subject,
+        response,
+        bytes: content(connection, subject, response),
+        schema: Event,
+        documented: documentedEvents,
+        isLast: ({ type }) => type === "message_stop"
+      })
     })).pipe(
       Stream.mapError(narrow("streamMessage")),
       Stream.withSpan("Messages.stream")
@@ -358,109 +541,6 @@ export const make = Effect.fnUntraced(function*(
 
   return Messages.of({ create, stream })
 })
-
-const issueOf = (exit: Exit.Failure<unknown, Schema.SchemaError>): string =>
-  Option.match(Exit.findErrorOption(exit), { onNone: () => "", onSome: (error) => excerpt(error.message) })
-
-const events = (
-  connection: Connection,
-  subject: Subject,
-  response: HttpClientResponse.HttpClientResponse
-): Stream.Stream<Event, FilesError> =>
-  Stream.suspend(() => {
-    let bytes = 0
-    let ended = false
-    let parsed: Array<Sse.Event> = []
-    const parser = Sse.makeParser((event) => {
-      if (event._tag === "Event") parsed.push(event)
-    })
-    const decode = ({ data, event }: Sse.Event): Effect.Effect<Event, FilesError> => {
-      const json = Option.getOrUndefined(parseJson(data))
-      if (event === "error" || (Predicate.hasProperty(json, "type") && json.type === "error")) {
-        return Effect.fail(fromEnvelope(subject, response.headers, json))
-      }
-      const decoded = decodeEvent(json)
-      return Exit.isSuccess(decoded) ? Effect.succeed(decoded.value) : Effect.fail(unexpected(
-        subject,
-        response,
-        `An event is not what the API documents (${subject.scrub(issueOf(decoded))}).`,
-        data.slice(0, 4096)
-      ))
-    }
-    return content(connection, subject, response).pipe(
-      Stream.map((chunk) => {
-        bytes += chunk.length
-        return chunk
-      }),
-      Stream.decodeText(),
-      Stream.mapEffect((text) => {
-        const tooLong = parser.feed(text)
-        if (tooLong !== undefined) return Effect.fail(unexpected(subject, response, tooLong.message, ""))
-        const complete = parsed
-        parsed = []
-        return Effect.succeed(complete)
-      }),
-      Stream.flattenIterable,
-      Stream.mapEffect(decode),
-      Stream.takeUntil((event) => {
-        ended = event.type === "message_stop"
-        return ended
-      }),
-      Stream.concat(Stream.suspend(() =>
-        ended ? Stream.empty : Stream.fail(
-          new TransferInterrupted({
-            operation: subject.operation,
-            reason: "Truncated",
-            message: `The answer ended after ${bytes} bytes, before its message_stop event.`,
-            transferred: bytes,
-            status: response.status,
-            ...(response.headers["request-id"] === undefined ? undefined : {
-              requestId: excerpt(subject.scrub(response.headers["request-id"]))
-            }),
-            isRetryable: true,
-            isOutcomeUnknown: false
-          })
-        )
-      ))
-    )
-  })
-
-/** Every file that a request refers to, wherever it stands. */
-const fileIdsOf = (value: unknown): ReadonlyArray<string> => {
-  const ids = new Set<string>()
-  const walk = (value: unknown): void => {
-    if (Array.isArray(value)) return value.forEach(walk)
-    if (!Predicate.isObject(value)) return
-    for (const [name, field] of Object.entries(value)) {
-      if (name === "file_id" && Predicate.isString(field)) ids.add(field)
-      else walk(field)
-    }
-  }
-  walk(value)
-  return Array.from(ids)
-}
-
-const isCodeExecution = (tool: object): boolean =>
-  Predicate.hasProperty(tool, "type") && Predicate.isString(tool.type) && tool.type.startsWith("code_execution")
-
-/**
- * Says so where a `container_upload` block stands in a request without the code execution tool: the service ignores it
- * without a word.
- */
-export const warnWithoutCodeExecution = (requests: ReadonlyArray<Request>): Effect.Effect<void> => {
-  const ignored = requests.some(({ messages, tools }) =>
-    !(tools ?? []).some(isCodeExecution)
-    && messages.some(({ content }) =>
-      !Predicate.isString(content) && content.some((block) => block.type === "container_upload")
-    )
-  )
-  return ignored
-    ? Effect.logWarning(
-      "A container_upload block stands in a message without the code execution tool, so the service ignores the file: "
-        + "add { type: \"code_execution_20250825\", name: \"code_execution\" } to tools."
-    )
-    : Effect.void
-}
 
 /**
  * The text of an answer, its blocks joined.
@@ -576,35 +656,47 @@ export const collect = <E, R>(
 
 const isFileId = Schema.is(FileId)
 
-const resultTypes: ReadonlySet<unknown> = new Set(["bash_code_execution_tool_result", "code_execution_tool_result"])
+/** Blocks whose file ids are those of files that were given, cited or fetched, not made. */
+const givenTypes = /^(text|thinking|redacted_thinking|container_upload|(.+_)?tool_use|web_.*_tool_result)$/
+
+/** Fields in which a block refers to what it was given. */
+const givenFields: ReadonlySet<string> = new Set(["source", "citations", "input"])
 
 /**
  * The ids of all files that a run generated, each once, in the order they were made. A failed execution has none.
+ *
+ * Blocks of kinds that are newer than this client count too: whatever names a file counts, unless it is known to name
+ * files that were given.
  */
 export const outputs = (message: Message): ReadonlyArray<FileId> => {
   const ids = new Set<FileId>()
-  // Read leniently, since a result of a shape that is new holds its files in the same way: entries, or one of them.
-  const walk = (content: unknown, depth = 0): void => {
+  const walk = (value: unknown, isGiven: boolean, depth = 0): void => {
     // Documented results nest twice.
     if (depth > 16) return
-    if (Array.isArray(content)) return content.forEach((entry) => walk(entry, depth + 1))
-    if (!Predicate.isObject(content)) return
-    if (Predicate.hasProperty(content, "file_id") && isFileId(content.file_id)) ids.add(content.file_id)
-    if (Predicate.hasProperty(content, "content")) walk(content.content, depth + 1)
+    if (Array.isArray(value)) return value.forEach((entry) => walk(entry, isGiven, depth + 1))
+    if (!Predicate.isObject(value)) return
+    const isOutput = !isGiven
+      || (Predicate.hasProperty(value, "type") && Predicate.isString(value.type) && value.type.endsWith("_output"))
+    for (const [name, field] of Object.entries(value)) {
+      if (name === "file_id" && isOutput && isFileId(field)) ids.add(field)
+      else if (!givenFields.has(name)) walk(field, isGiven, depth + 1)
+    }
   }
-  for (const block of message.content) if (resultTypes.has(block.type)) walk(block.content)
+  for (const block of message.content) walk(block, givenTypes.test(block.type))
   return Array.from(ids)
 }
 
-/** A generated file. */
+/**
+ * A generated file.
+ */
 export interface Output {
   readonly file: FileMetadata
+  /** Fetched when it is read. */
   readonly content: Stream.Stream<Uint8Array, DownloadError>
 }
 
 /**
- * All files that a run generated, one after another: what each is called, and its content, which is fetched when it is
- * read.
+ * All files that a run generated, one after another, each with its metadata and its content.
  */
 export const downloads = (message: Message): Stream.Stream<Output, MetadataError, Files> =>
   Stream.unwrap(Effect.map(Files, (files) =>
@@ -614,7 +706,7 @@ export const downloads = (message: Message): Stream.Stream<Output, MetadataError
     )))
 
 /**
- * The service from options. It needs an `HttpClient`, and what a policy Layer does to that holds for it.
+ * The service from options. It needs an `HttpClient`; a policy Layer over that client applies to the service.
  */
 export const layer = (options: Options): Layer.Layer<Messages, InvalidConfig, HttpClient.HttpClient> =>
   Layer.effect(Messages, make(options))
@@ -626,9 +718,17 @@ export const layerConfig = (options: Options = {}): Layer.Layer<Messages, Invali
   Layer.effect(Messages, Effect.flatMap(fromEnvironment(options), make))
 
 /** {@link Messages.create} of the service in the context. */
-export const create = (request: Request): Effect.Effect<Message, MessageError, Messages> =>
-  Effect.flatMap(Messages, (messages) => messages.create(request))
+export const create: (
+  request: Request,
+  options?: MessageCallOptions
+) => Effect.Effect<Message, MessageError, Messages> = Accessor.effect(Messages, "Messages.create")(({ create }) =>
+  create
+)
 
 /** {@link Messages.stream} of the service in the context. */
-export const stream = (request: Request): Stream.Stream<Event, StreamMessageError, Messages> =>
-  Stream.unwrap(Effect.map(Messages, (messages) => messages.stream(request)))
+export const stream: (
+  request: Request,
+  options?: MessageCallOptions
+) => Stream.Stream<Event, StreamMessageError, Messages> = Accessor.stream(Messages, "Messages.stream")(
+  ({ stream }) => stream
+)

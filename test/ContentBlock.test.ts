@@ -33,7 +33,7 @@ const officialTypes = (
   const two: Anthropic.Messages.ImageBlockParam = image
   const three: Anthropic.Messages.ContainerUploadBlockParam = upload
   return {
-    model: "claude-sonnet-5-0",
+    model: "claude-sonnet-5-5",
     max_tokens: 1024,
     messages: [{ role: "user", content: [one, two, three, any, { type: "text", text: "What is this?" }] }]
   }

@@ -7,7 +7,7 @@ import * as Messages from "effect-anthropic-files/Messages"
 import { HttpClient } from "effect/http"
 import { bodyOf } from "./support/mock.ts"
 
-const params: Messages.Params = { model: "claude-sonnet-5-0", max_tokens: 64 }
+const params: Messages.Params = { model: "claude-sonnet-5-5", max_tokens: 64 }
 
 /** The messages that were sent, and a gate that each passes. */
 const watched = (gate: (question: string) => Effect.Effect<void> = () => Effect.void) => {

@@ -24,7 +24,7 @@ const answering = (answer: (url: URL, method: string, now: number) => Response) 
   return { sent, layer }
 }
 
-const params: Messages.Params = { model: "claude-sonnet-5-0", max_tokens: 64 }
+const params: Messages.Params = { model: "claude-sonnet-5-5", max_tokens: 64 }
 
 const requestOf = (custom_id: string): MessageBatches.BatchRequest => ({
   custom_id,
@@ -49,7 +49,7 @@ const message = {
   id: "msg_1",
   type: "message",
   role: "assistant",
-  model: "claude-sonnet-5-0",
+  model: "claude-sonnet-5-5",
   content: [{ type: "text", text: "Grüezi 🗓" }],
   stop_reason: "end_turn",
   stop_sequence: null,

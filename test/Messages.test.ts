@@ -7,6 +7,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Messages from "effect-anthropic-files/Messages"
 import { HttpClient, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
+import { inspect } from "node:util"
 import { bodyOf, scripted } from "./support/mock.ts"
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
@@ -35,7 +36,7 @@ const answering = (answer: () => Response | Promise<Response>, options?: Message
 const document = { type: "document", source: { type: "file", file_id: fileId }, citations: { enabled: true } } as const
 
 const request: Messages.Request = {
-  model: "claude-sonnet-5-0",
+  model: "claude-sonnet-5-5",
   max_tokens: 1024,
   messages: [{ role: "user", content: [document, { type: "text", text: "When does it end?" }] }]
 }
@@ -66,7 +67,7 @@ const message = (content: ReadonlyArray<unknown>) => ({
   id: "msg_013Zva2CMHLNnXjNJJKqJ2EF",
   type: "message",
   role: "assistant",
-  model: "claude-sonnet-5-0",
+  model: "claude-sonnet-5-5",
   content,
   stop_reason: "end_turn",
   stop_sequence: null,
@@ -92,13 +93,12 @@ describe("Messages.create", () => {
   it.effect("sends the request as it is given and decodes the answer", () => {
     const { layer, sent } = answering(() => Response.json(cited))
     return Effect.gen(function*() {
-      const answer = yield* Messages.create({
+      const answer = yield* Messages.create(Messages.extend({
         ...request,
         system: [{ type: "text", text: "Be brief." }],
         temperature: 0.2,
-        future_field: { nested: [true] },
         tools: [{ type: "code_execution_20250825", name: "code_execution" }]
-      })
+      }, { future_field: { nested: [true] } }))
       assert.strictEqual(Messages.text(answer), "It ends in May.")
       assert.deepStrictEqual(Messages.citations(answer) as unknown, [charLocation, pageLocation])
       assert.strictEqual(answer.stop_reason, "end_turn")
@@ -123,9 +123,12 @@ describe("Messages.create", () => {
       const answer = yield* Messages.create(request)
       const official: Anthropic.Messages.MessageParam = { role: "user", content: "Hello" }
       const block: Anthropic.Messages.ContentBlockParam = { type: "text", text: "And then?", cache_control: null }
+      yield* Messages.create(
+        officialRequest({ model: "claude-sonnet-5-5", max_tokens: 1024, messages: [official] })
+      )
       yield* Messages.create({ ...request, messages: turns([official], block, answer) })
       const content = answer.content
-      assert.deepStrictEqual(sent[1]?.body, {
+      assert.deepStrictEqual(sent[2]?.body, {
         ...request,
         messages: JSON.parse(JSON.stringify([
           official,
@@ -180,11 +183,6 @@ describe("Messages.create", () => {
         ),
         usage: { ...wire.usage, cache_creation_input_tokens: null, cache_read_input_tokens: null }
       })
-      const turn = yield* Schema.decodeEffect(Messages.Request)({ ...request, metadata: { user_id: "u" } })
-      assert.deepStrictEqual(yield* Schema.encodeEffect(Messages.Request)(turn), {
-        ...request,
-        metadata: { user_id: "u" }
-      })
     }))
 
   it.effect("an answer of the wrong shape is an error that names the field", () => {
@@ -216,7 +214,7 @@ describe("Messages.create", () => {
         two,
         404,
         "not_found_error",
-        `claude-sonnet-5-0: no ${otherId}`,
+        `claude-sonnet-5-5: no ${otherId}`,
         undefined,
         {
           tag: "FileNotFound",
@@ -231,7 +229,7 @@ describe("Messages.create", () => {
         tag: "FileNotFound",
         fileId: undefined
       }],
-      ["a model that does not exist", request, 404, "not_found_error", "model: claude-sonnet-5-0", undefined, {
+      ["a model that does not exist", request, 404, "not_found_error", "model: claude-sonnet-5-5", undefined, {
         tag: "InvalidRequest"
       }],
       ["an expired file", two, 404, "not_found_error", `File ${fileId} has expired`, "file_expired", {
@@ -298,6 +296,236 @@ describe("Messages.create", () => {
         assert.include(error.message, named)
       }
       assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each(
+    [
+      ["no request", undefined, "Expected object"],
+      ["null", null, "Expected object"],
+      ["no messages", { ...request, messages: [] }, "messages"],
+      ["a role that does not exist", { ...request, messages: [{ role: "bot", content: "Hello" }] }, "role"],
+      ["a block without a type", { ...request, messages: [{ role: "user", content: [{ text: "Hello" }] }] }, "type"],
+      ["undefined among its blocks", { ...request, messages: [{ role: "user", content: [undefined] }] }, "content"],
+      [
+        "a file source without an id",
+        {
+          ...request,
+          messages: [{ role: "user", content: [{ type: "image", source: { type: "file", fileid: "x" } }] }]
+        },
+        "file_id"
+      ],
+      [
+        "a container_upload without an id",
+        { ...request, messages: [{ role: "user", content: [{ type: "container_upload" }] }] },
+        "file_id"
+      ],
+      ["tools that are null", { ...request, tools: null }, "tools"]
+    ] as const
+  )("refuses %s from JavaScript, and names what is wrong", ([, bad, named]) => {
+    const { layer, sent } = answering(() => Response.json(cited))
+    return Effect.gen(function*() {
+      const create: (request: never) => ReturnType<typeof Messages.create> = Messages.create
+      const error = yield* Effect.flip(create(bad as never))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
+      assert.include(error.message, named)
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("sends optional fields that are undefined as if they were left out, and null where the API takes it", () => {
+    const { layer, sent } = answering(() => Response.json(cited))
+    return Effect.gen(function*() {
+      const absent: Messages.Request = {
+        model: "claude-sonnet-5-5",
+        max_tokens: 1,
+        tools: undefined,
+        tool_choice: undefined,
+        system: undefined,
+        container: undefined,
+        thinking: undefined,
+        temperature: undefined,
+        top_k: undefined,
+        top_p: undefined,
+        stop_sequences: undefined,
+        metadata: undefined,
+        output_config: undefined,
+        service_tier: undefined,
+        speed: undefined,
+        inference_geo: undefined,
+        diagnostics: undefined,
+        cache_control: undefined,
+        messages: [{
+          role: "user",
+          content: [
+            {
+              type: "document",
+              source: { type: "file", file_id: fileId },
+              title: undefined,
+              context: undefined,
+              citations: undefined,
+              cache_control: undefined
+            },
+            { type: "text", text: "Hello", citations: undefined, cache_control: undefined }
+          ]
+        }]
+      }
+      yield* Messages.create(absent, undefined)
+      yield* Messages.create(absent, { workspaceId: undefined, userProfileId: undefined, headers: undefined })
+      const document = { type: "document", source: { type: "file", file_id: fileId } }
+      for (const { body } of sent) {
+        assert.deepStrictEqual(body, {
+          model: "claude-sonnet-5-5",
+          max_tokens: 1,
+          messages: [{ role: "user", content: [document, { type: "text", text: "Hello" }] }]
+        })
+      }
+      const withNull: Messages.Request = {
+        ...request,
+        container: null,
+        cache_control: null,
+        metadata: { user_id: null },
+        messages: [{
+          role: "user",
+          content: [{
+            type: "document",
+            source: { type: "file", file_id: fileId },
+            title: null,
+            context: null,
+            citations: null,
+            cache_control: null
+          }]
+        }]
+      }
+      yield* Messages.create(withNull)
+      assert.deepStrictEqual(sent[2]?.body, withNull)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("takes fields and blocks that are newer than its types", () => {
+    const { layer, sent } = answering(() => Response.json(cited))
+    return Effect.gen(function*() {
+      const block = Messages.customBlock({ type: "video", source: { type: "file", file_id: fileId } })
+      const text = Messages.extend({ type: "text", text: "Hello" }, { mood: "fine" })
+      yield* Messages.create(
+        Messages.extend({ ...request, messages: [{ role: "user", content: [block, text] }] }, { new_field: [1] })
+      )
+      assert.deepStrictEqual(sent[0]?.body, {
+        ...request,
+        new_field: [1],
+        messages: [{
+          role: "user",
+          content: [
+            { type: "video", source: { type: "file", file_id: fileId } },
+            { type: "text", text: "Hello", mood: "fine" }
+          ]
+        }]
+      })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("sends the workspace, the user profile and the headers of one call with that call only", () => {
+    const { layer, sent } = answering(() => Response.json(cited), {
+      workspaceId: "wrkspc_client",
+      headers: { "x-team": "blue" },
+      betas: ["a-2026-01-01"]
+    })
+    return Effect.gen(function*() {
+      yield* Messages.create(request, {
+        workspaceId: "wrkspc_call",
+        userProfileId: "uprof_1",
+        headers: { "X-Team": "red", "anthropic-beta": "b-2026-01-01, a-2026-01-01" }
+      })
+      yield* Effect.ignore(Stream.runDrain(Messages.stream(request, { userProfileId: "uprof_2" })))
+      yield* Messages.create(request)
+      const names = ["anthropic-workspace-id", "anthropic-user-profile-id", "x-team", "anthropic-beta", "x-api-key"]
+      assert.deepStrictEqual(sent.map(({ headers }) => names.map((name) => headers[name])), [
+        ["wrkspc_call", "uprof_1", "red", "a-2026-01-01,b-2026-01-01", "sk-ant-test-0123456789"],
+        ["wrkspc_client", "uprof_2", "blue", "a-2026-01-01", "sk-ant-test-0123456789"],
+        ["wrkspc_client", undefined, "blue", "a-2026-01-01", "sk-ant-test-0123456789"]
+      ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each(
+    [
+      ["a name that HTTP can't carry", { headers: { "a b": "c" } }, "headers"],
+      ["a line break", { headers: { "x-a": "b\r\nx-c: d" } }, "headers"],
+      ["a header of the transport", { headers: { "Content-Length": "1" } }, "headers"],
+      ["another key", { headers: { "x-api-key": "sk-ant-other-0123456789" } }, "headers"],
+      ["the other dialect", { headers: { "anthropic-beta": "files-api-2025-04-14" } }, "headers"],
+      ["an empty workspace", { workspaceId: " " }, "workspaceId"],
+      ["a user profile with a space", { userProfileId: "a b" }, "userProfileId"]
+    ] as const
+  )("refuses %s for one call before anything is sent", ([, options, option]) => {
+    const { layer, sent } = answering(() => Response.json(cited))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Messages.create(request, options))
+      assert.strictEqual(
+        error._tag === "RequestFailed" && error.reason._tag === "InvalidRequest" && error.reason.option,
+        option
+      )
+      assert.notInclude(error.message, "sk-ant")
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("P6: shows neither the key nor the secret of one call's header that an answer repeats", () => {
+    const secret = "gateway-secret-0123456789"
+    const echo = `sk-ant-test-0123456789 ${secret}`
+    const bodies = [
+      () => Response.json(errorBody("api_error", echo), { status: 500, headers: { "request-id": echo } }),
+      () => Response.json({ ...cited, id: { echo } }),
+      () => Response.json({ ...cited, content: [{ type: "text", text: { echo } }] }),
+      () => new Response(`<html>${echo}</html>`)
+    ]
+    return Effect.forEach(bodies, (body) => {
+      const { layer } = answering(body)
+      const options = { headers: { "x-gateway": `Basic ${secret}` } }
+      return Effect.gen(function*() {
+        const created = yield* Effect.flip(Messages.create(request, options))
+        const streamed = yield* Effect.flip(Stream.runDrain(Messages.stream(request, options)))
+        for (const error of [created, streamed]) {
+          const shown = `${inspect(error, { depth: 10 })} ${JSON.stringify(error)} ${Cause.pretty(Cause.fail(error))}`
+          assert.notInclude(shown, "sk-ant-test")
+          assert.notInclude(shown, secret)
+        }
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  it.effect("a failure's trace holds the line of its caller", () => {
+    const { layer } = answering(() => Response.json(errorBody("api_error", "No"), { status: 500 }))
+    return Effect.gen(function*() {
+      const created = yield* Effect.exit(Effect.asVoid(Messages.create(request)))
+      const streamed = yield* Effect.exit(Stream.runDrain(Messages.stream(request)))
+      for (const exit of [created, streamed]) {
+        assert.match(
+          Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "",
+          /at Messages\.\w+ \(.*Messages\.test\.ts:\d+/
+        )
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("an answer without counts of tokens is an answer", () => {
+    const { layer, sent } = answering(() => {
+      const counts = [null, undefined, { input_tokens: null, output_tokens: 3 }][sent.length - 1]
+      return Response.json({ ...cited, usage: counts })
+    })
+    return Effect.gen(function*() {
+      const none = { cache_creation_input_tokens: null, cache_read_input_tokens: null }
+      assert.deepStrictEqual((yield* Messages.create(request)).usage, {
+        input_tokens: null,
+        output_tokens: null,
+        ...none
+      })
+      assert.deepStrictEqual((yield* Messages.create(request)).usage, {
+        input_tokens: null,
+        output_tokens: null,
+        ...none
+      })
+      assert.deepStrictEqual((yield* Messages.create(request)).usage, { input_tokens: null, output_tokens: 3, ...none })
     }).pipe(Effect.provide(layer))
   })
 
@@ -423,6 +651,9 @@ const whole = {
   container: { id: "container_1", expires_at: "later" },
   usage: { ...usage, cache_creation_input_tokens: null, cache_read_input_tokens: null }
 }
+
+// A request that is typed by the official SDK can be sent. Checked by the compiler.
+const officialRequest = (params: Anthropic.Messages.MessageCreateParamsNonStreaming): Messages.Request => params
 
 // Turns that are typed by the official SDK can be sent, and an answer can be a turn. Checked by the compiler.
 const turns = (
@@ -557,7 +788,7 @@ describe("Messages.stream", () => {
 
   it.effect.each(
     [
-      ["no JSON", "event: ping\ndata: {\"type\"\n\n", "not what the API documents"],
+      ["no JSON", "event: content_block_delta\ndata: {\"type\"\n\n", "not what the API documents"],
       ["a wrong type", sse([{ ...started, message: { ...started.message, id: 7 } } as never]), "id"]
     ] as const
   )("an event with %s is an error", ([, text, named]) => {
@@ -569,7 +800,90 @@ describe("Messages.stream", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("an answer that is no success fails like create", () => {
+  it.effect("passes over what gateways add to the events of the API", () => {
+    const extra = [
+      "event: ping\ndata: {}\n\n",
+      "event: ping\ndata: \n\n",
+      "event: ping\ndata: keep-alive\n\n",
+      ": a comment\n\n",
+      "data: [DONE]\n\n",
+      "data: {\"object\": \"chunk\"}\n\n",
+      "event: done\ndata: [DONE]\n\n",
+      "retry: 1000\n\n",
+      "id: 7\n\n"
+    ]
+    const withExtra = transcript.map((event, i) => `${extra[i % extra.length] ?? ""}${sse([event])}`).join("")
+    const { layer } = answering(() => inPieces(withExtra, 50, close))
+    return Effect.gen(function*() {
+      assert.deepStrictEqual((yield* Messages.collect(Messages.stream(request))) as unknown, whole)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("takes events that are named by their data only, or by their event line only", () => {
+    const unnamed = transcript.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("")
+    const named = transcript.map(({ type, ...event }) => `event: ${type}\ndata: ${JSON.stringify(event)}\n\n`).join("")
+    return Effect.forEach([unnamed, named], (text) => {
+      const { layer } = answering(() => inPieces(text, 50, close))
+      return Effect.gen(function*() {
+        assert.deepStrictEqual((yield* Messages.collect(Messages.stream(request))) as unknown, whole)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  it.effect("takes null for counts of tokens", () => {
+    const events = transcript.map((event) => {
+      if (event === started) return { ...started, message: { ...started.message, usage: null } }
+      return event.type === "message_delta" ? { ...event, usage: null } : event
+    })
+    const { layer } = answering(() => inPieces(sse(events), 50, close))
+    return Effect.gen(function*() {
+      const { usage } = yield* Messages.collect(Messages.stream(request))
+      assert.isNull(usage.output_tokens)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each(
+    [
+      ["HTML", "<!doctype html>\n<title>Sign in</title>\n\n<p>Who are you?</p>", "UnexpectedResponse", "Who are you?"],
+      ["a text", "upstream connect error", "UnexpectedResponse", "upstream connect error"],
+      ["a message in JSON", JSON.stringify(cited), "UnexpectedResponse", "JSON"],
+      ["an error envelope", JSON.stringify(errorBody("overloaded_error", "Too much.")), "Overloaded", "Too much."],
+      [
+        "an error envelope over several lines",
+        JSON.stringify(errorBody("authentication_error", "Who?"), null, 2),
+        "Unauthorized",
+        "Who?"
+      ],
+      ["an error without a type", "{\"error\":{\"message\":\"Broken.\",\"code\":500}}", "ServerFailed", "Broken."],
+      [
+        "an error event without JSON",
+        "event: error\ndata: upstream timed out\n\n",
+        "ServerFailed",
+        "upstream timed out"
+      ]
+    ] as const
+  )("%s at 200 is that error, not an interrupted answer", ([, body, reason, said]) => {
+    const { layer } = answering(() => inPieces(body, 7, close))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(Messages.stream(request)))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, reason)
+      assert.include(error.message, said)
+      if (reason === "UnexpectedResponse") assert.isFalse(error.isRetryable)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each(["", "eve", "event: message_start", ": keep-alive\n\n", "data: {\"type\":"])(
+    "a stream that is cut after %j is interrupted",
+    (body) => {
+      const { layer } = answering(() => inPieces(body, 7, close))
+      return Effect.gen(function*() {
+        const error = yield* Effect.flip(Stream.runDrain(Messages.stream(request)))
+        assert.strictEqual(error._tag === "TransferInterrupted" && error.reason, "Truncated")
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("an answer that is not a success fails like create", () => {
     const { layer } = answering(() => Response.json(errorBody("not_found_error", "File not found"), { status: 404 }))
     return Effect.gen(function*() {
       const error = yield* Effect.flip(Stream.runDrain(Messages.stream(request)))
@@ -651,8 +965,16 @@ describe("Messages.outputs", () => {
       ["what was given, not made", [
         { type: "container_upload", file_id: "file_x" },
         { type: "text", text: "See.", citations: [{ ...charLocation, file_id: "file_y" }] },
-        { type: "web_fetch_tool_result", tool_use_id: "t", content: { file_id: "file_z" } }
-      ], []]
+        { type: "web_fetch_tool_result", tool_use_id: "t", content: { file_id: "file_z" } },
+        { type: "server_tool_use", id: "t", name: "code_execution", input: { file_id: "file_w" } },
+        result("mcp_tool_result", [{ type: "document", source: { type: "file", file_id: "file_v" } }])
+      ], []],
+      ["kinds of blocks that are newer than this client", [
+        result("text_editor_code_execution_tool_result", { type: "text_editor_output", file_id: "file_a" }),
+        result("chart_tool_result", { type: "chart_result", files: [{ name: "b.png", file_id: "file_b" }] }),
+        { type: "generated_image", file_id: "file_c" },
+        result("web_render_tool_result", [{ type: "web_render_output", file_id: "file_d" }])
+      ], ["file_a", "file_b", "file_c", "file_d"]]
     ] as const
   )("finds files in %s", ([, content, ids]) =>
     Effect.gen(function*() {
@@ -672,7 +994,7 @@ describe("Messages on the emulator", () => {
   const layer = Layer.provideMerge(client, Emulator.layer())
 
   const ask = (content: ReadonlyArray<Messages.BlockParam>, tools?: ReadonlyArray<object>): Messages.Request => ({
-    model: "claude-sonnet-5-0",
+    model: "claude-sonnet-5-5",
     max_tokens: 256,
     messages: [{ role: "user", content: [...content, { type: "text", text: "When does the contract end?" }] }],
     ...(tools === undefined ? undefined : { tools })

@@ -1,6 +1,13 @@
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import { Effect, type FileSystem, type Layer, type Path, type Scope, type Stream, type Types } from "effect"
-import { type FileMetadata, Files, type FilesError, FileSource } from "effect-anthropic-files"
+import {
+  type ContentBlock,
+  type FileMetadata,
+  Files,
+  type FilesError,
+  FileSource,
+  type Messages
+} from "effect-anthropic-files"
 import type * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import type { HttpClient } from "effect/http"
 
@@ -179,6 +186,43 @@ describe("an upload asks for what its source needs", () => {
     expectTypeOf<FileSource.FileSource>().toExtend<FileSource.FileSource<FileSystem.FileSystem>>()
     expectTypeOf<FileSource.FileSource<FileSystem.FileSystem>>().not.toExtend<FileSource.FileSource>()
     expectTypeOf<Effect.Services<FileSource.FileSource["open"]>>().toEqualTypeOf<Scope.Scope>()
+  })
+})
+
+describe("requests of messages", () => {
+  it("have no field but the documented ones, so that a misspelt one does not compile", () => {
+    expectTypeOf<string>().not.toExtend<keyof Messages.Request>()
+    expectTypeOf<string>().not.toExtend<keyof Messages.Params>()
+    expectTypeOf<string>().not.toExtend<keyof Messages.MessageParam>()
+    // Of a union, the names that any of its members has.
+    type Fields<A> = A extends unknown ? keyof A : never
+    expectTypeOf<string>().not.toExtend<Fields<Messages.BlockParam>>()
+    expectTypeOf<string>().not.toExtend<Fields<Messages.DocumentParam["source"]>>()
+    expectTypeOf<"temprature">().not.toExtend<keyof Messages.Request>()
+    expectTypeOf<"temperature">().toExtend<keyof Messages.Request>()
+  })
+
+  it("refuse a type that does not exist and a source without its file", () => {
+    type Block<Type, Source> = { readonly type: Type; readonly source: Source; readonly text: string }
+    type File = { readonly type: "file"; readonly file_id: string }
+    expectTypeOf<Block<"document", File>>().toExtend<Messages.BlockParam>()
+    expectTypeOf<Block<"document", { readonly type: "file"; readonly fileid: string }>>().not.toExtend<
+      Messages.BlockParam
+    >()
+    expectTypeOf<Block<"tekst", File>>().not.toExtend<Messages.BlockParam>()
+    expectTypeOf<Block<string, File>>().not.toExtend<Messages.BlockParam>()
+  })
+
+  it("take undefined for every optional field", () => {
+    type Undefined<A> = { readonly [K in OptionalKeys<A>]: undefined }
+    expectTypeOf<Undefined<Messages.Params>>().toExtend<Partial<Messages.Params>>()
+    expectTypeOf<Undefined<Messages.DocumentParam>>().toExtend<Partial<Messages.DocumentParam>>()
+    expectTypeOf<Undefined<Messages.ToolResultParam>>().toExtend<Partial<Messages.ToolResultParam>>()
+  })
+
+  it("take blocks of ContentBlock and of an answer", () => {
+    expectTypeOf<ContentBlock.ContentBlock>().toExtend<Messages.BlockParam>()
+    expectTypeOf<Messages.Block>().toExtend<Messages.BlockParam>()
   })
 })
 

@@ -329,7 +329,7 @@ export const unexpected = (
   },
   what: string,
   body: string,
-  options?: { readonly isOutcomeUnknown?: boolean }
+  options?: { readonly isOutcomeUnknown?: boolean; readonly isRetryable?: boolean }
 ): RequestFailed => {
   const shown = excerpt(subject.scrub(body))
   return requestFailed(
@@ -339,7 +339,7 @@ export const unexpected = (
       status: response.status,
       ...optional("requestId", requestIdOf(subject, response.headers)),
       // Asking again changes nothing that is stored, except where a file would be stored twice.
-      isRetryable: !adds(subject.operation),
+      isRetryable: options?.isRetryable ?? !adds(subject.operation),
       isOutcomeUnknown: options?.isOutcomeUnknown ?? changes(subject.operation)
     })
   )

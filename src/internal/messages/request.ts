@@ -1,0 +1,291 @@
+/**
+ * The request of a message: its types, and the check that it passes before it is sent.
+ *
+ * The types name every field that the API documents, so that a misspelt one does not compile. The check is lenient
+ * instead: it looks at what this client relies on and leaves the rest to the service, which may know more.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type { CacheControl, FileSource } from "../../ContentBlock.ts"
+import type { Operation, RequestFailed } from "../../FilesError.ts"
+import { invalidRequest } from "../request/errors.ts"
+import { excerpt } from "../text.ts"
+import { issueOf, open, otherType } from "../wire/schemas.ts"
+
+/** What every block of a request may have. */
+interface Cacheable {
+  readonly cache_control?: CacheControl | null | undefined
+}
+
+/** Whether answers cite a document or a search result. */
+export interface CitationsConfig {
+  /** @default false */
+  readonly enabled?: boolean | undefined
+}
+
+/** A text. */
+export interface TextParam extends Cacheable {
+  readonly type: "text"
+  readonly text: string
+  readonly citations?: ReadonlyArray<object> | null | undefined
+}
+
+/** Where an image or a document comes from, if not from an uploaded file. */
+export type OtherSource =
+  | { readonly type: "base64"; readonly media_type: string; readonly data: string }
+  | { readonly type: "url"; readonly url: string }
+  | { readonly type: "text"; readonly media_type: "text/plain"; readonly data: string }
+  | { readonly type: "content"; readonly content: string | ReadonlyArray<BlockParam> }
+
+/** An uploaded file. `ContentBlock` makes blocks with it. */
+export interface FileSourceParam {
+  readonly type: FileSource["type"]
+  readonly file_id: string
+}
+
+/** An image. */
+export interface ImageParam extends Cacheable {
+  readonly type: "image"
+  readonly source: FileSourceParam | Exclude<OtherSource, { readonly type: "text" | "content" }>
+  readonly transformations?: { readonly oversized_image?: "downsize" | "error" | undefined } | null | undefined
+}
+
+/** A PDF or plain text. */
+export interface DocumentParam extends Cacheable {
+  readonly type: "document"
+  readonly source: FileSourceParam | OtherSource
+  readonly title?: string | null | undefined
+  readonly context?: string | null | undefined
+  readonly citations?: CitationsConfig | null | undefined
+}
+
+/** A file for the container of the code execution tool. */
+export interface ContainerUploadParam extends Cacheable {
+  readonly type: "container_upload"
+  readonly file_id: string
+}
+
+/** A search result that the caller found. */
+export interface SearchResultParam extends Cacheable {
+  readonly type: "search_result"
+  readonly source: string
+  readonly title: string
+  readonly content: ReadonlyArray<TextParam>
+  readonly citations?: CitationsConfig | undefined
+}
+
+/** What a tool of the caller's gave. */
+export interface ToolResultParam extends Cacheable {
+  readonly type: "tool_result"
+  readonly tool_use_id: string
+  readonly content?: string | ReadonlyArray<BlockParam | ToolContentParam> | undefined
+  readonly is_error?: boolean | undefined
+  readonly toolset_name?: string | null | undefined
+}
+
+/** Blocks that stand in a tool's result only. */
+export type ToolContentParam =
+  | ({ readonly type: "tool_reference"; readonly tool_name: string } & Cacheable)
+  | ({ readonly type: "browser_state" } & Cacheable)
+
+/** The model's thoughts, sent back as they came. */
+export interface ThinkingParam {
+  readonly type: "thinking"
+  readonly thinking: string
+  readonly signature?: string | undefined
+}
+
+/** Thoughts that the service keeps encrypted, sent back as they came. */
+export interface RedactedThinkingParam {
+  readonly type: "redacted_thinking"
+  readonly data: string
+}
+
+/** The model's call of a tool, sent back as it came. */
+export interface ToolUseParam extends Cacheable {
+  readonly type: "tool_use" | "server_tool_use" | "mcp_tool_use"
+  readonly id: string
+  readonly name: string
+  readonly input: unknown
+  readonly caller?: object | undefined
+  readonly toolset_name?: string | null | undefined
+}
+
+/** What a tool of the service's gave, sent back as it came. */
+export interface ServerToolResultParam extends Cacheable {
+  readonly type:
+    | "web_search_tool_result"
+    | "web_fetch_tool_result"
+    | "code_execution_tool_result"
+    | "bash_code_execution_tool_result"
+    | "text_editor_code_execution_tool_result"
+    | "tool_search_tool_result"
+    | "mcp_tool_result"
+  readonly tool_use_id: string
+  readonly content: unknown
+  readonly caller?: object | undefined
+}
+
+/**
+ * A block of a request: a file, or any other that the API documents. One that is newer than these types is made by
+ * `Messages.customBlock`.
+ */
+export type BlockParam =
+  | TextParam
+  | ImageParam
+  | DocumentParam
+  | ContainerUploadParam
+  | SearchResultParam
+  | ToolResultParam
+  | ThinkingParam
+  | RedactedThinkingParam
+  | ToolUseParam
+  | ServerToolResultParam
+
+/**
+ * One turn of a request.
+ */
+export interface MessageParam {
+  readonly role: "user" | "assistant" | "system"
+  readonly content: string | ReadonlyArray<BlockParam>
+}
+
+/** The container of an earlier answer, or the skills of a new one. */
+export interface ContainerParam {
+  readonly id?: string | null | undefined
+  readonly skills?: ReadonlyArray<object> | null | undefined
+}
+
+/**
+ * A request without its messages. A field that is newer than this type is added by `Messages.extend`.
+ */
+export interface Params {
+  /** For example `claude-sonnet-5-5`. */
+  readonly model: string
+  /** How many tokens the answer may have at most. */
+  readonly max_tokens: number
+  readonly system?: string | ReadonlyArray<TextParam> | undefined
+  /** Tools of the caller's, and the service's own: `{ type: "code_execution_20250825", name: "code_execution" }`. */
+  readonly tools?: ReadonlyArray<object> | undefined
+  readonly tool_choice?: {
+    readonly type: "auto" | "any" | "tool" | "none"
+    readonly name?: string | undefined
+    readonly disable_parallel_tool_use?: boolean | undefined
+  } | undefined
+  readonly thinking?: {
+    readonly type: "enabled" | "disabled" | "adaptive" | "between_tools"
+    readonly budget_tokens?: number | undefined
+    readonly display?: "summarized" | "omitted" | null | undefined
+  } | undefined
+  /** The container to run code in: the id of an answer's `container`, or skills. */
+  readonly container?: string | ContainerParam | null | undefined
+  readonly temperature?: number | undefined
+  readonly top_k?: number | undefined
+  readonly top_p?: number | undefined
+  readonly stop_sequences?: ReadonlyArray<string> | undefined
+  readonly metadata?: { readonly user_id?: string | null | undefined } | undefined
+  readonly output_config?: {
+    readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | null | undefined
+    readonly format?: object | null | undefined
+  } | undefined
+  readonly service_tier?: "auto" | "standard_only" | undefined
+  readonly speed?: "standard" | "fast" | null | undefined
+  readonly inference_geo?: string | null | undefined
+  readonly diagnostics?: { readonly previous_message_id?: string | null | undefined } | null | undefined
+  /** Marks the last block that can be cached. */
+  readonly cache_control?: CacheControl | null | undefined
+}
+
+/**
+ * A request. A field that is newer than this type is added by `Messages.extend`.
+ */
+export interface Request extends Params {
+  /** At least one turn. */
+  readonly messages: ReadonlyArray<MessageParam>
+}
+
+const fileTypes = ["document", "image", "container_upload"] as const
+
+const Block = Schema.Union([
+  open({
+    type: Schema.Literals(["document", "image"]),
+    source: Schema.Union([
+      open({ type: Schema.Literal("file"), file_id: Schema.NonEmptyString }),
+      open({ type: otherType([], ["file"]) })
+    ])
+  }),
+  open({ type: Schema.Literal("container_upload"), file_id: Schema.NonEmptyString }),
+  open({ type: otherType([], fileTypes) })
+])
+
+const RequestCheck = open({
+  model: Schema.NonEmptyString,
+  max_tokens: Schema.Natural,
+  tools: Schema.optional(Schema.Array(Schema.ObjectKeyword)),
+  messages: Schema.NonEmptyArray(open({
+    role: Schema.Literals(["user", "assistant", "system"]),
+    content: Schema.Union([Schema.String, Schema.Array(Block)])
+  }))
+})
+
+const check = Schema.decodeUnknownExit(RequestCheck)
+
+/**
+ * Refuses what can't be a request before it is sent. `where` says which request it is, if there are several.
+ */
+export const checkRequest = (
+  operation: Operation,
+  request: unknown,
+  where: "The request" | `The request ${string}` = "The request"
+): Effect.Effect<void, RequestFailed> => {
+  const checked = check(request)
+  if (Exit.isSuccess(checked)) return Effect.void
+  const option = where === "The request" ? "request" : "requests"
+  return Effect.fail(
+    invalidRequest(operation, option, `${where} is not one that the API takes: ${excerpt(issueOf(checked))}.`)
+  )
+}
+
+/** Every file that a request refers to, wherever it stands. */
+export const fileIdsOf = (value: unknown): ReadonlyArray<string> => {
+  const ids = new Set<string>()
+  const walk = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(walk)
+    if (!Predicate.isObject(value)) return
+    for (const [name, field] of Object.entries(value)) {
+      if (name === "file_id" && Predicate.isString(field)) ids.add(field)
+      else walk(field)
+    }
+  }
+  walk(value)
+  return Array.from(ids)
+}
+
+/** How the code execution tool is given, for messages. */
+export const codeExecutionTool = "{ type: \"code_execution_20250825\", name: \"code_execution\" }"
+
+const isCodeExecution = (tool: object): boolean =>
+  (Predicate.hasProperty(tool, "type") && Predicate.isString(tool.type) && tool.type.startsWith("code_execution"))
+  || (Predicate.hasProperty(tool, "name") && tool.name === "code_execution")
+
+/** Whether a request brings the tool without which the service ignores `container_upload` blocks. */
+export const hasCodeExecution = ({ tools }: Pick<Params, "tools">): boolean => (tools ?? []).some(isCodeExecution)
+
+const uploadsToContainer = ({ messages }: Request): boolean =>
+  messages.some(({ content }) =>
+    !Predicate.isString(content) && content.some((block) => block.type === "container_upload")
+  )
+
+/**
+ * Warns about a `container_upload` block in a request without the code execution tool: the service ignores the file
+ * without saying so.
+ */
+export const warnWithoutCodeExecution = (requests: ReadonlyArray<Request>): Effect.Effect<void> =>
+  requests.some((request) => !hasCodeExecution(request) && uploadsToContainer(request))
+    ? Effect.logWarning(
+      "A container_upload block stands in a message without the code execution tool, so the service ignores the file: "
+        + `add ${codeExecutionTool} to tools.`
+    )
+    : Effect.void
