@@ -197,9 +197,7 @@ const refer = (file: FileMetadata | FileId, mimeType: string): Effect.Effect<Ref
         new FileExpired({
           operation: "contentBlock",
           message: `${reference.name} expired at ${DateTime.formatIso(expires_at)}: upload it again.`,
-          fileId: id,
-          isRetryable: false,
-          isOutcomeUnknown: false
+          fileId: id
         })
       )
   )
@@ -210,9 +208,7 @@ const mismatch = (file: Reference, takes: string): InvalidFileType =>
     operation: "contentBlock",
     message: `${file.name} is ${file.mimeType || "of unknown type"}, and ${takes}: ${adviceFor(file.mimeType)}.`,
     mimeType: file.mimeType,
-    fileId: file.id,
-    isRetryable: false,
-    isOutcomeUnknown: false
+    fileId: file.id
   })
 
 /** What to do with a file of this type, if not what was tried. */

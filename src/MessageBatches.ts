@@ -314,8 +314,7 @@ export const make = Effect.fnUntraced(function*(
           message: `${id} is still ${batch.processing_status}: wait longer, it ends by ${
             DateTime.formatIso(batch.expires_at)
           }.`,
-          isRetryable: true,
-          isOutcomeUnknown: false
+          isRetryable: true
         })
       })
     }
@@ -430,9 +429,7 @@ export const plan = Effect.fnUntraced(function*(options: PlanOptions): Effect.fn
         message: `${file.filename} (${file.id}) expires at ${
           DateTime.formatIso(file.expires_at)
         }, and a batch may take 24 hours: upload it again with a longer expiresIn.`,
-        fileId: file.id,
-        isRetryable: false,
-        isOutcomeUnknown: false
+        fileId: file.id
       })
     }
     const block = yield* ContentBlock.forFile(file, options)
@@ -476,8 +473,7 @@ export const answers = (
             message: `The results of ${id} ended with ${missing.size} of ${plan.questions.size} answers missing.`,
             transferred: plan.questions.size - missing.size,
             expected: plan.questions.size,
-            isRetryable: true,
-            isOutcomeUnknown: false
+            isRetryable: true
           })
         )
       ))

@@ -645,8 +645,7 @@ export const collect = <E, R>(
                 message: `The events don't add up to a message: ${
                   problem ?? (Exit.isFailure(decoded) ? issueOf(decoded) : "")
                 }.`,
-                isRetryable: true,
-                isOutcomeUnknown: false
+                isRetryable: true
               })
             })
           )

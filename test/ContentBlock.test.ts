@@ -182,7 +182,7 @@ describe("ContentBlock", () => {
         { type: "container_upload", file_id: id, cache_control: { type: "ephemeral", ttl: "5m" }, extra: true }
       ]
       for (const block of blocks) {
-        const decoded = yield* Schema.decodeUnknownEffect(ContentBlock.ContentBlock)(block)
+        const decoded = yield* Schema.decodeEffect(ContentBlock.ContentBlock)(block)
         assert.deepStrictEqual(decoded as unknown, block)
         assert.deepStrictEqual((yield* Schema.encodeEffect(ContentBlock.ContentBlock)(decoded)) as unknown, block)
       }

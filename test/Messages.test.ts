@@ -895,7 +895,7 @@ describe("Messages.stream", () => {
     Effect.gen(function*() {
       for (const events of [transcript.slice(1), [started, delta(4, { type: "text_delta", text: "x" })]]) {
         const decoded = Stream.mapEffect(Stream.fromIterable(events), (event) =>
-          Effect.orDie(Schema.decodeUnknownEffect(Messages.Event)(event)))
+          Effect.orDie(Schema.decodeEffect(Messages.Event)(event)))
         const exit = yield* Effect.exit(Messages.collect(decoded))
         assert.isTrue(Exit.isFailure(exit))
         if (Exit.isFailure(exit)) {

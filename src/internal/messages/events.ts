@@ -100,7 +100,6 @@ export const decodeEvents = <A extends { readonly type: string }>(options: {
     const atEnd = (): Stream.Stream<never, FilesError> => {
       if (ended) return Stream.empty
       if (!hasEvents && !isEventStream(head)) return Stream.fail(notEvents(subject, response, head))
-      const requestId = requestIdOf(subject, response.headers)
       return Stream.fail(
         new TransferInterrupted({
           operation: subject.operation,
@@ -108,9 +107,8 @@ export const decodeEvents = <A extends { readonly type: string }>(options: {
           message: `The answer ended after ${received} bytes, before its message_stop event.`,
           transferred: received,
           status: response.status,
-          ...(requestId === undefined ? undefined : { requestId }),
-          isRetryable: true,
-          isOutcomeUnknown: false
+          requestId: requestIdOf(subject, response.headers),
+          isRetryable: true
         })
       )
     }

@@ -12,7 +12,7 @@ import type { CacheControl, FileSource } from "../../ContentBlock.ts"
 import type { Operation, RequestFailed } from "../../FilesError.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { excerpt } from "../text.ts"
-import { issueOf, open, otherType } from "../wire/schemas.ts"
+import { issueOf, open } from "../wire/schemas.ts"
 
 /** What every block of a request may have. */
 interface Cacheable {
@@ -206,19 +206,26 @@ export interface Request extends Params {
   readonly messages: ReadonlyArray<MessageParam>
 }
 
-const fileTypes = ["document", "image", "container_upload"] as const
+/** Where a block lacks the id of its file. */
+const missingFile = (block: object): ReadonlyArray<string> | undefined => {
+  const { file_id, source, type }: { file_id?: unknown; source?: unknown; type?: unknown } = block
+  if (type === "container_upload") return isId(file_id) ? undefined : ["file_id"]
+  if (type !== "document" && type !== "image") return undefined
+  if (!Predicate.isObject(source)) return ["source"]
+  return Predicate.hasProperty(source, "type") && source.type === "file"
+      && !(Predicate.hasProperty(source, "file_id") && isId(source.file_id))
+    ? ["source", "file_id"]
+    : undefined
+}
 
-const Block = Schema.Union([
-  open({
-    type: Schema.Literals(["document", "image"]),
-    source: Schema.Union([
-      open({ type: Schema.Literal("file"), file_id: Schema.NonEmptyString }),
-      open({ type: otherType([], ["file"]) })
-    ])
-  }),
-  open({ type: Schema.Literal("container_upload"), file_id: Schema.NonEmptyString }),
-  open({ type: otherType([], fileTypes) })
-])
+const isId = (value: unknown): boolean => Predicate.isString(value) && value !== ""
+
+const Block = open({ type: Schema.NonEmptyString }).check(
+  Schema.makeFilter((block) => {
+    const path = missingFile(block)
+    return path === undefined ? undefined : { path, issue: path.at(-1) === "source" ? "Missing" : "Missing file id" }
+  })
+)
 
 const RequestCheck = open({
   model: Schema.NonEmptyString,
