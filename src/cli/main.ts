@@ -38,8 +38,8 @@ export const main = (): void => {
   Command.run(claudeFiles, { version }).pipe(
     Effect.catchTags({
       UsageError: explain,
-      EmulatorError: explain,
-      StoreError: explain,
+      EmulatorFailed: explain,
+      StoreFailed: explain,
       // effect/cli has printed the help and what was wrong.
       ShowHelp: ({ errors }) => errors.length === 0 ? Effect.void : new Failed({ code: 2 })
     }),

@@ -4,251 +4,103 @@
  * There is one commit point: a line appended to the journal and synced. Before it the content is already synced, so a
  * process that dies at any moment leaves either a whole file or none: a torn last line is cut off at the next start,
  * and contents that no line names are removed. This does the work of a database with an append and an fsync.
+ *
+ * The folder is the emulator's own: it is empty at first, and then bears a marker. Any other folder is refused, so that
+ * nothing is ever removed that the emulator did not make.
+ *
+ * ```ts
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import { Layer } from "effect"
+ * import * as DirectoryStore from "effect-anthropic-files/emulator/DirectoryStore"
+ * import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+ * import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+ *
+ * export const layer = Emulator.layerStore().pipe(
+ *   Layer.provide(DirectoryStore.layer("./emulated-files")),
+ *   Layer.provide([NodeServices.layer, NodeEmulator.layerProcessProbe])
+ * )
+ * ```
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { FileId } from "../FileMetadata.ts"
-import * as Cursor from "./internal/files/cursor.ts"
 import * as Random from "./internal/random.ts"
 import * as FileIndex from "./internal/store/fileIndex.ts"
-import { type FileRecord, type Staging, Store, StoreError } from "./Store.ts"
+import * as Journal from "./internal/store/journal.ts"
+import * as Lock from "./internal/store/lock.ts"
+import { type FileRecord, type Staging, Store, StoreFailed } from "./Store.ts"
 
-/**
- * Tells a process that is alive from one that is not, so that a lock left behind by a killed one can be taken over.
- * `NodeEmulator` brings it.
- */
-export class ProcessProbe extends Context.Service<ProcessProbe, {
-  /** Names this process, and no other one that had or will have its number. */
-  readonly self: string
-  readonly isAlive: (process: string) => Effect.Effect<boolean>
-}>()("effect-anthropic-files/emulator/DirectoryStore/ProcessProbe") {}
+/** Tells whether the process that holds a folder is alive. `NodeEmulator` brings it. */
+export class ProcessProbe extends Lock.ProcessProbe {}
 
-const Header = Schema.Struct({
-  version: Schema.Literal(1),
-  secret: Schema.String,
-  /** The next sequence number: it must not go back when a compaction drops the newest files. */
-  next: Schema.Natural
-})
+/** The file that makes a folder the emulator's. */
+const marker = ".effect-anthropic-files-emulator"
 
-const Put = Schema.Struct({
-  op: Schema.Literal("put"),
-  file: Schema.Struct({
-    sequence: Schema.Natural,
-    id: FileId,
-    workspace: Schema.String,
-    filename: Schema.String,
-    mimeType: Schema.String,
-    size: Schema.Natural,
-    createdAt: Schema.Finite,
-    expiresAt: Schema.NullOr(Schema.Finite),
-    downloadable: Schema.Boolean,
-    scope: Schema.NullOr(Schema.Struct({ id: Schema.String, type: Schema.String })),
-    purpose: Schema.NullOr(Schema.String),
-    expired: Schema.Boolean,
-    blob: Schema.NullOr(Schema.String)
-  })
-})
+const markerText =
+  "The emulator of effect-anthropic-files keeps its files in this folder, and removes what it no longer "
+  + "needs.\nKeep nothing else here.\n"
 
-const Entry = Schema.Union([
-  Put,
-  Schema.Struct({ op: Schema.Literal("delete"), ids: Schema.Array(Schema.String) }),
-  Schema.Struct({ op: Schema.Literal("expire"), ids: Schema.Array(Schema.String) })
-])
+/** What may stand in a folder that counts as empty: the root of a volume of its own has it. */
+const belongsToTheVolume = new Set(["lost+found"])
 
-type Entry = typeof Entry.Type
+const isOwnBlob = (name: string): boolean => /^content-[1-9A-HJ-NP-Za-km-z]{32}$/.test(name)
 
-const decodeHeader = Schema.decodeUnknownOption(Header)
-const decodeEntry = Schema.decodeUnknownOption(Entry)
+const isOwnTemporary = (name: string): boolean => /^journal-[1-9A-HJ-NP-Za-km-z]{16}\.tmp$/.test(name)
 
-/** A line with its checksum in front: half a line, or a block of zeros, is not mistaken for one. */
-const line = (value: typeof Header.Type | Entry): string => {
-  const text = JSON.stringify(value)
-  return `${Cursor.checksum(text)} ${text}\n`
+const codeOf = (cause: unknown): unknown => cause instanceof Error && "code" in cause ? cause.code : undefined
+
+const isDiskFull = ({ reason }: PlatformError): boolean => {
+  const code = codeOf(reason.cause)
+  return code === "ENOSPC" || code === "EDQUOT" || /\b(ENOSPC|EDQUOT)\b/.test(reason.description ?? "")
 }
 
-const parseLine = (text: string): unknown => {
-  if (text[11] !== " " || Cursor.checksum(text.slice(12)) !== text.slice(0, 11)) return undefined
-  return JSON.parse(text.slice(12))
+const describe = (error: PlatformError): string => {
+  if (isDiskFull(error)) return "the disk is full"
+  const { reason } = error
+  const path = "pathOrDescriptor" in reason && typeof reason.pathOrDescriptor === "string"
+    ? ` (${reason.pathOrDescriptor})`
+    : ""
+  return `${reason.description ?? reason._tag}${path}`
 }
 
-const ioError = (message: string) => (cause: PlatformError): StoreError =>
-  new StoreError({ reason: "Io", message: `${message}: ${cause.message}`, cause })
+const ioFailed = (what: string) => (cause: PlatformError): StoreFailed =>
+  new StoreFailed({ reason: "Io", message: `${what}: ${describe(cause)}.`, cause })
+
+const refused = (message: string): StoreFailed => new StoreFailed({ reason: "Refused", message })
 
 const encoder = new TextEncoder()
 
 /** Reads of a content: large enough for the disk, small enough for 64 downloads at once. */
 const chunkSize = 1024 * 1024
 
-/**
- * Takes the folder for this process, until the scope closes.
- *
- * Lock files are numbered and the highest number rules, so that taking over from a dead process needs no deletion: of
- * two that try, one links the next number and the other finds it taken. A number is never used twice, since a lock that
- * is given back stays where it is, marked free, until the next one is in place.
- */
-const lock = Effect.fnUntraced(function*(
-  fs: FileSystem.FileSystem,
-  path: Path.Path,
-  directory: string,
-  probe: ProcessProbe["Service"]
-): Effect.fn.Return<void, StoreError | PlatformError, Scope.Scope> {
-  const fileOf = (number: number) => path.join(directory, `lock-${number}`)
-  const numbers = Effect.map(fs.readDirectory(directory), (names) =>
-    names.flatMap((name) => {
-      const number = /^lock-([0-9]+)$/.exec(name)?.[1]
-      return number === undefined ? [] : [Number(number)]
-    }).sort((a, b) => b - a))
-  const locked = new StoreError({
-    reason: "Locked",
-    message: `Another emulator has ${directory} open. Stop it first, or use another folder.`
-  })
-  const remove = (file: string) => Effect.ignore(fs.remove(file, { force: true }))
-  /** A finished file to be linked or renamed into place: nobody ever sees half of one. */
-  const prepare = Effect.fnUntraced(function*(content: string) {
-    const file = path.join(directory, `lock-${yield* Random.token(16)}.tmp`)
-    yield* fs.writeFile(file, encoder.encode(content), { mode: 0o600 })
-    return file
-  })
-  const free = "free"
-
-  interface Held {
-    readonly number: number
-    /** What marks the lock free. It is written beforehand, as there may be no space left when it is needed. */
-    readonly mark: string
-  }
-
-  const attempt: Effect.Effect<Held | undefined, StoreError | PlatformError> = Effect.gen(function*() {
-    const [highest] = yield* numbers
-    if (highest !== undefined) {
-      const holder = yield* fs.readFileString(fileOf(highest)).pipe(Effect.orElseSucceed(() => undefined))
-      // Gone: somebody else is taking over this very moment.
-      if (holder === undefined) return undefined
-      if (holder !== free && (yield* probe.isAlive(holder))) return yield* locked
-    }
-    const mine = (highest ?? 0) + 1
-    const mark = yield* prepare(free)
-    const linked = yield* prepare(probe.self).pipe(
-      Effect.flatMap((file) => fs.link(file, fileOf(mine)).pipe(Effect.ensuring(remove(file)))),
-      Effect.as(true),
-      Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false)),
-      Effect.onError(() => remove(mark))
-    )
-    const after = yield* numbers
-    if (linked && after[0] === mine) {
-      for (const old of after.slice(1)) yield* remove(fileOf(old))
-      return { number: mine, mark }
-    }
-    // Based on a look that was out of date: somebody else was faster.
-    yield* remove(mark)
-    if (linked) yield* fs.remove(fileOf(mine), { force: true })
-    return undefined
-  })
-
-  yield* Effect.acquireRelease(
-    attempt.pipe(
-      Effect.repeat({ until: (held) => held !== undefined, times: 100 }),
-      Effect.filterOrFail((held) => held !== undefined, () => locked)
-    ),
-    ({ mark, number }) =>
-      fs.rename(mark, fileOf(number)).pipe(
-        Effect.catch(() => fs.remove(fileOf(number))),
-        Effect.ignore
-      )
-  )
-})
-
-interface Replayed {
-  readonly secret: string
-  readonly next: number
-  readonly files: ReadonlyMap<string, FileRecord>
-  /** Lines that say something: the more of them are about files that are gone, the more a compaction saves. */
-  readonly lines: number
-  /** Bytes of the journal up to the end of its last whole line. */
-  readonly length: number
-}
-
-const apply = (files: Map<string, FileRecord>, entry: Entry) => {
-  switch (entry.op) {
-    case "put":
-      files.set(entry.file.id, entry.file)
-      break
-    case "delete":
-      for (const id of entry.ids) files.delete(id)
-      break
-    case "expire":
-      for (const id of entry.ids) {
-        const file = files.get(id)
-        if (file !== undefined) files.set(id, { ...file, expired: true, blob: null })
-      }
-  }
-}
-
-/** Reads a journal. A bad line at the very end is what a crash leaves; a bad line before others is not. */
-const replay = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<Replayed | undefined, StoreError> {
-  const decoder = new TextDecoder()
-  const files = new Map<string, FileRecord>()
-  let header: typeof Header.Type | undefined
-  let next = 1
-  let lines = 0
-  let start = 0
-  let bad: number | undefined
-  let length = 0
-  while (true) {
-    const end = bytes.indexOf(10, start)
-    if (end === -1) break
-    const value = parseLine(decoder.decode(bytes.subarray(start, end)))
-    start = end + 1
-    const good = header === undefined ? decodeHeader(value) : decodeEntry(value)
-    if (good._tag === "None") {
-      bad ??= lines + 1
-      continue
-    }
-    if (bad !== undefined) {
-      return yield* new StoreError({
-        reason: "Corrupt",
-        message: `Line ${bad} of the journal is damaged, and whole lines follow it. Restore the folder from a copy.`
-      })
-    }
-    lines++
-    length = start
-    if ("version" in good.value) {
-      header = good.value
-      next = header.next
-    } else {
-      apply(files, good.value)
-      if (good.value.op === "put") next = Math.max(next, good.value.file.sequence + 1)
-    }
-  }
-  if (header === undefined) {
-    if (bytes.byteLength === 0) return undefined
-    return yield* new StoreError({ reason: "Corrupt", message: "The journal does not start with its header." })
-  }
-  return { secret: header.secret, next, files, lines, length }
-})
+/** Lines of a compacted journal that are written at a time. */
+const linesPerWrite = 1000
 
 /**
- * Opens a folder as a store, creating it if need be (0700, its files 0600). Fails with `Locked` while another process
- * has it open.
+ * Opens a folder as a store, creating it if need be. It becomes private (0700, its files 0600). Fails with `Refused`
+ * for a folder that is neither empty nor the emulator's, and with `Locked` while another process has it open.
  */
 export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Return<
   Store["Service"],
-  StoreError,
-  FileSystem.FileSystem | Path.Path | ProcessProbe | Scope.Scope
+  StoreFailed,
+  FileSystem.FileSystem | Path.Path | Lock.ProcessProbe | Scope.Scope
 > {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const probe = yield* ProcessProbe
+  const probe = yield* Lock.ProcessProbe
+  if (directory.trim() === "") {
+    return yield* refused("The folder for the emulator's files is an empty name. Name one, or keep files in memory.")
+  }
   const root = path.resolve(directory)
   const blobs = path.join(root, "blobs")
   const journalPath = path.join(root, "journal.jsonl")
+  const markerPath = path.join(root, marker)
   const blobPath = (name: string) => path.join(blobs, name)
 
   // A new name lives in its folder, and reaches the disk with it. Windows can't open a folder, and needs not.
@@ -261,81 +113,155 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
       )
     )
 
-  const opening = Effect.gen(function*() {
+  const typeOf = (file: string) =>
+    fs.lstat(file).pipe(
+      Effect.map(({ type }) => type),
+      Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.undefined)
+    )
+
+  /** A link could lead to files of somebody else. */
+  const refuseLinks = Effect.fnUntraced(function*() {
+    for (const [file, expected] of [[blobs, "Directory"], [journalPath, "File"], [markerPath, "File"]] as const) {
+      const type = yield* typeOf(file)
+      if (type !== undefined && type !== expected) {
+        return yield* refused(`${file} is not a ${expected.toLowerCase()} of the emulator's: it is a ${type}.`)
+      }
+    }
+  })
+
+  /** Takes the folder as the emulator's: it bears the marker already, or it is empty and gets it now. */
+  const claim = Effect.gen(function*() {
     yield* fs.makeDirectory(root, { recursive: true, mode: 0o700 })
     yield* syncDirectory(path.dirname(root))
-    yield* lock(fs, path, root, probe)
+    const names = yield* fs.readDirectory(root)
+    if (!names.includes(marker)) {
+      const [foreign] = names.filter((name) => !belongsToTheVolume.has(name))
+      if (foreign !== undefined) {
+        return yield* refused(
+          `${root} is not a folder of the emulator's and not empty: it holds ${JSON.stringify(foreign)}. `
+            + "Use an empty or a new folder."
+        )
+      }
+      yield* fs.writeFile(markerPath, encoder.encode(markerText), { mode: 0o600, flag: "wx" }).pipe(
+        // Another process begins with the same folder: the lock decides between the two.
+        Effect.catchIf(({ reason }) => reason._tag === "AlreadyExists", () => Effect.void)
+      )
+      yield* syncDirectory(root)
+    }
+    yield* refuseLinks()
+  })
+
+  /** Lets nobody else read a folder that was there before. */
+  const tighten = (file: string, mode: number) =>
+    fs.chmod(file, mode).pipe(
+      Effect.catch((error) => Effect.logWarning(`Can't make ${file} private: ${describe(error)}`))
+    )
+
+  const writeJournal = Effect.fnUntraced(function*(header: Journal.Header, files: ReadonlyArray<FileRecord>) {
+    const temporary = path.join(root, `journal-${yield* Random.token(16)}.tmp`)
+    yield* Effect.scoped(Effect.gen(function*() {
+      const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
+      yield* file.writeAll(encoder.encode(Journal.toLine(header)))
+      for (let at = 0; at < files.length; at += linesPerWrite) {
+        const lines = files.slice(at, at + linesPerWrite).map((file) => Journal.toLine({ op: "put", file }))
+        yield* file.writeAll(encoder.encode(lines.join("")))
+      }
+      yield* file.sync
+    })).pipe(Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))))
+    yield* fs.rename(temporary, journalPath)
+    yield* syncDirectory(root)
+  })
+
+  /** Removes what a killed process left: names of the emulator's own pattern that nothing refers to. */
+  const removeLeftovers = Effect.fnUntraced(function*(unnamed: Iterable<string>) {
+    for (const name of unnamed) {
+      if (isOwnBlob(name)) yield* fs.remove(blobPath(name), { force: true })
+    }
+    for (const name of yield* fs.readDirectory(root)) {
+      if (isOwnTemporary(name)) yield* fs.remove(path.join(root, name), { force: true })
+    }
+  })
+
+  let broken: string | undefined
+
+  const opening = Effect.gen(function*() {
+    yield* claim
+    yield* Lock.acquire(
+      fs,
+      path,
+      root,
+      probe,
+      Effect.sync(() => {
+        broken = `Another emulator has taken over ${root}. Restart this one.`
+      })
+    )
     yield* fs.makeDirectory(blobs, { recursive: true, mode: 0o700 })
+    yield* tighten(root, 0o700)
+    yield* tighten(blobs, 0o700)
 
-    const bytes = (yield* fs.exists(journalPath)) ? yield* fs.readFile(journalPath) : new Uint8Array(0)
-    const replayed = (yield* replay(bytes))
-      ?? { secret: yield* Random.token(32), next: 1, files: new Map<string, FileRecord>(), lines: 0, length: 0 }
-
+    const hasJournal = (yield* typeOf(journalPath)) !== undefined
+    const replayed = yield* Journal.replay(
+      journalPath,
+      hasJournal ? fs.stream(journalPath, { chunkSize }) : Stream.empty
+    )
+    const header = replayed.header ?? { version: 1 as const, secret: yield* Random.token(32), next: 1 }
     const present = new Set(yield* fs.readDirectory(blobs))
+    if (replayed.header === undefined && [...present].some(isOwnBlob)) {
+      return yield* new StoreFailed({
+        reason: "Corrupt",
+        message: `${root} holds contents and no journal (${journalPath}) that says what they are. Nothing was changed. `
+          + "Restore the journal from a copy, or use another folder."
+      })
+    }
+
     const index = FileIndex.make()
     let dropped = 0
-    for (const file of [...replayed.files.values()].sort((a, b) => a.sequence - b.sequence)) {
+    for (const file of replayed.files.values()) {
       if (file.blob === null || present.has(file.blob)) index.add(file)
       else dropped++
       if (file.blob !== null) present.delete(file.blob)
     }
     if (dropped > 0) yield* Effect.logWarning(`${dropped} files in ${root} have lost their content and are left out`)
-    // What no line names was never acknowledged.
-    yield* Effect.forEach(present, (name) => fs.remove(blobPath(name), { force: true }), { discard: true })
+    yield* removeLeftovers(present)
 
     if (replayed.lines !== index.size() + 1) {
-      const temporary = `${journalPath}.tmp`
-      const text = [
-        line({ version: 1, secret: replayed.secret, next: replayed.next }),
-        ...index.all().map((file) => line({ op: "put", file }))
-      ].join("")
-      yield* Effect.scoped(Effect.gen(function*() {
-        const file = yield* fs.open(temporary, { flag: "w", mode: 0o600 })
-        yield* file.writeAll(encoder.encode(text))
-        yield* file.sync
-      }))
-      yield* fs.rename(temporary, journalPath)
-      yield* syncDirectory(root)
-    } else if (replayed.length < bytes.byteLength) {
+      yield* writeJournal({ ...header, next: replayed.next }, index.all())
+    } else {
       yield* fs.truncate(journalPath, replayed.length)
+      yield* tighten(journalPath, 0o600)
     }
     const journal = yield* fs.open(journalPath, { flag: "a" })
     const { size } = yield* journal.stat
-    return { index, journal, length: Number(size), next: replayed.next, secret: replayed.secret }
+    return { index, journal, length: Number(size), next: replayed.next, secret: header.secret }
   })
 
   const { index, journal, secret, ...opened } = yield* opening.pipe(
-    Effect.mapError((error) => error instanceof StoreError ? error : ioError(`Can't open ${root}`)(error))
+    Effect.mapError((error) => error instanceof StoreFailed ? error : ioFailed(`Can't open ${root}`)(error))
   )
   let length = opened.length
   let next = opened.next
-  let broken = false
   const commits = Semaphore.makeUnsafe(1)
 
   /** Appends and syncs. What could not be written whole is taken back, so that a later line never follows half a one. */
-  const append = (entry: Entry): Effect.Effect<void, StoreError> =>
+  const append = (change: Journal.Change): Effect.Effect<void, StoreFailed> =>
     Effect.suspend(() => {
-      if (broken) {
-        return Effect.fail(
-          new StoreError({ reason: "Io", message: "The journal could not be repaired after a failed write. Restart." })
+      if (broken !== undefined) return Effect.fail(new StoreFailed({ reason: "Io", message: broken }))
+      const bytes = encoder.encode(Journal.toLine(change))
+      const takeBack = journal.truncate(length).pipe(
+        Effect.andThen(journal.sync),
+        Effect.catch(() =>
+          Effect.sync(() => {
+            broken = `The journal ${journalPath} could not be repaired after a failed write. Restart the emulator.`
+          })
         )
-      }
-      const bytes = encoder.encode(line(entry))
+      )
       return journal.writeAll(bytes).pipe(
         Effect.andThen(journal.sync),
         Effect.andThen(Effect.sync(() => {
           length += bytes.byteLength
         })),
         Effect.catch((cause) =>
-          journal.truncate(length).pipe(
-            Effect.andThen(journal.sync),
-            Effect.catch(() =>
-              Effect.sync(() => {
-                broken = true
-              })
-            ),
-            Effect.andThen(Effect.fail(ioError("Can't write the journal")(cause)))
-          )
+          Effect.andThen(takeBack, Effect.fail(ioFailed(`Can't write the journal ${journalPath}`)(cause)))
         )
       )
     })
@@ -351,10 +277,12 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
 
   const stage = Effect.gen(function*() {
     const scope = yield* Effect.scope
-    const name = yield* Random.token(32)
+    const name = `content-${yield* Random.token(32)}`
     let file: FileSystem.File | undefined
     let size = 0
     let keep = false
+    const failed = (cause: PlatformError) =>
+      ioFailed(`Can't store a content of ${size} bytes so far in ${blobs}`)(cause)
     const open = Effect.gen(function*() {
       // Registered before the file is opened, hence run after it is closed.
       yield* Effect.addFinalizer(() => keep ? Effect.void : removeBlobs([name]))
@@ -369,13 +297,13 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
           const target = file ?? (yield* open)
           yield* target.writeAll(chunk)
           size += chunk.byteLength
-        })).pipe(Effect.mapError(ioError("Can't store the content"))),
+        })).pipe(Effect.mapError(failed)),
       commit: (record, admit) => {
         const written = file
         return Effect.gen(function*() {
           if (written !== undefined) {
             yield* Effect.uninterruptible(written.sync.pipe(Effect.andThen(syncDirectory(blobs)))).pipe(
-              Effect.mapError(ioError("Can't store the content"))
+              Effect.mapError(failed)
             )
           }
           return yield* committing(Effect.gen(function*() {
@@ -400,26 +328,26 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
   })
 
   const read = Effect.fnUntraced(function*(record: FileRecord): Effect.fn.Return<
-    Stream.Stream<Uint8Array, StoreError>,
-    StoreError,
+    Stream.Stream<Uint8Array, StoreFailed>,
+    StoreFailed,
     Scope.Scope
   > {
     if (record.blob === null) return Stream.empty
-    const failed = ioError(`Can't read the content of ${record.id}`)
+    const failed = ioFailed(`Can't read the content of ${record.id}`)
     const file = yield* fs.open(blobPath(record.blob), { flag: "r" }).pipe(Effect.mapError(failed))
     return Stream.unfold(
       0,
       (offset) =>
         file.readAlloc(chunkSize, { position: BigInt(offset) }).pipe(
           Effect.map((chunk) =>
-            chunk._tag === "None" ? undefined : [chunk.value, offset + chunk.value.byteLength] as const
+            Option.isNone(chunk) ? undefined : [chunk.value, offset + chunk.value.byteLength] as const
           ),
           Effect.mapError(failed)
         )
     )
   })
 
-  const sweep = (now: number): Effect.Effect<void, StoreError> =>
+  const sweep = (now: number): Effect.Effect<void, StoreFailed> =>
     Effect.suspend(() => {
       const due = index.due(now)
       if (due.expired.length === 0 && due.forgotten.length === 0) return Effect.void
@@ -462,5 +390,5 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
 /** @see {@link make} */
 export const layer = (
   directory: string
-): Layer.Layer<Store, StoreError, FileSystem.FileSystem | Path.Path | ProcessProbe> =>
+): Layer.Layer<Store, StoreFailed, FileSystem.FileSystem | Path.Path | Lock.ProcessProbe> =>
   Layer.effect(Store, make(directory))

@@ -14,9 +14,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as NodeFs from "node:fs"
 import * as NodeHttp from "node:http"
-import * as NodeProcess from "node:process"
 import type * as NodeStreams from "node:stream"
 import * as DirectoryStore from "./DirectoryStore.ts"
 import * as Emulator from "./Emulator.ts"
@@ -31,6 +29,7 @@ import {
 import * as Internal from "./internal/http/make.ts"
 import type * as Pipeline from "./internal/http/pipeline.ts"
 import * as Random from "./internal/random.ts"
+import * as NodeProcessProbe from "./internal/store/nodeProcessProbe.ts"
 import * as Store from "./Store.ts"
 
 /** How an emulator on Node behaves. */
@@ -60,56 +59,22 @@ export interface ServerOptions extends Options {
 }
 
 /** The emulator could not be started, for a reason that its message gives. */
-export class EmulatorError extends Schema.TaggedError<EmulatorError>()("EmulatorError", {
+export class EmulatorFailed extends Schema.TaggedError<EmulatorFailed>()("EmulatorFailed", {
   reason: Schema.Literals(["Refused", "Listen"]),
   message: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
-/** When a process started, in clock ticks since boot: with its number it names it for good. Linux only. */
-const startTime = (pid: number): Effect.Effect<string> =>
-  Effect.try({
-    try: () => NodeFs.readFileSync(`/proc/${pid}/stat`, "utf8"),
-    catch: () => undefined
-  }).pipe(
-    // The second field is the program's name and may hold anything, blanks and brackets included.
-    Effect.map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""),
-    Effect.orElseSucceed(() => "")
-  )
-
-const signalZero = (pid: number): Effect.Effect<boolean> =>
-  Effect.try({
-    try: () => NodeProcess.kill(pid, 0),
-    catch: (error) => ({ forbidden: error instanceof Error && "code" in error && error.code === "EPERM" })
-  }).pipe(
-    // Another user's process may not be signalled, but it is there.
-    Effect.catch(({ forbidden }) => Effect.succeed(forbidden))
-  )
-
-/** Tells by number and start time whether a process is alive. */
-export const layerProcessProbe: Layer.Layer<DirectoryStore.ProcessProbe> = Layer.effect(
-  DirectoryStore.ProcessProbe,
-  Effect.gen(function*() {
-    return {
-      self: `${NodeProcess.pid} ${yield* startTime(NodeProcess.pid)}`,
-      isAlive: Effect.fnUntraced(function*(process) {
-        const [number = "", started = ""] = process.split(" ")
-        const pid = Number(number)
-        if (!Number.isInteger(pid) || pid <= 0 || !(yield* signalZero(pid))) return false
-        const now = yield* startTime(pid)
-        return started === "" || now === "" || started === now
-      })
-    }
-  })
-)
+/** Tells by number, start and place whether a process is alive. */
+export const layerProcessProbe: Layer.Layer<DirectoryStore.ProcessProbe> = NodeProcessProbe.layer
 
 /** A store in a folder. */
-export const layerDirectory = (directory: string): Layer.Layer<Store.Store, Store.StoreError> =>
+export const layerDirectory = (directory: string): Layer.Layer<Store.Store, Store.StoreFailed> =>
   DirectoryStore.layer(directory).pipe(
     Layer.provide([NodeFileSystem.layer, NodePath.layer, layerProcessProbe])
   )
 
-const storeOf = (options: Options): Layer.Layer<Store.Store, Store.StoreError> =>
+const storeOf = (options: Options): Layer.Layer<Store.Store, Store.StoreFailed> =>
   options.directory === undefined ? Store.layerMemory : layerDirectory(options.directory)
 
 /**
@@ -117,7 +82,7 @@ const storeOf = (options: Options): Layer.Layer<Store.Store, Store.StoreError> =
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<Emulator.Emulator | HttpClient, Store.StoreError> =>
+): Layer.Layer<Emulator.Emulator | HttpClient, Store.StoreFailed> =>
   Emulator.layerStore(options).pipe(Layer.provide(storeOf(options)))
 
 const isLoopback = (host: string): boolean =>
@@ -276,13 +241,13 @@ const hasKey = (options: ServerOptions): boolean =>
  */
 export const layerServer = (
   options: ServerOptions = {}
-): Layer.Layer<Emulator.Emulator, EmulatorError | Store.StoreError> =>
+): Layer.Layer<Emulator.Emulator, EmulatorFailed | Store.StoreFailed> =>
   Layer.effect(
     Emulator.Emulator,
     Effect.gen(function*() {
       const host = options.host ?? "127.0.0.1"
       if (!isLoopback(host) && !hasKey(options)) {
-        return yield* new EmulatorError({
+        return yield* new EmulatorFailed({
           reason: "Refused",
           message: `Others can reach the emulator on ${host}: set a key of your own, or bind a loopback address.`
         })
@@ -291,7 +256,7 @@ export const layerServer = (
       const server = createServer(options)
       const httpServer = yield* NodeHttpServer.make(() => server, { port: options.port ?? 0, host }).pipe(
         Effect.mapError((error) =>
-          new EmulatorError({
+          new EmulatorFailed({
             reason: "Listen",
             message: `Can't listen on ${host}:${options.port ?? 0}: ${
               error.cause instanceof Error ? error.cause.message : String(error.cause)

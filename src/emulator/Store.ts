@@ -4,51 +4,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { FileId } from "../FileMetadata.ts"
 import * as Random from "./internal/random.ts"
 import * as FileIndex from "./internal/store/fileIndex.ts"
+import { type FileRecord, type NewFile, type Page, type PageQuery, StoreFailed } from "./internal/store/records.ts"
 
-/**
- * A stored file as the store keeps it. Times are milliseconds since 1970.
- */
-export interface FileRecord {
-  /** Grows with every file and never repeats: it orders the listing and is what a page cursor holds. */
-  readonly sequence: number
-  readonly id: FileId
-  readonly workspace: string
-  readonly filename: string
-  readonly mimeType: string
-  readonly size: number
-  readonly createdAt: number
-  readonly expiresAt: number | null
-  readonly downloadable: boolean
-  readonly scope: { readonly id: string; readonly type: string } | null
-  readonly purpose: string | null
-  /** The content is gone; the metadata is answered for 30 more days. */
-  readonly expired: boolean
-  /** Name of the content in the store; `null` when there is none, because it is empty or gone. */
-  readonly blob: string | null
-}
-
-/** What the caller decides about a new file; the store adds the rest. */
-export type NewFile = Omit<FileRecord, "sequence" | "size" | "expired" | "blob">
-
-/**
- * Why the store could not do its work.
- *
- * - `Locked`: another emulator has the folder open.
- * - `Corrupt`: the journal holds a damaged line before its end, which no crash can leave behind.
- * - `Io`: the disk is full, a permission is missing, or the like.
- */
-export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
-  reason: Schema.Literals(["Locked", "Corrupt", "Io"]),
-  message: Schema.String,
-  cause: Schema.optionalKey(Schema.Defect())
-}) {}
+export { type FileRecord, type NewFile, type Page, type PageQuery, StoreFailed } from "./internal/store/records.ts"
 
 /**
  * A file on its way in. Nothing of it is visible before `commit` succeeds; closing the scope it was opened in discards
@@ -56,12 +19,12 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
  */
 export interface Staging {
   /** Takes the chunk over: the caller must not write to it afterwards. */
-  readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreError>
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreFailed>
   /** The commit point. `admit` is asked first, with nothing else committing in between, and may refuse. */
   readonly commit: <E = never>(
     file: NewFile,
     admit?: (usedBytes: number) => Effect.Effect<void, E>
-  ) => Effect.Effect<FileRecord, StoreError | E>
+  ) => Effect.Effect<FileRecord, StoreFailed | E>
 }
 
 /**
@@ -70,18 +33,18 @@ export interface Staging {
 export class Store extends Context.Service<Store, {
   /** Makes page cursors of one store useless in another; lives as long as the files do. */
   readonly secret: string
-  readonly stage: Effect.Effect<Staging, StoreError, Scope.Scope>
+  readonly stage: Effect.Effect<Staging, StoreFailed, Scope.Scope>
   readonly get: (id: string) => Effect.Effect<FileRecord | undefined>
   readonly sequenceOf: (workspace: string, id: string) => Effect.Effect<number | undefined>
-  readonly page: (query: FileIndex.PageQuery) => Effect.Effect<FileIndex.Page>
+  readonly page: (query: PageQuery) => Effect.Effect<Page>
   readonly all: Effect.Effect<ReadonlyArray<FileRecord>>
   readonly usedBytes: Effect.Effect<number>
   /** Opens the content before it answers, so that a missing one fails here and not in the middle of a body. */
-  readonly read: (record: FileRecord) => Effect.Effect<Stream.Stream<Uint8Array, StoreError>, StoreError, Scope.Scope>
-  readonly remove: (id: string) => Effect.Effect<boolean, StoreError>
+  readonly read: (record: FileRecord) => Effect.Effect<Stream.Stream<Uint8Array, StoreFailed>, StoreFailed, Scope.Scope>
+  readonly remove: (id: string) => Effect.Effect<boolean, StoreFailed>
   /** Drops contents that have expired by `now`, and records whose 30 days are over. */
-  readonly sweep: (now: number) => Effect.Effect<void, StoreError>
-  readonly clear: Effect.Effect<void, StoreError>
+  readonly sweep: (now: number) => Effect.Effect<void, StoreFailed>
+  readonly clear: Effect.Effect<void, StoreFailed>
 }>()("effect-anthropic-files/emulator/Store") {}
 
 /** Contents below this size are stored as one piece of exactly their size, not as slices of larger buffers. */
@@ -143,7 +106,7 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
         if (record.blob === null) return Effect.succeed(Stream.empty)
         const chunks = blobs.get(record.blob)
         if (chunks === undefined) {
-          return Effect.fail(new StoreError({ reason: "Io", message: `The content of ${record.id} is gone` }))
+          return Effect.fail(new StoreFailed({ reason: "Io", message: `The content of ${record.id} is gone` }))
         }
         // One chunk at a time: a consumer that joins what it pulls must not hold the whole file twice.
         return Effect.succeed(Stream.fromIterable(chunks, { chunkSize: 1 }))

@@ -2,26 +2,22 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFs from "node:fs"
 import * as Http from "node:http"
-import * as Cursor from "../../src/emulator/internal/files/cursor.ts"
+import * as Journal from "../../src/emulator/internal/store/journal.ts"
 import { start } from "./child.ts"
 import { beta, type Body, boundary, call, get, temporaryDirectory } from "./support.ts"
 
-const line = (value: object) => {
-  const text = JSON.stringify(value)
-  return `${Cursor.checksum(text)} ${text}\n`
-}
-
 /** The journal of a folder in which `count` empty files were stored, one after the other. */
 const writeJournal = (directory: string, count: number) => {
-  const lines = [line({ version: 1, secret: "secret", next: 1 })]
+  const lines = [Journal.toLine({ version: 1, secret: "secret", next: 1 })]
   for (let i = 1; i <= count; i++) {
-    lines.push(line({
+    lines.push(Journal.toLine({
       op: "put",
       file: {
         sequence: i,
-        id: `file_${i}`,
+        id: FileId.make(`file_${i}`),
         workspace: "wrkspc_emulator",
         filename: `${i}.txt`,
         mimeType: "text/plain",
@@ -31,12 +27,14 @@ const writeJournal = (directory: string, count: number) => {
         downloadable: false,
         scope: null,
         purpose: null,
+        countsForQuota: true,
         expired: false,
         blob: null
       }
     }))
   }
   NodeFs.mkdirSync(directory, { recursive: true })
+  NodeFs.writeFileSync(`${directory}/.effect-anthropic-files-emulator`, "")
   NodeFs.writeFileSync(`${directory}/journal.jsonl`, lines.join(""))
 }
 

@@ -261,7 +261,7 @@ describe("who may call", () => {
     Effect.gen(function*() {
       for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
         const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeEmulator.layerServer({ host }))))
-        assert.strictEqual(error._tag, "EmulatorError")
+        assert.strictEqual(error._tag, "EmulatorFailed")
         assert.strictEqual(error.reason, "Refused")
       }
       yield* Effect.scoped(Layer.build(NodeEmulator.layerServer({ host: "0.0.0.0", apiKey: Redacted.make("own") })))

@@ -9,6 +9,7 @@ import * as Store from "effect-anthropic-files/emulator/Store"
 import { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFs from "node:fs"
 import * as NodePathModule from "node:path"
+import { nameOf } from "../../src/emulator/internal/store/nodeProcessProbe.ts"
 import { temporaryDirectory } from "./support.ts"
 
 const encoder = new TextEncoder()
@@ -22,6 +23,7 @@ const file = (id: string, overrides: Partial<Store.NewFile> = {}): Store.NewFile
   expiresAt: null,
   downloadable: true,
   scope: null,
+  countsForQuota: true,
   purpose: null,
   ...overrides
 })
@@ -60,12 +62,12 @@ const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeEmulat
 const withFolder = <A, E>(
   directory: string,
   use: (store: Store.Store["Service"]) => Effect.Effect<A, E>
-): Effect.Effect<A, E | Store.StoreError> =>
+): Effect.Effect<A, E | Store.StoreFailed> =>
   Effect.scoped(Effect.flatMap(DirectoryStore.make(directory), use)).pipe(Effect.provide(platform))
 
 class Found extends Context.Service<Found, ReadonlyArray<Store.FileRecord>>()("test/Found") {}
 
-const stores: ReadonlyArray<readonly [string, Layer.Layer<Store.Store, Store.StoreError>]> = [
+const stores: ReadonlyArray<readonly [string, Layer.Layer<Store.Store, Store.StoreFailed>]> = [
   ["memory", Store.layerMemory],
   ["folder", Layer.unwrap(Effect.map(temporaryDirectory, NodeEmulator.layerDirectory)).pipe(Layer.orDie)]
 ]
@@ -265,7 +267,7 @@ describe("a folder", () => {
       NodeFs.writeFileSync(journalOf(directory), text.replace("a.txt", "x.txt"))
       const error = yield* Effect.flip(withFolder(directory, () => Effect.void))
       assert.strictEqual(error.reason, "Corrupt")
-      assert.include(error.message, "Line 2")
+      assert.include(error.message, `journal ${journalOf(directory)} is damaged: line 2 (bytes `)
       NodeFs.writeFileSync(journalOf(directory), "something else\n")
       assert.strictEqual((yield* Effect.flip(withFolder(directory, () => Effect.void))).reason, "Corrupt")
     }))
@@ -276,12 +278,12 @@ describe("a folder", () => {
       yield* withFolder(directory, (store) => Effect.andThen(add(store, "a", "a"), add(store, "b", "b")))
       const [gone = ""] = blobsOf(directory)
       NodeFs.rmSync(`${directory}/blobs/${gone}`)
-      NodeFs.writeFileSync(`${directory}/blobs/stray`, "stray")
+      NodeFs.writeFileSync(`${directory}/blobs/content-${"s".repeat(32)}`, "stray")
       yield* withFolder(directory, (store) =>
         Effect.gen(function*() {
           assert.strictEqual((yield* store.all).length, 1)
           assert.strictEqual(blobsOf(directory).length, 1)
-          assert.notInclude(blobsOf(directory), "stray")
+          assert.notInclude(blobsOf(directory), `content-${"s".repeat(32)}`)
         }))
     }))
 
@@ -322,7 +324,7 @@ describe("a folder", () => {
         for (let round = 0; round < 10; round++) {
           for (const name of marksOf(directory)) {
             // A process number that is taken, by a process that started at another time.
-            NodeFs.writeFileSync(`${directory}/${name}`, round % 2 === 0 ? `${process.pid} 1` : "999999999 1")
+            NodeFs.writeFileSync(`${directory}/${name}`, nameOf(round % 2 === 0 ? process.pid : 999_999_999, "1"))
           }
           const exits = yield* Effect.scoped(
             Effect.forEach(Array.from({ length: 16 }), () => Effect.exit(DirectoryStore.make(directory)), {
@@ -332,8 +334,8 @@ describe("a folder", () => {
           const failures = exits.flatMap((exit) => Exit.isFailure(exit) ? [Cause.squash(exit.cause)] : [])
           assert.strictEqual(failures.length, 15, `round ${round}`)
           for (const failure of failures) {
-            assert.instanceOf(failure, Store.StoreError)
-            assert.strictEqual((failure as Store.StoreError).reason, "Locked")
+            assert.instanceOf(failure, Store.StoreFailed)
+            assert.strictEqual((failure as Store.StoreFailed).reason, "Locked")
           }
           assert.deepStrictEqual(yield* withFolder(directory, everything), { a: "a" })
           assert.strictEqual(marksOf(directory).length, 1)
@@ -435,7 +437,7 @@ describe("a folder", () => {
           const copy = `${root}/${snapshots.length}`
           NodeFs.cpSync(directory, copy, { recursive: true })
           // The copy is what a crash at this moment leaves behind; its process is not there any more.
-          for (const name of marksOf(copy)) NodeFs.writeFileSync(`${copy}/${name}`, "999999999 1")
+          for (const name of marksOf(copy)) NodeFs.writeFileSync(`${copy}/${name}`, nameOf(999_999_999, "1"))
           snapshots.push({ copy, operation })
         })
       ))
@@ -493,7 +495,7 @@ describe("a folder on a disk that fills up", () => {
             })).pipe(
               Effect.provideService(FileSystem.FileSystem, service),
               // Opening may fail as well; a failed assertion is a defect and passes through.
-              Effect.catchTag("StoreError", () => Effect.void)
+              Effect.catchTag("StoreFailed", () => Effect.void)
             )
             // And then there is space again.
             const found = yield* withFolder(directory, everything)

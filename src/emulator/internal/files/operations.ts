@@ -15,7 +15,7 @@ import {
   maxMimeTypeLength,
   minExpiresIn
 } from "../../../internal/wire/constants.ts"
-import { type FileRecord, Store, type StoreError } from "../../Store.ts"
+import { type FileRecord, Store, type StoreFailed } from "../../Store.ts"
 import { RequestContext, type RequestDialect } from "../context.ts"
 import {
   type ApiError,
@@ -33,7 +33,7 @@ import * as MimeType from "./mimeType.ts"
 import * as UploadForm from "./uploadForm.ts"
 
 /** How an answer can fail. */
-export type Failure = ApiError | ConnectionReset | RequestBodyFailed | StoreError
+export type Failure = ApiError | ConnectionReset | RequestBodyFailed | StoreFailed
 
 /** RFC 3339. */
 export const timestamp = (millis: number): string => DateTime.formatIso(DateTime.makeUnsafe(millis))
@@ -145,7 +145,7 @@ export const upload: Effect.Effect<
     check: Effect.fnUntraced(function*(name, contentType): Effect.fn.Return<void, ApiError> {
       yield* filename(name, (yield* givenType(contentType, context.dialect)) ?? "", context.dialect)
     }),
-    write: (chunk): Effect.Effect<void, ApiError | StoreError> => {
+    write: (chunk): Effect.Effect<void, ApiError | StoreFailed> => {
       size += chunk.byteLength
       return size > free ? Effect.fail(quotaExceeded(context.dialect)) : staging.write(chunk)
     }
@@ -162,6 +162,7 @@ export const upload: Effect.Effect<
     expiresAt: yield* expiresAt(form.fields.get("expires_in_seconds"), context.now),
     downloadable: false,
     scope: null,
+    countsForQuota: true,
     purpose: form.fields.get("purpose") ?? null
   }, admit(context, file.size))
   return json(toWire(stored, context.dialect))

@@ -6,7 +6,7 @@ import * as MultipartParser from "effect/http/MultipartParser"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { StoreError } from "../../Store.ts"
+import type { StoreFailed } from "../../Store.ts"
 import type { BodyError, RecordedPart, RequestContext } from "../context.ts"
 import { type ApiError, invalidRequest, tooLarge } from "../http/apiError.ts"
 
@@ -70,9 +70,9 @@ export const read = Effect.fnUntraced(function*(
   sink: {
     /** Looks at the file before its first byte is taken. */
     readonly check: (filename: string | undefined, contentType: string | undefined) => Effect.Effect<void, ApiError>
-    readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreError | ApiError>
+    readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreFailed | ApiError>
   }
-): Effect.fn.Return<UploadForm, BodyError | StoreError, Scope.Scope> {
+): Effect.fn.Return<UploadForm, BodyError | StoreFailed, Scope.Scope> {
   const { limits } = context
   const contentType = context.contentType
   if (contentType === undefined || !contentType.toLowerCase().startsWith("multipart/form-data")) {
@@ -120,7 +120,7 @@ export const read = Effect.fnUntraced(function*(
     }]
   }
 
-  const drain = Effect.fnUntraced(function*(): Effect.fn.Return<void, ApiError | StoreError> {
+  const drain = Effect.fnUntraced(function*(): Effect.fn.Return<void, ApiError | StoreFailed> {
     if (events.length === 0) return
     const batch = events
     events = []

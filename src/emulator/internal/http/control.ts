@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { FileId } from "../../../FileMetadata.ts"
 import { joined } from "../../../internal/request/body.ts"
 import type { Fault } from "../../Fault.ts"
-import type { FileRecord, StoreError } from "../../Store.ts"
+import type { FileRecord, StoreFailed } from "../../Store.ts"
 import * as MimeType from "../files/mimeType.ts"
 import * as Random from "../random.ts"
 import * as State from "./state.ts"
@@ -59,11 +59,11 @@ export interface Control {
   /** The requests so far, oldest first. */
   readonly requests: Effect.Effect<ReadonlyArray<State.RecordedRequest>>
   /** All files of all workspaces, newest first. */
-  readonly files: Effect.Effect<ReadonlyArray<FileRecord>, StoreError>
+  readonly files: Effect.Effect<ReadonlyArray<FileRecord>, StoreFailed>
   /** The bytes of any file, downloadable or not; `undefined` for one that is not there. */
-  readonly content: (id: string) => Effect.Effect<Uint8Array | undefined, StoreError>
+  readonly content: (id: string) => Effect.Effect<Uint8Array | undefined, StoreFailed>
   /** Stores a file without an upload. */
-  readonly seed: (file: SeedFile) => Effect.Effect<FileRecord, StoreError>
+  readonly seed: (file: SeedFile) => Effect.Effect<FileRecord, StoreFailed>
   /** What goes wrong, used up or not. */
   readonly faults: Effect.Effect<ReadonlyArray<Fault>>
   /** Replaces all faults. */
@@ -83,7 +83,7 @@ export interface Control {
   /** Moves the emulator's time on: files and tokens expire, batches end, the rate limit fills up. */
   readonly advance: (duration: Duration.Input) => Effect.Effect<void>
   /** Forgets files, batches, requests, faults, tokens and what `advance` added. */
-  readonly reset: Effect.Effect<void, StoreError>
+  readonly reset: Effect.Effect<void, StoreFailed>
 }
 
 export const make = (state: State.State, url: string): Control => {
@@ -110,6 +110,7 @@ export const make = (state: State.State, url: string): Control => {
       expiresAt,
       downloadable: file.downloadable ?? false,
       scope: file.scope ?? null,
+      countsForQuota: true,
       purpose: file.purpose ?? null
     })
     yield* store.sweep(at)

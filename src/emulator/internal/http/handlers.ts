@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Store, StoreError } from "../../Store.ts"
+import type { Store, StoreFailed } from "../../Store.ts"
 import { type BodyError, RequestContext } from "../context.ts"
 import * as Files from "../files/operations.ts"
 import * as Batches from "../model/batches.ts"
@@ -27,7 +27,7 @@ export interface Call<O extends Operation> {
 
 export type Handler<O extends Operation> = (
   call: Call<O>
-) => Effect.Effect<Response, BodyError | StoreError, Requirements>
+) => Effect.Effect<Response, BodyError | StoreFailed, Requirements>
 
 export type Handlers = { readonly [O in Operation]: Handler<O> }
 

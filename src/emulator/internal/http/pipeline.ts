@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { filesBeta } from "../../../internal/wire/constants.ts"
 import type * as Fault from "../../Fault.ts"
-import { Store, type StoreError } from "../../Store.ts"
+import { Store, type StoreFailed } from "../../Store.ts"
 import { type BodyError, type Notes, RequestContext, type RequestDialect } from "../context.ts"
 import * as Faults from "../faults.ts"
 import { Batches } from "../model/batches.ts"
@@ -170,10 +170,10 @@ const answerOf = (fault: Fault.Answer, requestId: string): Response => {
 
 /** Turns what a handler could not do into an answer; a broken connection has none. */
 const recover = (
-  cause: Cause.Cause<BodyError | StoreError>
+  cause: Cause.Cause<BodyError | StoreFailed>
 ): Effect.Effect<never, ApiError | ConnectionReset | RequestBodyFailed> => {
   const failure = Cause.findErrorOption(cause)
-  if (Option.isSome(failure) && failure.value._tag !== "StoreError") return Effect.fail(failure.value)
+  if (Option.isSome(failure) && failure.value._tag !== "StoreFailed") return Effect.fail(failure.value)
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const message = Option.isSome(failure) ? failure.value.message : undefined
   return Effect.logError("The emulator failed", cause).pipe(Effect.andThen(Effect.fail(internal(message))))

@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { FileId } from "../../../FileMetadata.ts"
-import { type FileRecord, Store, type StoreError } from "../../Store.ts"
+import { type FileRecord, Store, type StoreFailed } from "../../Store.ts"
 import { RequestContext } from "../context.ts"
 import { timestamp } from "../files/operations.ts"
 import { type ApiError, fileExpired, fileNotFound, invalidRequest } from "../http/apiError.ts"
@@ -218,7 +218,7 @@ const maxReadBytes = 16 * 1024 * 1024
 
 const readBytes = Effect.fnUntraced(function*(file: FileRecord): Effect.fn.Return<
   Uint8Array,
-  StoreError,
+  StoreFailed,
   Store | Scope.Scope
 > {
   const store = yield* Store
@@ -270,7 +270,7 @@ const passage = (text: string, question: string): { readonly start: number; read
 
 const cite = Effect.fnUntraced(function*(attachment: Attachment, question: string): Effect.fn.Return<
   Citation,
-  StoreError,
+  StoreFailed,
   Store | Scope.Scope
 > {
   const { file } = attachment
@@ -344,7 +344,7 @@ const baseName = (filename: string): string => filename.replace(/\.[^.]*$/, "")
 
 const store = Effect.fnUntraced(function*(filename: string, mimeType: string, content: string): Effect.fn.Return<
   FileRecord,
-  StoreError,
+  StoreFailed,
   RequestContext | Store | Scope.Scope
 > {
   const context = yield* RequestContext
@@ -360,6 +360,7 @@ const store = Effect.fnUntraced(function*(filename: string, mimeType: string, co
     expiresAt: null,
     downloadable: true,
     scope: null,
+    countsForQuota: true,
     purpose: null
   })
 })
@@ -372,7 +373,7 @@ interface Run {
 /** What the tool does with the files it was given: adds up tables, describes everything else. */
 const execute = Effect.fnUntraced(function*(uploads: ReadonlyArray<FileRecord>): Effect.fn.Return<
   Run,
-  StoreError,
+  StoreFailed,
   RequestContext | Store | Scope.Scope
 > {
   const out: Array<string> = []
@@ -439,7 +440,7 @@ const containerMinutes = 30
 /** Four characters to a token; a page of PDF and an image as much as the service says they cost about. */
 const tokensOf = Effect.fnUntraced(function*(attachment: Attachment): Effect.fn.Return<
   number,
-  StoreError,
+  StoreFailed,
   Store | Scope.Scope
 > {
   if (attachment.kind === "container") return 0
@@ -457,7 +458,7 @@ const tokensOf = Effect.fnUntraced(function*(attachment: Attachment): Effect.fn.
 export const create = Effect.fnUntraced(function*(
   body: unknown,
   serviceTier: "standard" | "batch" = "standard"
-): Effect.fn.Return<Message, ApiError | StoreError, RequestContext | Store | Scope.Scope> {
+): Effect.fn.Return<Message, ApiError | StoreFailed, RequestContext | Store | Scope.Scope> {
   const context = yield* RequestContext
   const request = yield* parse(body)
   let input = Math.ceil(request.characters / 4) + 8

@@ -1,38 +1,22 @@
 /**
  * Which files there are, in memory and in order. Both stores keep one.
  */
-import type { FileRecord } from "../../Store.ts"
+import type { FileRecord, Page, PageQuery } from "./records.ts"
 
 /** Days that metadata outlives its content: 30, as the service documents. */
 export const retentionMillis = 30 * 24 * 60 * 60 * 1000
-
-export interface PageQuery {
-  readonly workspace: string
-  readonly scopeId?: string | undefined
-  readonly limit: number
-  /** Only files older than this sequence number, newest first. */
-  readonly olderThan?: number | undefined
-  /** The files right before this sequence number in the listing, still newest first. */
-  readonly newerThan?: number | undefined
-}
-
-export interface Page {
-  readonly records: ReadonlyArray<FileRecord>
-  /** Whether there is more in the direction that was asked for. */
-  readonly hasMore: boolean
-}
 
 export interface FileIndex {
   readonly add: (record: FileRecord) => void
   readonly get: (id: string) => FileRecord | undefined
   readonly remove: (id: string) => FileRecord | undefined
   readonly markExpired: (id: string) => void
-  /** The place of a file in the listing. Answers for deleted files too, so that an `after_id` survives a deletion. */
+  /** The place of a file in the listing. Answers for the files deleted last too. */
   readonly sequenceOf: (workspace: string, id: string) => number | undefined
   readonly page: (query: PageQuery) => Page
   readonly all: () => ReadonlyArray<FileRecord>
   readonly size: () => number
-  /** Bytes whose content is still served. */
+  /** Bytes that count for the quota: those of contents that are still served. */
   readonly bytes: () => number
   /** What has come due by `now`: contents to drop, and records to forget. */
   readonly due: (now: number) => { readonly expired: ReadonlyArray<string>; readonly forgotten: ReadonlyArray<string> }
@@ -60,9 +44,30 @@ interface Due {
 
 const dueAt = (due: Due): number => due.at
 
+const counted = (record: FileRecord): number => record.expired || !record.countsForQuota ? 0 : record.size
+
+/** The last files that were removed, so that a listing goes on after an `after_id` that is gone. */
+const makeRemoved = () => {
+  const places = new Map<string, { readonly workspace: string; readonly sequence: number }>()
+  return {
+    add: ({ id, sequence, workspace }: FileRecord) => {
+      places.set(id, { workspace, sequence })
+      if (places.size <= maxRemoved) return
+      for (const oldest of places.keys()) {
+        places.delete(oldest)
+        return
+      }
+    },
+    get: (id: string) => places.get(id)
+  }
+}
+
+/** Removed files whose place is remembered. */
+const maxRemoved = 10_000
+
 export const make = (): FileIndex => {
   const byId = new Map<string, FileRecord>()
-  const removed = new Map<string, { readonly workspace: string; readonly sequence: number }>()
+  const removed = makeRemoved()
   const workspaces = new Map<string, Array<FileRecord>>()
   const expiring: Array<Due> = []
   const forgetting: Array<Due> = []
@@ -89,7 +94,7 @@ export const make = (): FileIndex => {
       // Sequence numbers only grow, so the newest file always belongs at the end.
       if (files === undefined) workspaces.set(record.workspace, [record])
       else files.push(record)
-      if (!record.expired) bytes += record.size
+      bytes += counted(record)
       if (record.expiresAt !== null) {
         if (!record.expired) schedule(expiring, { at: record.expiresAt, id: record.id })
         schedule(forgetting, { at: record.expiresAt + retentionMillis, id: record.id })
@@ -100,19 +105,19 @@ export const make = (): FileIndex => {
       const record = byId.get(id)
       if (record === undefined) return undefined
       byId.delete(id)
-      removed.set(id, { workspace: record.workspace, sequence: record.sequence })
+      removed.add(record)
       const files = workspaces.get(record.workspace)
       if (files !== undefined) {
         const position = upperBound(files, record.sequence - 1, sequence)
         if (files[position]?.id === id) files.splice(position, 1)
       }
-      if (!record.expired) bytes -= record.size
+      bytes -= counted(record)
       return record
     },
     markExpired: (id) => {
       const record = byId.get(id)
       if (record === undefined || record.expired) return
-      bytes -= record.size
+      bytes -= counted(record)
       replace({ ...record, expired: true, blob: null })
     },
     sequenceOf: (workspace, id) => {
@@ -122,7 +127,8 @@ export const make = (): FileIndex => {
     page: (query) => {
       const files = workspaces.get(query.workspace) ?? []
       const records: Array<FileRecord> = []
-      const matches = (record: FileRecord) => query.scopeId === undefined || record.scope?.id === query.scopeId
+      // The files of a session are listed with it, and not without.
+      const matches = (record: FileRecord) => record.scope?.id === query.scopeId
       if (query.newerThan !== undefined) {
         for (let i = upperBound(files, query.newerThan, sequence); i < files.length; i++) {
           const record = files[i]

@@ -1,0 +1,186 @@
+/**
+ * The journal of a folder: one line of JSON with a checksum for each change, in the order in which they happened.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { FileId } from "../../../FileMetadata.ts"
+import { checksum } from "../checksum.ts"
+import { type FileRecord, StoreFailed } from "./records.ts"
+
+const Header = Schema.Struct({
+  version: Schema.Literal(1),
+  secret: Schema.String,
+  /** The next sequence number: it must not go back when a compaction drops the newest files. */
+  next: Schema.Natural
+})
+
+const Put = Schema.Struct({
+  op: Schema.Literal("put"),
+  file: Schema.Struct({
+    sequence: Schema.Natural,
+    id: FileId,
+    workspace: Schema.String,
+    filename: Schema.String,
+    mimeType: Schema.String,
+    size: Schema.Natural,
+    createdAt: Schema.Finite,
+    expiresAt: Schema.NullOr(Schema.Finite),
+    downloadable: Schema.Boolean,
+    scope: Schema.NullOr(Schema.Struct({ id: Schema.String, type: Schema.String })),
+    purpose: Schema.NullOr(Schema.String),
+    countsForQuota: Schema.Boolean,
+    expired: Schema.Boolean,
+    blob: Schema.NullOr(Schema.String)
+  })
+})
+
+const Change = Schema.Union([
+  Put,
+  Schema.Struct({ op: Schema.Literal("delete"), ids: Schema.Array(Schema.String) }),
+  Schema.Struct({ op: Schema.Literal("expire"), ids: Schema.Array(Schema.String) })
+])
+
+/** The first line. */
+export type Header = typeof Header.Type
+
+/** Every line but the first. */
+export type Change = typeof Change.Type
+
+const decodeHeader = Schema.decodeUnknownOption(Header)
+const decodeChange = Schema.decodeUnknownOption(Change)
+
+/** A line with its checksum in front: half a line, or a block of zeros, is not mistaken for one. */
+export const toLine = (value: Header | Change): string => {
+  const text = JSON.stringify(value)
+  return `${checksum(text)} ${text}\n`
+}
+
+const parseLine = (text: string): unknown => {
+  if (text[11] !== " " || checksum(text.slice(12)) !== text.slice(0, 11)) return undefined
+  return JSON.parse(text.slice(12))
+}
+
+/** What a journal says. */
+export interface Replayed {
+  /** `undefined` for a journal that is not there or empty. */
+  readonly header: Header | undefined
+  /** The next sequence number. */
+  readonly next: number
+  /** In the order of their sequence numbers. */
+  readonly files: ReadonlyMap<string, FileRecord>
+  /** Whole lines: the more of them are about files that are gone, the more a compaction saves. */
+  readonly lines: number
+  /** Bytes of the journal up to the end of its last whole line. */
+  readonly length: number
+}
+
+/** Strings that many files share, kept once. */
+const makeShared = () => {
+  const seen = new Map<string, string>()
+  return (text: string): string => {
+    const known = seen.get(text)
+    if (known === undefined) seen.set(text, text)
+    return known ?? text
+  }
+}
+
+const apply = (files: Map<string, FileRecord>, change: Change, share: (text: string) => string) => {
+  switch (change.op) {
+    case "put": {
+      const { file } = change
+      files.set(file.id, { ...file, workspace: share(file.workspace), mimeType: share(file.mimeType) })
+      return
+    }
+    case "delete":
+      for (const id of change.ids) files.delete(id)
+      return
+    case "expire":
+      for (const id of change.ids) {
+        const file = files.get(id)
+        if (file !== undefined) files.set(id, { ...file, expired: true, blob: null })
+      }
+  }
+}
+
+/**
+ * Reads a journal. A bad line at the very end is what a crash leaves and is passed over; a bad line before others is
+ * not, and fails.
+ */
+export const replay = <E>(
+  path: string,
+  bytes: Stream.Stream<Uint8Array, E>
+): Effect.Effect<Replayed, E | StoreFailed> =>
+  Effect.suspend(() => {
+    const decoder = new TextDecoder()
+    const share = makeShared()
+    const files = new Map<string, FileRecord>()
+    let header: Header | undefined
+    let next = 1
+    let lines = 0
+    let start = 0
+    let length = 0
+    let bad: { readonly line: number; readonly from: number; readonly to: number } | undefined
+    let rest = new Uint8Array(0)
+
+    const corrupt = (what: string) =>
+      new StoreFailed({
+        reason: "Corrupt",
+        message: `The journal ${path} is damaged: ${what}. Nothing was changed. Restore the folder from a copy, `
+          + "or use another one."
+      })
+
+    const take = (line: Uint8Array): StoreFailed | undefined => {
+      const from = start
+      start += line.byteLength + 1
+      const value = parseLine(decoder.decode(line))
+      const good: Option.Option<Header | Change> = header === undefined ? decodeHeader(value) : decodeChange(value)
+      if (Option.isNone(good)) {
+        bad ??= { line: lines + 1, from, to: start }
+        return undefined
+      }
+      if (bad !== undefined) {
+        return corrupt(
+          `line ${bad.line} (bytes ${bad.from} to ${bad.to}) does not match its checksum, and whole lines follow it`
+        )
+      }
+      lines++
+      length = start
+      if ("version" in good.value) {
+        header = good.value
+        next = header.next
+        return undefined
+      }
+      apply(files, good.value, share)
+      if (good.value.op === "put") next = Math.max(next, good.value.file.sequence + 1)
+      return undefined
+    }
+
+    return bytes.pipe(
+      Stream.runForEach((chunk) => {
+        let from = 0
+        for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+          const line = chunk.subarray(from, end)
+          const failure = take(rest.byteLength === 0 ? line : join(rest, line))
+          if (failure !== undefined) return Effect.fail(failure)
+          rest = new Uint8Array(0)
+          from = end + 1
+        }
+        if (from < chunk.byteLength) rest = join(rest, chunk.subarray(from))
+        return Effect.void
+      }),
+      Effect.andThen(Effect.suspend(() =>
+        header === undefined && start + rest.byteLength > 0
+          ? Effect.fail(corrupt("its first line is not that of a journal"))
+          : Effect.succeed({ header, next, files, lines, length })
+      ))
+    )
+  })
+
+const join = (a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> => {
+  const out = new Uint8Array(a.byteLength + b.byteLength)
+  out.set(a)
+  out.set(b, a.byteLength)
+  return out
+}
