@@ -25,6 +25,7 @@ import { fail, fromPlatformError } from "./internal/files/sourceFailed.ts"
 import { concat, parseLength } from "./internal/request/body.ts"
 import { Buffers } from "./internal/request/buffers.ts"
 import { codeOf } from "./internal/request/errors.ts"
+import { userAgent } from "./internal/request/userAgent.ts"
 import { printable } from "./internal/text.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
@@ -342,7 +343,7 @@ export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
       return fail("Failed", `${shown} ${what}${code === undefined ? "" : ` (${code})`}.`, { source: shown })
     }
     const client = HttpClient.followRedirects(yield* HttpClient.HttpClient)
-    const request = HttpClientRequest.get(parsed, { headers: { "accept-encoding": "identity" } })
+    const request = HttpClientRequest.get(parsed, { headers: { ...userAgent, "accept-encoding": "identity" } })
     const get = client.execute(request).pipe(
       // A signature in the query belongs in no span either.
       Effect.provideService(HttpClient.TracerDisabledWhen, () => true),

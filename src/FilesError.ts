@@ -277,6 +277,24 @@ export class UnexpectedResponse
 {}
 
 /**
+ * No credential could be had for the request, so it was not sent: a token has expired and can't be renewed, the token
+ * endpoint refuses or can't be reached, a credentials file can't be read.
+ */
+export class CredentialsFailed
+  extends Schema.TaggedError<CredentialsFailed>("effect-anthropic-files/CredentialsFailed")(
+    "CredentialsFailed",
+    {
+      ...details,
+      ...retryAfter,
+      /** Where the credential was to come from: `the profile work` for example. */
+      source: Schema.String,
+      /** What the token endpoint answered, without anything that could be secret. */
+      body: Schema.optionalKey(Schema.String)
+    }
+  )
+{}
+
+/**
  * Why a request could not be carried out.
  */
 export const Reason = Schema.Union([
@@ -289,6 +307,7 @@ export const Reason = Schema.Union([
   Unreachable,
   TimedOut,
   CircuitOpen,
+  CredentialsFailed,
   UnexpectedResponse
 ])
 

@@ -3,6 +3,7 @@
  */
 export * as ContentBlock from "./ContentBlock.ts"
 export * as Conversation from "./Conversation.ts"
+export * as Credentials from "./Credentials.ts"
 export * as FileMetadata from "./FileMetadata.ts"
 export * as Files from "./Files.ts"
 export * as FilesError from "./FilesError.ts"

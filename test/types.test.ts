@@ -110,7 +110,7 @@ describe("each operation fails with its own errors only", () => {
     >()
   })
 
-  it("a reason is one of ten", () => {
+  it("a reason is one of eleven", () => {
     expectTypeOf<FilesError.RequestFailed["reason"]["_tag"]>().toEqualTypeOf<
       | "Unauthorized"
       | "PermissionDenied"
@@ -121,6 +121,7 @@ describe("each operation fails with its own errors only", () => {
       | "Unreachable"
       | "TimedOut"
       | "CircuitOpen"
+      | "CredentialsFailed"
       | "UnexpectedResponse"
     >()
     const unwrapped = () => Effect.unwrapReason(Files.metadata(id), "RequestFailed")

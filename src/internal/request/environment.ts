@@ -1,46 +1,37 @@
 /**
  * The environment that users of the API already have, read through the current `ConfigProvider`.
  */
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import { InvalidConfig } from "../../FilesError.ts"
-import { excerpt } from "../text.ts"
-import { type Options, parseCustomHeaders } from "./options.ts"
-
-const environment = Config.all({
-  apiKey: Config.option(Config.Redacted("ANTHROPIC_API_KEY")),
-  authToken: Config.option(Config.Redacted("ANTHROPIC_AUTH_TOKEN")),
-  baseUrl: Config.option(Config.String("ANTHROPIC_BASE_URL")),
-  workspaceId: Config.option(Config.String("ANTHROPIC_WORKSPACE_ID")),
-  headers: Config.option(Config.String("ANTHROPIC_CUSTOM_HEADERS"))
-})
-
-const set = (value: Option.Option<string>) =>
-  Option.getOrUndefined(Option.filter(Option.map(value, (text) => text.trim()), (text) => text !== ""))
+import * as Redacted from "effect/Redacted"
+import type { InvalidConfig } from "../../FilesError.ts"
+import { credentialHeaders } from "../credentials/static.ts"
+import { variables } from "../credentials/variables.ts"
+import { isGiven } from "./baseUrl.ts"
+import { parseCustomHeaders } from "./customHeaders.ts"
+import { givenCredentials, type Options } from "./options.ts"
 
 /**
  * Options completed from `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID`
- * and `ANTHROPIC_CUSTOM_HEADERS`. An option given here takes precedence.
+ * and `ANTHROPIC_CUSTOM_HEADERS`. An option given here takes precedence, and a credential given here hides all of the
+ * environment's.
  */
 export const fromEnvironment = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Options, InvalidConfig> {
-  const found = yield* Effect.mapError(environment, (error) =>
-    new InvalidConfig({
-      option: "environment",
-      message: `The environment can't be read: ${excerpt(error.message)}`
-    }))
-  const headers = set(found.headers)
+  const found = yield* variables
+  const text = found.customHeaders === undefined ? "" : Redacted.value(found.customHeaders)
+  const custom = Object.entries(yield* parseCustomHeaders(text))
+  const hasOwn = givenCredentials(options).length > 0
+  const headers = Object.fromEntries(
+    hasOwn ? custom.filter(([name]) => !credentialHeaders.has(name.toLowerCase())) : custom
+  )
+  const isHidden = hasOwn || givenCredentials({ headers }).length > 0
   return {
     ...options,
-    apiKey: options.apiKey ?? Option.getOrUndefined(found.apiKey),
-    authToken: options.authToken ?? Option.getOrUndefined(found.authToken),
-    baseUrl: options.baseUrl ?? set(found.baseUrl),
-    workspaceId: options.workspaceId ?? set(found.workspaceId),
-    headers: {
-      ...(headers === undefined ? undefined : yield* parseCustomHeaders(headers)),
-      ...options.headers
-    }
+    apiKey: isHidden ? options.apiKey : found.apiKey,
+    authToken: isHidden || found.apiKey !== undefined ? options.authToken : found.authToken,
+    baseUrl: isGiven(options.baseUrl) ? options.baseUrl : found.baseUrl,
+    workspaceId: options.workspaceId ?? found.workspaceId,
+    headers: { ...headers, ...options.headers }
   }
 })

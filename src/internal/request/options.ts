@@ -6,22 +6,33 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { InvalidConfig } from "../../FilesError.ts"
+import { credentialHeaders, secretText } from "../credentials/static.ts"
 import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "../wire/constants.ts"
+import { isGiven, parseAddress, warnOfPlainHttp } from "./baseUrl.ts"
+import { userAgent } from "./userAgent.ts"
 
 export interface Options {
-  /** Sent as `x-api-key`. One of `apiKey` and `authToken` is needed. */
+  /** Sent as `x-api-key`. Either this or `authToken`, or a header of one's own that carries a credential. */
   readonly apiKey?: Redacted.Redacted<string> | undefined
   /** Sent as `authorization: Bearer …`. */
   readonly authToken?: Redacted.Redacted<string> | undefined
   /**
    * May carry a path prefix; a trailing slash and a trailing `/v1` are taken off. Plain `http:` is taken only for this
-   * machine, since a key in it can be read on the way.
+   * machine, since a credential in it can be read on the way, unless `allowPlainHttp` is set. An empty one counts as
+   * left out.
    *
    * @default "https://api.anthropic.com"
    */
   readonly baseUrl?: string | URL | undefined
+  /**
+   * Takes a plain `http:` base URL also for another machine: a gateway or an emulator in a network that is trusted. It
+   * is warned about once.
+   *
+   * @default false
+   */
+  readonly allowPlainHttp?: boolean | undefined
   /** `wrkspc_…`, for credentials that reach several workspaces. */
   readonly workspaceId?: string | undefined
   /** Sent with every request, `anthropic-version` for example. Names are case-insensitive. */
@@ -79,66 +90,53 @@ export const reserved: ReadonlySet<string> = new Set([
 
 const invalid = (option: string, message: string) => Effect.fail(new InvalidConfig({ option, message }))
 
-const credential = (option: string, value: Redacted.Redacted<string> | undefined) => {
-  const text = value === undefined ? "" : Redacted.value(value).trim()
-  // The message never holds the value, not even in part.
-  return /^[\x21-\x7e]*$/.test(text)
-    ? Effect.succeed(text)
-    : invalid(option, `${option} holds a character that no header may carry: a line break, a space or a non-ASCII one.`)
+/** What of the options carries a credential, by name. An option takes precedence over the header that it is sent as. */
+export const givenCredentials = (options: Options): ReadonlyArray<string> => {
+  const names = Object.keys(options.headers ?? {}).map((name) => name.toLowerCase())
+  const given: Array<string> = []
+  if (options.apiKey !== undefined) given.push("apiKey")
+  if (options.authToken !== undefined) given.push("authToken")
+  const covered = [
+    options.apiKey === undefined ? "" : "x-api-key",
+    options.authToken === undefined ? "" : "authorization"
+  ]
+  const byHand = names.filter((name) => credentialHeaders.has(name) && !covered.includes(name))
+  if (byHand.length > 0) given.push(`the header ${byHand.join(" and ")}`)
+  return given
 }
 
-const isLoopback = (hostname: string): boolean =>
-  hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]"
-  || /^127\.\d+\.\d+\.\d+$/.test(hostname)
-
-const parseBaseUrl = (input: string | URL): Effect.Effect<string, InvalidConfig> =>
-  Effect.gen(function*() {
-    const text = String(input).trim()
-    // The value itself is not repeated: it may hold a password.
-    const url = yield* Effect.mapError(
-      Effect.try({ try: () => new URL(text), catch: () => undefined }),
-      () =>
-        new InvalidConfig({ option: "baseUrl", message: `The base URL is no absolute URL, such as ${defaultBaseUrl}.` })
-    )
-    if (url.protocol !== "https:" && url.protocol !== "http:") {
-      return yield* invalid("baseUrl", `The base URL's scheme is ${url.protocol.slice(0, -1)}, not https.`)
-    }
-    if (url.username !== "" || url.password !== "") {
-      return yield* invalid("baseUrl", "The base URL holds a user name or password: give the key as apiKey instead.")
-    }
-    if (url.search !== "" || url.hash !== "" || text.includes("?") || text.includes("#")) {
-      return yield* invalid("baseUrl", "The base URL holds a query or a fragment, which no request would keep.")
-    }
-    if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-      return yield* invalid(
-        "baseUrl",
-        `The base URL ${url.origin} is plain http, where the key could be read on its way: use https.`
-      )
-    }
-    return `${url.origin}${url.pathname.replace(/\/+$/, "").replace(/\/v1$/, "").replace(/\/+$/, "")}`
-  })
-
 export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
-  for (const option of ["apiKey", "authToken"] as const) {
-    if (options[option] !== undefined && !Redacted.isRedacted(options[option])) {
-      return yield* invalid(option, `${option} has to be a Redacted: give Redacted.make(…).`)
-    }
-  }
-  const apiKey = yield* credential("apiKey", options.apiKey)
-  const authToken = yield* credential("authToken", options.authToken)
-  if (apiKey === "" && authToken === "") {
+  const apiKey = options.apiKey === undefined ? "" : yield* secretText("apiKey", options.apiKey)
+  const authToken = options.authToken === undefined ? "" : yield* secretText("authToken", options.authToken)
+  const given = givenCredentials(options)
+  if (given.length === 0) {
     return yield* invalid(
       "apiKey",
-      "There is no key: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or give apiKey to the layer."
+      "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or give apiKey to the layer."
     )
   }
-  const baseUrl = yield* parseBaseUrl(options.baseUrl ?? defaultBaseUrl)
+  if (given.length > 1) {
+    return yield* invalid(
+      given[1] ?? "apiKey",
+      `${given.join(" and ")} are given, and a request carries one credential only: give one of them.`
+    )
+  }
+  const address = yield* parseAddress(
+    isGiven(options.baseUrl) ? options.baseUrl : defaultBaseUrl,
+    options.allowPlainHttp === true,
+    "baseUrl"
+  )
+  yield* warnOfPlainHttp(address)
   const dialect = options.dialect ?? "ga"
   if (dialect !== "ga" && dialect !== "beta") {
     return yield* invalid("dialect", "dialect is neither \"ga\" nor \"beta\".")
   }
 
-  const headers: Record<string, string> = { "anthropic-version": anthropicVersion }
+  const headers: Record<string, string> = {
+    ...userAgent,
+    accept: "application/json",
+    "anthropic-version": anthropicVersion
+  }
   const betas = new Set<string>(dialect === "beta" ? [filesBeta] : [])
   const secrets = [apiKey, authToken]
   const secretHeaders = ["x-api-key", "authorization"]
@@ -192,7 +190,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   // Shorter ones would blank out ordinary words. The longest first: one may begin with another.
   const scrubbed = secrets.filter((secret) => secret.length >= 8).sort((a, b) => b.length - a.length)
   return {
-    baseUrl,
+    baseUrl: address.baseUrl,
     dialect,
     headers: Headers.fromInput(headers),
     secretHeaders,
@@ -201,22 +199,3 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     scrub: (text) => scrubbed.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text)
   }
 })
-
-/**
- * `ANTHROPIC_CUSTOM_HEADERS`: lines of `Name: value`.
- */
-export const parseCustomHeaders = (
-  text: string
-): Effect.Effect<Record<string, string>, InvalidConfig> =>
-  Effect.suspend(() => {
-    const headers: Record<string, string> = {}
-    for (const line of text.split(/\r?\n/)) {
-      if (line.trim() === "") continue
-      const colon = line.indexOf(":")
-      if (colon <= 0) {
-        return invalid("ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS has a line that is not `Name: value`.")
-      }
-      headers[line.slice(0, colon).trim()] = line.slice(colon + 1).trim()
-    }
-    return Effect.succeed(headers)
-  })

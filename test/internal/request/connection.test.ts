@@ -63,6 +63,7 @@ describe("traces", () => {
       const { spans, tracer } = recordSpans()
       yield* Effect.ignore(Files.listPage()).pipe(
         Effect.provide(serving(() => Response.json({ data: [] }), {
+          apiKey: undefined,
           authToken: Redacted.make(`${key}-token`),
           headers: {
             "x-gateway-token": "gateway-canary",

@@ -3,7 +3,8 @@ import { ConfigProvider, Duration, Effect, Layer, Option, Redacted, Schema } fro
 import { Files } from "effect-anthropic-files"
 import { HttpClient } from "effect/http"
 import type { InvalidConfig } from "../../../src/FilesError.ts"
-import { type Options, parse, parseCustomHeaders } from "../../../src/internal/request/options.ts"
+import { parseCustomHeaders } from "../../../src/internal/request/customHeaders.ts"
+import { type Options, parse } from "../../../src/internal/request/options.ts"
 import { scripted } from "../../support/mock.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
@@ -63,19 +64,19 @@ describe("the base URL", () => {
       const { baseUrl } = yield* settingsOf({ baseUrl: new URL("https://gateway.example/x/v1/") })
       assert.strictEqual(baseUrl, "https://gateway.example/x")
       assert.strictEqual((yield* settingsOf({})).baseUrl, "https://api.anthropic.com")
-      assert.strictEqual((yield* settingsOf({ baseUrl: undefined })).baseUrl, "https://api.anthropic.com")
+      for (const baseUrl of [undefined, "", "   "]) {
+        assert.strictEqual((yield* settingsOf({ baseUrl })).baseUrl, "https://api.anthropic.com")
+      }
     }))
 
   it.effect.each<readonly [given: string, expected: string]>([
-    ["", "no absolute URL"],
-    ["   ", "no absolute URL"],
-    ["api.anthropic.com", "no absolute URL"],
-    ["/v1", "no absolute URL"],
-    ["https://", "no absolute URL"],
-    ["https://exa mple", "no absolute URL"],
-    ["https://[::1", "no absolute URL"],
-    ["https://h:99999", "no absolute URL"],
-    ["https://user:hunter2@", "no absolute URL"],
+    ["api.anthropic.com", "not an absolute URL"],
+    ["/v1", "not an absolute URL"],
+    ["https://", "not an absolute URL"],
+    ["https://exa mple", "not an absolute URL"],
+    ["https://[::1", "not an absolute URL"],
+    ["https://h:99999", "not an absolute URL"],
+    ["https://user:hunter2@", "not an absolute URL"],
     ["ftp://api.anthropic.com", "scheme is ftp"],
     ["file:///etc/passwd", "scheme is file"],
     ["localhost:3000", "scheme is localhost"],
@@ -123,12 +124,30 @@ describe("the base URL", () => {
 describe("keys", () => {
   it.effect("go into their headers, trimmed", () =>
     Effect.gen(function*() {
-      const { headers } = yield* parse({ apiKey: Redacted.make(` ${key}\n`), authToken: Redacted.make(`\t${token} `) })
+      const { headers } = yield* parse({ apiKey: Redacted.make(` ${key}\n`) })
       assert.strictEqual(headers["x-api-key"], key)
-      assert.strictEqual(headers["authorization"], `Bearer ${token}`)
-      const only = yield* parse({ authToken: Redacted.make(token) })
-      assert.strictEqual(only.headers["authorization"], `Bearer ${token}`)
-      assert.isFalse("x-api-key" in only.headers)
+      assert.isFalse("authorization" in headers)
+      const other = yield* parse({ authToken: Redacted.make(`\t${token} `) })
+      assert.strictEqual(other.headers["authorization"], `Bearer ${token}`)
+      assert.isFalse("x-api-key" in other.headers)
+    }))
+
+  it.effect.each<readonly [what: string, options: Options]>([
+    ["apiKey and authToken", { apiKey: Redacted.make(key), authToken: Redacted.make(token) }],
+    ["apiKey and a header", { apiKey: Redacted.make(key), headers: { Authorization: `Bearer ${token}` } }],
+    ["authToken and a header", { authToken: Redacted.make(token), headers: { "X-API-Key": key } }]
+  ])("one credential only: %s are refused", ([, options]) =>
+    Effect.gen(function*() {
+      const error = checkRefusal(yield* Effect.flip(parse(options)))
+      assert.include(error.message, "one credential only")
+    }))
+
+  it.effect("a header given by hand counts as one", () =>
+    Effect.gen(function*() {
+      for (const headers of [{ Authorization: `Bearer ${token}` }, { "x-api-key": key }, { "API-Key": key }]) {
+        const settings = yield* parse({ headers })
+        assert.include(Object.values(settings.headers), Object.values(headers)[0])
+      }
     }))
 
   it.effect.each([
@@ -154,12 +173,29 @@ describe("keys", () => {
     "no key at all (%j) says where to put one",
     (text) =>
       Effect.gen(function*() {
-        const given = text === undefined ? undefined : Redacted.make(text)
-        const error = yield* Effect.flip(parse({ apiKey: given, authToken: given }))
+        const error = yield* Effect.flip(parse({ apiKey: text === undefined ? undefined : Redacted.make(text) }))
         assert.strictEqual(error.option, "apiKey")
         assert.include(error.message, "ANTHROPIC_API_KEY")
       })
   )
+})
+
+describe("what is not a text in a Redacted", () => {
+  it.effect.each<readonly [what: string, value: unknown]>([
+    ["undefined", undefined],
+    ["null", null],
+    ["a number", 42],
+    ["an object", { key }]
+  ])("%s is refused, and not repeated", ([, value]) =>
+    Effect.gen(function*() {
+      // What a program without types may give.
+      const given = Redacted.make(value) as Redacted.Redacted<string>
+      for (const option of ["apiKey", "authToken"] as const) {
+        const error = checkRefusal(yield* Effect.flip(parse({ [option]: given })))
+        assert.strictEqual(error.option, option)
+        assert.notInclude(error.message, "42")
+      }
+    }))
 })
 
 describe("scrub", () => {
@@ -167,11 +203,10 @@ describe("scrub", () => {
     Effect.gen(function*() {
       const { scrub } = yield* parse({
         apiKey: Redacted.make(key),
-        authToken: Redacted.make(token),
         headers: { "X-Gateway-Token": "gateway-canary-1", cookie: "session=canary-2", "anthropic-plain": "ordinary" }
       })
-      const clean = scrub(`${key} ${token} gateway-canary-1 session=canary-2 ordinary ${key}${token}`)
-      for (const secret of [key, token, "gateway-canary-1", "session=canary-2"]) assert.notInclude(clean, secret)
+      const clean = scrub(`${key} gateway-canary-1 session=canary-2 ordinary ${key}${key}`)
+      for (const secret of [key, "gateway-canary-1", "session=canary-2"]) assert.notInclude(clean, secret)
       assert.include(clean, "ordinary")
     }))
 
@@ -179,7 +214,7 @@ describe("scrub", () => {
     Effect.gen(function*() {
       const { scrub } = yield* parse({
         apiKey: Redacted.make("sk-ant-canary"),
-        authToken: Redacted.make("sk-ant-canary-and-its-tail")
+        headers: { "x-gateway-token": "sk-ant-canary-and-its-tail" }
       })
       assert.notInclude(scrub("you sent sk-ant-canary-and-its-tail"), "tail")
     }))
@@ -358,7 +393,7 @@ describe("layerConfig", () => {
       return checkRefusal(error)
     })
 
-  it.effect("reads all five, trimmed", () =>
+  it.effect("reads all but the token, which a key hides, trimmed", () =>
     Effect.gen(function*() {
       const { headers, url } = yield* sent({
         ANTHROPIC_API_KEY: ` ${key}\n`,
@@ -369,7 +404,7 @@ describe("layerConfig", () => {
       })
       assert.strictEqual(url, "https://gateway.example/anthropic/v1/files")
       assert.strictEqual(headers["x-api-key"], key)
-      assert.strictEqual(headers["authorization"], `Bearer ${token}`)
+      assert.isFalse("authorization" in headers)
       assert.strictEqual(headers["anthropic-workspace-id"], "wrkspc_1")
       assert.strictEqual(headers["x-team"], "files")
       assert.strictEqual(headers["anthropic-beta"], "some-beta")
@@ -430,16 +465,38 @@ describe("layerConfig", () => {
       assert.strictEqual(headers["x-other"], "environment")
     }))
 
+  it.effect.each<readonly [what: string, options: Options, sent: Record<string, string>]>([
+    ["a token", { authToken: Redacted.make(token) }, { authorization: `Bearer ${token}` }],
+    ["a key", { apiKey: Redacted.make(key) }, { "x-api-key": key }],
+    ["a header", { headers: { "API-Key": key } }, { "api-key": key }]
+  ])("%s given in code hides every credential of the environment", ([, options, expected]) =>
+    Effect.gen(function*() {
+      const { headers } = yield* sent({
+        ANTHROPIC_API_KEY: "sk-ant-environment",
+        ANTHROPIC_AUTH_TOKEN: "environment-token",
+        ANTHROPIC_CUSTOM_HEADERS: "X-Api-Key: sk-ant-other\nAuthorization: Bearer other\napi-key: third\nX-Team: files"
+      }, options)
+      const credentials = Object.entries(headers).filter(([name]) =>
+        ["x-api-key", "authorization", "api-key"].includes(name)
+      )
+      assert.deepStrictEqual(Object.fromEntries(credentials), expected)
+      assert.strictEqual(headers["x-team"], "files")
+    }))
+
+  it.effect("an empty key in code is an error, and no reason to take the environment's", () =>
+    Effect.gen(function*() {
+      const error = yield* refused({ ANTHROPIC_API_KEY: key }, { apiKey: Redacted.make(" ") })
+      assert.strictEqual(error.option, "apiKey")
+    }))
+
   it.effect("an option that is undefined leaves the environment's value", () =>
     Effect.gen(function*() {
       const { headers, url } = yield* sent({
-        ANTHROPIC_API_KEY: key,
         ANTHROPIC_AUTH_TOKEN: token,
         ANTHROPIC_BASE_URL: "https://environment.example",
         ANTHROPIC_WORKSPACE_ID: "wrkspc_environment"
       }, { apiKey: undefined, authToken: undefined, baseUrl: undefined, workspaceId: undefined, headers: undefined })
       assert.strictEqual(url, "https://environment.example/v1/files")
-      assert.strictEqual(headers["x-api-key"], key)
       assert.strictEqual(headers["authorization"], `Bearer ${token}`)
       assert.strictEqual(headers["anthropic-workspace-id"], "wrkspc_environment")
     }))

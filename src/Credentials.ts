@@ -1,0 +1,369 @@
+/**
+ * What authorizes a request: a key, a token, a profile on this machine, workload identity, or whatever the environment
+ * has.
+ *
+ * `Files.layer({ apiKey })` and `Files.layerConfig()` need nothing of this. A client of other credentials is made with
+ * `layerCredentials`:
+ *
+ * ```ts
+ * import { NodeFileSystem, NodePath } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { Credentials, Files } from "effect-anthropic-files"
+ * import { FetchHttpClient } from "effect/http"
+ *
+ * const live = Files.layerCredentials().pipe(
+ *   Layer.provide(Credentials.profile({ name: "work" })),
+ *   Layer.provide([FetchHttpClient.layer, NodeFileSystem.layer, NodePath.layer])
+ * )
+ *
+ * const program = Files.listPage({ limit: 5 }).pipe(Effect.provide(live))
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import { InvalidConfig } from "./FilesError.ts"
+import * as Chain from "./internal/credentials/chain.ts"
+import { credentialsFailed } from "./internal/credentials/failed.ts"
+import { assertionFile } from "./internal/credentials/federation.ts"
+import { configFolder, disk, diskIfAny } from "./internal/credentials/files.ts"
+import { activeProfile } from "./internal/credentials/profile.ts"
+import { bearerOf, isSameSecret, oauthBeta, rotating } from "./internal/credentials/rotating.ts"
+import { type Authorization, make as makeShape, type Shape } from "./internal/credentials/service.ts"
+import { ofFederation, ofProfile } from "./internal/credentials/sources.ts"
+import * as Static from "./internal/credentials/static.ts"
+import * as Tokens from "./internal/credentials/tokens.ts"
+import { names, variables } from "./internal/credentials/variables.ts"
+import { excerpt, printable } from "./internal/text.ts"
+import { token as randomToken } from "./internal/token.ts"
+
+export type {
+  /** The headers that authorize one request, by lower-case name. A value that is secret is `Redacted`. */
+  Authorization
+}
+
+/**
+ * What authorizes the requests of a client. Files, Messages and MessageBatches that are made from the same one share
+ * its tokens.
+ */
+export class Credentials extends Context.Service<Credentials, Shape>()("effect-anthropic-files/Credentials") {}
+
+/**
+ * Credentials of another kind. What is left out stands for: nothing to renew, no address, every operation.
+ */
+export const make: (
+  credentials: Pick<Credentials["Service"], "headersFor" | "identity"> & Partial<Credentials["Service"]>
+) => Credentials["Service"] = makeShape
+
+export interface IdentityOptions {
+  /**
+   * Who is asking, as caches, rate limits and circuit breakers tell it apart; the same in every process. Not a secret.
+   *
+   * @default what the credential says of itself: organization and workspace, or a digest of a key
+   */
+  readonly identity?: string | undefined
+}
+
+export interface EndpointOptions extends IdentityOptions {
+  /**
+   * Where tokens are exchanged, unless a profile or `ANTHROPIC_BASE_URL` says it.
+   *
+   * @default "https://api.anthropic.com"
+   */
+  readonly baseUrl?: string | URL | undefined
+  /**
+   * Plain http also to another machine.
+   *
+   * @default false
+   */
+  readonly allowPlainHttp?: boolean | undefined
+}
+
+/**
+ * A key, sent as `x-api-key`.
+ */
+export const apiKey = (
+  key: Redacted.Redacted<string>,
+  options: IdentityOptions = {}
+): Layer.Layer<Credentials, InvalidConfig> =>
+  Layer.effect(Credentials, Static.apiKey(key, { option: "apiKey", identity: options.identity }))
+
+/**
+ * A token that stays as it is, sent as `authorization: Bearer …`.
+ */
+export const authToken = (
+  token: Redacted.Redacted<string>,
+  options: IdentityOptions = {}
+): Layer.Layer<Credentials, InvalidConfig> =>
+  Layer.effect(Credentials, Static.bearer(token, { option: "authToken", identity: options.identity }))
+
+/**
+ * No credential: for a gateway that authorizes by itself, and where the client's own `headers` do.
+ */
+export const none: Layer.Layer<Credentials> = Layer.sync(Credentials, () => Static.none())
+
+/** A token with the time at which it ends. */
+export interface Token {
+  readonly token: Redacted.Redacted<string>
+  /** `undefined` for one that doesn't expire. */
+  readonly expiresAt?: DateTime.DateTime | Date | undefined
+}
+
+export interface FromEffectOptions extends IdentityOptions {
+  /**
+   * Sent with each request as `anthropic-beta`.
+   *
+   * @default ["oauth-2025-04-20"]
+   */
+  readonly betas?: ReadonlyArray<string> | undefined
+  /**
+   * What the token is, as it stands in a sentence.
+   *
+   * @default "the token"
+   */
+  readonly source?: string | undefined
+}
+
+const toEpochMillis = (at: DateTime.DateTime | Date): number =>
+  DateTime.isDateTime(at) ? DateTime.toEpochMillis(at) : at.getTime()
+
+const describe = (error: unknown): string =>
+  Predicate.hasProperty(error, "message") && Predicate.isString(error.message) && error.message !== ""
+    ? excerpt(error.message)
+    : "it gives no reason"
+
+const lentOf = (
+  source: string,
+  given: Token | Redacted.Redacted<string>
+): Effect.Effect<Tokens.Lent<Redacted.Redacted<string>>, ReturnType<typeof credentialsFailed>> => {
+  const { expiresAt, token } = Redacted.isRedacted(given) ? { token: given, expiresAt: undefined } : given
+  return Static.secretText("the token", token).pipe(
+    Effect.mapError(({ message }) => credentialsFailed(source, message)),
+    Effect.map((text) => ({
+      value: Redacted.make(text),
+      expiresAt: expiresAt === undefined ? undefined : toEpochMillis(expiresAt)
+    }))
+  )
+}
+
+/**
+ * A token out of an Effect, sent as Bearer. The Effect is run when a first request needs the token, again before it
+ * ends, and again when the service refuses it: by one fiber, however many wait.
+ *
+ * Where no `identity` is given, each layer is somebody else to caches and rate limits.
+ */
+export const fromEffect = <E, R>(
+  token: Effect.Effect<Token | Redacted.Redacted<string>, E, R>,
+  options: FromEffectOptions = {}
+): Layer.Layer<Credentials, never, R> =>
+  Layer.effect(
+    Credentials,
+    Effect.gen(function*() {
+      const context = yield* Effect.context<R>()
+      const { betas = [oauthBeta], source = "the token" } = options
+      const acquire = () =>
+        Effect.provideContext(token, context).pipe(
+          Effect.mapError((cause) =>
+            credentialsFailed(source, `There is no token, since the Effect that gives it failed: ${describe(cause)}`, {
+              cause
+            })
+          ),
+          Effect.flatMap((given) => lentOf(source, given))
+        )
+      const tokens = yield* Tokens.make(acquire, isSameSecret)
+      const more: Readonly<Record<string, string>> = betas.length === 0 ? {} : { "anthropic-beta": betas.join(",") }
+      return rotating(tokens, (value) => Effect.succeed(bearerOf(value, more)), {
+        identity: options.identity ?? `token ${yield* randomToken}`,
+        source,
+        advice: "check the Effect that gives it"
+      })
+    })
+  )
+
+export interface ProfileOptions extends EndpointOptions {
+  /**
+   * @default `ANTHROPIC_PROFILE`, else the active profile
+   */
+  readonly name?: string | undefined
+  /**
+   * The folder with `configs` and `credentials` in it.
+   *
+   * @default `ANTHROPIC_CONFIG_DIR`, else the user's own
+   */
+  readonly configDir?: string | undefined
+}
+
+/**
+ * A profile on this machine: a login or workload identity, as the official clients and their command line keep them.
+ * Its tokens are renewed in time, and shared with other processes through the profile's files.
+ */
+export const profile = (
+  options: ProfileOptions = {}
+): Layer.Layer<Credentials, InvalidConfig, HttpClient.HttpClient | FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(
+    Credentials,
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      const files = yield* disk
+      const found = yield* variables
+      const folder = options.configDir ?? configFolder(files, found)
+      const fallback = () => folder === undefined ? Effect.succeed("default") : activeProfile(files, folder)
+      const given = options.name?.trim() || undefined
+      const name = given ?? found.profile ?? (yield* fallback())
+      const option = given === undefined && found.profile !== undefined ? names.profile : "profile"
+      const { profile } = yield* Chain.namedProfile({ variables: found, disk: files }, name, option, folder)
+      return yield* ofProfile(client, files, profile, found, options)
+    })
+  )
+
+export interface FederationOptions<R = never> extends EndpointOptions {
+  /** `fdrl_…` */
+  readonly ruleId: string
+  readonly organizationId: string
+  /** `svac_…` */
+  readonly serviceAccountId?: string | undefined
+  /** `wrkspc_…` or `default`; needed where the rule has several workspaces. */
+  readonly workspaceId?: string | undefined
+  /** The other issuer's token (a JWT), asked for at each exchange: an Effect, or a file that is read anew. */
+  readonly identityToken: Effect.Effect<Redacted.Redacted<string>, unknown, R> | { readonly file: string }
+}
+
+/**
+ * Workload identity: the token of another issuer is exchanged for one of the API's, which is renewed in time. Nothing is
+ * written to disk.
+ */
+export const federation = <R = never>(
+  options: FederationOptions<R>
+): Layer.Layer<Credentials, InvalidConfig, HttpClient.HttpClient | R> =>
+  Layer.effect(
+    Credentials,
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      const context = yield* Effect.context<R>()
+      const source = "the federation"
+      const { identityToken, organizationId, ruleId, serviceAccountId, workspaceId } = options
+      for (const [option, value] of Object.entries({ ruleId, organizationId })) {
+        if (!Predicate.isString(value) || value.trim() === "") {
+          return yield* new InvalidConfig({ option, message: `${option} is missing: a federation needs it.` })
+        }
+      }
+      const files = yield* diskIfAny
+      if ("file" in identityToken && files === undefined) {
+        return yield* new InvalidConfig({
+          option: "identityToken",
+          message: "The identity token is in a file: provide a FileSystem and a Path to the layer."
+        })
+      }
+      const assertion = "file" in identityToken && files !== undefined
+        ? assertionFile(files, source, identityToken.file)
+        : "file" in identityToken
+        ? Effect.succeed(Redacted.make(""))
+        : Effect.mapError(Effect.provideContext(identityToken, context), (cause) =>
+          credentialsFailed(source, `There is no identity token, since its Effect failed: ${describe(cause)}`, {
+            cause
+          }))
+      const parts = { source, ruleId, organizationId, serviceAccountId, workspaceId, assertion }
+      return yield* ofFederation(client, parts, yield* variables, options)
+    })
+  )
+
+const place = Effect.gen(function*() {
+  return { variables: yield* variables, disk: yield* diskIfAny }
+})
+
+const environment = (
+  options: EndpointOptions
+): Layer.Layer<Credentials, InvalidConfig, HttpClient.HttpClient> =>
+  Layer.effect(
+    Credentials,
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      const { found } = yield* Chain.choose(yield* place)
+      return found === undefined ? Static.none() : yield* found(client, options)
+    })
+  )
+
+// Layers are shared by reference: services that ask the environment for the same share one token.
+const plainEnvironment = environment({})
+
+/**
+ * The first credential that the environment has: `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, the profile that
+ * `ANTHROPIC_PROFILE` names, workload identity out of variables, the active profile. A header in
+ * `ANTHROPIC_CUSTOM_HEADERS` that carries a credential comes before them all.
+ *
+ * Profiles and token files are read where a `FileSystem` and a `Path` are in the context.
+ */
+export const fromEnvironment = (
+  options?: EndpointOptions
+): Layer.Layer<Credentials, InvalidConfig, HttpClient.HttpClient> =>
+  options === undefined || Object.values(options).every((value) => value === undefined)
+    ? plainEnvironment
+    : environment(options)
+
+/** One of the places where a credential may be. */
+export interface Step {
+  /** Where: a variable, a profile. */
+  readonly source: string
+  /**
+   * - `used`: this one;
+   * - `hidden`: there is one, but an earlier one is used;
+   * - `absent`: there is none;
+   * - `invalid`: something is wrong with it. Nothing after it is tried, unless an earlier one is used.
+   */
+  readonly state: "used" | "hidden" | "absent" | "invalid"
+  /** Why, as a part of a sentence. */
+  readonly detail: string
+}
+
+/** Which credential is used, and why. Holds no secret. */
+export interface Explanation {
+  /** What is used; `undefined` where there is nothing that can be. */
+  readonly source: string | undefined
+  /** One sentence. */
+  readonly message: string
+  /** All places, in the order in which they are looked at. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/**
+ * Which credential {@link fromEnvironment} uses and why, without using it. Never fails, and holds no secret.
+ */
+export const explain: Effect.Effect<Explanation> = Effect.gen(function*() {
+  const where = yield* place
+  const steps: Array<Step> = []
+  let used: string | undefined
+  let stopped = false
+  let why = Chain.nothing(where).message
+  for (const [name, looked] of Chain.candidates(where)) {
+    const candidate = yield* Effect.catch(looked, (error) => Effect.succeed(error))
+    if (candidate instanceof InvalidConfig) {
+      steps.push({ source: name, state: "invalid", detail: candidate.message })
+      if (used === undefined && !stopped) {
+        stopped = true
+        why = candidate.message
+      }
+      continue
+    }
+    const { detail, found, source } = candidate
+    if (found === undefined) {
+      steps.push({ source, state: "absent", detail })
+      continue
+    }
+    if (used === undefined && !stopped) {
+      used = source
+      why = `${source} is used: ${detail}, and nothing that comes before it is there.`
+      steps.push({ source, state: "used", detail })
+      continue
+    }
+    steps.push({ source, state: "hidden", detail: used === undefined ? detail : `${printable(used)} comes before it` })
+  }
+  return { source: used, message: why, steps }
+}).pipe(
+  Effect.catch((error) => Effect.succeed<Explanation>({ source: undefined, message: error.message, steps: [] }))
+)

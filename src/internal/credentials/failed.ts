@@ -1,0 +1,29 @@
+/**
+ * Why there is no credential for a request, without a secret in it.
+ */
+import type * as Duration from "effect/Duration"
+import { CredentialsFailed } from "../../FilesError.ts"
+
+export interface Details {
+  readonly isRetryable?: boolean
+  readonly status?: number | undefined
+  readonly requestId?: string | undefined
+  readonly retryAfter?: Duration.Duration | undefined
+  readonly body?: string | undefined
+  readonly cause?: unknown
+}
+
+/**
+ * @param source where the credential was to come from
+ * @param message what is wrong and what to do, as a sentence
+ */
+export const credentialsFailed = (source: string, message: string, details: Details = {}): CredentialsFailed => {
+  const { isRetryable = false, ...rest } = details
+  return new CredentialsFailed({
+    source,
+    message,
+    isRetryable,
+    isOutcomeUnknown: false,
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  })
+}

@@ -1,0 +1,76 @@
+/**
+ * Workload identity: a token of another issuer is exchanged for an access token.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type { CredentialsFailed } from "../../FilesError.ts"
+import { printable } from "../text.ts"
+import { type Endpoint, exchange, type Granted } from "./exchange.ts"
+import { credentialsFailed } from "./failed.ts"
+import { type Disk, readIfThere } from "./files.ts"
+import { oauthBeta } from "./rotating.ts"
+
+export interface Federation {
+  readonly source: string
+  readonly ruleId: string
+  readonly organizationId: string
+  readonly serviceAccountId: string | undefined
+  readonly workspaceId: string | undefined
+  /** Asked for at each exchange. */
+  readonly assertion: Effect.Effect<Redacted.Redacted<string>, CredentialsFailed>
+}
+
+const betas = `${oauthBeta},oidc-federation-2026-04-01`
+
+const maxAssertionLength = 16_384
+
+/** One exchange. */
+export const federate = (endpoint: Endpoint, federation: Federation): Effect.Effect<Granted, CredentialsFailed> =>
+  Effect.flatMap(federation.assertion, (given) => {
+    const assertion = Redacted.value(given).trim()
+    const { organizationId, ruleId, serviceAccountId, source, workspaceId } = federation
+    if (assertion === "") return Effect.fail(credentialsFailed(source, "The identity token is empty."))
+    if (assertion.length > maxAssertionLength) {
+      return Effect.fail(credentialsFailed(
+        source,
+        `The identity token has ${assertion.length} characters; the token endpoint takes ${maxAssertionLength}.`
+      ))
+    }
+    return exchange(endpoint, {
+      source,
+      betas,
+      fields: {
+        grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        assertion: Redacted.make(assertion),
+        federation_rule_id: ruleId,
+        organization_id: organizationId,
+        service_account_id: serviceAccountId,
+        workspace_id: workspaceId
+      },
+      hint: () =>
+        `check that the rule ${ruleId} takes such a token${
+          workspaceId === undefined ? ", name the workspace if the rule has several" : ""
+        }, and look at its events in the Console`
+    })
+  })
+
+/** A platform replaces its token files now and then, some of them not in one step. */
+const untilReplaced = Schedule.upTo(Schedule.spaced("100 millis"), { times: 3 })
+
+/** An identity token out of a file, which is read anew each time. */
+export const assertionFile = (
+  disk: Disk,
+  source: string,
+  file: string
+): Effect.Effect<Redacted.Redacted<string>, CredentialsFailed> => {
+  const failed = (what: string) => credentialsFailed(source, `The identity token file ${printable(file)} ${what}.`)
+  return readIfThere(disk, file).pipe(
+    Effect.mapError((error) => failed(`can't be read (${error.reason._tag})`)),
+    Effect.flatMap((text) => {
+      if (text === undefined) return Effect.fail(failed("is not there"))
+      return text.trim() === "" ? Effect.fail(failed("is empty")) : Effect.succeed(Redacted.make(text.trim()))
+    }),
+    Effect.retry(untilReplaced)
+  )
+}

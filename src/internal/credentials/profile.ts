@@ -1,0 +1,374 @@
+/**
+ * Profiles: who is asking, as files on this machine say it. They are shared with the official clients, and with other
+ * processes.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { type CredentialsFailed, InvalidConfig } from "../../FilesError.ts"
+import { ofLines } from "../sha256.ts"
+import { excerpt, printable } from "../text.ts"
+import { type Endpoint, exchange, type Granted } from "./exchange.ts"
+import { credentialsFailed } from "./failed.ts"
+import { assertionFile, federate, type Federation } from "./federation.ts"
+import { type Disk, type Json, locked, readIfThere, readSecret, writeSecret } from "./files.ts"
+import { isSameSecret, oauthBeta } from "./rotating.ts"
+import type { Lent } from "./tokens.ts"
+import { names, type Variables } from "./variables.ts"
+
+const optional = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
+const common = { credentials_path: optional(Schema.String) }
+
+const File = Schema.fromJsonString(Schema.Struct({
+  base_url: optional(Schema.String),
+  organization_id: optional(Schema.String),
+  workspace_id: optional(Schema.String),
+  authentication: Schema.Union([
+    Schema.Struct({
+      ...common,
+      type: Schema.Literal("oidc_federation"),
+      federation_rule_id: optional(Schema.String),
+      service_account_id: optional(Schema.String),
+      identity_token: optional(Schema.Struct({ source: Schema.Literal("file"), path: Schema.String }))
+    }),
+    Schema.Struct({ ...common, type: Schema.Literal("user_oauth"), client_id: optional(Schema.String) })
+  ])
+}))
+
+const decode = Schema.decodeUnknownExit(File)
+
+type Authentication =
+  | { readonly _tag: "UserOAuth"; readonly clientId: string | undefined }
+  | { readonly _tag: "Federation"; readonly federation: Federation }
+
+export interface Profile {
+  readonly name: string
+  /** As it stands in a sentence. */
+  readonly source: string
+  readonly file: string
+  readonly credentialsFile: string
+  /** What the file itself names. */
+  readonly baseUrl: string | undefined
+  readonly organizationId: string | undefined
+  readonly workspaceId: string | undefined
+  readonly authentication: Authentication
+}
+
+const isName = (name: string): boolean => /^[A-Za-z0-9_.-]+$/.test(name) && name !== "." && name !== ".."
+
+const text = (value: string | null | undefined): string | undefined => {
+  const trimmed = value?.trim()
+  return trimmed === "" ? undefined : trimmed
+}
+
+/** The profile that is active in a folder: what `active_config` names, else `default`. */
+export const activeProfile = (disk: Disk, folder: string): Effect.Effect<string, InvalidConfig> => {
+  const file = disk.path.join(folder, "active_config")
+  return Effect.mapBoth(readIfThere(disk, file), {
+    onFailure: (error) =>
+      new InvalidConfig({
+        option: "active_config",
+        message: `${printable(file)} can't be read (${error.reason._tag}).`
+      }),
+    onSuccess: (name) => text(name) ?? "default"
+  })
+}
+
+/**
+ * Reads a profile, and fills what it leaves open from the environment. `undefined` where there is no such file.
+ *
+ * @param option what named it, for the errors
+ */
+export const readProfile = Effect.fnUntraced(function*(
+  disk: Disk,
+  folder: string,
+  name: string,
+  variables: Variables,
+  option: string
+): Effect.fn.Return<Profile | undefined, InvalidConfig> {
+  const invalid = (message: string) => new InvalidConfig({ option, message })
+  if (!isName(name)) {
+    return yield* invalid(
+      `“${printable(name)}” is not a profile's name, which has letters, digits and _ . - and no other characters.`
+    )
+  }
+  const source = `the profile ${name}`
+  const file = disk.path.join(folder, "configs", `${name}.json`)
+  const content = yield* Effect.mapError(
+    readIfThere(disk, file),
+    (error) => invalid(`The file of ${source}, ${printable(file)}, can't be read (${error.reason._tag}).`)
+  )
+  if (content === undefined) return undefined
+  const decoded = decode(content)
+  if (Exit.isFailure(decoded)) {
+    const issue = Option.match(Exit.findErrorOption(decoded), { onNone: () => "", onSome: (error) => error.message })
+    return yield* invalid(`The file of ${source}, ${printable(file)}, is not what it has to be (${excerpt(issue)}).`)
+  }
+  const { authentication, base_url, organization_id, workspace_id } = decoded.value
+  const shared = {
+    name,
+    source,
+    file,
+    credentialsFile: text(authentication.credentials_path) ?? disk.path.join(folder, "credentials", `${name}.json`),
+    baseUrl: text(base_url),
+    organizationId: text(organization_id) ?? variables.organizationId,
+    workspaceId: text(workspace_id) ?? variables.workspaceId
+  }
+  if (authentication.type === "user_oauth") {
+    return { ...shared, authentication: { _tag: "UserOAuth", clientId: text(authentication.client_id) } }
+  }
+  const ruleId = text(authentication.federation_rule_id) ?? variables.ruleId
+  const tokenFile = text(authentication.identity_token?.path) ?? variables.identityTokenFile
+  const { identityToken } = variables
+  const missing = (field: string, name: string) =>
+    invalid(`${source} names no ${field}: write it into ${printable(file)}, or set ${name}.`)
+  if (ruleId === undefined) return yield* missing("federation_rule_id", names.ruleId)
+  if (shared.organizationId === undefined) return yield* missing("organization_id", names.organizationId)
+  if (tokenFile === undefined && identityToken === undefined) {
+    return yield* missing("identity_token", names.identityTokenFile)
+  }
+  return {
+    ...shared,
+    authentication: {
+      _tag: "Federation",
+      federation: {
+        source,
+        ruleId,
+        organizationId: shared.organizationId,
+        serviceAccountId: text(authentication.service_account_id) ?? variables.serviceAccountId,
+        workspaceId: shared.workspaceId,
+        assertion: tokenFile === undefined
+          ? Effect.succeed(identityToken ?? Redacted.make(""))
+          : assertionFile(disk, source, tokenFile)
+      }
+    }
+  }
+})
+
+/** What a credentials file holds. */
+interface Stored {
+  readonly json: Json
+  readonly accessToken: Redacted.Redacted<string>
+  readonly expiresAt: number | undefined
+  readonly refreshToken: Redacted.Redacted<string> | undefined
+}
+
+const string = (value: unknown): string | undefined => Predicate.isString(value) ? text(value) : undefined
+
+const storedOf = (
+  { credentialsFile, source }: Profile,
+  json: Json
+): Effect.Effect<Stored, CredentialsFailed> => {
+  const accessToken = string(json["access_token"])
+  const expires = json["expires_at"] ?? undefined
+  const refreshToken = string(json["refresh_token"])
+  const broken = (what: string) =>
+    Effect.fail(credentialsFailed(source, `${printable(credentialsFile)} ${what}: log in again.`))
+  if (accessToken === undefined) return broken("holds no access_token")
+  if (!/^[\x21-\x7e]+$/.test(accessToken)) return broken("holds an access_token that no header can carry")
+  if (expires !== undefined && !(Predicate.isNumber(expires) && Number.isFinite(expires))) {
+    return broken("holds an expires_at that is not a number of seconds")
+  }
+  return Effect.succeed({
+    json,
+    accessToken: Redacted.make(accessToken),
+    expiresAt: expires === undefined ? undefined : expires * 1000,
+    refreshToken: refreshToken === undefined ? undefined : Redacted.make(refreshToken)
+  })
+}
+
+/** A stored token with less than this left is not handed out. Milliseconds. */
+const reserve = 30_000
+
+type Instead = Redacted.Redacted<string> | undefined
+
+const serves = ({ accessToken, expiresAt }: Stored, instead: Instead, now: number): boolean =>
+  (instead === undefined || !isSameSecret(accessToken, instead))
+  && (expiresAt === undefined || expiresAt - now > reserve)
+
+const lend = (
+  { accessToken, expiresAt }: Pick<Stored, "accessToken" | "expiresAt">
+): Lent<Redacted.Redacted<string>> => ({ value: accessToken, expiresAt })
+
+const mark = "effect_anthropic_files"
+
+/** What a credentials file is to hold, with whatever else is in it. */
+const merged = (json: Json, granted: Granted, more: Json = {}): Json => ({
+  version: "1.0",
+  type: "oauth_token",
+  ...json,
+  access_token: Redacted.value(granted.accessToken),
+  expires_at: Math.floor(granted.expiresAt / 1000),
+  ...(granted.refreshToken === undefined ? undefined : { refresh_token: Redacted.value(granted.refreshToken) }),
+  ...more
+})
+
+const save = (disk: Disk, file: string, json: Json) =>
+  Effect.retry(writeSecret(disk, file, json), Schedule.upTo(Schedule.spaced("100 millis"), { times: 2 }))
+
+/** A refresh token is spent when its exchange begins: an interruption must not lose what comes for it. */
+const toItsEnd = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(effect), Fiber.join))
+
+/** Another process may have spent the same refresh token, and may be about to write what it got for it. */
+const rereads = Schedule.upTo(Schedule.exponential("50 millis"), { times: 5 })
+
+const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: string | undefined) => {
+  const { credentialsFile, source } = profile
+  // What came for a refresh token that is spent, where it could not be written down.
+  let unsaved: { readonly spent: Redacted.Redacted<string>; readonly granted: Granted } | undefined
+
+  const read: Effect.Effect<Stored, CredentialsFailed> = Effect.gen(function*() {
+    const json = yield* readSecret(disk, source, credentialsFile)
+    if (json === undefined) {
+      return yield* credentialsFailed(
+        source,
+        `There is no credentials file ${printable(credentialsFile)}: log in again, with ant auth login for example.`
+      )
+    }
+    const stored = yield* storedOf(profile, json)
+    if (unsaved === undefined || stored.refreshToken === undefined) return stored
+    if (!isSameSecret(stored.refreshToken, unsaved.spent)) {
+      unsaved = undefined
+      return stored
+    }
+    const { granted } = unsaved
+    return { ...granted, json: merged(json, granted), refreshToken: granted.refreshToken ?? stored.refreshToken }
+  })
+
+  const store = (stored: Stored, spent: Redacted.Redacted<string>, granted: Granted) =>
+    Effect.matchEffect(save(disk, credentialsFile, merged(stored.json, granted)), {
+      onSuccess: () =>
+        Effect.sync(() => {
+          unsaved = undefined
+        }),
+      onFailure: (error) => {
+        const before = unsaved?.spent
+        unsaved = { spent: before ?? spent, granted: { ...granted, refreshToken: granted.refreshToken ?? spent } }
+        return Effect.logWarning(
+          `${printable(credentialsFile)} can't be written (${error.reason._tag}): the renewed token of ${source} is `
+            + "kept in memory, and is lost with this process."
+        )
+      }
+    })
+
+  const spend = Effect.fnUntraced(function*(
+    stored: Stored,
+    refreshToken: Redacted.Redacted<string>,
+    clientId: string
+  ): Effect.fn.Return<Lent<Redacted.Redacted<string>>, CredentialsFailed> {
+    const granted = yield* exchange(endpoint, {
+      source,
+      // The token endpoint refuses a refresh with the beta of federation.
+      betas: oauthBeta,
+      fields: { grant_type: "refresh_token", refresh_token: refreshToken, client_id: clientId },
+      hint: () => "log in again, with ant auth login for example"
+    })
+    yield* store(stored, refreshToken, granted)
+    return lend(granted)
+  })
+
+  const cannot = (stored: Stored, now: number): Effect.Effect<Lent<Redacted.Redacted<string>>, CredentialsFailed> =>
+    stored.expiresAt === undefined || stored.expiresAt > now
+      ? Effect.succeed(lend(stored))
+      : Effect.fail(credentialsFailed(
+        source,
+        `The token of ${source} has expired and can't be renewed, since there is no ${
+          clientId === undefined ? `client_id in ${printable(profile.file)}` : "refresh token"
+        }: log in again.`
+      ))
+
+  const renew = (instead: Instead): Effect.Effect<Lent<Redacted.Redacted<string>>, CredentialsFailed> =>
+    Effect.gen(function*() {
+      const stored = yield* read
+      const now = yield* Clock.currentTimeMillis
+      if (serves(stored, instead, now)) return lend(stored)
+      const { refreshToken } = stored
+      if (clientId === undefined || refreshToken === undefined) return yield* cannot(stored, now)
+
+      const again = (error: CredentialsFailed) =>
+        Effect.gen(function*() {
+          const stored = yield* read
+          if (serves(stored, instead, yield* Clock.currentTimeMillis)) return lend(stored)
+          if (stored.refreshToken === undefined || isSameSecret(stored.refreshToken, refreshToken)) return yield* error
+          return yield* spend(stored, stored.refreshToken, clientId)
+        })
+      return yield* Effect.catch(spend(stored, refreshToken, clientId), (error) => {
+        const isSpent = error.status === 400 || error.status === 401
+        return isSpent
+          ? Effect.retry(again(error), { schedule: rereads, while: (latest) => latest === error })
+          : Effect.fail(error)
+      })
+    })
+
+  return Effect.fnUntraced(function*(instead: Instead): Effect.fn.Return<
+    Lent<Redacted.Redacted<string>>,
+    CredentialsFailed
+  > {
+    const stored = yield* read
+    const now = yield* Clock.currentTimeMillis
+    if (serves(stored, instead, now)) return lend(stored)
+    if (clientId === undefined || stored.refreshToken === undefined) return yield* cannot(stored, now)
+    const settled = Effect.gen(function*() {
+      const stored = yield* read
+      return serves(stored, instead, yield* Clock.currentTimeMillis) ? lend(stored) : undefined
+    }).pipe(Effect.orElseSucceed(() => undefined))
+    return yield* toItsEnd(locked(disk, credentialsFile, settled, renew(instead)))
+  })
+}
+
+/** A federation's tokens are kept in the credentials file as far as it lets itself be read and written. */
+const federated = (disk: Disk, endpoint: Endpoint, profile: Profile, federation: Federation) => {
+  const { credentialsFile, source } = profile
+  const { organizationId, ruleId, serviceAccountId, workspaceId } = federation
+  // A token that was made for another rule or workspace is not this profile's, though it lies at the same path.
+  const configuration = ofLines(
+    endpoint.baseUrl,
+    organizationId,
+    ruleId,
+    serviceAccountId ?? "",
+    workspaceId ?? ""
+  ).slice(0, 32)
+
+  const cached = readSecret(disk, source, credentialsFile).pipe(
+    Effect.flatMap((json) => json === undefined ? Effect.undefined : storedOf(profile, json)),
+    Effect.catch((error) =>
+      Effect.as(Effect.logDebug("A cached token can't be read", { reason: error.message }), undefined)
+    )
+  )
+
+  return Effect.fnUntraced(function*(instead: Instead): Effect.fn.Return<
+    Lent<Redacted.Redacted<string>>,
+    CredentialsFailed
+  > {
+    const stored = yield* cached
+    const kept = stored?.json[mark]
+    const isOwn = kept === undefined || kept === configuration
+    if (stored !== undefined && isOwn && serves(stored, instead, yield* Clock.currentTimeMillis)) return lend(stored)
+    const granted = yield* federate(endpoint, federation)
+    yield* Effect.catch(
+      save(disk, credentialsFile, merged(stored?.json ?? {}, granted, { [mark]: configuration })),
+      (error) => Effect.logDebug("A token can't be cached", { reason: error.reason._tag })
+    )
+    return lend(granted)
+  })
+}
+
+/** Gives a profile's token, anew where the one named no longer serves. */
+export const acquireOf = (
+  disk: Disk,
+  endpoint: Endpoint,
+  profile: Profile
+): (instead: Instead) => Effect.Effect<Lent<Redacted.Redacted<string>>, CredentialsFailed> => {
+  const { authentication } = profile
+  return authentication._tag === "UserOAuth"
+    ? userOAuth(disk, endpoint, profile, authentication.clientId)
+    : federated(disk, endpoint, profile, authentication.federation)
+}

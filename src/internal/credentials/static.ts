@@ -1,0 +1,94 @@
+/**
+ * Credentials that are given once and stay as they are.
+ */
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import { InvalidConfig } from "../../FilesError.ts"
+import { ofLines } from "../sha256.ts"
+import { type Authorization, make, type Shape } from "./service.ts"
+
+/**
+ * What is in a `Redacted`, trimmed, if a header can carry it. Without types it may be anything.
+ *
+ * @param option what it was given as, for the error
+ */
+export const secretText = (
+  option: string,
+  given: Redacted.Redacted<string>
+): Effect.Effect<string, InvalidConfig> => {
+  const invalid = (message: string) => Effect.fail(new InvalidConfig({ option, message }))
+  if (!Redacted.isRedacted(given)) return invalid(`${option} has to be a Redacted: give Redacted.make(…).`)
+  const value: unknown = Redacted.value(given)
+  if (value === undefined || value === null) {
+    return invalid(`${option} is ${value}: check where its value comes from, such as a variable that is not set.`)
+  }
+  if (!Predicate.isString(value)) return invalid(`${option} holds a ${typeof value}, not a text.`)
+  const text = value.trim()
+  if (text === "") return invalid(`${option} is empty: there is no key in it, set ANTHROPIC_API_KEY or give another.`)
+  // The message never holds the value, not even in part.
+  return /^[\x21-\x7e]*$/.test(text)
+    ? Effect.succeed(text)
+    : invalid(`${option} holds a character that no header may carry: a line break, a space or a non-ASCII one.`)
+}
+
+const constant = (headers: Authorization, rest: Omit<Parameters<typeof make>[0], "headersFor">): Shape => {
+  const given = Effect.succeed(headers)
+  return make({ headersFor: () => given, ...rest })
+}
+
+export interface StaticOptions {
+  /** What it was given as: an option or a variable. */
+  readonly option: string
+  readonly identity?: string | undefined
+  readonly source?: string
+  readonly advice?: string
+}
+
+/** A key, sent as `x-api-key`, which every gateway takes. */
+export const apiKey = Effect.fnUntraced(function*(
+  key: Redacted.Redacted<string>,
+  { advice = "check ANTHROPIC_API_KEY", identity, option, source = "the key" }: StaticOptions
+): Effect.fn.Return<Shape, InvalidConfig> {
+  const text = yield* secretText(option, key)
+  return constant({ "x-api-key": Redacted.make(text) }, {
+    identity: identity ?? ofLines("key", text),
+    source,
+    advice
+  })
+})
+
+/** A token, sent as Bearer. */
+export const bearer = Effect.fnUntraced(function*(
+  token: Redacted.Redacted<string>,
+  { advice = "check ANTHROPIC_AUTH_TOKEN", identity, option, source = "the token" }: StaticOptions
+): Effect.fn.Return<Shape, InvalidConfig> {
+  const text = yield* secretText(option, token)
+  return constant({ authorization: Redacted.make(`Bearer ${text}`) }, {
+    identity: identity ?? ofLines("token", text),
+    source,
+    advice
+  })
+})
+
+/** Headers that somebody wrote by hand. */
+export const byHand = (headers: Readonly<Record<string, string>>, options: StaticOptions): Shape => {
+  const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), Redacted.make(value)] as const)
+  return constant(Object.fromEntries(entries), {
+    identity: options.identity
+      ?? ofLines("headers", ...entries.flatMap(([name, value]) => [name, Redacted.value(value)])),
+    source: options.source ?? "a header given by hand",
+    advice: options.advice ?? `check ${options.option}`
+  })
+}
+
+/** Nothing is added: a gateway authorizes, or the client's own headers do. */
+export const none = (identity = "none"): Shape =>
+  constant({}, {
+    identity,
+    source: "a request without a credential",
+    advice: "give a key, or check what authorizes at the gateway"
+  })
+
+/** The headers that carry a credential, whoever sets them. */
+export const credentialHeaders: ReadonlySet<string> = new Set(["x-api-key", "authorization", "api-key"])
