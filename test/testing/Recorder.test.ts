@@ -139,7 +139,11 @@ describe("a recording", () => {
           method: "POST",
           path: "/v1/files",
           query: {},
-          headers: { "anthropic-version": "2023-06-01", "content-type": "multipart/form-data" },
+          headers: {
+            accept: "application/json",
+            "anthropic-version": "2023-06-01",
+            "content-type": "multipart/form-data"
+          },
           body: {
             parts: [
               { name: "expires_in_seconds", size: 5, text: "86400" },
