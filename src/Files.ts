@@ -41,7 +41,7 @@ import {
 } from "./FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
 import * as Checksum from "./internal/files/checksum.ts"
-import { type SoughtUpload, withInternals } from "./internal/files/internals.ts"
+import { type Internals, type SoughtUpload, withInternals } from "./internal/files/internals.ts"
 import * as Uploads from "./internal/files/lostUploads.ts"
 import { Attempt, type Verdict } from "./internal/request/attempt.ts"
 import {
@@ -198,6 +198,10 @@ export const make = Effect.fnUntraced(function*(
     Effect.mapError(narrow("metadata"))
   )
 
+  const deletionListeners: Internals["deletionListeners"] = new Set()
+
+  const tellDeleted = (id: FileId) => Effect.forEach(deletionListeners, (listener) => listener(id), { discard: true })
+
   const remove = Effect.fn("Files.delete")(
     function*(id: FileId): Effect.fn.Return<DeletedFile, FilesError> {
       yield* Effect.annotateCurrentSpan("file.id", id)
@@ -220,7 +224,8 @@ export const make = Effect.fnUntraced(function*(
           "FileNotFound",
           (error): Effect.Effect<DeletedFile, FilesError> =>
             lost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
-        )
+        ),
+        Effect.onExit((exit) => isGone(exit) ? tellDeleted(id) : Effect.void)
       )
     },
     Effect.mapError(narrow("delete"))
@@ -642,7 +647,8 @@ export const make = Effect.fnUntraced(function*(
 
   return withInternals(Files.of({ upload, list, listPage, metadata, download, delete: remove }), {
     findUploads,
-    identity
+    identity,
+    deletionListeners
   })
 })
 
@@ -653,6 +659,10 @@ const notAnId = (operation: Operation, option: string, id: unknown): RequestFail
   invalidRequest(operation, option, `“${excerpt(String(id))}” is no file id, such as file_….`)
 
 const pathTo = (id: FileId): string => `/v1/files/${encodeURIComponent(id)}`
+
+/** Whether there is no such file after a deletion. */
+const isGone = (exit: Exit.Exit<unknown, FilesError>): boolean =>
+  Exit.isSuccess(exit) || Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "FileNotFound")
 
 const again: Verdict = { _tag: "Again" }
 

@@ -5,22 +5,33 @@
  * which they are done. A million inputs cost no more memory than a hundred: nothing is collected. One that fails is a
  * result like any other.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import * as PlatformError from "effect/PlatformError"
+import { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { DeletedFile, FileId, FileMetadata } from "./FileMetadata.ts"
 import * as Files from "./Files.ts"
-import type { DeleteError, DownloadError, MetadataError, UploadError } from "./FilesError.ts"
-import { FileNotFound } from "./FilesError.ts"
-import type { Content, FileSource } from "./FileSource.ts"
-import * as Save from "./internal/disk/atomicWrite.ts"
+import {
+  type DeleteError,
+  type DownloadError,
+  FileNotFound,
+  type MetadataError,
+  type Operation,
+  type RequestFailed,
+  SourceFailed,
+  type UploadError
+} from "./FilesError.ts"
+import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
+import { atomicWrite, type OnExisting, type Refusal, type WriteFailed } from "./internal/disk/atomicWrite.ts"
+import { causeOf, isDiskFull } from "./internal/disk/cause.ts"
 import { safeName } from "./internal/disk/safeName.ts"
+import { invalidRequest } from "./internal/request/errors.ts"
 import { printable } from "./internal/text.ts"
 import type { Meter, Progress } from "./Progress.ts"
 
@@ -30,14 +41,14 @@ import type { Meter, Progress } from "./Progress.ts"
  * - `Exists`: there is a file at the path, and `onExisting` is `fail`;
  * - `Symlink`: the path is a symbolic link, which is never written through;
  * - `NotAFile`: the path is a directory or a device;
- * - `Failed`: the file system refused, for a reason that `cause` gives: no such folder, no permission, disk full;
- * - `InvalidOption`: there is no path, or `onExisting` is none of its values.
+ * - `DiskFull`: the disk, or the user's share of it, has no room left;
+ * - `Failed`: the file system refused for another reason, which `cause` gives: no such directory, no permission.
  *
  * Nothing is left behind, and what was at the path is untouched.
  */
 export class SaveFailed extends Schema.TaggedError<SaveFailed>("effect-anthropic-files/SaveFailed")("SaveFailed", {
   operation: Schema.Literal("download"),
-  reason: Schema.Literals(["Exists", "Symlink", "NotAFile", "Failed", "InvalidOption"]),
+  reason: Schema.Literals(["Exists", "Symlink", "NotAFile", "DiskFull", "Failed"]),
   message: Schema.String,
   path: Schema.String,
   isRetryable: Schema.Boolean,
@@ -45,7 +56,7 @@ export class SaveFailed extends Schema.TaggedError<SaveFailed>("effect-anthropic
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
-const refused = (path: string, reason: SaveFailed["reason"], message: string, cause?: unknown): SaveFailed =>
+const saveFailed = (path: string, reason: SaveFailed["reason"], message: string, cause?: unknown): SaveFailed =>
   new SaveFailed({
     operation: "download",
     reason,
@@ -56,20 +67,54 @@ const refused = (path: string, reason: SaveFailed["reason"], message: string, ca
     ...(cause === undefined ? undefined : { cause })
   })
 
-const refusals: Record<Save.Refusal["reason"], string> = {
-  Exists: "exists already: choose another path, or onExisting.",
-  Symlink: "is a symbolic link, which is not followed.",
-  NotAFile: "is not a regular file."
+const refusals: Record<Refusal["reason"], string> = {
+  Exists: "exists already: choose another path, or set onExisting.",
+  Symlink: "is a symbolic link, which a download does not follow: choose another path, or remove the link.",
+  NotAFile: "is not a regular file: choose another path."
 }
 
-const onRefusal = (target: string) => <E>(error: E | Save.Refusal | PlatformError.PlatformError): E | SaveFailed =>
-  error instanceof PlatformError.PlatformError
-    ? refused(target, "Failed", `${printable(target)} can't be written: ${printable(error.message)}`, error)
-    : isRefusal(error)
-    ? refused(error.path, error.reason, `${printable(error.path)} ${refusals[error.reason]}`)
-    : error
+/** `64 of 200 MB`, or `64 MB` where the total is not known. */
+const amount = (bytes: number, total: number | undefined): string => {
+  const largest = total ?? bytes
+  const [unit, size] = largest >= 1e6
+    ? ["MB", 1e6] as const
+    : largest >= 1e3
+    ? ["kB", 1e3] as const
+    : ["bytes", 1] as const
+  const figure = (value: number) => String(Math.round(value / size))
+  return total === undefined ? `${figure(bytes)} ${unit}` : `${figure(bytes)} of ${figure(total)} ${unit}`
+}
 
-const isRefusal = (error: unknown): error is Save.Refusal => Predicate.isTagged(error, "Refusal")
+const onWriteFailed = (
+  path: Path.Path,
+  target: string,
+  total: number | undefined,
+  { cause, written }: WriteFailed
+): SaveFailed => {
+  const shown = printable(target)
+  if (!(cause instanceof PlatformError)) {
+    return saveFailed(
+      target,
+      "Failed",
+      `${shown} can't be written: the file system failed in an unexpected way.`,
+      cause
+    )
+  }
+  if (isDiskFull(cause)) {
+    const written_ = `${amount(written, total)} were written to ${shown} and removed again`
+    return saveFailed(target, "DiskFull", `Disk full: ${written_}. Make room, or choose another directory.`, cause)
+  }
+  if (cause.reason._tag === "NotFound") {
+    const directory = printable(path.dirname(target))
+    return saveFailed(
+      target,
+      "Failed",
+      `There is no directory ${directory} to put ${printable(path.basename(target))} in: make it first.`,
+      cause
+    )
+  }
+  return saveFailed(target, "Failed", `${shown} can't be written: ${causeOf(cause)}.`, cause)
+}
 
 export interface SaveOptions {
   /**
@@ -81,7 +126,7 @@ export interface SaveOptions {
    *
    * @default "fail"
    */
-  readonly onExisting?: Save.OnExisting | undefined
+  readonly onExisting?: OnExisting | undefined
   /** Where to count the bytes. */
   readonly progress?: Progress | undefined
 }
@@ -93,38 +138,51 @@ export interface Saved {
   readonly bytes: number
 }
 
-const policies: ReadonlyArray<unknown> = ["fail", "replace", "rename"]
+const onExistingValues: ReadonlyArray<unknown> = ["fail", "replace", "rename"]
 
-const checkPath = (path: unknown): Effect.Effect<void, SaveFailed> =>
-  typeof path === "string" && path !== ""
-    ? Effect.void
-    : Effect.fail(refused(String(path), "InvalidOption", "A download needs a path to go to."))
+const checkSave = (path: unknown, { onExisting = "fail" }: SaveOptions): Effect.Effect<void, RequestFailed> => {
+  if (typeof path !== "string" || path === "") {
+    return Effect.fail(invalidRequest("download", "path", "A download needs the path that it is to be saved at."))
+  }
+  if (!onExistingValues.includes(onExisting)) {
+    return Effect.fail(
+      invalidRequest("download", "onExisting", "onExisting has to be \"fail\", \"replace\" or \"rename\".")
+    )
+  }
+  return Effect.void
+}
 
-const saveAs = (
+/** A file under way: its name for the progress, and its size where it is known. */
+interface UnderWay {
+  readonly name: string
+  readonly total: number | undefined
+}
+
+const meterOf = (progress: Progress | undefined, { name, total }: UnderWay): Effect.Effect<Meter | undefined> =>
+  progress === undefined ? Effect.undefined : progress.begin(name, total)
+
+const save = (
   id: FileId,
   target: string,
   options: SaveOptions,
-  shown: { readonly name: string; readonly total: number | undefined }
+  underWay: UnderWay
 ): Effect.Effect<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
-    if (!policies.includes(options.onExisting ?? "fail")) {
-      return yield* refused(target, "InvalidOption", "onExisting has to be \"fail\", \"replace\" or \"rename\".")
-    }
-    const meter = yield* Effect.transposeOption(
-      Option.map(Option.fromUndefinedOr(options.progress), (progress) => progress.begin(shown.name, shown.total))
-    )
-    const bytes = Option.isNone(meter) ? Files.download(id) : Stream.map(Files.download(id), (chunk) => {
-      meter.value.add(chunk.length)
+    const path = yield* Path.Path
+    const meter = yield* meterOf(options.progress, underWay)
+    const bytes = meter === undefined ? Files.download(id) : Stream.map(Files.download(id), (chunk) => {
+      meter.add(chunk.length)
       return chunk
     })
-    return yield* Save.save(bytes, target, options.onExisting ?? "fail").pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          if (Option.isSome(meter)) meter.value.end(Exit.isSuccess(exit))
-        })
+    return yield* atomicWrite(bytes, target, options.onExisting ?? "fail").pipe(
+      Effect.onExit((exit) => Effect.sync(() => meter?.end(Exit.isSuccess(exit)))),
+      Effect.catchTag("WriteFailed", (failure) => Effect.fail(onWriteFailed(path, target, underWay.total, failure))),
+      Effect.catchTag(
+        "Refusal",
+        ({ path, reason }) => Effect.fail(saveFailed(path, reason, `${printable(path)} ${refusals[reason]}`))
       )
     )
-  }).pipe(Effect.mapError(onRefusal(target)))
+  })
 
 /**
  * Downloads a file to a path, which it reaches only complete and synced: first a temporary file beside it (readable by
@@ -139,8 +197,8 @@ export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
     path: string,
     options: SaveOptions = {}
   ): Effect.fn.Return<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> {
-    yield* checkPath(path)
-    return yield* saveAs(id, path, options, { name: (yield* Path.Path).basename(path), total: undefined })
+    yield* checkSave(path, options)
+    return yield* save(id, path, options, { name: (yield* Path.Path).basename(path), total: undefined })
   }
 )
 
@@ -162,21 +220,27 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
     Files.Files | FileSystem.FileSystem | Path.Path
   > {
     const path = yield* Path.Path
-    yield* checkPath(directory)
-    const known = typeof file === "string" ? yield* described(file) : file
+    yield* checkSave(directory, options)
+    const { filename, id, size_bytes } = yield* described(file)
     const folder = path.resolve(directory)
-    const target = path.join(folder, safeName(known.filename, known.id))
+    const target = path.join(folder, safeName(filename, id))
     // The name is one segment by construction; this holds whatever the platform makes of it.
     if (path.dirname(target) !== folder) {
-      return yield* refused(target, "Failed", `“${printable(known.filename)}” would leave ${printable(folder)}.`)
+      return yield* saveFailed(target, "Failed", `“${printable(filename)}” would leave ${printable(folder)}.`)
     }
-    return yield* saveAs(known.id, target, options, { name: path.basename(target), total: known.size_bytes })
+    return yield* save(id, target, options, { name: path.basename(target), total: size_bytes })
   }
 )
 
-/** Looked up together with others that are looked up at the same time. */
-const described = (id: FileId): Effect.Effect<FileMetadata, MetadataError, Files.Files> =>
-  Effect.flatMap(
+/** What is known of a file; an id is looked up together with others that are looked up at the same time. */
+const described = (
+  file: Download
+): Effect.Effect<Exclude<Download, FileId>, MetadataError, Files.Files> => {
+  if (typeof file !== "string" && Predicate.isObject(file) && typeof file.filename === "string") {
+    return Effect.succeed(file)
+  }
+  const id = idOf(file)
+  return Effect.flatMap(
     Files.find(id),
     Option.match({
       onNone: () =>
@@ -192,6 +256,7 @@ const described = (id: FileId): Effect.Effect<FileMetadata, MetadataError, Files
       onSome: Effect.succeed
     })
   )
+}
 
 /** An input that was dealt with, and what came of it. */
 export type Result<Input, A, E> =
@@ -200,7 +265,7 @@ export type Result<Input, A, E> =
 
 export interface BulkOptions {
   /**
-   * How many at a time. Anything but a whole number from 1 on throws a `RangeError` at once.
+   * How many run at a time: a whole number from 1 on.
    *
    * @default 8
    */
@@ -223,13 +288,16 @@ const bulk = <Input, E, R, A, E2, R2>(
   options: BulkOptions,
   describe: {
     readonly what: string
+    readonly operation: Operation
     readonly input: (input: Input) => string
     readonly value: (value: A) => string
   }
-): Stream.Stream<Result<Input, A, E2>, E, R | R2> => {
+): Stream.Stream<Result<Input, A, E2>, E | RequestFailed, R | R2> => {
   const { concurrency = 8 } = options
   if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new RangeError(`Transfer.${describe.what}: concurrency has to be a whole number from 1 on.`)
+    return Stream.fail(
+      invalidRequest(describe.operation, "concurrency", "concurrency has to be a whole number from 1 on.")
+    )
   }
   return Stream.suspend(() => {
     let handedOver = 0
@@ -328,10 +396,13 @@ const counted = <R>(
  * Uploads a source and counts its bytes, if asked to. A retry counts from 0 again.
  */
 export const upload = <R = never>(
-  { source, ...options }: Upload<R>,
+  input: Upload<R>,
   progress?: Progress
 ): Effect.Effect<FileMetadata, UploadError, Files.Files | R> =>
-  progress === undefined ? Files.upload(source, options) : Effect.suspend(() => {
+  Effect.suspend(() => {
+    // From JavaScript anything may come; what is not a source is refused by the upload.
+    const { source, ...options }: Partial<Upload<R>> = input ?? {}
+    if (progress === undefined || !isFileSource(source)) return Files.upload(source as FileSource<R>, options)
     let current: Meter | undefined
     return Files.upload(counted(source, progress, options.filename, (meter) => void (current = meter)), options).pipe(
       Effect.onExit((exit) =>
@@ -344,6 +415,18 @@ export const upload = <R = never>(
     )
   })
 
+const nameOf = (input: Upload<unknown>): string => input?.filename ?? "a source"
+
+const sourceDied = (name: string, cause: Cause.Cause<unknown>): SourceFailed =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "Failed",
+    message: `${printable(name)} could not be read: its source died. Nothing was stored.`,
+    isRetryable: false,
+    isOutcomeUnknown: false,
+    cause: Cause.squash(cause)
+  })
+
 /**
  * Uploads all inputs. Each gives a result that holds the very input, whatever else that carries.
  *
@@ -353,15 +436,22 @@ export const upload = <R = never>(
 export const uploadAll = <Input extends Upload<unknown>, E, R>(
   inputs: Stream.Stream<Input, E, R>,
   options: UploadAllOptions = {}
-): Stream.Stream<Result<Input, FileMetadata, UploadError>, E, R | Files.Files | Needs<Input>> =>
+): Stream.Stream<Result<Input, FileMetadata, UploadError>, E | RequestFailed, R | Files.Files | Needs<Input>> =>
   bulk(
     inputs,
-    // The input's own type tells what its source needs.
-    (input) => upload(input as Upload<Needs<Input>>, options.progress),
+    (input) =>
+      // The input's own type tells what its source needs.
+      upload(input as Upload<Needs<Input>>, options.progress).pipe(
+        // One source that dies does not end all uploads.
+        Effect.catchCause((cause) =>
+          Cause.hasFails(cause) ? Effect.failCause(cause) : Effect.fail(sourceDied(nameOf(input), cause))
+        )
+      ),
     options,
     {
       what: "uploadAll",
-      input: (input) => input.filename ?? "a source",
+      operation: "upload",
+      input: nameOf,
       value: (file) => `${file.id} ${file.filename}`
     }
   )
@@ -379,11 +469,12 @@ export const downloadAll = <Input extends Download, E, R>(
   options: DownloadAllOptions
 ): Stream.Stream<
   Result<Input, Saved, DownloadError | MetadataError | SaveFailed>,
-  E,
+  E | RequestFailed,
   R | Files.Files | FileSystem.FileSystem | Path.Path
 > =>
   bulk(inputs, (input) => downloadToDirectory(input, options.directory, options), options, {
     what: "downloadAll",
+    operation: "download",
     input: idOf,
     value: (saved) => saved.path
   })
@@ -394,11 +485,12 @@ export const downloadAll = <Input extends Download, E, R>(
 export const deleteAll = <Input extends FileId | Pick<FileMetadata, "id">, E, R>(
   inputs: Stream.Stream<Input, E, R>,
   options: BulkOptions = {}
-): Stream.Stream<Result<Input, DeletedFile, DeleteError>, E, R | Files.Files> =>
+): Stream.Stream<Result<Input, DeletedFile, DeleteError>, E | RequestFailed, R | Files.Files> =>
   bulk(inputs, (input) => Files.delete(idOf(input)), options, {
     what: "deleteAll",
+    operation: "delete",
     input: idOf,
     value: (file) => file.id
   })
 
-const idOf = (file: FileId | Pick<FileMetadata, "id">): FileId => typeof file === "string" ? file : file.id
+const idOf = (file: FileId | Pick<FileMetadata, "id">): FileId => typeof file === "string" ? file : file?.id

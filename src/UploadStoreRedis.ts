@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
-import { failed, UploadStore } from "./UploadStore.ts"
+import { storeFailed, UploadStore } from "./internal/cache/store.ts"
 
 const swap = Redis.script(
   (key: string, current: string | undefined, next: string | undefined) => [
@@ -47,7 +47,7 @@ export const layer = (options: { readonly prefix?: string | undefined } = {}): L
     UploadStore,
     Effect.map(Redis.Redis, (redis) => {
       const prefix = options.prefix ?? "effect-anthropic-files:uploads:"
-      const onError = (error: Redis.RedisError) => failed("The upload cache's Redis did not answer.", error)
+      const onError = (error: Redis.RedisError) => storeFailed("The upload cache's Redis did not answer.", error)
       const run = redis.eval(swap)
       return {
         isLocal: false,

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { failed, UploadStore, type UploadStoreFailed } from "./UploadStore.ts"
+import { storeFailed, UploadStore, type UploadStoreFailed } from "./internal/cache/store.ts"
 
-const onError = (error: SqlError) => failed("The upload cache's database refused.", error)
+const onError = (error: SqlError) => storeFailed("The upload cache's database refused.", error)
 
 /**
  * The table is made where there is none: `id`, the key, and `value`, text that is compared byte by byte.

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, FileSystem, Layer, Redacted, Stream } from "effect"
-import { Files, FilesError, FileSource } from "effect-anthropic-files"
+import { type FileMetadata, Files, FilesError, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
@@ -8,6 +8,7 @@ import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
+import { storeFailed } from "../../src/internal/cache/store.ts"
 import { internalsOf } from "../../src/internal/files/internals.ts"
 import { memory, places, platform } from "./stores.ts"
 
@@ -28,6 +29,14 @@ const requests = Effect.gen(function*() {
   return (yield* emulator.requests).length
 })
 
+/** By somebody else, so that this client's cache hears nothing of it. */
+const deleteElsewhere = (id: FileMetadata.FileId) =>
+  Effect.gen(function*() {
+    const { apiKey, url } = yield* Emulator.Emulator
+    const other = yield* Files.make({ apiKey, baseUrl: url })
+    yield* other.delete(id)
+  })
+
 const text = (content: string, name = "x.txt") => FileSource.text(content, name)
 
 const upload: Fault.Options = { match: { operation: "upload" } }
@@ -41,7 +50,11 @@ for (const [name, place] of places) {
         another: <A, E, R>(
           effect: Effect.Effect<A, E, R>,
           options?: UploadCache.Options
-        ) => Effect.Effect<A, E | UploadStore.UploadStoreFailed, Exclude<R, UploadCache.UploadCache> | Files.Files>
+        ) => Effect.Effect<
+          A,
+          E | FilesError.InvalidConfig | UploadStore.UploadStoreFailed,
+          Exclude<R, UploadCache.UploadCache> | Files.Files
+        >
       ) => Effect.Effect<
         void,
         unknown,
@@ -130,13 +143,69 @@ for (const [name, place] of places) {
         assert.strictEqual(second.expires_at, null)
       }))
 
+    test("what this client deletes is handed out no more, by any cache over the store", (another) =>
+      Effect.gen(function*() {
+        const first = yield* UploadCache.get(text("content"))
+        yield* Files.delete(first.id)
+        const second = yield* another(UploadCache.get(text("content")))
+        assert.notStrictEqual(second.id, first.id)
+        assert.strictEqual((yield* UploadCache.get(text("content"))).id, second.id)
+        // Also when the service says that it is gone already.
+        yield* deleteElsewhere(second.id)
+        yield* Effect.flip(Files.delete(second.id))
+        assert.notStrictEqual((yield* UploadCache.get(text("content"))).id, second.id)
+        assert.strictEqual(yield* posts, 3)
+      }))
+
+    test("maxAge is the cache's or the call's, and 0 looks up every time", (another) =>
+      Effect.gen(function*() {
+        const first = yield* UploadCache.get(text("content"))
+        const sent = yield* requests
+        yield* UploadCache.get(text("content"))
+        assert.strictEqual(yield* requests, sent)
+        yield* UploadCache.get(text("content"), { maxAge: 0 })
+        assert.strictEqual(yield* requests, sent + 1)
+        yield* another(UploadCache.get(text("content")), { maxAge: 0 })
+        assert.strictEqual(yield* requests, sent + 2)
+        yield* another(UploadCache.get(text("content"), { maxAge: "1 minute" }), { maxAge: 0 })
+        assert.strictEqual(yield* requests, sent + 2)
+        yield* deleteElsewhere(first.id)
+        assert.strictEqual((yield* UploadCache.get(text("content"))).id, first.id)
+        assert.notStrictEqual((yield* UploadCache.get(text("content"), { maxAge: 0 })).id, first.id)
+      }))
+
+    test("an entry from a future, after a clock was set back, is looked up", () =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(1_000_000_000_000)
+        yield* UploadCache.get(text("content"))
+        const sent = yield* requests
+        yield* TestClock.setTime(1_000_000_000_000 - 3_600_000)
+        yield* UploadCache.get(text("content"))
+        assert.strictEqual(yield* requests, sent + 1)
+      }))
+
+    test("invalidate forgets a file by its id or by its source, and leaves it where it is", (another) =>
+      Effect.gen(function*() {
+        const first = yield* UploadCache.get(text("content"))
+        yield* UploadCache.invalidate(first.id)
+        const second = yield* another(UploadCache.get(text("content")))
+        yield* another(UploadCache.invalidate(text("content", "other.txt")))
+        const third = yield* UploadCache.get(text("content"))
+        assert.strictEqual(new Set([first.id, second.id, third.id]).size, 3)
+        assert.strictEqual((yield* (yield* Emulator.Emulator).files).length, 3)
+        // What is not known is forgotten already.
+        yield* UploadCache.invalidate(text("never seen"))
+        yield* UploadCache.invalidate("file_unknown" as FileMetadata.FileId)
+        assert.strictEqual((yield* UploadCache.get(text("content"))).id, third.id)
+      }))
+
     test("use runs again with a fresh upload when the file is gone", () =>
       Effect.gen(function*() {
         const seen: Array<string> = []
         const run = UploadCache.use(text("content"), (file) =>
           Effect.tap(Files.metadata(file.id), (found) => Effect.sync(() => seen.push(found.id))))
         const first = yield* run
-        yield* Files.delete(first.id)
+        yield* deleteElsewhere(first.id)
         const second = yield* run
         assert.notStrictEqual(second.id, first.id)
         assert.deepStrictEqual(seen, [first.id, second.id])
@@ -161,7 +230,7 @@ for (const [name, place] of places) {
           }))
         assert.strictEqual(yield* Effect.flip(failing), unnamed)
         assert.strictEqual(runs, 1)
-        yield* Files.delete(second.id)
+        yield* deleteElsewhere(second.id)
         assert.strictEqual(yield* Effect.flip(failing), unnamed)
         assert.strictEqual(runs, 3)
         assert.strictEqual(yield* posts, 3)
@@ -270,7 +339,7 @@ describe("upload cache", () => {
       )
       yield* Effect.forkChild(Effect.provide(UploadCache.get(text("content")), cache))
       yield* Deferred.await(asked)
-      assert.match(noted.at(-1) ?? "", /"value":\{"content":"content-[0-9a-f]{64}","mimeType":"text\/plain","since":/)
+      assert.match(noted.at(-1) ?? "", /"value":\{"content":"[0-9a-f]{64}","mimeType":"text\/plain","since":/)
     }).pipe(Effect.provide(layer)))
 
   it.effect("a record that is torn is as good as none", () =>
@@ -288,13 +357,12 @@ describe("upload cache", () => {
 
   it.effect("a store that fails is a typed error, and nothing is sent", () =>
     Effect.gen(function*() {
-      const failure = Effect.fail(UploadStore.failed("The store is away.", new Error("ECONNREFUSED")))
+      const failure = Effect.fail(storeFailed("The store is away.", new Error("ECONNREFUSED")))
       const store = Layer.succeed(UploadStore.UploadStore, { isLocal: true, get: () => failure, swap: () => failure })
       const error = yield* Effect.flip(
         Effect.provide(UploadCache.get(text("content")), Layer.provide(UploadCache.layer(), store))
       )
-      assert.strictEqual(error._tag, "UploadStoreFailed")
-      assert.isTrue(error.isRetryable)
+      assert.isTrue(error._tag === "UploadStoreFailed" && error.isRetryable)
       assert.strictEqual(yield* requests, 0)
     }).pipe(Effect.provide(layer)))
 
@@ -356,15 +424,83 @@ describe("upload cache", () => {
       assert.strictEqual(fetched, 2)
       yield* run
       assert.strictEqual(fetched, 3)
-      yield* Files.delete(first.id)
+      yield* deleteElsewhere(first.id)
       assert.notStrictEqual((yield* run).id, first.id)
       // To tell what it is, to tell it again after it was gone, and for the upload.
       assert.strictEqual(fetched, 6)
     })).pipe(Effect.provide(layer)))
 
-  it("durations that are none are refused", () => {
-    for (const options of [{ maxAge: 0 }, { expiryMargin: -1 }, { lease: NaN }]) {
-      assert.throws(() => UploadCache.make(options), RangeError)
+  describe("with a key that tells the content", () => {
+    /** A place on the web that counts how often it is asked. */
+    const web = (body: () => Response) => {
+      const state = { fetched: 0 }
+      const layer = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(HttpClient.HttpClient, (real) =>
+          HttpClient.make((request, url) => {
+            if (url.hostname !== "elsewhere.localhost") return real.execute(request)
+            state.fetched++
+            return Effect.succeed(HttpClientResponse.fromWeb(request, body()))
+          }))
+      )
+      return { state, layer }
     }
+    const source = FileSource.url("http://elsewhere.localhost/report.txt")
+
+    it.effect("a URL is read once for its upload, and not at all for a hit", () =>
+      withCache(Effect.gen(function*() {
+        const { layer, state } = web(() => new Response("content", { headers: { "content-length": "7" } }))
+        const get = (key: string) => Effect.provide(UploadCache.get(source, { key }), layer)
+        const first = yield* get("v1")
+        assert.deepStrictEqual([first.filename, first.size_bytes, state.fetched], ["report.txt", 7, 1])
+        assert.strictEqual((yield* get("v1")).id, first.id)
+        assert.strictEqual(state.fetched, 1)
+        // Another key is another content, whatever is in it.
+        assert.notStrictEqual((yield* get("v2")).id, first.id)
+        assert.strictEqual(state.fetched, 2)
+        yield* Effect.provide(UploadCache.invalidate(source, { key: "v1" }), layer)
+        assert.notStrictEqual((yield* get("v1")).id, first.id)
+        assert.strictEqual(yield* posts, 3)
+      })).pipe(Effect.provide(layer)))
+
+    it.effect("a source of unknown size is read twice, since a lost upload is looked for by its size", () =>
+      withCache(Effect.gen(function*() {
+        const { layer, state } = web(() => new Response(new Blob(["content"]).stream()))
+        const file = yield* Effect.provide(UploadCache.get(source, { key: "v1" }), layer)
+        assert.deepStrictEqual([file.size_bytes, state.fetched], [7, 2])
+      })).pipe(Effect.provide(layer)))
+
+    it.effect("a source that can be read only once is taken", () =>
+      withCache(Effect.gen(function*() {
+        const bytes = new TextEncoder().encode("content")
+        const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt", once: true, size: 7 })
+        assert.strictEqual((yield* UploadCache.get(once, { key: "v1" })).size_bytes, 7)
+      })).pipe(Effect.provide(layer)))
+
+    it.effect("P13: an upload whose answer is lost is found again", () =>
+      withCache(Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        yield* emulator.addFault(Fault.reset("response", 0, upload))
+        const get = UploadCache.get(text("content"), { key: "v1" })
+        assert.isTrue((yield* Effect.flip(get)).isOutcomeUnknown)
+        const [left] = yield* emulator.files
+        assert.strictEqual((yield* get).id, left?.id)
+        assert.strictEqual(yield* posts, 1)
+      })).pipe(Effect.provide(layer)))
+
+    it.effect("an empty key is refused", () =>
+      withCache(Effect.gen(function*() {
+        const error = yield* Effect.flip(UploadCache.get(text("content"), { key: "" }))
+        assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
+        assert.strictEqual(yield* requests, 0)
+      })).pipe(Effect.provide(layer)))
   })
+
+  for (const [option, value] of [["maxAge", -1], ["expiryMargin", 0], ["lease", NaN], ["lease", Infinity]] as const) {
+    it.effect(`a ${option} of ${value} is refused when the Layer is built`, () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Effect.scoped(UploadCache.make({ [option]: value })))
+        assert.deepStrictEqual([error._tag, error.option], ["InvalidConfig", option])
+      }).pipe(Effect.provide(Layer.merge(layer, UploadStore.layerMemory))))
+  }
 })

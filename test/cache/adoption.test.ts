@@ -75,7 +75,7 @@ describe("an upload that was broken off", () => {
 
   for (
     const [title, prefix] of [
-      ["is uploaded anew when the record of it is torn", "named-"],
+      ["is uploaded anew when the record of it is torn", "intent-"],
       ["is not found in a file of which it can't be read any longer what it holds", "file-"]
     ] as const
   ) {

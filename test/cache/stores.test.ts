@@ -85,7 +85,7 @@ for (const [name, place] of places) {
 
 const read = Effect.flatMap(UploadStore.UploadStore, (store) => store.get(key))
 
-describe("the folder", () => {
+describe("the directory store", () => {
   it.live("keeps few files, for its owner alone, and takes one that is torn for its content", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
@@ -138,6 +138,7 @@ describe("the folder", () => {
         if (result._tag === "Success") assert.strictEqual(value, result.success ? "new" : "old", failing.failed)
         else {
           assert.strictEqual(result.failure._tag, "UploadStoreFailed")
+          assert.include(result.failure.message, "no space left on device (ENOSPC)")
           assert.include(["old", "new"], value)
         }
         if (failing.failed === undefined) {
@@ -179,16 +180,53 @@ describe("the folder", () => {
       }).pipe(Effect.scoped, Effect.provide(platform)))
   }
 
-  it.live("what a process that was killed had begun to write is removed, what one writes now is not", () =>
+  describe("when it is opened, removes what a process that was killed had begun to write", () => {
+    const old = 1
+    const temporary = (n: number) => `.${String(n).padStart(24, "0")}.part`
+    /** A file of the store's own pattern, or not, in a folder of its own pattern, or not; and whether it goes. */
+    const cases: ReadonlyArray<readonly [title: string, folder: string, name: string, at: number, goes: boolean]> = [
+      ["an old temporary file", "ef", temporary(1), old, true],
+      ["not one that is being written", "ef", temporary(2), Date.now() / 1000, false],
+      ["not another program's .part", "ef", ".old.part", old, false],
+      ["not a browser's unfinished download", "ef", "film.mkv.part", old, false],
+      ["not in a folder that is not the store's", "photos", temporary(3), old, false],
+      ["not a value", "ef", `${key}.1`, old, false]
+    ]
+    for (const [title, folder, name, at, goes] of cases) {
+      it.live(title, () =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          const directory = yield* fs.makeTempDirectoryScoped()
+          yield* fs.makeDirectory(`${directory}/${folder}`)
+          yield* fs.writeFileString(`${directory}/${folder}/${name}`, "x")
+          yield* fs.utimes(`${directory}/${folder}/${name}`, at, at)
+          yield* Effect.provide(read, UploadStore.layerDirectory(directory))
+          assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/${folder}`), goes ? [] : [name])
+        }).pipe(Effect.scoped, Effect.provide(platform)))
+    }
+
+    it.live("nothing behind a link, and no folder of that name", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const elsewhere = yield* fs.makeTempDirectoryScoped()
+        const directory = yield* fs.makeTempDirectoryScoped()
+        yield* fs.writeFileString(`${elsewhere}/${temporary(1)}`, "x")
+        yield* fs.utimes(`${elsewhere}/${temporary(1)}`, old, old)
+        yield* fs.symlink(elsewhere, `${directory}/ab`)
+        yield* fs.makeDirectory(`${directory}/ef/${temporary(2)}`, { recursive: true })
+        yield* fs.utimes(`${directory}/ef/${temporary(2)}`, old, old)
+        yield* fs.symlink(`${elsewhere}/${temporary(1)}`, `${directory}/ef/${temporary(3)}`)
+        yield* Effect.provide(read, UploadStore.layerDirectory(directory))
+        assert.deepStrictEqual(yield* fs.readDirectory(elsewhere), [temporary(1)])
+        assert.deepStrictEqual((yield* fs.readDirectory(`${directory}/ef`)).sort(), [temporary(2), temporary(3)])
+      }).pipe(Effect.scoped, Effect.provide(platform)))
+  })
+
+  it.effect("an empty path is refused, whatever the working directory", () =>
     Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const directory = yield* fs.makeTempDirectoryScoped()
-      yield* fs.makeDirectory(`${directory}/ef`)
-      for (const name of [".old.part", ".new.part"]) yield* fs.writeFileString(`${directory}/ef/${name}`, "x")
-      yield* fs.utimes(`${directory}/ef/.old.part`, 1, 1)
-      yield* Effect.provide(read, UploadStore.layerDirectory(directory))
-      assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/ef`), [".new.part"])
-    }).pipe(Effect.scoped, Effect.provide(platform)))
+      const error = yield* Effect.flip(Effect.provide(read, UploadStore.layerDirectory("")))
+      assert.deepStrictEqual(error._tag === "InvalidConfig" && error.option, "directory")
+    }).pipe(Effect.provide(platform)))
 
   it.live("a name that is listed but never there is a failure", () =>
     Effect.gen(function*() {

@@ -24,9 +24,15 @@ export const memory: Place = Effect.gen(function*() {
   return Layer.fresh(Layer.succeed(UploadStore.UploadStore, Context.get(context, UploadStore.UploadStore)))
 })
 
-export const inFolder: Place = Effect.map(
+export const inDirectory: Place = Effect.map(
   folder,
-  (directory) => Layer.fresh(Layer.provide(UploadStore.layerDirectory(`${directory}/store`), platform))
+  (directory) =>
+    Layer.fresh(
+      UploadStore.layerDirectory(`${directory}/store`).pipe(
+        Layer.provide(platform),
+        Layer.catchTag("InvalidConfig", (error) => Layer.effect(UploadStore.UploadStore, Effect.die(error)))
+      )
+    )
 )
 
 export const inSql: Place = Effect.map(
@@ -47,7 +53,7 @@ export const inRedis: Place = Effect.map(
 
 export const places: ReadonlyArray<readonly [name: string, place: Place]> = [
   ["memory", memory],
-  ["folder", inFolder],
+  ["directory", inDirectory],
   ["sql", inSql],
   ...(Redis.available ? [["redis", inRedis] as const] : [])
 ]

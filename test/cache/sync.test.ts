@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, FileSystem, Layer, Path, PlatformError, Stream } from "effect"
-import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
+import { FileMetadata, Files, type FilesError, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Progress from "effect-anthropic-files/Progress"
@@ -62,6 +62,10 @@ const outcome = (results: ReadonlyArray<UploadCache.SyncResult>) =>
 /** Which paths' files were deleted. */
 const deleted = (results: ReadonlyArray<UploadCache.SyncResult>) =>
   results.flatMap((result) => result._tag === "Deleted" ? [result.path] : [])
+
+/** Which option a call was refused for. */
+const optionOf = (error: FilesError.RequestFailed | UploadStore.UploadStoreFailed) =>
+  error._tag === "RequestFailed" && error.reason._tag === "InvalidRequest" ? error.reason.option : error._tag
 
 const over = (store: UploadStore.UploadStore["Service"]) =>
   Layer.fresh(Layer.provide(UploadCache.layer(), Layer.succeed(UploadStore.UploadStore, store)))
@@ -220,7 +224,7 @@ describe("sync", () => {
       const failure = (directory: string, options?: UploadCache.SyncOptions) =>
         Effect.map(
           Effect.flip(Stream.runDrain(UploadCache.sync(directory, { delete: true, ...options }))),
-          (error) => error._tag === "SyncFailed" ? error.reason : error._tag
+          (error) => error._tag === "SyncFailed" ? error.reason : optionOf(error)
         )
       yield* fs.rename(`${root}/a.txt`, `${root}/../a.txt.kept`)
       yield* write(root, { "b.txt": "B" })
@@ -230,9 +234,9 @@ describe("sync", () => {
       assert.strictEqual(yield* failure(root, { include: ["nothing"] }), "Empty")
       assert.strictEqual(yield* failure(`${root}/missing`), "Unreadable")
       assert.strictEqual(yield* failure(`${root}/c.txt`), "Unreadable")
-      assert.strictEqual(yield* failure(root, { concurrency: 0 }), "InvalidOption")
-      assert.strictEqual(yield* failure(root, { maxDeletions: -1 }), "InvalidOption")
-      assert.strictEqual(yield* failure(""), "InvalidOption")
+      assert.strictEqual(yield* failure(root, { concurrency: 0 }), "concurrency")
+      assert.strictEqual(yield* failure(root, { maxDeletions: -1 }), "maxDeletions")
+      assert.strictEqual(yield* failure(""), "directory")
       const left = new Set((yield* stored).map((file) => file.id))
       for (const file of all) assert.isTrue(left.has(file.id))
       yield* fs.remove(`${root}/../a.txt.kept`)
@@ -588,7 +592,7 @@ describe("what sync deletes", () => {
         yield* run(root)
         yield* fs.remove(`${root}/b.txt`)
         const taken = Effect.sync(() =>
-          rewrite(values, "sync-", (record) => record.replace(/"token":"[^"]*"/, "\"token\":\"another\""))
+          rewrite(values, "folder-", (record) => record.replace(/"token":"[^"]*"/, "\"token\":\"another\""))
         )
         assert.strictEqual(yield* pausedBy(root, taken), "TakenOver")
         assert.strictEqual((yield* stored).length, 2)
@@ -605,7 +609,7 @@ describe("what sync deletes", () => {
         yield* fs.remove(`${root}/b.txt`)
         const taken = Effect.gen(function*() {
           yield* write(root, { "b.txt": "b" })
-          rewrite(values, "sync-", (record) => record.replace(/"until":\d+/, "\"until\":1"))
+          rewrite(values, "folder-", (record) => record.replace(/"until":\d+/, "\"until\":1"))
           const results = yield* Effect.provide(run(root), over(overMap(values)))
           assert.strictEqual(outcome(results)["b.txt"]?.includes("uploaded"), false)
         })

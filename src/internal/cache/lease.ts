@@ -9,8 +9,9 @@ import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { failed, type UploadStore, type UploadStoreFailed } from "../../UploadStore.ts"
 import { token } from "../token.ts"
+import type { Key } from "./keys.ts"
+import { storeFailed, type UploadStore, type UploadStoreFailed } from "./store.ts"
 
 /** A value as it was read. */
 export interface Cell<V> {
@@ -18,7 +19,7 @@ export interface Cell<V> {
   readonly value: V | undefined
   /** Whether something is there that can't be read, torn by a crash for example. */
   readonly isTorn: boolean
-  /** Puts another value, unless somebody else has changed it or holds it: then `false`. */
+  /** Writes another value. `false`, and nothing written, when somebody else has changed the value or holds it. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
 }
 
@@ -26,57 +27,55 @@ export interface Cell<V> {
 export interface Lease<V> {
   /** The value when it was claimed; `undefined` for none, and for one that can't be read. */
   readonly value: V | undefined
-  /** Puts another value. `false` when the lease has passed to somebody else, and nothing was changed. */
+  /** Writes another value. `false`, and nothing written, when the lease has passed to somebody else. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
-  /** Puts the last value and gives the lease back in the same step. */
+  /** Writes the last value and gives the lease back in the same step. */
   readonly finish: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
-  /** Renews it; `false` when it has passed to somebody else. */
+  /** Renews the lease; `false` when it has passed to somebody else. */
   readonly renew: Effect.Effect<boolean, UploadStoreFailed>
 }
 
 export interface Leases {
-  /** What is there, whoever holds it. */
-  readonly read: <V>(key: string, schema: Schema.Codec<V, unknown>) => Effect.Effect<Cell<V>, UploadStoreFailed>
+  /** The value, whoever holds it. */
+  readonly read: <V>(key: Key<V>) => Effect.Effect<Cell<V>, UploadStoreFailed>
   /**
    * Waits until nobody else holds the key, and holds it until the Scope closes. A holder that dies loses it after the
    * lease's length.
    */
-  readonly claim: <V>(
-    key: string,
-    schema: Schema.Codec<V, unknown>
-  ) => Effect.Effect<Lease<V>, UploadStoreFailed, Scope.Scope>
+  readonly claim: <V>(key: Key<V>) => Effect.Effect<Lease<V>, UploadStoreFailed, Scope.Scope>
 }
 
-const entry = <V>(value: Schema.Codec<V, unknown>) =>
-  Schema.fromJsonString(Schema.Struct({
-    holder: Schema.optionalKey(Schema.Struct({
-      token: Schema.String,
-      /** Epoch milliseconds. */
-      until: Schema.Finite,
-      /** Milliseconds. */
-      length: Schema.Finite
-    })),
-    value: Schema.optionalKey(value)
-  }))
+const Holder = Schema.Struct({
+  token: Schema.String,
+  /** Epoch milliseconds by the holder's clock. */
+  until: Schema.Finite,
+  /** Milliseconds. */
+  length: Schema.Finite
+})
 
-interface Codec<V> {
-  // A record that can't be read, torn by a crash for example, is as good as none.
-  readonly decode: (raw: string | undefined) => Entry<V>
-  readonly encode: (value: V | undefined, holder?: Entry<V>["holder"]) => string | undefined
-}
+type Holder = typeof Holder.Type
 
 interface Entry<V> {
-  readonly holder?: { readonly token: string; readonly until: number; readonly length: number }
+  readonly holder?: Holder
   readonly value?: V
 }
 
+interface Codec<V> {
+  readonly decode: (raw: string | undefined) => Entry<V>
+  readonly encode: (value: V | undefined, holder?: Holder) => string | undefined
+}
+
 const makeCodec = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
-  const codec = entry(schema)
+  const codec = Schema.fromJsonString(Schema.Struct({
+    holder: Schema.optionalKey(Holder),
+    value: Schema.optionalKey(schema)
+  }))
   const decode = Schema.decodeOption(codec)
   const encode = Schema.encodeSync(codec)
   return {
     decode: (raw) => {
       const found = raw === undefined ? undefined : decode(raw)
+      // A record that can't be read, torn by a crash for example, is as good as none.
       return found?._tag === "Some" ? found.value : {}
     },
     encode: (value, holder) =>
@@ -90,7 +89,7 @@ const makeCodec = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
 const codecs = new WeakMap<object, unknown>()
 
 /** Made once for each schema. */
-const codecOf = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
+const codecOf = <V>({ schema }: Key<V>): Codec<V> => {
   const known = codecs.get(schema) as Codec<V> | undefined
   if (known !== undefined) return known
   const made = makeCodec(schema)
@@ -99,117 +98,155 @@ const codecOf = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
 }
 
 /** Milliseconds between two looks at a value that another process holds: at first, and at most. */
-const firstLook = 20
-const lastLook = 500
+const firstWait = 20
+const longestWait = 500
 
 /** A store that does not answer for that long has failed. */
-const patience = Duration.seconds(30)
+const answerLimit = Duration.seconds(30)
 
-const late = () => failed(`The upload cache's store did not answer within ${Duration.format(patience)}.`, undefined)
+const noAnswer = () =>
+  storeFailed(`The upload store did not answer within ${Duration.format(answerLimit)}: check that it can be reached.`)
+
+const answered = <A>(answer: Effect.Effect<A, UploadStoreFailed>): Effect.Effect<A, UploadStoreFailed> =>
+  Effect.timeoutOrElse(answer, { duration: answerLimit, orElse: () => Effect.fail(noAnswer()) })
+
+/** The record that a waiter sees, and since when it has not changed, by a clock that nobody sets. */
+interface Sighting {
+  readonly raw: string | undefined
+  readonly since: bigint
+}
+
+const see = (clock: Clock.Clock, last: Sighting | undefined, raw: string | undefined): Sighting =>
+  last !== undefined && last.raw === raw ? last : { raw, since: clock.monotonicTimeNanosUnsafe() }
+
+/**
+ * Whether a lease is still held. By the clock on the wall it is until `until`. Where that lies further ahead than a
+ * renewal can put it, a clock was set back, here or there; then the lease is held for as long as its holder goes on
+ * renewing it, which a waiter sees for itself.
+ */
+const isHeld = (clock: Clock.Clock, holder: Holder | undefined, { since }: Sighting): boolean => {
+  if (holder === undefined) return false
+  const left = holder.until - clock.currentTimeMillisUnsafe()
+  if (left <= 0) return false
+  // The clocks of two machines may differ by a lease.
+  if (left <= 2 * holder.length) return true
+  return clock.monotonicTimeNanosUnsafe() - since < BigInt(Math.ceil(holder.length)) * BigInt(1_000_000)
+}
+
+/** A lease that was taken, before its value is asked for. */
+interface Held<V> {
+  readonly write: (
+    next: () => V | undefined,
+    encode: (value: V | undefined) => string | undefined,
+    isLast: boolean
+  ) => Effect.Effect<boolean, UploadStoreFailed>
+  readonly current: () => V | undefined
+}
+
+/** Writes one after another, so that what is in the store is always what was written last. */
+const makeHeld = <V>(
+  swap: (current: string | undefined, next: string | undefined) => Effect.Effect<boolean, UploadStoreFailed>,
+  taken: { readonly raw: string | undefined; readonly value: V | undefined }
+): Held<V> => {
+  const turns = Semaphore.makeUnsafe(1)
+  let { raw, value } = taken
+  let isMine = true
+  return {
+    current: () => value,
+    write: (next, encode, isLast) =>
+      Effect.uninterruptible(turns.withPermit(Effect.suspend(() => {
+        if (!isMine) return Effect.succeed(false)
+        const after = next()
+        const afterRaw = encode(after)
+        return Effect.map(swap(raw, afterRaw), (done) => {
+          isMine = done && !isLast
+          if (done) {
+            raw = afterRaw
+            value = after
+          }
+          return done
+        })
+      })))
+  }
+}
 
 export const make = Effect.fnUntraced(function*(
-  { get, swap }: UploadStore["Service"],
+  store: UploadStore["Service"],
   length: Duration.Duration
 ): Effect.fn.Return<Leases, never, Scope.Scope> {
   // Within the process nobody has to look again and again.
   const locks = yield* RcMap.make<string, Semaphore.Semaphore, never, never>({ lookup: () => Semaphore.make(1) })
   const millis = Duration.toMillis(length)
 
-  const bounded = <A>(answer: Effect.Effect<A, UploadStoreFailed>): Effect.Effect<A, UploadStoreFailed> =>
-    Effect.timeoutOrElse(answer, { duration: patience, orElse: () => Effect.fail(late()) })
-
-  return {
-    read: <V>(key: string, schema: Schema.Codec<V, unknown>) => {
-      const { decode, encode } = codecOf(schema)
-      return Effect.map(bounded(get(key)), (before): Cell<V> => {
-        let raw = before
-        const { holder, value } = decode(raw)
-        return {
-          value,
-          isTorn: raw !== undefined && holder === undefined && value === undefined,
-          put: (value) =>
-            Effect.suspend(() => {
-              const after = encode(value)
-              if (holder !== undefined) return Effect.succeed(false)
-              return Effect.map(bounded(swap(key, raw, after)), (done) => {
-                if (done) raw = after
-                return done
-              })
-            })
-        }
-      })
-    },
-
-    claim: <V>(key: string, schema: Schema.Codec<V, unknown>) => {
-      const { decode, encode } = codecOf(schema)
-      return Effect.gen(function*() {
-        const clock = yield* Clock.Clock
-        const lock = yield* RcMap.get(locks, key)
-        yield* Effect.acquireRelease(lock.take(1), () => lock.release(1), { interruptible: true })
-
-        const mark = yield* token
-        const held = (value: V | undefined) =>
-          encode(value, { token: mark, until: clock.currentTimeMillisUnsafe() + millis, length: millis })
-
-        let raw: string | undefined
-        let value: V | undefined
-        let isMine = true
-        const turns = yield* Semaphore.make(1)
-
-        /** One after another, so that what is there is always what was put last. */
-        const write = (
-          next: () => V | undefined,
-          encoded: (value: V | undefined) => string | undefined,
-          isLast: boolean
-        ): Effect.Effect<boolean, UploadStoreFailed> =>
-          Effect.uninterruptible(turns.withPermit(Effect.suspend(() => {
-            if (!isMine) return Effect.succeed(false)
-            const after = next()
-            const afterRaw = encoded(after)
-            return Effect.map(bounded(swap(key, raw, afterRaw)), (done) => {
-              isMine = done && !isLast
-              if (done) {
-                raw = afterRaw
-                value = after
-              }
+  const read = <V>(key: Key<V>): Effect.Effect<Cell<V>, UploadStoreFailed> => {
+    const { decode, encode } = codecOf(key)
+    return Effect.map(answered(store.get(key.name)), (before): Cell<V> => {
+      let raw = before
+      const { holder, value } = decode(raw)
+      return {
+        value,
+        isTorn: raw !== undefined && holder === undefined && value === undefined,
+        put: (value) =>
+          Effect.suspend(() => {
+            if (holder !== undefined) return Effect.succeed(false)
+            const after = encode(value)
+            return Effect.map(answered(store.swap(key.name, raw, after)), (done) => {
+              if (done) raw = after
               return done
             })
-          })))
-        const same = () => value
-        const release = Effect.catch(
-          write(same, (value) => encode(value), true),
-          (error) => Effect.logWarning("A lease could not be given back; it ends by itself", error)
-        )
-
-        yield* Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-          for (let wait = firstLook;; wait = Math.min(wait * 2, lastLook)) {
-            const before = yield* restore(bounded(get(key)))
-            const current = decode(before)
-            const left = (current.holder?.until ?? 0) - clock.currentTimeMillisUnsafe()
-            // Clocks may differ by a lease; by more, one was set back, which must not hold everybody up.
-            const isHeld = current.holder !== undefined && left > 0 && left <= 2 * current.holder.length
-            if (!isHeld) {
-              const after = held(current.value)
-              if (yield* bounded(swap(key, before, after))) {
-                raw = after
-                value = current.value
-                break
-              }
-            }
-            yield* restore(Effect.sleep(wait))
-          }
-          yield* Effect.addFinalizer(() => release)
-        }))
-        const found = value
-        yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.ignore(write(same, held, false)), millis / 3)))
-
-        return {
-          value: found,
-          put: (next: V | undefined) => write(() => next, held, false),
-          finish: (next: V | undefined) => write(() => next, (value) => encode(value), true),
-          renew: write(same, held, false)
-        }
-      })
-    }
+          })
+      }
+    })
   }
+
+  const claim = <V>(key: Key<V>): Effect.Effect<Lease<V>, UploadStoreFailed, Scope.Scope> =>
+    Effect.gen(function*() {
+      const { decode, encode } = codecOf(key)
+      const clock = yield* Clock.Clock
+      const lock = yield* RcMap.get(locks, key.name)
+      yield* Effect.acquireRelease(lock.take(1), () => lock.release(1), { interruptible: true })
+
+      const mark = yield* token
+      const asHeld = (value: V | undefined) =>
+        encode(value, { token: mark, until: clock.currentTimeMillisUnsafe() + millis, length: millis })
+      const asFree = (value: V | undefined) => encode(value)
+      const swap = (current: string | undefined, next: string | undefined) =>
+        answered(store.swap(key.name, current, next))
+
+      const take = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+        let sighting: Sighting | undefined
+        for (let wait = firstWait;; wait = Math.min(wait * 2, longestWait)) {
+          const before = yield* restore(answered(store.get(key.name)))
+          const { holder, value } = decode(before)
+          sighting = see(clock, sighting, before)
+          if (!isHeld(clock, holder, sighting)) {
+            const raw = asHeld(value)
+            if (yield* swap(before, raw)) {
+              const held = makeHeld(swap, { raw, value })
+              yield* Effect.addFinalizer(() =>
+                Effect.catch(
+                  held.write(held.current, asFree, true),
+                  (error) => Effect.logWarning("A lease could not be given back; it ends by itself", error)
+                )
+              )
+              return held
+            }
+          }
+          yield* restore(Effect.sleep(wait))
+        }
+      }))
+      const held = yield* take
+      const found = held.current()
+      const renew = held.write(held.current, asHeld, false)
+      yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.ignore(renew), millis / 3)))
+
+      return {
+        value: found,
+        put: (next: V | undefined) => held.write(() => next, asHeld, false),
+        finish: (next: V | undefined) => held.write(() => next, asFree, true),
+        renew
+      }
+    })
+
+  return { read, claim }
 })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
-import type { UploadStore } from "../../UploadStore.ts"
+import type { UploadStore } from "./store.ts"
 
-/** A store in a Map, which tests look into. */
+/** A store in a Map. */
 export const overMap = (values: Map<string, string>): UploadStore["Service"] => ({
   isLocal: true,
   get: (key) => Effect.sync(() => values.get(key)),

@@ -1,25 +1,36 @@
 /**
  * A stream of bytes becomes a file on disk, whole or not at all.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import type { PlatformError } from "effect/PlatformError"
-import type * as Scope from "effect/Scope"
+import { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
-import { token } from "../token.ts"
+import { printable } from "../text.ts"
+import { causeOf } from "./cause.ts"
 import { withSuffix } from "./safeName.ts"
+import { persistently, syncDirectory, temporaryIn } from "./temporary.ts"
 
-/** What an existing file means. */
+/** What to do about an existing file. */
 export type OnExisting = "fail" | "replace" | "rename"
 
-/** Why a file can't stand where it was to. */
+/** Why nothing may be written to a path. */
 export interface Refusal {
   readonly _tag: "Refusal"
   readonly reason: "Exists" | "Symlink" | "NotAFile"
   readonly path: string
+}
+
+/** What the file system did not do. */
+export interface WriteFailed {
+  readonly _tag: "WriteFailed"
+  /** A {@link PlatformError}, or what a file system died with. */
+  readonly cause: unknown
+  /** Bytes that had been written by then. */
+  readonly written: number
 }
 
 const refuse = (reason: Refusal["reason"], path: string): Effect.Effect<never, Refusal> =>
@@ -35,33 +46,6 @@ const lookAt = (fs: FileSystem.FileSystem, path: string) =>
   )
 
 /**
- * A new name lives in its folder, and reaches the disk with it. Windows can't open a folder, and needs not.
- */
-export const syncDirectory = (fs: FileSystem.FileSystem, directory: string): Effect.Effect<void> =>
-  Effect.scoped(Effect.ignore(Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync)))
-
-/**
- * A new file in a folder, private, written and synced, under a name that nobody else has. It goes when the Scope closes.
- */
-export const temporaryIn = <A, E, R>(
-  fs: FileSystem.FileSystem,
-  path: Path.Path,
-  directory: string,
-  write: (file: FileSystem.File) => Effect.Effect<A, E, R>
-): Effect.Effect<readonly [temporary: string, written: A], E | PlatformError, R | Scope.Scope> =>
-  Effect.gen(function*() {
-    const temporary = path.join(directory, `.${yield* token}.part`)
-    // Before it exists, so that no interruption comes in between.
-    yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
-    return yield* Effect.scoped(Effect.gen(function*() {
-      const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
-      const written = yield* write(file)
-      yield* file.sync
-      return [temporary, written] as const
-    }))
-  })
-
-/**
  * Whether a file may be put at a path. Gives the permissions of the file it is to replace.
  */
 const check = Effect.fnUntraced(function*(
@@ -69,8 +53,9 @@ const check = Effect.fnUntraced(function*(
   target: string,
   onExisting: OnExisting
 ): Effect.fn.Return<number | undefined, Refusal | PlatformError> {
+  if (onExisting === "rename") return undefined
   const found = yield* lookAt(fs, target)
-  if (Option.isNone(found) || onExisting === "rename") return undefined
+  if (Option.isNone(found)) return undefined
   const { mode, type } = found.value
   if (type === "SymbolicLink") return yield* refuse("Symlink", target)
   if (type !== "File") return yield* refuse("NotAFile", target)
@@ -78,16 +63,21 @@ const check = Effect.fnUntraced(function*(
   return mode & 0o777
 })
 
+/** Bytes that have reached the file. */
+interface Count {
+  written: number
+}
+
 /** Writes a block while the next one is filled. */
 const write = <E, R>(
   file: FileSystem.File,
-  bytes: Stream.Stream<Uint8Array, E, R>
-): Effect.Effect<number, E | PlatformError, R> =>
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  count: Count
+): Effect.Effect<void, E | PlatformError, R> =>
   Effect.suspend(() => {
     let block = new Uint8Array(0)
     let spare = new Uint8Array(0)
     let filled = 0
-    let written = 0
     let writing: Fiber.Fiber<void, PlatformError> | undefined
 
     const settle = Effect.suspend(() => {
@@ -98,8 +88,9 @@ const write = <E, R>(
     const flush = Effect.gen(function*() {
       const full = block.subarray(0, filled)
       yield* settle
-      // One that is begun can't be called off, and the file must not be closed under it.
-      writing = yield* Effect.forkChild(Effect.uninterruptible(file.writeAll(full)), { startImmediately: true })
+      const written = Effect.tap(file.writeAll(full), () => Effect.sync(() => void (count.written += full.length)))
+      // A write that has begun can't be called off, and the file must not be closed under it.
+      writing = yield* Effect.forkChild(Effect.uninterruptible(written), { startImmediately: true })
       const next = spare
       spare = block
       block = next
@@ -109,7 +100,6 @@ const write = <E, R>(
     return Stream.runForEachArray(bytes, (chunks) =>
       Effect.gen(function*() {
         for (const chunk of chunks) {
-          written += chunk.length
           let rest = chunk
           while (rest.length > 0) {
             if (block.length === 0) block = new Uint8Array(blockSize)
@@ -123,10 +113,13 @@ const write = <E, R>(
       })).pipe(
         Effect.andThen(Effect.suspend(() => filled > 0 ? flush : Effect.void)),
         Effect.andThen(settle),
-        Effect.map(() => written),
         Effect.onExit(() => writing === undefined ? Effect.void : Effect.asVoid(Fiber.await(writing)))
       )
   })
+
+/** Renames; an interruption comes before or after, not in between. */
+const rename = (fs: FileSystem.FileSystem, from: string, to: string): Effect.Effect<void, PlatformError> =>
+  persistently(Effect.uninterruptible(fs.rename(from, to)))
 
 /** Gives a finished file its name. `false` where the name is taken. */
 const claim = (
@@ -135,58 +128,116 @@ const claim = (
   target: string
 ): Effect.Effect<boolean, PlatformError> =>
   // A link refuses an existing name in the same step, which a rename does not.
-  fs.link(temporary, target).pipe(
+  Effect.uninterruptible(fs.link(temporary, target)).pipe(
     Effect.as(true),
     Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false)),
-    // Not every file system has links; between the look and the rename another program may then come first.
+    // Not every file system has links. Without them another program may take the name between look and rename.
     Effect.catch((error) =>
-      Effect.flatMap(lookAt(fs, target), (found) =>
-        Option.isSome(found)
-          ? Effect.succeed(false)
-          : error.reason._tag === "NotFound"
-          ? Effect.fail(error)
-          : Effect.as(fs.rename(temporary, target), true))
+      Effect.flatMap(lookAt(fs, target), (found) => {
+        if (Option.isSome(found)) return Effect.succeed(false)
+        if (error.reason._tag === "NotFound") return Effect.fail(error)
+        return Effect.as(rename(fs, temporary, target), true)
+      })
     )
   )
 
 /**
+ * The first `n` from which a name is free, when names are taken in their order: looked for in ever larger steps, then
+ * in halves.
+ */
+const firstFree = Effect.fnUntraced(function*(
+  isTaken: (n: number) => Effect.Effect<boolean, PlatformError>
+): Effect.fn.Return<number, PlatformError> {
+  if (!(yield* isTaken(0))) return 0
+  let taken = 0
+  let free = 1
+  while (yield* isTaken(free)) {
+    taken = free
+    free *= 2
+  }
+  while (free - taken > 1) {
+    const middle = Math.floor((taken + free) / 2)
+    if (yield* isTaken(middle)) taken = middle
+    else free = middle
+  }
+  return free
+})
+
+/** Under the first name of `name.ext`, `name (1).ext` … that nobody has. */
+const claimFree = Effect.fnUntraced(function*(
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  temporary: string,
+  target: string
+): Effect.fn.Return<string, PlatformError> {
+  const nameOf = (n: number) =>
+    n === 0 ? target : path.join(path.dirname(target), withSuffix(path.basename(target), ` (${n})`))
+  const first = yield* firstFree((n) => Effect.map(lookAt(fs, nameOf(n)), Option.isSome))
+  for (let n = first;; n++) if (yield* claim(fs, temporary, nameOf(n))) return nameOf(n)
+})
+
+/** The permissions of the file that is replaced; where they can't be set, the new file stays private. */
+const keepMode = (fs: FileSystem.FileSystem, temporary: string, target: string, mode: number): Effect.Effect<void> =>
+  Effect.catch(fs.chmod(temporary, mode), (error) =>
+    Effect.logWarning(
+      `${printable(target)} is replaced, but its permissions 0${mode.toString(8)} can't be kept: ${causeOf(error)}`
+    ))
+
+/** Gives a complete temporary file its name, and returns that. */
+const publish = Effect.fnUntraced(function*(
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  temporary: string,
+  target: string,
+  onExisting: OnExisting
+): Effect.fn.Return<string, Refusal | PlatformError> {
+  if (onExisting === "rename") return yield* claimFree(fs, path, temporary, target)
+  if (onExisting === "fail") {
+    return (yield* claim(fs, temporary, target)) ? target : yield* refuse("Exists", target)
+  }
+  const mode = yield* check(fs, target, onExisting)
+  if (mode !== undefined) yield* keepMode(fs, temporary, target, mode)
+  yield* rename(fs, temporary, target)
+  return target
+})
+
+/**
  * Writes a stream to a temporary file beside the target (0600, exclusive), syncs it, and gives it the target's name in
  * one step. Whatever goes wrong, the target is as it was and the temporary file is removed.
+ *
+ * What matters and may pass, giving and removing names, is tried again; what is cosmetic, permissions and a sync that
+ * the file system lacks, is let go with a warning.
  */
-export const save = <E, R>(
+export const atomicWrite = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   target: string,
   onExisting: OnExisting
 ): Effect.Effect<
   { readonly path: string; readonly bytes: number },
-  E | Refusal | PlatformError,
+  E | Refusal | WriteFailed,
   R | FileSystem.FileSystem | Path.Path
 > =>
-  Effect.scoped(Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const mode = yield* check(fs, target, onExisting)
-    const directory = path.dirname(target)
-    const [temporary, written] = yield* temporaryIn(fs, path, directory, (file) => write(file, bytes))
+  Effect.suspend(() => {
+    const count: Count = { written: 0 }
+    const failed = (cause: unknown): WriteFailed => ({ _tag: "WriteFailed", cause, written: count.written })
+    // What the bytes die with is not the file system's.
+    let diedWith: ReadonlyArray<unknown> = []
+    const watched = Stream.tapCause(bytes, (cause) =>
+      Effect.sync(() => {
+        diedWith = cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect)
+      }))
 
-    const publish = Effect.gen(function*() {
-      if (onExisting === "replace") {
-        yield* check(fs, target, onExisting)
-        if (mode !== undefined) yield* fs.chmod(temporary, mode)
-        yield* fs.rename(temporary, target)
-        return target
-      }
-      if (onExisting === "fail") {
-        if (yield* claim(fs, temporary, target)) return target
-        return yield* refuse("Exists", target)
-      }
-      for (let n = 0;; n++) {
-        const name = path.basename(target)
-        const candidate = n === 0 ? target : path.join(directory, withSuffix(name, ` (${n})`))
-        if (yield* claim(fs, temporary, candidate)) return candidate
-      }
-    })
-    const place = yield* Effect.uninterruptible(publish)
-    yield* syncDirectory(fs, directory)
-    return { path: place, bytes: written }
-  }))
+    return Effect.scoped(Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      yield* check(fs, target, onExisting)
+      const directory = path.dirname(target)
+      const [temporary] = yield* temporaryIn(fs, path, directory, (file) => write(file, watched, count))
+      const place = yield* publish(fs, path, temporary, target, onExisting)
+      yield* syncDirectory(fs, directory)
+      return { path: place, bytes: count.written }
+    })).pipe(
+      Effect.mapError((error) => error instanceof PlatformError ? failed(error) : error),
+      Effect.catchDefect((defect) => diedWith.includes(defect) ? Effect.die(defect) : Effect.fail(failed(defect)))
+    )
+  })

@@ -5,7 +5,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type { FileMetadata } from "../../FileMetadata.ts"
+import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { ListError } from "../../FilesError.ts"
 
 /** An upload that may have been stored. */
@@ -33,6 +33,8 @@ export interface Internals {
    * process; neither can be read from it.
    */
   readonly identity: string
+  /** Each is told of every file that this client deletes, or finds to be gone when it does. They can't fail it. */
+  readonly deletionListeners: Set<(id: FileId) => Effect.Effect<void>>
 }
 
 const key = Symbol("effect-anthropic-files/internal/files/Internals")

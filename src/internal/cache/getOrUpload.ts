@@ -1,0 +1,317 @@
+/**
+ * The file that holds a content: one that is there already, one that a broken-off upload left, or a new one.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { FileId, FileMetadata } from "../../FileMetadata.ts"
+import * as Files from "../../Files.ts"
+import type { RequestFailed, UploadError } from "../../FilesError.ts"
+import * as Transfer from "../../Transfer.ts"
+import { invalidRequest } from "../request/errors.ts"
+import { printable } from "../text.ts"
+import type { CacheContext, Failure, Found, Prepared, UploadOptions, Wanted } from "./context.ts"
+import * as Keys from "./keys.ts"
+import type { Lease } from "./lease.ts"
+import type { UploadStoreFailed } from "./store.ts"
+
+/** The lease passed to somebody else; `uploaded` is what was uploaded meanwhile. */
+interface TakenOver {
+  readonly _tag: "TakenOver"
+  readonly uploaded: FileId | undefined
+}
+
+const takenOver = (uploaded?: FileId): TakenOver => ({ _tag: "TakenOver", uploaded })
+
+const found = ({ file, owner }: Keys.Stored, uploaded = false): Found => ({ _tag: "Found", file, uploaded, owner })
+
+const ownedBy = (owner: string | undefined) => owner === undefined ? undefined : { owner }
+
+const find = ({ files }: CacheContext, id: FileId) => Effect.provideService(Files.find(id), Files.Files, files)
+
+const isFresh = ({ expiryMargin }: CacheContext, expiresAt: number | null, now: number): boolean =>
+  expiresAt === null || expiresAt - now > expiryMargin
+
+/** Whether a file is served at this moment. */
+export const isServed = (cache: CacheContext, { id }: FileMetadata): Effect.Effect<boolean, UploadError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.map(
+      find(cache, id),
+      Option.exists(({ expires_at }) => expires_at === null || expires_at.epochMilliseconds > now)
+    ))
+
+/** What is noted down if it may be handed out; looked up where it was last seen longer ago than `maxAge`. */
+const current = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  stored: Keys.Stored | undefined,
+  maxAge: number
+): Effect.fn.Return<Keys.Stored | undefined, UploadError> {
+  if (stored === undefined || cache.isDeleted(stored.file.id)) return undefined
+  const now = yield* Clock.currentTimeMillis
+  if (!isFresh(cache, stored.expiresAt, now)) return undefined
+  // After a clock was set back, an entry of the future counts as old.
+  if (stored.seenAt <= now && now - stored.seenAt < maxAge) return stored
+  const file = yield* find(cache, stored.file.id)
+  if (Option.isNone(file)) return undefined
+  const expiresAt = file.value.expires_at?.epochMilliseconds ?? stored.expiresAt
+  return isFresh(cache, expiresAt, now) ? { ...stored, file: file.value, expiresAt, seenAt: now } : undefined
+})
+
+/** Notes down what a file holds; `false` when something else is noted down already. */
+const recordFile = (
+  { leases }: CacheContext,
+  id: FileId,
+  content: Keys.ContentId,
+  owner: string | undefined
+): Effect.Effect<boolean, UploadStoreFailed> =>
+  Effect.flatMap(leases.read(Keys.file(id)), (cell) => cell.put({ content, ...ownedBy(owner) }))
+
+const expiryOf = (file: FileMetadata, expiresIn: number | undefined): number | null => {
+  if (file.expires_at !== null) return file.expires_at.epochMilliseconds
+  return expiresIn === undefined ? null : file.created_at.epochMilliseconds + expiresIn
+}
+
+/** Which files an upload may have left, of which nobody knows that they hold something else. */
+const candidatesOf = Effect.fnUntraced(function*(
+  { internals, leases }: CacheContext,
+  { content, expiresIn, mimeType, since }: Keys.Intent,
+  filename: string,
+  size: number
+): Effect.fn.Return<ReadonlyArray<FileMetadata> | undefined, Failure> {
+  if (internals === undefined) return undefined
+  const files = yield* internals.findUploads({
+    filename,
+    size,
+    since,
+    ...(mimeType === "" ? undefined : { mimeType }),
+    ...(expiresIn === undefined ? undefined : { expiresIn })
+  })
+  if (Option.isNone(files)) return undefined
+  const candidates: Array<FileMetadata> = []
+  for (const file of files.value) {
+    const { isTorn, value } = yield* leases.read(Keys.file(file.id))
+    const mayBe = value === undefined ? !isTorn : value.content === content
+    if (mayBe) candidates.push(file)
+  }
+  return candidates
+})
+
+/** Finds what an upload without an answer has left, notes it down as an orphan, and clears the intent. */
+export const settle = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  intent: Lease<Keys.Intent>,
+  filename: string,
+  size: number
+): Effect.fn.Return<void, Failure> {
+  if (intent.value === undefined) return
+  const { content, expiresIn, owner } = intent.value
+  const candidates = yield* candidatesOf(cache, intent.value, filename, size)
+  const [file] = candidates ?? []
+  if (file !== undefined && candidates?.length === 1) {
+    yield* recordFile(cache, file.id, content, owner)
+    const orphan = yield* cache.leases.read(Keys.orphan(content))
+    yield* orphan.put({ id: file.id, expiresAt: expiryOf(file, expiresIn), ...ownedBy(owner) })
+  } else if (candidates?.length !== 0) {
+    yield* Effect.annotateLogs(
+      Effect.logWarning("An upload was broken off, and the file that it may have left can't be told from others"),
+      { filename: printable(filename), candidates: candidates?.map(({ id }) => id) ?? "unknown" }
+    )
+  }
+  yield* intent.put(undefined)
+})
+
+/** Takes the file that a broken-off upload of this content left, if it is still there. */
+const adoptOrphan = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  lease: Lease<Keys.Stored>,
+  content: Keys.ContentId
+): Effect.fn.Return<Found | undefined, Failure> {
+  const cell = yield* cache.leases.read(Keys.orphan(content))
+  const orphan = cell.value
+  if (orphan === undefined) return undefined
+  const { expiresAt, id, owner } = orphan
+  const now = yield* Clock.currentTimeMillis
+  const isWanted = id !== lease.value?.file.id && !cache.isDeleted(id) && isFresh(cache, expiresAt, now)
+  const file = isWanted ? yield* find(cache, id) : Option.none()
+  const stored = Option.map(file, (file): Keys.Stored => ({ file, expiresAt, seenAt: now, ...ownedBy(owner) }))
+  if (Option.isSome(stored)) yield* lease.put(stored.value)
+  yield* cell.put(undefined)
+  return Option.getOrUndefined(Option.map(stored, (stored) => found(stored)))
+})
+
+/** Sends a file whose intent is noted down, and notes down what came of it. */
+const upload = <R>(
+  cache: CacheContext,
+  { content, options, owner }: Wanted<R>,
+  { filename, mimeType, source }: Prepared<R>,
+  lease: Lease<Keys.Stored>,
+  intent: Lease<Keys.Intent>
+): Effect.Effect<Found | TakenOver, Failure, R> =>
+  Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    const since = yield* Clock.currentTimeMillis
+    const expiresIn = expiresInMillis(options)
+    const isIntended = yield* intent.put({
+      content,
+      mimeType,
+      since,
+      ...(expiresIn === undefined ? undefined : { expiresIn }),
+      ...ownedBy(owner)
+    })
+    if (!isIntended) return takenOver()
+    const { key: _, maxAge: __, progress, ...upload } = options
+    const file = yield* Transfer.upload({ ...upload, filename, source }, progress).pipe(
+      Effect.provideService(Files.Files, cache.files),
+      restore,
+      // Whether it left a file is known, and there is nothing to settle.
+      Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(intent.finish(undefined)))
+    )
+    const stored: Keys.Stored = { file, expiresAt: expiryOf(file, expiresIn), seenAt: since, ...ownedBy(owner) }
+    const isNoted = yield* recordFile(cache, file.id, content, owner).pipe(
+      Effect.andThen(lease.finish(stored)),
+      Effect.tap((done) => done ? intent.finish(undefined) : Effect.void),
+      // The file is there, and so is the intent, with which it will be found again.
+      Effect.catch((error) =>
+        Effect.as(Effect.logWarning(`${file.id} was uploaded but could not be noted down`, error), true)
+      )
+    )
+    if (isNoted) return found(stored, true)
+    const { expiresAt } = stored
+    yield* Effect.ignore(Effect.flatMap(cache.leases.read(Keys.orphan(content)), (cell) =>
+      cell.put({ id: file.id, expiresAt, ...ownedBy(owner) })))
+    return takenOver(file.id)
+  }))
+
+const attempt = Effect.fnUntraced(function*<R>(
+  cache: CacheContext,
+  wanted: Wanted<R>,
+  maxAge: number
+): Effect.fn.Return<Found | TakenOver, Failure, R | Scope.Scope> {
+  const { content } = wanted
+  const lease = yield* cache.leases.claim(Keys.stored(content))
+  const kept = yield* current(cache, lease.value, maxAge)
+  if (kept !== undefined) {
+    if (kept !== lease.value) yield* lease.put(kept)
+    return found(kept)
+  }
+  const prepared = yield* wanted.prepare
+  const { filename, size } = prepared
+  const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))
+  yield* settle(cache, intent, filename, size)
+  const adopted = yield* adoptOrphan(cache, lease, content)
+  return adopted ?? (yield* upload(cache, wanted, prepared, lease, intent))
+})
+
+/** Deletes what was uploaded here after the lease had passed on, unless somebody has taken it as an orphan. */
+const deleteSurplus = Effect.fnUntraced(function*(
+  { files, leases }: CacheContext,
+  content: Keys.ContentId,
+  id: FileId
+): Effect.fn.Return<void, Failure> {
+  const { value } = yield* leases.read(Keys.stored(content))
+  if (value?.file.id === id) return
+  const orphan = yield* leases.read(Keys.orphan(content))
+  const isFree = orphan.value?.id !== id || (yield* orphan.put(undefined))
+  if (isFree) yield* Effect.catchTag(files.delete(id), "FileNotFound", () => Effect.void)
+})
+
+const uploadOnce = Effect.fnUntraced(function*<R>(
+  cache: CacheContext,
+  wanted: Wanted<R>,
+  maxAge: number
+): Effect.fn.Return<Found, Failure, R> {
+  const surplus: Array<FileId> = []
+  for (;;) {
+    const outcome = yield* Effect.scoped(attempt(cache, wanted, maxAge))
+    if (outcome._tag === "Found") {
+      for (const id of surplus) {
+        if (id !== outcome.file.id) yield* Effect.ignore(deleteSurplus(cache, wanted.content, id))
+      }
+      return outcome
+    }
+    // This process stood still for so long that another one took over.
+    if (outcome.uploaded !== undefined) surplus.push(outcome.uploaded)
+  }
+})
+
+/** What is not a duration is refused by the upload itself. */
+const expiresInMillis = ({ expiresIn }: UploadOptions): number | undefined =>
+  expiresIn === undefined
+    ? undefined
+    : Option.getOrUndefined(Option.map(Duration.fromInput(expiresIn), Duration.toMillis))
+
+/** Milliseconds, from 0 on. */
+const checkMaxAge = (cache: CacheContext, { maxAge }: UploadOptions): Effect.Effect<number, RequestFailed> => {
+  if (maxAge === undefined) return Effect.succeed(cache.maxAge)
+  const millis = Option.map(Duration.fromInput(maxAge), Duration.toMillis)
+  return Option.isSome(millis) && millis.value >= 0
+    ? Effect.succeed(millis.value)
+    : Effect.fail(invalidRequest("upload", "maxAge", "maxAge has to be a duration from 0 on."))
+}
+
+const checkExpiry = ({ expiryMargin }: CacheContext, options: UploadOptions): Effect.Effect<void, RequestFailed> => {
+  const expiresIn = expiresInMillis(options)
+  if (expiresIn === undefined || expiresIn > expiryMargin) return Effect.void
+  const margin = Duration.format(Duration.millis(expiryMargin))
+  return Effect.fail(
+    invalidRequest(
+      "upload",
+      "expiresIn",
+      `A file that expires within the cache's expiryMargin of ${margin} would never be used again: keep it longer.`
+    )
+  )
+}
+
+export const getOrUpload = Effect.fnUntraced(function*<R>(
+  cache: CacheContext,
+  wanted: Wanted<R>
+): Effect.fn.Return<Found, Failure, R> {
+  yield* checkExpiry(cache, wanted.options)
+  const maxAge = yield* checkMaxAge(cache, wanted.options)
+  // Most often the file is there, and nobody has to be kept away.
+  const cell = yield* cache.leases.read(Keys.stored(wanted.content))
+  const kept = yield* current(cache, cell.value, maxAge)
+  if (kept === undefined) return yield* uploadOnce(cache, wanted, maxAge)
+  // Does nothing when somebody has found out in the meantime that the file is gone.
+  if (kept !== cell.value) yield* cell.put(kept)
+  return found(kept)
+})
+
+/** Forgets that a file holds a content, once nobody is uploading that content. */
+export const forget = (
+  { leases }: CacheContext,
+  content: Keys.ContentId,
+  id: FileId
+): Effect.Effect<void, UploadStoreFailed> =>
+  Effect.scoped(Effect.gen(function*() {
+    const lease = yield* leases.claim(Keys.stored(content))
+    const orphan = yield* leases.read(Keys.orphan(content))
+    if (orphan.value?.id === id) yield* orphan.put(undefined)
+    if (lease.value?.file.id === id) yield* lease.finish(undefined)
+  }))
+
+/** The content that a file is known to hold. */
+export const contentIn = ({ leases }: CacheContext, id: FileId) =>
+  Effect.map(leases.read(Keys.file(id)), ({ value }) => value?.content)
+
+/** The file that is noted down for a content. */
+export const storedIn = ({ leases }: CacheContext, content: Keys.ContentId) =>
+  Effect.map(leases.read(Keys.stored(content)), ({ value }) => value?.file.id)
+
+/** The file that holds a content, also where an upload was broken off; nothing is uploaded. */
+export const locate = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  content: Keys.ContentId,
+  filename: string,
+  size: number
+): Effect.fn.Return<{ readonly id: FileId; readonly owner: string | undefined } | undefined, Failure> {
+  const stored = (yield* cache.leases.read(Keys.stored(content))).value
+  if (stored !== undefined) return { id: stored.file.id, owner: stored.owner }
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))
+    yield* settle(cache, intent, filename, size)
+    const orphan = (yield* cache.leases.read(Keys.orphan(content))).value
+    return orphan === undefined ? undefined : { id: orphan.id, owner: orphan.owner }
+  }))
+})

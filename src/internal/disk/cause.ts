@@ -1,0 +1,38 @@
+/**
+ * What the operating system said, in words for a message.
+ */
+import type { PlatformError } from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
+import { printable } from "../text.ts"
+
+/** `ENOSPC: no space left on device, write`, as every runtime on libuv words it. */
+const worded = /\b(E[A-Z0-9]{2,})\b(?:: ([^,]+))?/
+
+const textOf = (error: PlatformError): string => {
+  const { cause, description } = error.reason
+  if (Predicate.hasProperty(cause, "message") && typeof cause.message === "string") return cause.message
+  return description ?? ""
+}
+
+/** The error's code, `ENOSPC` for example, where the platform tells one. */
+export const codeOf = (error: PlatformError): string | undefined => {
+  const { cause } = error.reason
+  if (Predicate.hasProperty(cause, "code") && typeof cause.code === "string") return cause.code
+  return worded.exec(textOf(error))?.[1]
+}
+
+/** `no space left on device (ENOSPC)`. */
+export const causeOf = (error: PlatformError): string => {
+  const code = codeOf(error)
+  const text = textOf(error)
+  const words = worded.exec(text)?.[2] ?? text
+  if (words === "") return code ?? printable(error.message)
+  return printable(code === undefined || words.includes(code) ? words : `${words} (${code})`)
+}
+
+/** Whether there is no room for more: on the disk, or in this user's share of it. */
+export const isDiskFull = (error: PlatformError): boolean => ["ENOSPC", "EDQUOT"].includes(codeOf(error) ?? "")
+
+/** Whether the file system lacks the operation, as some network and user-space ones do. */
+export const isUnsupported = (error: PlatformError): boolean =>
+  ["ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "EPERM"].includes(codeOf(error) ?? "")

@@ -1,0 +1,83 @@
+/**
+ * Files that are written before they get their name.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { printable } from "../text.ts"
+import { token } from "../token.ts"
+import { causeOf, isUnsupported } from "./cause.ts"
+
+/** Whether a name is one that {@link temporaryIn} gives. */
+export const isTemporary = (name: string): boolean => /^\.[0-9a-f]{24}\.part$/.test(name)
+
+/** Milliseconds between tries. The first comes at once. */
+const pauses = [0, 50, 200, 500]
+
+/**
+ * Tries an operation on a name a few times, within a second: virus scanners and network file systems refuse what they
+ * would do a moment later.
+ */
+export const persistently = <A>(operation: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+  Effect.gen(function*() {
+    for (const pause of pauses) {
+      const result = yield* Effect.result(operation)
+      if (Result.isSuccess(result)) return result.success
+      const { _tag } = result.failure.reason
+      if (_tag === "NotFound" || _tag === "AlreadyExists") return yield* result.failure
+      if (pause > 0) yield* Effect.sleep(pause)
+    }
+    return yield* operation
+  })
+
+/**
+ * Puts a new name on disk, which is kept in its directory. A directory can't be opened on Windows, and need not be.
+ */
+export const syncDirectory = (fs: FileSystem.FileSystem, directory: string): Effect.Effect<void> =>
+  Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync).pipe(
+    Effect.scoped,
+    // The file has its name already, whatever happens here.
+    Effect.catchCause((cause) => Effect.logDebug(`${printable(directory)} could not be synced`, cause))
+  )
+
+/** A failed sync is never tried again: the second one may succeed though the data was lost with the first. */
+const syncFile = (file: FileSystem.File, name: string): Effect.Effect<void, PlatformError> =>
+  Effect.catchIf(
+    file.sync,
+    isUnsupported,
+    (error) =>
+      Effect.logWarning(
+        `${printable(name)} was written but not synced, which its file system does not support: ${causeOf(error)}`
+      )
+  )
+
+/**
+ * A new file in a directory, private, written and synced, under a name that nobody else has. It is removed when the
+ * Scope closes.
+ */
+export const temporaryIn = <A, E, R>(
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  directory: string,
+  write: (file: FileSystem.File) => Effect.Effect<A, E, R>
+): Effect.Effect<readonly [temporary: string, written: A], E | PlatformError, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const temporary = path.join(directory, `.${yield* token}.part`)
+    // Only what was made here is removed.
+    let isMade = false
+    const remove = persistently(fs.remove(temporary, { force: true })).pipe(
+      Effect.catchCause((cause) => Effect.logWarning(`${printable(temporary)} could not be removed: remove it`, cause))
+    )
+    yield* Effect.addFinalizer(() => isMade ? remove : Effect.void)
+    return yield* Effect.scoped(Effect.gen(function*() {
+      const file = yield* Effect.uninterruptible(
+        Effect.tap(fs.open(temporary, { flag: "wx", mode: 0o600 }), () => Effect.sync(() => void (isMade = true)))
+      )
+      const written = yield* write(file)
+      yield* syncFile(file, temporary)
+      return [temporary, written] as const
+    }))
+  })
