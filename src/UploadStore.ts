@@ -2,7 +2,7 @@
  * Where an `UploadCache` keeps its notes: in memory, in a directory, and in modules of their own in Redis
  * (`UploadStoreRedis`) and SQL (`UploadStoreSql`).
  *
- * @example
+ * ```ts
  * import { Effect, Layer } from "effect"
  * import { FileSource, UploadCache, UploadStore } from "effect-anthropic-files"
  * import * as NodeFiles from "effect-anthropic-files/NodeFiles"
@@ -13,6 +13,7 @@
  * )
  *
  * const program = UploadCache.get(FileSource.path("report.pdf")).pipe(Effect.provide(CacheLive))
+ * ```
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

@@ -490,11 +490,11 @@ describe("many files", () => {
         const inputs = Stream.die("an input was asked for") as Stream.Stream<Transfer.Upload>
         for (
           const bulk of [
-            Transfer.uploadAll(inputs, { concurrency }),
-            Transfer.downloadAll(none, { directory: ".", concurrency }),
-            Transfer.deleteAll(none, { concurrency })
+            Stream.runDrain(Transfer.uploadAll(inputs, { concurrency })),
+            Stream.runDrain(Transfer.downloadAll(none, { directory: ".", concurrency })),
+            Stream.runDrain(Transfer.deleteAll(none, { concurrency }))
           ]
-        ) assert.strictEqual(optionOf(yield* Effect.flip(Stream.runDrain(bulk))), "concurrency")
+        ) assert.strictEqual(optionOf(yield* Effect.flip(bulk)), "concurrency")
       }).pipe(Effect.provide(layer)))
   }
 

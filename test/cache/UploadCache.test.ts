@@ -480,7 +480,7 @@ describe("upload cache", () => {
     it.effect("P13: an upload whose answer is lost is found again", () =>
       withCache(Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
-        yield* emulator.addFault(Fault.reset("response", 0, upload))
+        yield* emulator.addFault(Fault.reset({ ...upload, at: "response", after: 0 }))
         const get = UploadCache.get(text("content"), { key: "v1" })
         assert.isTrue((yield* Effect.flip(get)).isOutcomeUnknown)
         const [left] = yield* emulator.files
