@@ -176,11 +176,10 @@ const save = (
     })
     return yield* atomicWrite(bytes, target, options.onExisting ?? "fail").pipe(
       Effect.onExit((exit) => Effect.sync(() => meter?.end(Exit.isSuccess(exit)))),
-      Effect.catchTag("WriteFailed", (failure) => Effect.fail(onWriteFailed(path, target, underWay.total, failure))),
-      Effect.catchTag(
-        "Refusal",
-        ({ path, reason }) => Effect.fail(saveFailed(path, reason, `${printable(path)} ${refusals[reason]}`))
-      )
+      Effect.catchTags({
+        WriteFailed: (failure) => Effect.fail(onWriteFailed(path, target, underWay.total, failure)),
+        Refusal: ({ path, reason }) => Effect.fail(saveFailed(path, reason, `${printable(path)} ${refusals[reason]}`))
+      })
     )
   })
 
@@ -443,8 +442,9 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
       // The input's own type tells what its source needs.
       upload(input as Upload<Needs<Input>>, options.progress).pipe(
         // One source that dies does not end all uploads.
-        Effect.catchCause((cause) =>
-          Cause.hasFails(cause) ? Effect.failCause(cause) : Effect.fail(sourceDied(nameOf(input), cause))
+        Effect.catchCauseIf(
+          (cause) => !Cause.hasFails(cause),
+          (cause) => Effect.fail(sourceDied(nameOf(input), cause))
         )
       ),
     options,
