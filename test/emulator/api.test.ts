@@ -14,7 +14,7 @@ const operations = Object.entries(Emulator.openApi().paths).flatMap(([path, meth
 describe("the API definition", () => {
   it.effect("is what is served", () =>
     Effect.gen(function*() {
-      assert.strictEqual(operations.length, 14)
+      assert.strictEqual(operations.length, 16)
       for (const { method, path } of operations) {
         const concrete = path.replace(/\{[^}]+\}/g, "some_id")
         assert.isString(Endpoints.operationOf(method, concrete), `${method} ${path}`)

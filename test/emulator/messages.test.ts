@@ -83,13 +83,18 @@ describe("messages", () => {
       const one = { key: "key-one" }
       const id = (yield* upload({}, { ...one, fields: { expires_in_seconds: "3600" } })).json.id
       for (const block of [document, image, container]) {
-        const unknown = yield* ask([block("file_unknown")], {}, one)
+        const unknown = yield* ask([block("file_unknown")], { tools: [tool] }, one)
         assert.deepStrictEqual(errorOf(unknown), { status: 404, type: "not_found_error" })
         assert.include(unknown.json.error.message, "file_unknown")
-        assert.strictEqual((yield* ask([block(id)], {}, { key: "key-two" })).status, 404)
+        assert.strictEqual((yield* ask([block(id)], { tools: [tool] }, { key: "key-two" })).status, 404)
       }
       const nested = { type: "tool_result", tool_use_id: "t", content: [document("file_unknown")] }
-      assert.strictEqual((yield* ask([nested], {}, one)).status, 404)
+      const messages = [
+        { role: "user", content: "hi" },
+        { role: "assistant", content: [{ type: "tool_use", id: "t", name: "look", input: {} }] },
+        { role: "user", content: [nested] }
+      ]
+      assert.strictEqual((yield* ask([], { messages }, one)).status, 404)
       assert.strictEqual((yield* ask([document(id)], {}, one)).status, 200)
       yield* emulator.advance("1 hour")
       assert.deepStrictEqual(errorOf(yield* ask([document(id)], {}, one)), {
@@ -125,7 +130,7 @@ describe("messages", () => {
             assert.include(answer.json.error.message, type)
           }
         }
-        assert.strictEqual((yield* ask([container(id)])).status, 200)
+        assert.strictEqual((yield* ask([container(id)], { tools: [tool] })).status, 200)
       }
     }).pipe(Effect.provide(layer())))
 
@@ -158,7 +163,7 @@ describe("messages", () => {
       const answer = yield* ask([document(id)])
       assert.deepStrictEqual(errorOf(answer), invalid)
       assert.match(answer.json.error.message, /^prompt is too long: \d+ tokens > 1000 maximum$/)
-      assert.strictEqual((yield* ask([container(id)])).status, 200)
+      assert.strictEqual((yield* ask([container(id)], { tools: [tool] })).status, 200)
     }).pipe(Effect.provide(layer({ contextWindow: 1000 }))))
 
   describe("with citations", () => {
@@ -253,21 +258,13 @@ describe("messages", () => {
         assert.strictEqual(made.text, "[emulator] notes.bin: application/zip, 3 bytes\n")
       }).pipe(Effect.provide(layer())))
 
-    it.effect("ignore container files without the tool, and the tool without files", () =>
+    it.effect("don't use the tool without files", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
-        const id = yield* add("people.csv", csv, "text/csv")
-        for (
-          const answer of [
-            yield* ask([container(id)]),
-            yield* ask("hi", { tools: [tool] }),
-            yield* ask([container(id)], { tools: [{ name: "mine", input_schema: {} }] })
-          ]
-        ) {
-          assert.deepStrictEqual(answer.json.content.map((block) => block.type), ["text"])
-          assert.isNull(answer.json.container)
-        }
-        assert.strictEqual((yield* emulator.files).length, 1)
+        const answer = yield* ask("hi", { tools: [tool] })
+        assert.deepStrictEqual(answer.json.content.map((block) => block.type), ["text"])
+        assert.isNull(answer.json.container)
+        assert.deepStrictEqual(yield* emulator.files, [])
       }).pipe(Effect.provide(layer())))
 
     it.effect("keep the container that was asked for", () =>

@@ -86,8 +86,11 @@ describe("the official SDK", () => {
       const emulator = yield* Emulator
       const client = yield* make
       const ids: Array<string> = []
+      const scoped: Array<string> = []
       for (let i = 0; i < 45; i++) {
-        ids.unshift((yield* emulator.seed({ filename: `${i}.txt`, scope: { id: "sesn_1", type: "session" } })).id)
+        ids.unshift((yield* emulator.seed({ filename: `${i}.txt` })).id)
+        const scope = { id: "sesn_1", type: "session" }
+        if (i < 12) scoped.unshift((yield* emulator.seed({ filename: `${i}.txt`, scope })).id)
       }
       for (
         const list of [client.files.list(), client.files.list({ limit: 7 }), client.beta.files.list({ limit: 44 })]
@@ -95,7 +98,7 @@ describe("the official SDK", () => {
         assert.deepStrictEqual((yield* promise(() => all(list))).map((file) => file.id), ids)
       }
       const managed = client.beta.files.list({ scope_id: "sesn_1", limit: 10, betas })
-      assert.deepStrictEqual((yield* promise(() => all(managed))).map((file) => file.id), ids)
+      assert.deepStrictEqual((yield* promise(() => all(managed))).map((file) => file.id), scoped)
       const some = yield* promise(() => all(client.files.list({ ids: [ids[3] ?? "", ids[1] ?? "", "file_unknown"] })))
       assert.deepStrictEqual(some.map((file) => file.id), [ids[1], ids[3]] as Array<string>)
       const page = yield* promise(() => client.files.list({ limit: 40 }))

@@ -56,6 +56,8 @@ export class RequestContext extends Context.Service<RequestContext, {
   readonly dialect: RequestDialect
   /** The entries of `anthropic-beta`. */
   readonly betas: ReadonlyArray<string>
+  /** Whether the request asks for a beta, by header or by `?beta=true`. */
+  readonly isBeta: boolean
   /** Where the emulator is reached, for URLs in answers. */
   readonly baseUrl: string
   /** The emulator's time, in milliseconds since 1970. */

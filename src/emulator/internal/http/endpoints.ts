@@ -95,6 +95,31 @@ const BatchPage = Schema.Struct({
   last_id: Schema.NullOr(Schema.String)
 })
 
+/** A model as it stands on the wire. */
+export const ModelInfo = Schema.Struct({
+  id: Schema.String,
+  type: Schema.Literal("model"),
+  display_name: Schema.String,
+  created_at: Schema.String,
+  capabilities: Schema.Null,
+  deprecated_at: Schema.NullOr(Schema.String),
+  lifecycle: Schema.Literal("active"),
+  line: Schema.NullOr(Schema.Literals(["haiku", "sonnet", "opus", "fable", "mythos"])),
+  max_input_tokens: Schema.NullOr(Schema.Natural),
+  max_tokens: Schema.NullOr(Schema.Natural),
+  retires_at: Schema.NullOr(Schema.String)
+}).annotate({ identifier: "ModelInfo" })
+
+/** @see {@link ModelInfo:var} */
+export type ModelInfo = typeof ModelInfo.Type
+
+const ModelPage = Schema.Struct({
+  data: Schema.Array(ModelInfo),
+  has_more: Schema.Boolean,
+  first_id: Schema.NullOr(Schema.String),
+  last_id: Schema.NullOr(Schema.String)
+})
+
 /** All endpoints by their names. Faults, rules and recorded requests use these names. */
 export const endpoints = {
   upload: {
@@ -217,6 +242,22 @@ export const endpoints = {
     summary: "The results of a batch that has ended, one JSON object a line",
     access: "key",
     answer: lines,
+    errors: [404]
+  },
+  listModels: {
+    method: "GET",
+    path: "/v1/models",
+    summary: "List models, newest first",
+    access: "key",
+    query: { limit, after_id: Parameters.text, before_id: Parameters.text },
+    answer: json(ModelPage)
+  },
+  getModel: {
+    method: "GET",
+    path: "/v1/models/:model_id",
+    summary: "What is known of a model",
+    access: "key",
+    answer: json(ModelInfo),
     errors: [404]
   },
   token: {

@@ -4,12 +4,14 @@
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Store, StoreFailed } from "../../Store.ts"
 import { type BodyError, RequestContext } from "../context.ts"
 import * as Files from "../files/operations.ts"
 import * as Batches from "../model/batches.ts"
+import * as Events from "../model/events.ts"
 import * as Messages from "../model/messages.ts"
+import type { Model } from "../model/model.ts"
+import * as Models from "../model/models.ts"
 import { readJson } from "./body.ts"
 import type { Operation, Params, Query } from "./endpoints.ts"
 import type { State } from "./state.ts"
@@ -17,7 +19,7 @@ import type { State } from "./state.ts"
 type Response = HttpServerResponse.HttpServerResponse
 
 /** Everything that a handler may ask for. */
-export type Requirements = RequestContext | Store | Batches.Batches | Scope.Scope
+export type Requirements = RequestContext | Store | Model | Scope.Scope
 
 /** What a handler gets of a request, besides the {@link RequestContext}. */
 export interface Call<O extends Operation> {
@@ -31,17 +33,6 @@ export type Handler<O extends Operation> = (
 
 export type Handlers = { readonly [O in Operation]: Handler<O> }
 
-const encoder = new TextEncoder()
-
-const serverSentEvents = (events: ReadonlyArray<{ readonly type: string }>): Response =>
-  HttpServerResponse.stream(
-    Stream.fromIterable(
-      events.map((event) => encoder.encode(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)),
-      { chunkSize: 1 }
-    ),
-    { contentType: "text/event-stream; charset=utf-8", headers: { "cache-control": "no-cache" } }
-  )
-
 const json = (body: unknown): Response => HttpServerResponse.jsonUnsafe(body)
 
 /** The body of a message request. */
@@ -54,8 +45,13 @@ const maxGrantBytes = 64 * 1024
 
 const createMessage = Effect.gen(function*() {
   const body = yield* messageBody
-  const message = yield* Messages.create(body)
-  return Messages.wantsStream(body) ? serverSentEvents(Messages.events(message)) : json(message)
+  const answered = yield* Messages.create(body)
+  return answered.isStreamed
+    ? HttpServerResponse.stream(Events.body(answered), {
+      contentType: "text/event-stream; charset=utf-8",
+      headers: { "cache-control": "no-cache" }
+    })
+    : json(answered.message)
 })
 
 /** The token endpoint answers its errors in the form of RFC 6749, not in the envelope. */
@@ -86,5 +82,7 @@ export const make = (state: State): Handlers => ({
   cancelBatch: ({ params }) => Batches.cancel(params.message_batch_id),
   deleteBatch: ({ params }) => Batches.delete(params.message_batch_id),
   batchResults: ({ params }) => Batches.results(params.message_batch_id),
+  listModels: ({ query }) => Effect.map(Models.list(query), json),
+  getModel: ({ params }) => Effect.map(Models.get(params.model_id), json),
   token: () => exchangeToken(state)
 })

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
 import { maxFileBytes } from "../../../internal/wire/constants.ts"
 import type { Fault } from "../../Fault.ts"
+import type { Rule } from "../../Rule.ts"
 import type { Limits } from "../context.ts"
 import type * as Tokens from "./tokens.ts"
 
@@ -43,6 +44,10 @@ export interface Options {
   readonly credentials?: Tokens.Options | undefined
   /** What goes wrong from the start. */
   readonly faults?: ReadonlyArray<Fault> | undefined
+  /** What message requests are answered, in the place of the emulator's own words. @default nothing */
+  readonly rules?: ReadonlyArray<Rule> | undefined
+  /** The models there are; requests for others are refused. @default any name will do */
+  readonly models?: ReadonlyArray<string> | undefined
   /** Recorded requests that are kept; older ones are dropped. @default 10_000 */
   readonly maxRecordedRequests?: number | undefined
 }

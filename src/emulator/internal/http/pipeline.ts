@@ -20,7 +20,7 @@ import type * as Fault from "../../Fault.ts"
 import { Store, type StoreFailed } from "../../Store.ts"
 import { type BodyError, type Notes, RequestContext, type RequestDialect } from "../context.ts"
 import * as Faults from "../faults.ts"
-import { Batches } from "../model/batches.ts"
+import { Model } from "../model/model.ts"
 import * as Random from "../random.ts"
 import * as Admin from "./admin.ts"
 import {
@@ -261,6 +261,7 @@ export const make = (state: State, handlers: Handlers): Handle =>
           workspace,
           dialect: dialectOf(betas),
           betas,
+          isBeta: betas.length > 0 || queryOf(transport.url).get("beta") === "true",
           baseUrl: transport.baseUrl,
           now,
           contentType: transport.headers["content-type"],
@@ -269,7 +270,7 @@ export const make = (state: State, handlers: Handlers): Handle =>
           limits: state.limits
         }),
         Effect.provideService(Store, state.store),
-        Effect.provideService(Batches, state.batches),
+        Effect.provideService(Model, state.model),
         Effect.catchCause(recover)
       )
     })

@@ -8,7 +8,8 @@ import * as Redacted from "effect/Redacted"
 import type { Store } from "../../Store.ts"
 import type { Limits, Notes, RecordedPart } from "../context.ts"
 import * as Faults from "../faults.ts"
-import type { Batches } from "../model/batches.ts"
+import type { Model } from "../model/model.ts"
+import * as Rules from "../model/rules.ts"
 import * as Random from "../random.ts"
 import * as Auth from "./auth.ts"
 import * as Options from "./options.ts"
@@ -80,7 +81,7 @@ const makeRequests = (max: number) => {
 
 export interface State {
   readonly store: Store["Service"]
-  readonly batches: Batches["Service"]
+  readonly model: Model["Service"]
   readonly limits: Limits
   readonly keys: ReadonlyArray<Auth.Key>
   /** The first key, and the first workspace it reaches. */
@@ -113,7 +114,12 @@ export const make = Effect.fnUntraced(function*(
   const workspaces = first?.[1]
   return {
     store,
-    batches: { all: new Map(), delayMillis: Duration.toMillis(Duration.fromInputUnsafe(options.batchDelay ?? 0)) },
+    model: {
+      rules: Rules.make(options.rules ?? []),
+      cache: new Map(),
+      batches: { all: new Map(), delayMillis: Duration.toMillis(Duration.fromInputUnsafe(options.batchDelay ?? 0)) },
+      models: options.models
+    },
     limits: Options.limits(options),
     keys: keys.map(([value, workspaces]) => Auth.key(value, workspaces)),
     apiKey: Redacted.make(first?.[0] ?? ""),
@@ -129,11 +135,13 @@ export const make = Effect.fnUntraced(function*(
   }
 })
 
-/** Forgets files, batches, requests, faults and what `advance` added. */
+/** Forgets files, batches, requests, faults, rules and what `advance` added. */
 export const reset = (state: State) =>
   Effect.gen(function*() {
     yield* state.store.clear
-    state.batches.all.clear()
+    state.model.batches.all.clear()
+    state.model.cache.clear()
+    state.model.rules.set([])
     state.requests.clear()
     state.faults.set([])
     state.tokens.reset()

@@ -1,11 +1,11 @@
 /**
- * Message Batches: kept in memory, and carried out when their time has come on the emulator's clock.
+ * Message Batches: carried out when their time has come on the emulator's clock.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { defaultPageLimit } from "../../../internal/wire/constants.ts"
 import type { Store } from "../../Store.ts"
 import { RequestContext } from "../context.ts"
@@ -13,11 +13,18 @@ import { type Failure, timestamp } from "../files/operations.ts"
 import { ApiError, envelope, internal, invalidRequest, notFound } from "../http/apiError.ts"
 import type { MessageBatch } from "../http/endpoints.ts"
 import * as Random from "../random.ts"
+import { object } from "./json.ts"
 import * as Messages from "./messages.ts"
+import { Model } from "./model.ts"
 
 interface Entry {
   readonly customId: string
   readonly params: unknown
+}
+
+interface Result {
+  readonly custom_id: string
+  readonly result: { readonly type: string }
 }
 
 interface Batch {
@@ -25,62 +32,81 @@ interface Batch {
   readonly workspace: string
   readonly createdAt: number
   readonly endsAt: number
+  readonly isBeta: boolean
   readonly entries: ReadonlyArray<Entry>
+  /** Lets one at a time carry the batch out. */
+  readonly settling: Semaphore.Semaphore
   canceledAt: number | undefined
+  /** Set together with the results. */
   endedAt: number | undefined
   /** One JSON object each, once the batch has ended. */
-  results: ReadonlyArray<{ readonly custom_id: string; readonly result: { readonly type: string } }>
+  results: ReadonlyArray<Result>
 }
 
-/** The batches of an emulator. */
-export class Batches extends Context.Service<Batches, {
+/** The batches of an emulator, oldest first. */
+export interface Batches {
   readonly all: Map<string, Batch>
+  /** How long a batch takes. */
   readonly delayMillis: number
-}>()("effect-anthropic-files/emulator/Batches") {}
+}
 
 const dayMillis = 24 * 60 * 60 * 1000
 
 const maxRequests = 100_000
 
-type Needs = RequestContext | Store | Batches | Scope.Scope
+type Needs = RequestContext | Store | Model | Scope.Scope
 
-const runEntry = (entry: Entry, canceled: boolean) =>
-  Effect.gen(function*() {
-    if (canceled) return { custom_id: entry.customId, result: { type: "canceled" } }
-    const context = yield* RequestContext
-    return yield* Messages.create(entry.params, "batch").pipe(
-      Effect.map((message) => ({ custom_id: entry.customId, result: { type: "succeeded", message } })),
-      Effect.catch((error) =>
-        Effect.succeed({
-          custom_id: entry.customId,
-          result: {
-            type: "errored",
-            error: envelope(error instanceof ApiError ? error : internal(), context.requestId)
-          }
-        })
-      )
+const runEntry = Effect.fnUntraced(function*({ customId, params }: Entry): Effect.fn.Return<Result, never, Needs> {
+  const { requestId } = yield* RequestContext
+  // Other requests get their turn between two of a large batch.
+  yield* Effect.yieldNow
+  return yield* Messages.create(params, "batch").pipe(
+    Effect.map(({ message }) => ({ custom_id: customId, result: { type: "succeeded", message } })),
+    Effect.catch((error) =>
+      Effect.succeed({
+        custom_id: customId,
+        result: { type: "errored", error: envelope(error instanceof ApiError ? error : internal(), requestId) }
+      })
     )
-  })
+  )
+})
 
-/** Lets the batch end if its time has come: then every request is answered, or was cancelled before. */
+/**
+ * Lets the batch end if its time has come: then every request is answered, or was canceled before. Whoever looks at it
+ * meanwhile waits; whoever goes away meanwhile leaves a batch that is complete.
+ */
 const settle = Effect.fnUntraced(function*(batch: Batch): Effect.fn.Return<Batch, never, Needs> {
-  const { now } = yield* RequestContext
-  if (batch.endedAt !== undefined) return batch
-  const canceled = batch.canceledAt !== undefined
-  if (!canceled && now < batch.endsAt) return batch
-  // Marked first, so that a second look at the same batch does not carry it out again.
-  batch.endedAt = canceled ? now : batch.endsAt
-  batch.results = yield* Effect.forEach(batch.entries, (entry) => runEntry(entry, canceled))
+  const context = yield* RequestContext
+  const carryOut = Effect.gen(function*() {
+    if (batch.endedAt !== undefined) return
+    const canceledAt = batch.canceledAt
+    if (canceledAt === undefined && context.now < batch.endsAt) return
+    const results = canceledAt === undefined
+      ? yield* Effect.forEach(batch.entries, runEntry).pipe(
+        Effect.provideService(RequestContext, { ...context, isBeta: batch.isBeta })
+      )
+      : batch.entries.map(({ customId }) => ({ custom_id: customId, result: { type: "canceled" } }))
+    batch.results = results
+    batch.endedAt = canceledAt === undefined ? batch.endsAt : context.now
+  })
+  yield* batch.settling.withPermit(Effect.uninterruptible(carryOut))
   return batch
 })
 
 const find = Effect.fnUntraced(function*(id: string): Effect.fn.Return<Batch, ApiError, Needs> {
   const { workspace } = yield* RequestContext
-  const { all } = yield* Batches
+  const { all } = (yield* Model).batches
   const batch = all.get(id)
   if (batch === undefined || batch.workspace !== workspace) return yield* notFound(`Message batch not found: ${id}`)
   return yield* settle(batch)
 })
+
+const statusOf = ({ canceledAt, endedAt }: Batch): MessageBatch["processing_status"] => {
+  if (endedAt !== undefined) return "ended"
+  return canceledAt === undefined ? "in_progress" : "canceling"
+}
+
+const timestampOf = (millis: number | undefined): string | null => millis === undefined ? null : timestamp(millis)
 
 const toWire = (batch: Batch, baseUrl: string): MessageBatch => {
   const ended = batch.endedAt !== undefined
@@ -88,7 +114,7 @@ const toWire = (batch: Batch, baseUrl: string): MessageBatch => {
   return {
     id: batch.id,
     type: "message_batch",
-    processing_status: ended ? "ended" : batch.canceledAt === undefined ? "in_progress" : "canceling",
+    processing_status: statusOf(batch),
     request_counts: {
       processing: ended ? 0 : batch.entries.length,
       succeeded: tally("succeeded"),
@@ -98,8 +124,8 @@ const toWire = (batch: Batch, baseUrl: string): MessageBatch => {
     },
     created_at: timestamp(batch.createdAt),
     expires_at: timestamp(batch.createdAt + dayMillis),
-    ended_at: batch.endedAt === undefined ? null : timestamp(batch.endedAt),
-    cancel_initiated_at: batch.canceledAt === undefined ? null : timestamp(batch.canceledAt),
+    ended_at: timestampOf(batch.endedAt),
+    cancel_initiated_at: timestampOf(batch.canceledAt),
     archived_at: null,
     results_url: ended ? `${baseUrl}/v1/messages/batches/${batch.id}/results` : null
   }
@@ -115,18 +141,15 @@ const answer = Effect.fnUntraced(function*(batch: Batch): Effect.fn.Return<
 })
 
 const entriesOf = Effect.fnUntraced(function*(body: unknown): Effect.fn.Return<ReadonlyArray<Entry>, ApiError> {
-  const requests = Predicate.isObject(body) ? (body as { readonly requests?: unknown }).requests : undefined
+  const { requests } = object(body)
   if (!Array.isArray(requests)) return yield* invalidRequest("requests: Field required")
   if (requests.length === 0) return yield* invalidRequest("requests: at least one request is required")
   if (requests.length > maxRequests) return yield* invalidRequest(`requests: at most ${maxRequests} requests`)
   const seen = new Set<string>()
   const entries: Array<Entry> = []
   for (const [i, request] of requests.entries()) {
-    const { custom_id: customId, params } = (Predicate.isObject(request) ? request : {}) as {
-      readonly custom_id?: unknown
-      readonly params?: unknown
-    }
-    if (typeof customId !== "string" || !/^[a-zA-Z0-9_-]{1,64}$/.test(customId)) {
+    const { custom_id: customId, params } = object(request)
+    if (!Predicate.isString(customId) || !/^[a-zA-Z0-9_-]{1,64}$/.test(customId)) {
       return yield* invalidRequest(`requests.${i}.custom_id: String should match pattern '^[a-zA-Z0-9_-]{1,64}$'`)
     }
     if (!Predicate.isObject(params)) return yield* invalidRequest(`requests.${i}.params: Field required`)
@@ -137,25 +160,27 @@ const entriesOf = Effect.fnUntraced(function*(body: unknown): Effect.fn.Return<R
   return entries
 })
 
+/** Starts a batch. Even one that ends at once is first seen in progress, as clients of the service see it. */
 export const create = Effect.fnUntraced(function*(body: unknown): Effect.fn.Return<
   HttpServerResponse.HttpServerResponse,
   Failure,
   Needs
 > {
-  const context = yield* RequestContext
-  const { all, delayMillis } = yield* Batches
+  const { isBeta, now, workspace } = yield* RequestContext
+  const { all, delayMillis } = (yield* Model).batches
   const batch: Batch = {
     entries: yield* entriesOf(body),
     id: yield* Random.identifier("msgbatch"),
-    workspace: context.workspace,
-    createdAt: context.now,
-    endsAt: context.now + delayMillis,
+    workspace,
+    isBeta,
+    createdAt: now,
+    endsAt: now + delayMillis,
+    settling: Semaphore.makeUnsafe(1),
     canceledAt: undefined,
     endedAt: undefined,
     results: []
   }
   all.set(batch.id, batch)
-  // Even one that ends at once is first seen in progress, as clients of the service see it.
   return yield* answer(batch)
 })
 
@@ -173,7 +198,7 @@ export const list = Effect.fnUntraced(function*(query: {
   readonly before_id?: string
 }): Effect.fn.Return<HttpServerResponse.HttpServerResponse, Failure, Needs> {
   const { baseUrl, workspace } = yield* RequestContext
-  const { all } = yield* Batches
+  const { all } = (yield* Model).batches
   const newestFirst = [...all.values()].filter((batch) => batch.workspace === workspace).reverse()
   const limit = query.limit ?? defaultPageLimit
   const position = (id: string) => newestFirst.findIndex((batch) => batch.id === id)
@@ -181,11 +206,7 @@ export const list = Effect.fnUntraced(function*(query: {
   if (cursor !== undefined && position(cursor) === -1) return yield* notFound(`Message batch not found: ${cursor}`)
   const backwards = query.after_id === undefined && query.before_id !== undefined
   const end = backwards ? position(query.before_id ?? "") : newestFirst.length
-  const start = backwards
-    ? Math.max(0, end - limit)
-    : query.after_id === undefined
-    ? 0
-    : position(query.after_id) + 1
+  const start = backwards ? Math.max(0, end - limit) : position(query.after_id ?? "") + 1
   const page = newestFirst.slice(start, backwards ? end : start + limit)
   for (const batch of page) yield* settle(batch)
   return HttpServerResponse.jsonUnsafe({
@@ -215,7 +236,7 @@ const remove = Effect.fnUntraced(function*(id: string): Effect.fn.Return<
   Failure,
   Needs
 > {
-  const { all } = yield* Batches
+  const { all } = (yield* Model).batches
   const batch = yield* find(id)
   if (batch.endedAt === undefined) {
     return yield* invalidRequest(`Message batch ${id} is still processing. Cancel it first.`)

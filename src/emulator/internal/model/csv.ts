@@ -1,57 +1,63 @@
 /**
- * As much of CSV as a summary needs: quotes, commas or semicolons, and line ends of any kind.
+ * Adds up the columns of a table.
  */
-const cells = (line: string, separator: string): ReadonlyArray<string> => {
-  const out: Array<string> = []
-  let cell = ""
-  let quoted = false
-  for (let i = 0; i < line.length; i++) {
-    const char = line[i]
-    if (quoted) {
-      if (char !== "\"") cell += char
-      else if (line[i + 1] === "\"") {
-        cell += "\""
-        i++
-      } else quoted = false
-    } else if (char === "\"") quoted = true
-    else if (char === separator) {
-      out.push(cell)
-      cell = ""
-    } else cell += char
-  }
-  out.push(cell)
-  return out
+import * as Effect from "effect/Effect"
+import * as Csv from "effect/encoding/Csv"
+import * as Stream from "effect/Stream"
+
+interface Column {
+  readonly name: string
+  values: number
+  numeric: number
+  sum: number
 }
 
+/** What is known of a table. */
 export interface Summary {
+  /** Rows without the first one, which holds the names. */
   readonly rows: number
-  readonly columns: ReadonlyArray<{
-    readonly name: string
-    readonly values: number
-    readonly numeric: number
-    readonly sum: number
-  }>
+  readonly columns: ReadonlyArray<Readonly<Column>>
 }
 
-/** Reads the first line as names, and adds up what is a number in every column. */
-export const summarize = (text: string): Summary => {
-  const lines = text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/).filter((line) => line.trim() !== "")
-  const first = lines[0] ?? ""
-  const separator = first.includes(",") || !first.includes(";") ? "," : ";"
-  const columns = cells(first, separator).map((name) => ({ name: name.trim(), values: 0, numeric: 0, sum: 0 }))
-  for (const line of lines.slice(1)) {
-    const row = cells(line, separator)
-    for (const [i, column] of columns.entries()) {
-      const value = (row[i] ?? "").trim()
-      if (value === "") continue
-      column.values++
-      if (!/^[+-]?\d+(\.\d+)?$/.test(value)) continue
-      column.numeric++
-      column.sum += Number(value)
-    }
-  }
-  return { rows: Math.max(0, lines.length - 1), columns }
+const decoder = new TextDecoder()
+
+const delimiterOf = (firstBytes: Uint8Array): "," | ";" => {
+  const [first = ""] = decoder.decode(firstBytes.subarray(0, 4096)).split(/[\r\n]/, 1)
+  return first.includes(",") || !first.includes(";") ? "," : ";"
 }
+
+const isNumber = (value: string): boolean => /^[+-]?\d+(\.\d+)?$/.test(value)
+
+/** Reads the first line as names, and adds up what is a number in every column. `undefined` for what is not CSV. */
+export const summarize = (bytes: Uint8Array): Effect.Effect<Summary | undefined> =>
+  Effect.suspend(() => {
+    let columns: ReadonlyArray<Column> | undefined
+    let rows = 0
+    return Stream.succeed(bytes).pipe(
+      Stream.pipeThroughChannel(
+        Csv.decode({ delimiter: delimiterOf(bytes), ignoreEmptyLines: true, maxRecordSize: Infinity })
+      ),
+      Stream.runForEach((row) =>
+        Effect.sync(() => {
+          if (columns === undefined) {
+            columns = row.map((name) => ({ name: name.trim(), values: 0, numeric: 0, sum: 0 }))
+            return
+          }
+          rows++
+          for (const [i, column] of columns.entries()) {
+            const value = (row[i] ?? "").trim()
+            if (value === "") continue
+            column.values++
+            if (!isNumber(value)) continue
+            column.numeric++
+            column.sum += Number(value)
+          }
+        })
+      ),
+      Effect.map(() => ({ rows, columns: columns ?? [] })),
+      Effect.orElseSucceed(() => undefined)
+    )
+  })
 
 const quote = (cell: string): string => /[",\r\n]/.test(cell) ? `"${cell.replaceAll("\"", "\"\"")}"` : cell
 

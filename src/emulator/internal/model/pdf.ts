@@ -1,74 +1,216 @@
 /**
  * As much of PDF as citing a page needs: how many pages there are, and the text of simple content streams. Text in
  * fonts with an encoding of their own comes out as nothing, which is fine here.
+ *
+ * A file is gone through once, in slices, and other work gets its turn between two slices: whatever the file holds, the
+ * time it takes grows with its size alone.
  */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 
-const latin1 = (bytes: Uint8Array): string => new TextDecoder("latin1").decode(bytes)
+/** Bytes that are looked at before other work gets its turn. */
+const sliceSize = 256 * 1024
+
+/** The same for the text of a page, which takes longer a byte. */
+const textSliceSize = 64 * 1024
+
+/** What one content stream may hold once it is decompressed. */
+const maxContentBytes = 1024 * 1024
+
+/** The dictionary of a stream is looked for in this many bytes before it. */
+const maxDictionaryBytes = 4096
+
+/** White space between a keyword and what belongs to it. */
+const maxGap = 32
+
+const decoder = new TextDecoder("latin1")
+
+const encoder = new TextEncoder()
+
+/** A turn of the event loop. */
+const pause = Effect.yieldNow
+
+const startsWith = (bytes: Uint8Array, word: Uint8Array, at: number): boolean => {
+  for (let i = 0; i < word.length; i++) {
+    if (bytes[at + i] !== word[i]) return false
+  }
+  return true
+}
+
+const findIn = (bytes: Uint8Array, word: Uint8Array, from: number, to: number): number => {
+  const first = word[0] ?? 0
+  const window = bytes.subarray(0, to)
+  for (let at = window.indexOf(first, from); at !== -1; at = window.indexOf(first, at + 1)) {
+    if (startsWith(bytes, word, at)) return at
+  }
+  return -1
+}
+
+/** The position of a word, or -1. */
+const find = Effect.fnUntraced(function*(bytes: Uint8Array, word: Uint8Array, from: number) {
+  for (let start = from; start < bytes.length; start += sliceSize) {
+    const at = findIn(bytes, word, start, Math.min(bytes.length, start + sliceSize))
+    if (at !== -1) return at
+    yield* pause
+  }
+  return -1
+})
+
+const isSpace = (byte: number | undefined): boolean =>
+  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09 || byte === 0x0c || byte === 0
+
+const typeWord = encoder.encode("/Type")
+
+const pageWord = encoder.encode("/Page")
+
+const isLetter = (byte: number | undefined): boolean =>
+  byte !== undefined && ((byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a))
 
 /** Pages by their `/Type /Page`; at least one, since files with packed objects hide them. */
-const countPages = (source: string): number => Math.max(1, source.match(/\/Type\s*\/Page(?![a-zA-Z])/g)?.length ?? 0)
+export const pageCount = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<number> {
+  let count = 0
+  for (
+    let at = yield* find(bytes, typeWord, 0);
+    at !== -1;
+    at = yield* find(bytes, typeWord, at + typeWord.length)
+  ) {
+    let next = at + typeWord.length
+    for (let gap = 0; gap < maxGap && isSpace(bytes[next]); gap++) next++
+    if (startsWith(bytes, pageWord, next) && !isLetter(bytes[next + pageWord.length])) count++
+  }
+  return Math.max(1, count)
+})
 
-export const pageCount = (bytes: Uint8Array): Effect.Effect<number> => Effect.sync(() => countPages(latin1(bytes)))
-
-const inflate = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
-  Effect.tryPromise(() =>
-    new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer()
-  ).pipe(
-    Effect.map((buffer) => latin1(new Uint8Array(buffer))),
-    Effect.orElseSucceed(() => "")
-  )
-
-const unescape = (literal: string): string =>
-  literal.replace(/\\([nrtbf()\\]|[0-7]{1,3}|\r?\n)/g, (_, code: string) => {
-    switch (code) {
-      case "n":
-      case "r":
-        return "\n"
-      case "t":
-        return " "
-      case "b":
-      case "f":
-        return ""
-      case "(":
-      case ")":
-      case "\\":
-        return code
-      default:
-        return /^[0-7]/.test(code) ? String.fromCharCode(Number.parseInt(code, 8)) : ""
-    }
+/** The text of a compressed stream; of one that is damaged or too large, as much as there is before. */
+const inflate = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<Uint8Array> =>
+  Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    return Stream.fromReadableStream({
+      evaluate: () => new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")),
+      onError: () => undefined
+    }).pipe(
+      Stream.takeWhile(() => size < maxContentBytes),
+      Stream.runForEach((chunk) =>
+        Effect.sync(() => {
+          chunks.push(chunk)
+          size += chunk.byteLength
+        })
+      ),
+      Effect.ignore,
+      Effect.map(() => {
+        const out = new Uint8Array(size)
+        let at = 0
+        for (const chunk of chunks) {
+          out.set(chunk, at)
+          at += chunk.byteLength
+        }
+        return out.subarray(0, maxContentBytes)
+      })
+    )
   })
 
-/** The strings that a content stream shows, lines kept apart where the text position moves. */
-const shownText = (content: string): string => {
+/** What an escape in a string of PDF stands for. */
+const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\n", t: " ", b: "", f: "", "\n": "", "\r": "" }
+
+/** Operators that move the text position, or end a text. */
+const lineEnds = new Set(["Td", "TD", "Tm", "T*", "ET"])
+
+/** Operators that show text. */
+const shows = new Set(["Tj", "TJ", "'", "\""])
+
+const operator = /[A-Za-z*'"]/
+
+const octal = /[0-7]/
+
+/**
+ * The strings that a content stream shows, lines kept apart where the text position moves; `undefined` for a stream
+ * that shows no text.
+ */
+const shownText = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<string | undefined> {
+  const content = decoder.decode(bytes)
   let out = ""
-  for (const match of content.matchAll(/\(((?:\\[^]|[^\\()])*)\)|\b(T[dDm*]|ET)(?![a-zA-Z])|(T\*)/g)) {
-    if (match[1] !== undefined) out += unescape(match[1])
-    else if (out !== "" && !out.endsWith("\n")) out += "\n"
+  let string: string | undefined
+  let depth = 0
+  let word = ""
+  let showsText = false
+  const endWord = () => {
+    if (shows.has(word)) showsText = true
+    if (lineEnds.has(word) && out !== "" && !out.endsWith("\n")) out += "\n"
+    word = ""
   }
-  return out.replace(/[^\S\n]+/g, " ").trim()
+  for (let at = 0; at < content.length; at++) {
+    if (at % textSliceSize === textSliceSize - 1) yield* pause
+    const char = content[at] ?? ""
+    if (string === undefined) {
+      if (operator.test(char)) {
+        word += char
+        continue
+      }
+      endWord()
+      if (char !== "(") continue
+      string = ""
+      depth = 1
+    } else if (char === "\\") {
+      const escaped = content[++at] ?? ""
+      if (octal.test(escaped)) {
+        let code = escaped
+        while (code.length < 3 && octal.test(content[at + 1] ?? "")) code += content[++at] ?? ""
+        string += String.fromCharCode(Number.parseInt(code, 8) % 256)
+      } else string += escapes[escaped] ?? escaped
+    } else if (char === ")" && --depth === 0) {
+      out += string
+      string = undefined
+    } else {
+      if (char === "(") depth++
+      string += char
+    }
+  }
+  endWord()
+  return showsText ? out.replace(/[^\S\n]+/g, " ").trim() : undefined
+})
+
+const streamWord = encoder.encode("stream")
+
+const endWord = encoder.encode("endstream")
+
+/** Where the content of a stream begins whose keyword is at `at`; `undefined` when the word is not this keyword. */
+const contentStart = (bytes: Uint8Array, at: number): number | undefined => {
+  let before = at - 1
+  for (let gap = 0; gap < maxGap && isSpace(bytes[before]); gap++) before--
+  if (bytes[before] !== 0x3e || bytes[before - 1] !== 0x3e) return undefined
+  const after = at + streamWord.length
+  if (bytes[after] === 0x0a) return after + 1
+  return bytes[after] === 0x0d && bytes[after + 1] === 0x0a ? after + 2 : undefined
 }
 
 /** The text of each page that has a readable content stream; empty when there is none. */
 export const pages = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<ReadonlyArray<string>> {
-  const source = latin1(bytes)
   const out: Array<string> = []
-  for (const match of source.matchAll(/>>\s*stream\r?\n/g)) {
-    const start = match.index + match[0].length
-    const end = source.indexOf("endstream", start)
+  let previousEnd = 0
+  let at = yield* find(bytes, streamWord, 0)
+  while (at !== -1) {
+    const start = contentStart(bytes, at)
+    if (start === undefined) {
+      at = yield* find(bytes, streamWord, at + streamWord.length)
+      continue
+    }
+    const end = yield* find(bytes, endWord, start)
     if (end === -1) break
-    const dictionary = source.slice(source.lastIndexOf("obj", match.index) + 3, match.index)
-    if (/\/(Subtype|FontFile|Type)\b/.test(dictionary)) continue
-    // Bytes after the compressed data, the line end before `endstream` included, would be an error to the inflater.
-    const length = /\/Length\s+(\d+)(?!\s+\d+\s+R)/.exec(dictionary)?.[1]
-    const body = bytes.slice(start, length === undefined ? end : Math.min(end, start + Number(length)))
-    const content = /\/FlateDecode/.test(dictionary)
-      ? yield* inflate(body)
-      : /\/Filter/.test(dictionary)
-      ? ""
-      : latin1(body)
-    if (!/\bT[jJ]\b/.test(content)) continue
-    out.push(shownText(content))
+    const before = decoder.decode(bytes.subarray(Math.max(previousEnd, at - maxDictionaryBytes), at))
+    const dictionary = before.slice(before.lastIndexOf("obj") + 3)
+    previousEnd = end + endWord.length
+    if (!/\/(Subtype|FontFile|Type)\b/.test(dictionary)) {
+      // Bytes after the compressed data, the line end before `endstream` included, would be an error to the inflater.
+      const length = /\/Length\s+(\d+)(?!\s+\d+\s+R)/.exec(dictionary)?.[1]
+      const body = bytes.slice(start, length === undefined ? end : Math.min(end, start + Number(length)))
+      const isCompressed = /\/FlateDecode/.test(dictionary)
+      if (isCompressed || !/\/Filter/.test(dictionary)) {
+        const text = yield* shownText(isCompressed ? yield* inflate(body) : body.subarray(0, maxContentBytes))
+        if (text !== undefined) out.push(text)
+      }
+    }
+    at = yield* find(bytes, streamWord, previousEnd)
   }
   return out
 })
