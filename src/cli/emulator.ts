@@ -1,5 +1,5 @@
 /**
- * `claude-files emulator`: the Files API served on this machine until a signal comes.
+ * `anthropic-files emulator`: the Files API served on this machine until a signal comes.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -114,7 +114,7 @@ export const emulator = Command.make(
 ).pipe(
   Command.withDescription("Serve the Files API on this machine, for development and tests"),
   Command.withExamples([
-    { command: "claude-files emulator --json", description: "In memory, on a free port, for a script to read" },
-    { command: "claude-files emulator --port 4010 --data ./files", description: "Files stay over restarts" }
+    { command: "anthropic-files emulator --json", description: "In memory, on a free port, for a script to read" },
+    { command: "anthropic-files emulator --port 4010 --data ./files", description: "Files stay over restarts" }
   ])
 )

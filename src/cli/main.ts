@@ -1,51 +1,72 @@
 /**
- * The commands of `claude-files`.
+ * One run of the command line: arguments in, exit code out.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeStdio from "@effect/platform-node/NodeStdio"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
-import * as Data from "effect/Data"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
-import process from "node:process"
+import * as Layer from "effect/Layer"
+import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
+import * as Stdio from "effect/Stdio"
+import { printable } from "../internal/text.ts"
 import { version } from "../internal/version.ts"
-import { emulator } from "./emulator.ts"
+import { environment } from "./environment.ts"
+import { codeOf, ExitCode } from "./exitCode.ts"
+import { Stopped } from "./failure.ts"
+import { wantsColor } from "./screen/style.ts"
+import { layer as layerStreams, layerTerminal, Streams } from "./streams.ts"
+import { commandFor } from "./tree.ts"
+import { presenter } from "./usage.ts"
 
-const claudeFiles = Command.make("claude-files").pipe(
-  Command.withDescription("Files of the Claude API"),
-  Command.withSubcommands([emulator])
-)
-
-/** What ends the process with a code, when its sentence has been printed. */
-class Failed extends Data.TaggedError("Failed")<{ readonly code: number }> {
-  override readonly [Runtime.errorExitCode] = this.code
-  override readonly [Runtime.errorReported] = false
-}
+/** effect's own has the alias -v, which is --verbose here. */
+const versionFlag: GlobalFlag.Action<boolean> = GlobalFlag.Action({
+  flag: Flag.Boolean("version").pipe(Flag.withDescription("Show version information"), Flag.withDefault(false)),
+  run: GlobalFlag.Version.run
+})
 
 /** A user sees one sentence, and no stack. */
-const explain = (error: { readonly _tag: string; readonly message: string }) =>
-  Effect.andThen(Console.error(error.message), new Failed({ code: error._tag === "UsageError" ? 2 : 7 }))
+const explain = (error: unknown): Effect.Effect<number, never, Streams> =>
+  Effect.gen(function*() {
+    if (error instanceof Stopped) return error.code
+    if (CliError.isCliError(error) && error._tag === "ShowHelp") {
+      return error.errors.length === 0 ? ExitCode.done : ExitCode.usage
+    }
+    const streams = yield* Streams
+    const message = error instanceof Error ? error.message : String(error)
+    yield* streams.err(`${printable(message)}\n`)
+    return codeOf(error)
+  })
 
-const interrupted = 130
+/** Runs the arguments, and gives the exit code. */
+export const run = (args: ReadonlyArray<string>): Effect.Effect<number> =>
+  Effect.gen(function*() {
+    const streams = yield* Streams
+    const { stdoutIsTerminal } = yield* Stdio.Stdio
+    const canColor = wantsColor(yield* environment, yield* stdoutIsTerminal)
+    const command = yield* commandFor(args)
+    return yield* Command.runWith(command, { version, renderErrors: true })(args).pipe(
+      Effect.as(ExitCode.done),
+      Effect.catch(explain),
+      Effect.provideService(CliOutput.Presenter, presenter(streams, canColor)),
+      Effect.provideService(CliConfig.CliConfig, { builtIns: [GlobalFlag.Help, versionFlag] })
+    )
+  }).pipe(Effect.provide(platform))
 
-const terminated = 143
-
-/** Runs the process's command line. */
-export const main = (): void => {
-  let code = interrupted
-  process.once("SIGTERM", () => code = terminated)
-  Command.run(claudeFiles, { version }).pipe(
-    Effect.catchTags({
-      UsageError: explain,
-      EmulatorFailed: explain,
-      StoreFailed: explain,
-      // effect/cli has printed the help and what was wrong.
-      ShowHelp: ({ errors }) => errors.length === 0 ? Effect.void : new Failed({ code: 2 })
-    }),
-    Effect.provide(NodeServices.layer),
-    NodeRuntime.runMain({
-      teardown: (exit, onExit) => Runtime.defaultTeardown(exit, (usual) => onExit(usual === interrupted ? code : usual))
-    })
+const platform = Layer.mergeAll(
+  NodeFileSystem.layer,
+  NodePath.layer,
+  NodeStdio.layer,
+  layerStreams,
+  layerTerminal,
+  // The type of a command asks for it; no command here starts a process.
+  Layer.succeed(
+    ChildProcessSpawner.ChildProcessSpawner,
+    ChildProcessSpawner.make(() => Effect.die("No process is started"))
   )
-}
+)

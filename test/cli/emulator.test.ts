@@ -45,7 +45,7 @@ const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => fs.rmSync(path, { recursive: true }))
 )
 
-describe("claude-files emulator", () => {
+describe("anthropic-files emulator", () => {
   it.live("tells where it listens, keeps files in a folder, and stops on a signal", () =>
     Effect.gen(function*() {
       const data = yield* directory

@@ -15,4 +15,5 @@ export const setup = () => {
   if (newest("src") <= built) return
   const { status } = spawnSync("npx", ["--no-install", "tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
   if (status !== 0) console.warn("tsc found errors in src")
+  spawnSync(process.execPath, ["scripts/bundle.mjs"], { stdio: "inherit" })
 }

@@ -1,0 +1,20 @@
+/**
+ * How a command ends other than well.
+ */
+import * as Data from "effect/Data"
+import * as Runtime from "effect/Runtime"
+
+/** The command line is wrong; the message says what to do instead. */
+export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
+
+/** What was asked for would overwrite a file, or delete more than allowed. */
+export class WouldLose extends Data.TaggedError("WouldLose")<{ readonly message: string }> {}
+
+/** Whoever read the output has gone away. */
+export class OutputClosed extends Data.TaggedError("OutputClosed") {}
+
+/** Ends the process with a code, when everything has been said. */
+export class Stopped extends Data.TaggedError("Stopped")<{ readonly code: number }> {
+  override readonly [Runtime.errorExitCode] = this.code
+  override readonly [Runtime.errorReported] = false
+}

@@ -1,0 +1,151 @@
+/**
+ * Flags, each with its twin in the environment: `--idle-timeout` is `ANTHROPIC_FILES_IDLE_TIMEOUT`.
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Flag from "effect/cli/Flag"
+import * as Config from "effect/Config"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+
+export const twin = (name: string): string => `ANTHROPIC_FILES_${name.toUpperCase().replaceAll("-", "_")}`
+
+/** On or off; off where nothing is said. `no-…` is a name of its own, which no `--no-` goes before. */
+export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(
+    name.startsWith("no-") ? Flag.withoutNegation : identity,
+    Flag.withDescription(description),
+    Flag.withFallbackConfig(Config.Boolean(twin(name))),
+    Flag.withDefault(false)
+  )
+
+const given = (name: string, description: string, metavar: string): Flag.Flag<string> =>
+  Flag.String(name).pipe(
+    Flag.withDescription(description),
+    Flag.withMetavar(metavar),
+    Flag.withFallbackConfig(Config.String(twin(name)))
+  )
+
+export const text = (name: string, metavar: string, description: string): Flag.Flag<Option.Option<string>> =>
+  Flag.optional(given(name, description, metavar))
+
+const parsed = <A>(
+  name: string,
+  metavar: string,
+  description: string,
+  parse: (text: string) => Option.Option<A>,
+  expected: string
+): Flag.Flag<Option.Option<A>> =>
+  given(name, description, metavar).pipe(
+    Flag.filterMap(parse, (text) => `--${name} takes ${expected}, not ${JSON.stringify(text)}`),
+    Flag.optional
+  )
+
+/** A whole number that is not below `minimum`. */
+export const count = (
+  name: string,
+  description: string,
+  minimum: number
+): Flag.Flag<Option.Option<number>> =>
+  parsed(name, "N", description, (text) => {
+    const number = Number(text)
+    return /^\d+$/.test(text) && Number.isSafeInteger(number) && number >= minimum
+      ? Option.some(number)
+      : Option.none()
+  }, `a whole number from ${minimum} on`)
+
+const units: Readonly<Record<string, Duration.Unit>> = {
+  ms: "millis",
+  s: "seconds",
+  m: "minutes",
+  min: "minutes",
+  h: "hours",
+  d: "days",
+  w: "weeks"
+}
+
+/** `90s`, `12h`, `7d`, or in words, `7 days`. */
+export const parseDuration = (text: string): Option.Option<Duration.Duration> => {
+  const short = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text.trim())
+  const unit = units[short?.[2] ?? ""]
+  const found = unit === undefined
+    ? Duration.fromInput(text.trim() as Duration.Input)
+    : Duration.fromInput(`${Number(short?.[1])} ${unit}`)
+  return Option.filter(found, Duration.isGreaterThan(Duration.zero))
+}
+
+export const duration = (name: string, description: string): Flag.Flag<Option.Option<Duration.Duration>> =>
+  parsed(name, "TIME", description, parseDuration, "a time such as 90s, 12h or 7d")
+
+const symbols: Readonly<Record<string, string>> = {
+  "": "B",
+  b: "B",
+  k: "kB",
+  kb: "kB",
+  ki: "KiB",
+  kib: "KiB",
+  m: "MB",
+  mb: "MB",
+  mi: "MiB",
+  mib: "MiB",
+  g: "GB",
+  gb: "GB",
+  gi: "GiB",
+  gib: "GiB",
+  t: "TB",
+  tb: "TB",
+  ti: "TiB",
+  tib: "TiB"
+}
+
+/** `1500`, `10MB`, `1.5 GiB`, `10m`. */
+export const parseBytes = (text: string): Option.Option<number> => {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
+  const symbol = symbols[match?.[2]?.toLowerCase() ?? "?"]
+  return symbol === undefined
+    ? Option.none()
+    : Option.flatMap(ByteSize.fromString(`${match?.[1]} ${symbol}`), ByteSize.toNumber)
+}
+
+export const size = (name: string, description: string): Flag.Flag<Option.Option<number>> =>
+  parsed(name, "SIZE", description, parseBytes, "a size such as 1500, 10MB or 1.5GiB")
+
+/** A point in time, or how long ago it was. */
+export type Since = DateTime.Utc | Duration.Duration
+
+export const since = (name: string, description: string): Flag.Flag<Option.Option<Since>> =>
+  parsed<Since>(
+    name,
+    "WHEN",
+    description,
+    (text) =>
+      Option.orElse<Since, Since>(
+        parseDuration(text),
+        () => /^\d{4}-/.test(text) ? DateTime.make(text) : Option.none()
+      ),
+    "a date such as 2026-11-01 or a time ago such as 2d"
+  )
+
+/** May be given several times; in the environment separated by commas. */
+export const list = (name: string, metavar: string, description: string): Flag.Flag<ReadonlyArray<string>> =>
+  Flag.String(name).pipe(
+    Flag.withDescription(`${description}; may be given several times`),
+    Flag.withMetavar(metavar),
+    Flag.atLeast(1),
+    Flag.withFallbackConfig(
+      Config.map(Config.String(twin(name)), (text) => text.split(",").map((part) => part.trim()))
+    ),
+    Flag.withDefault<ReadonlyArray<string>>([])
+  )
+
+export const choice = <const Choices extends ReadonlyArray<string>>(
+  name: string,
+  choices: Choices,
+  description: string
+): Flag.Flag<Option.Option<Choices[number]>> =>
+  Flag.Literals(name, choices).pipe(
+    Flag.withDescription(description),
+    Flag.withFallbackConfig(Config.Literals(choices, twin(name))),
+    Flag.optional
+  )

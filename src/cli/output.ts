@@ -1,0 +1,335 @@
+/**
+ * What a command says: data on standard output, all else on standard error, as text for a person, as lines for a
+ * script, or as JSON.
+ */
+import { displayWidth } from "effect/cli/CliOutput"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Predicate from "effect/Predicate"
+import * as References from "effect/References"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Terminal from "effect/Terminal"
+import * as CliEvent from "../CliEvent.ts"
+import { printable } from "../internal/text.ts"
+import * as Progress from "../Progress.ts"
+import { codeOf, codeOfRun, ExitCode, tagOf } from "./exitCode.ts"
+import * as ProgressScreen from "./screen/progress.ts"
+import * as Style from "./screen/style.ts"
+import * as Summary from "./screen/summary.ts"
+import { Settings } from "./settings.ts"
+import { Streams } from "./streams.ts"
+
+/** An item without what all of them have. */
+export type NewItem = Omit<CliEvent.Item, "version" | "kind">
+
+/** What a failure was about. */
+export interface Subject {
+  readonly path?: string | undefined
+  readonly id?: string | undefined
+}
+
+export class Output extends Context.Service<Output, {
+  /** Whether a person reads standard output. */
+  readonly isTerminal: boolean
+  /** Whether somebody can answer a question. */
+  readonly canAsk: boolean
+  /** Cells of the screen that standard output goes to. */
+  readonly columns: number
+  /** Of standard output. */
+  readonly style: Style.Style
+  /** Where transfers count their bytes. */
+  readonly progress: Progress.Progress
+  /** Something that was done or found. `line` is how it reads as text; without one it is only counted. */
+  readonly item: (item: NewItem, line?: string) => Effect.Effect<void>
+  /** Many at once, in one write. */
+  readonly items: (items: ReadonlyArray<readonly [item: NewItem, line: string | undefined]>) => Effect.Effect<void>
+  /** The head of a table, for a person. */
+  readonly heading: (text: string) => Effect.Effect<void>
+  /** Text alone, which no JSON has. */
+  readonly text: (text: string) => Effect.Effect<void>
+  /** Bytes as they are, whatever the mode. */
+  readonly bytes: (bytes: Uint8Array) => Effect.Effect<void>
+  /** A remark, on standard error. */
+  readonly note: (text: string) => Effect.Effect<void>
+  /** A failure: told at the end, and part of the exit code. */
+  readonly problem: (error: unknown, subject?: Subject) => Effect.Effect<void>
+  /** Whether anything has failed so far. */
+  readonly hasFailed: Effect.Effect<boolean>
+  /** Ends the run with this code although nothing failed. */
+  readonly endWith: (code: number) => Effect.Effect<void>
+  /** Shows how far transfers have come as long as the effect runs. */
+  readonly watch: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Says how it ended, and gives the exit code. */
+  readonly finish: (interrupted: boolean) => Effect.Effect<number>
+}>()("effect-anthropic-files/cli/Output") {}
+
+export interface Options {
+  readonly command: string
+  /** The action that is told of at the end; a command that only shows things has none. */
+  readonly main: CliEvent.Item["action"] | undefined
+  readonly environment: Style.Environment
+}
+
+const encodeEvent = Schema.encodeEffect(CliEvent.Event)
+
+const problemOf = (error: unknown, { id, path }: Subject): CliEvent.Problem => {
+  const has = (name: string): unknown => Predicate.hasProperty(error, name) ? error[name] : undefined
+  const requestId = has("requestId")
+  const message = error instanceof Error ? error.message : String(error)
+  return {
+    version: 1,
+    kind: "error",
+    error: tagOf(error),
+    message: printable(message),
+    exitCode: codeOf(error),
+    isRetryable: has("isRetryable") === true,
+    isOutcomeUnknown: has("isOutcomeUnknown") === true,
+    ...(path === undefined ? undefined : { path: printable(path) }),
+    ...(id === undefined ? undefined : { id: printable(id) }),
+    ...(typeof requestId === "string" ? { requestId: printable(requestId) } : undefined)
+  }
+}
+
+/** What `--quiet` leaves of an item: what the next command needs. */
+const short = ({ action, id, path }: NewItem): string =>
+  printable((action === "downloaded" || action === "skipped" ? path ?? id : id ?? path) ?? "")
+
+/** Rows of the screen that lines take, also where it has become narrower than they are. */
+const rowsOf = (lines: ReadonlyArray<string>, columns: number): number =>
+  lines.reduce((rows, line) => rows + Math.max(1, Math.ceil(displayWidth(line) / Math.max(1, columns))), 0)
+
+const hideCursor = "\u001b[?25l"
+
+export const showCursor = "\u001b[?25h"
+
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<
+  Output["Service"],
+  never,
+  Settings | Streams | Stdio.Stdio | Terminal.Terminal | Scope.Scope
+> {
+  const settings = yield* Settings
+  const streams = yield* Streams
+  const stdio = yield* Stdio.Stdio
+  const terminal = yield* Terminal.Terminal
+  const { environment } = options
+  const isText = settings.mode === "text"
+  const outIsTerminal = yield* stdio.stdoutIsTerminal
+  const errIsTerminal = yield* stdio.stderrIsTerminal
+  const canMove = environment["TERM"] !== "dumb"
+  const isTerminal = outIsTerminal && isText
+  const style = Style.wantsColor(environment, outIsTerminal) ? Style.colored : Style.plain
+  const errStyle = Style.wantsColor(environment, errIsTerminal) ? Style.colored : Style.plain
+  const canDraw = errIsTerminal && canMove && isText && !settings.isQuiet && settings.drawsProgress
+  const progress = yield* Progress.make
+  const startedAt = yield* Clock.currentTimeMillis
+
+  const counts = new Map<CliEvent.Item["action"], number>()
+  let moved = 0
+  const items: Array<unknown> = []
+  const problems: Array<{ readonly told: CliEvent.Problem; readonly isOfRequest: boolean }> = []
+  let code: number | undefined
+
+  // One at a time: a frame that is drawn between a line's erasing and its printing would stay on the screen.
+  const turn = yield* Semaphore.make(1)
+  let frame: ReadonlyArray<string> = []
+
+  const erased = Effect.map(terminal.columns, (columns) => {
+    if (frame.length === 0) return ""
+    const up = rowsOf(frame, columns) - 1
+    return `\r${up > 0 ? `\u001b[${up}A` : ""}\u001b[J`
+  })
+
+  const draw = (lines: ReadonlyArray<string>) =>
+    Effect.gen(function*() {
+      const erase = yield* erased
+      frame = lines
+      yield* Effect.ignore(terminal.display(erase + lines.join("\n")))
+    })
+
+  /** Above what is drawn, if anything is. */
+  const above = (print: Effect.Effect<void>): Effect.Effect<void> =>
+    turn.withPermit(Effect.suspend(() => {
+      const lines = frame
+      if (lines.length === 0) return print
+      return Effect.andThen(Effect.andThen(draw([]), print), draw(lines))
+    }))
+
+  const out = (data: string | Uint8Array) => above(streams.out(data))
+  const err = (text: string) => above(streams.err(text))
+
+  const emit = (event: CliEvent.Event): Effect.Effect<void> => {
+    if (isText) return Effect.void
+    return Effect.flatMap(Effect.orDie(encodeEvent(event)), (encoded) => {
+      if (settings.mode === "jsonl") return out(`${JSON.stringify(encoded)}\n`)
+      if (event.kind === "item") items.push(encoded)
+      return Effect.void
+    })
+  }
+
+  const count = ({ action, bytes, file }: NewItem) => {
+    counts.set(action, (counts.get(action) ?? 0) + 1)
+    if (options.main === undefined || action === options.main) moved += bytes ?? file?.size_bytes ?? 0
+  }
+
+  const some: Output["Service"]["items"] = (all) =>
+    Effect.suspend(() => {
+      for (const [item] of all) count(item)
+      if (!isText) {
+        return Effect.forEach(all, ([item]) => emit({ version: 1, kind: "item", ...item }), { discard: true })
+      }
+      const lines = all.flatMap(([item, line]) =>
+        line === undefined ? [] : [`${settings.isQuiet ? short(item) : line}\n`]
+      )
+      return lines.length === 0 ? Effect.void : out(lines.join(""))
+    })
+
+  const waits: Array<ProgressScreen.Wait> = []
+
+  const remember = (now: number, { attempt, reason, until }: ProgressScreen.Wait) => {
+    const current = waits.filter((wait) => wait.until > now)
+    waits.splice(0, waits.length, ...current, { reason, until, attempt })
+  }
+
+  /** The policies tell what they do as debug logs, with reason and delay. */
+  const logger = Logger.make<unknown, void>(({ date, fiber, message }) => {
+    const annotations = fiber.getRef(References.CurrentLogAnnotations)
+    const { delay_ms: delay, reason, tries } = annotations
+    if (typeof delay === "number" && reason !== "concurrency") {
+      remember(date.getTime(), {
+        reason: printable(String(reason)),
+        until: date.getTime() + delay,
+        attempt: typeof tries === "number" ? tries + 1 : undefined
+      })
+    }
+    if (!settings.isVerbose || !isText) return
+    const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
+    Effect.runFork(err(`${errStyle.dim(printable(text))}\n`))
+  })
+
+  const stateOf = Effect.gen(function*() {
+    return {
+      snapshot: yield* progress.snapshot,
+      waits,
+      attempts: settings.retries + 1,
+      now: yield* Clock.currentTimeMillis
+    }
+  })
+
+  const drawing = Effect.forever(Effect.gen(function*() {
+    const state = yield* stateOf
+    const size = { columns: yield* terminal.columns, rows: yield* terminal.rows }
+    yield* turn.withPermit(draw(ProgressScreen.render(state, size, errStyle)))
+    yield* Effect.sleep(drawEvery)
+  }))
+
+  const reporting = progress.changes(statusEvery).pipe(
+    Stream.runForEach(({ bytes, files, rate, remaining, total }) =>
+      emit({
+        version: 1,
+        kind: "status",
+        files: {
+          done: files.done,
+          failed: files.failed,
+          ...(files.total === undefined ? undefined : { total: files.total })
+        },
+        bytes: { done: bytes, ...(total === undefined ? undefined : { total }) },
+        rate,
+        ...(remaining === undefined ? undefined : { remaining: Duration.toSeconds(remaining) })
+      })
+    )
+  )
+
+  const watch: Output["Service"]["watch"] = (effect) => {
+    const logged = effect.pipe(
+      Effect.provideService(References.MinimumLogLevel, "Debug"),
+      Effect.provide(Logger.layer([logger]))
+    )
+    if (canDraw) {
+      return Effect.acquireUseRelease(
+        Effect.andThen(terminal.display(hideCursor), Effect.forkDetach(drawing)).pipe(Effect.orDie),
+        () => logged,
+        (fiber) =>
+          Effect.andThen(Fiber.interrupt(fiber), turn.withPermit(draw([]))).pipe(
+            Effect.andThen(Effect.ignore(terminal.display(showCursor)))
+          )
+      )
+    }
+    return settings.mode === "jsonl" && settings.drawsProgress && !settings.isQuiet
+      ? Effect.raceFirst(logged, Effect.andThen(reporting, Effect.never))
+      : logged
+  }
+
+  const problem: Output["Service"]["problem"] = (error, subject = {}) =>
+    Effect.suspend(() => {
+      const told = problemOf(error, subject)
+      problems.push({ told, isOfRequest: Predicate.hasProperty(error, "isRetryable") })
+      return emit(told)
+    })
+
+  const finish: Output["Service"]["finish"] = Effect.fnUntraced(function*(interrupted) {
+    const elapsed = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
+    const successes = Array.from(counts.values()).reduce((sum, count) => sum + count, 0)
+    const exitCode = problems.length === 0 && code !== undefined
+      ? code
+      : codeOfRun(problems.map(({ told }) => told.exitCode), successes)
+    const summary: CliEvent.Summary = {
+      version: 1,
+      kind: "summary",
+      command: options.command,
+      items: Object.fromEntries(counts),
+      bytes: moved,
+      errors: problems.length,
+      elapsed,
+      interrupted,
+      exitCode: interrupted ? ExitCode.interrupted : exitCode
+    }
+    if (settings.mode === "jsonl") yield* emit(summary)
+    if (settings.mode === "json") {
+      yield* out(`${JSON.stringify({ version: 1, items, errors: problems.map(({ told }) => told), summary })}\n`)
+    }
+    if (isText) {
+      const { main } = options
+      if (main !== undefined && !settings.isQuiet && (successes > 0 || interrupted)) {
+        const text = Summary.sentence({ main, counts, bytes: moved, failed: problems.length, elapsed, interrupted })
+        yield* err(`${errStyle.bold(text)}\n`)
+      }
+      for (const { isOfRequest, told } of problems) {
+        yield* err(`${errStyle.red("✗")} ${Summary.failure(told, isOfRequest)}\n`)
+      }
+    }
+    return exitCode
+  })
+
+  return Output.of({
+    isTerminal,
+    canAsk: (yield* stdio.stdinIsTerminal) && errIsTerminal && canMove && isText,
+    columns: yield* terminal.columns,
+    style,
+    progress,
+    item: (item, line) => some([[item, line]]),
+    items: some,
+    heading: (text) => isTerminal && !settings.isQuiet ? out(`${text}\n`) : Effect.void,
+    text: (text) => isText ? out(text) : Effect.void,
+    bytes: out,
+    note: (text) => isText && !settings.isQuiet ? err(`${text}\n`) : Effect.void,
+    problem,
+    hasFailed: Effect.sync(() => problems.length > 0),
+    endWith: (exit) => Effect.sync(() => void (code = exit)),
+    watch,
+    finish
+  })
+})
+
+/** Ten times a second, and status events once. */
+const drawEvery = "100 millis"
+const statusEvery = "1 second"

@@ -1,0 +1,115 @@
+/**
+ * What stands at the bottom of the screen while files move: a pure function of a state.
+ */
+import * as Duration from "effect/Duration"
+import type { FileProgress, Snapshot } from "../../Progress.ts"
+import * as Format from "./format.ts"
+import type { Style } from "./style.ts"
+
+/** A request that waits before it is sent, or sent again. */
+export interface Wait {
+  /** `429`, `ECONNRESET`, `rate limit`. */
+  readonly reason: string
+  /** Epoch milliseconds. */
+  readonly until: number
+  /** The try that follows; absent where nothing has failed. */
+  readonly attempt: number | undefined
+}
+
+export interface State {
+  readonly snapshot: Snapshot
+  readonly waits: ReadonlyArray<Wait>
+  /** Tries that a request has in all. */
+  readonly attempts: number
+  /** Epoch milliseconds. */
+  readonly now: number
+}
+
+export interface Size {
+  readonly columns: number
+  readonly rows: number
+}
+
+const secondsOf = (duration: Duration.Duration): number => Duration.toMillis(duration) / 1000
+
+const bar = (share: number, cells: number): string => {
+  const full = Math.min(cells, Math.floor(share * cells))
+  return "█".repeat(full) + "░".repeat(cells - full)
+}
+
+/** Widths of what stands behind the name, by the width of the screen. */
+const layoutOf = (columns: number) => {
+  if (columns < 70) return { bar: 8, rate: 0, left: 10 }
+  return columns < 100 ? { bar: 12, rate: 11, left: 10 } : { bar: 24, rate: 11, left: 10 }
+}
+
+const rateOf = (rate: number): string => rate > 0 ? `${Format.bytes(rate)}/s` : ""
+
+const fileLine = (file: FileProgress, columns: number, style: Style): string => {
+  const layout = layoutOf(columns)
+  const share = file.total === undefined || file.total === 0 ? 0 : Math.min(1, file.bytes / file.total)
+  const moved = file.total === undefined
+    ? Format.padStart(Format.bytes(file.bytes), layout.bar + 6)
+    : `${style.cyan(bar(share, layout.bar))} ${Format.padStart(`${Math.floor(share * 100)} %`, 5)}`
+  const rate = layout.rate === 0 ? "" : Format.padStart(rateOf(file.rate), layout.rate)
+  const left = file.remaining === undefined ? "" : Format.duration(secondsOf(file.remaining))
+  const name = Math.max(4, columns - 4 - (layout.bar + 6) - layout.rate - layout.left)
+  return `  ${Format.padEnd(Format.middle(file.name, name), name)} ${moved}${style.dim(rate)}${
+    style.dim(Format.padStart(left, layout.left))
+  }`
+}
+
+/** `1.2 of 3.0 GB`: the unit once, where both have the same. */
+const bytesOf = (done: number, total: number): string => {
+  const [from, to] = [Format.bytes(done), Format.bytes(total)]
+  const unit = / \S+$/.exec(to)?.[0] ?? ""
+  return `${from.endsWith(unit) ? from.slice(0, from.length - unit.length) : from} of ${to}`
+}
+
+const totalsLine = ({ snapshot }: State, columns: number): string => {
+  const { bytes, files, rate, remaining, total } = snapshot
+  const done = files.done + files.failed
+  const parts = [
+    files.total === undefined ? Format.files(done) : `${done} of ${Format.files(files.total)}`,
+    ...(total === undefined ? [Format.bytes(bytes)] : [bytesOf(bytes, total)]),
+    ...(files.failed > 0 ? [`${files.failed} failed`] : []),
+    ...(rate > 0 ? [`${Format.bytes(rate)}/s`] : []),
+    ...(remaining === undefined || rate <= 0 ? [] : [`${Format.duration(secondsOf(remaining))} left`])
+  ]
+  // What matters most comes first; the rest gives way on a narrow screen.
+  while (parts.length > 1 && parts.join(", ").length > columns - 1) parts.pop()
+  return Format.end(parts.join(", "), columns - 1)
+}
+
+/** `429: waiting 12 s, attempt 2 of 5`, once for all requests that wait for the same reason. */
+const waitLines = ({ attempts, now, waits }: State, columns: number, style: Style): ReadonlyArray<string> => {
+  const byReason = new Map<string, Array<Wait>>()
+  for (const wait of waits.filter(({ until }) => until > now)) {
+    byReason.set(wait.reason, [...(byReason.get(wait.reason) ?? []), wait])
+  }
+  return Array.from(byReason, ([reason, all]) => {
+    const longest = all.reduce((a, b) => b.until > a.until ? b : a)
+    const seconds = Math.ceil((longest.until - now) / 1000)
+    const attempt = longest.attempt === undefined ? "" : `, attempt ${longest.attempt} of ${attempts}`
+    const many = all.length === 1 ? "" : ` (${all.length} requests)`
+    return style.yellow(Format.end(`${reason}: waiting ${seconds} s${attempt}${many}`, columns - 1))
+  }).slice(0, 3)
+}
+
+/**
+ * The lines, none wider than the screen: one for each transfer under way, as many as there is room for, then the
+ * totals, then what is waited for.
+ */
+export const render = (state: State, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
+  const waiting = waitLines(state, columns, style)
+  const room = Math.max(1, Math.min(10, rows - 3 - waiting.length))
+  const { active } = state.snapshot
+  const shown = active.length > room ? active.slice(0, room - 1) : active
+  const more = active.length - shown.length
+  return [
+    ...shown.map((file) => fileLine(file, columns, style)),
+    ...(more > 0 ? [style.dim(Format.end(`  and ${more} more`, columns - 1))] : []),
+    totalsLine(state, columns),
+    ...waiting
+  ]
+}

@@ -1,0 +1,115 @@
+/**
+ * The flags that every command takes, and what they come to.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { UsageError } from "./failure.ts"
+import * as Flags from "./flags.ts"
+
+const json = GlobalFlag.Setting("json")({
+  flag: Flags.toggle("json", "Print one JSON value at the end")
+})
+const jsonl = GlobalFlag.Setting("jsonl")({
+  flag: Flags.toggle("jsonl", "Print a line of JSON for each event")
+})
+const quiet = GlobalFlag.Setting("quiet")({
+  flag: Flags.toggle("quiet", "Print ids or paths alone, and nothing but errors beside them").pipe(Flag.withAlias("q"))
+})
+const verbose = GlobalFlag.Setting("verbose")({
+  flag: Flags.toggle("verbose", "Tell of every wait and retry").pipe(Flag.withAlias("v"))
+})
+const progress = GlobalFlag.Setting("progress")({
+  flag: Flags.toggle("no-progress", "Draw no progress")
+})
+const baseUrl = GlobalFlag.Setting("base-url")({
+  flag: Flag.optional(
+    Flag.String("base-url").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription("Where the service is, instead of ANTHROPIC_BASE_URL")
+    )
+  )
+})
+const workspace = GlobalFlag.Setting("workspace")({
+  flag: Flag.optional(
+    Flag.String("workspace").pipe(
+      Flag.withMetavar("ID"),
+      Flag.withDescription("wrkspc_…, instead of ANTHROPIC_WORKSPACE_ID")
+    )
+  )
+})
+const dialect = GlobalFlag.Setting("dialect")({
+  flag: Flags.choice("dialect", ["ga", "beta"], "The API's dialect; ga unless given")
+})
+const concurrency = GlobalFlag.Setting("concurrency")({
+  flag: Flags.count("concurrency", "Files at a time, 8 unless given", 1)
+})
+const retries = GlobalFlag.Setting("retries")({
+  flag: Flags.count("retries", "Tries after a request's first one, 4 unless given", 0)
+})
+const rateLimit = GlobalFlag.Setting("rate-limit")({
+  flag: Flags.count("rate-limit", "Requests a minute, the documented rate unless given", 1)
+})
+const idleTimeout = GlobalFlag.Setting("idle-timeout")({
+  flag: Flags.duration("idle-timeout", "The longest time in which nothing moves, 60s unless given")
+})
+
+/** In the order of the help. */
+export const globalFlags = [
+  json,
+  jsonl,
+  quiet,
+  verbose,
+  progress,
+  baseUrl,
+  workspace,
+  dialect,
+  concurrency,
+  retries,
+  rateLimit,
+  idleTimeout
+] as const
+
+export type Mode = "text" | "json" | "jsonl"
+
+export class Settings extends Context.Service<Settings, {
+  readonly mode: Mode
+  readonly isQuiet: boolean
+  readonly isVerbose: boolean
+  readonly drawsProgress: boolean
+  readonly baseUrl: string | undefined
+  readonly workspaceId: string | undefined
+  readonly dialect: "ga" | "beta" | undefined
+  readonly concurrency: number
+  readonly retries: number
+  readonly requestsPerMinute: number | undefined
+  readonly idleTimeout: Duration.Duration | undefined
+}>()("effect-anthropic-files/cli/Settings") {}
+
+const modeOf = (json: boolean, jsonl: boolean): Mode => {
+  if (json) return "json"
+  return jsonl ? "jsonl" : "text"
+}
+
+/** What the flags of this run come to. */
+export const read = Effect.gen(function*() {
+  const [asJson, asJsonl, isQuiet, isVerbose] = [yield* json, yield* jsonl, yield* quiet, yield* verbose]
+  if (asJson && asJsonl) return yield* new UsageError({ message: "--json and --jsonl exclude each other." })
+  if (isQuiet && isVerbose) return yield* new UsageError({ message: "--quiet and --verbose exclude each other." })
+  return Settings.of({
+    mode: modeOf(asJson, asJsonl),
+    isQuiet,
+    isVerbose,
+    drawsProgress: !(yield* progress),
+    baseUrl: Option.getOrUndefined(yield* baseUrl),
+    workspaceId: Option.getOrUndefined(yield* workspace),
+    dialect: Option.getOrUndefined(yield* dialect),
+    concurrency: Option.getOrElse(yield* concurrency, () => 8),
+    retries: Option.getOrElse(yield* retries, () => 4),
+    requestsPerMinute: Option.getOrUndefined(yield* rateLimit),
+    idleTimeout: Option.getOrUndefined(yield* idleTimeout)
+  })
+})

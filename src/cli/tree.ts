@@ -1,0 +1,78 @@
+/**
+ * All commands. One is loaded when the command line names it; the others stand there by name and description, for the
+ * help and for suggestions.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Completions from "effect/cli/Completions"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { define, type Services } from "./define.ts"
+import { Output } from "./output.ts"
+import { globalFlags, type Settings } from "./settings.ts"
+import { program } from "./usage.ts"
+
+interface Entry {
+  readonly name: string
+  readonly description: string
+  readonly load: () => Promise<Command.Command.Any>
+}
+
+/** In the order of the help. */
+export const entries: ReadonlyArray<Entry> = [
+  {
+    name: "ls",
+    description: "List files, newest first",
+    load: () => import("./commands/ls.ts").then(({ ls }) => ls)
+  },
+  {
+    name: "emulator",
+    description: "Serve the Files API on this machine, for development and tests",
+    load: () => import("./emulator.ts").then(({ emulator }) => emulator)
+  },
+  {
+    name: "completions",
+    description: "Print a completion script for a shell",
+    load: () => Promise.resolve(completions)
+  }
+]
+
+const stub = ({ description, name }: Entry): Command.Command.Any =>
+  Command.make(name).pipe(Command.withDescription(description))
+
+const withCommands = (commands: ReadonlyArray<Command.Command.Any>) =>
+  Command.make(program).pipe(
+    Command.withDescription("Files of the Claude API: upload, list, fetch, keep in step, ask about"),
+    Command.withSubcommands(commands),
+    Command.withGlobalFlags(globalFlags)
+    // Of commands that are loaded by name the compiler knows nothing; all of them are made by `define` or need less.
+  ) as Command.Command<string, unknown, {}, unknown, Exclude<Services, Output | Settings | Scope.Scope>>
+
+const build = (isWanted: (name: string) => boolean) =>
+  Effect.map(
+    Effect.forEach(entries, (entry) => isWanted(entry.name) ? Effect.promise(entry.load) : Effect.succeed(stub(entry))),
+    withCommands
+  )
+
+/** With the commands that the arguments name. */
+export const commandFor = (args: ReadonlyArray<string>) => build((name) => args.includes(name))
+
+/** With all commands. */
+export const complete = build(() => true)
+
+const shells = ["bash", "zsh", "fish", "powershell"] as const
+
+const completions = define({
+  name: "completions",
+  description: "Print a completion script for a shell",
+  examples: [
+    { command: `${program} completions bash >> ~/.bashrc`, description: "For every shell from now on" },
+    { command: `source <(${program} completions bash)`, description: "For this shell alone" }
+  ],
+  flags: { shell: Argument.Literals("shell", shells).pipe(Argument.withDescription("bash, zsh, fish or powershell")) },
+  onlyReads: true,
+  run: Effect.fnUntraced(function*({ shell }) {
+    const output = yield* Output
+    yield* output.text(`${Completions.generate(program, shell, Completions.fromCommand(yield* complete))}\n`)
+  })
+})
