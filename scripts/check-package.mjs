@@ -4,7 +4,7 @@
  * Expects `npm run build` to have run. Nothing here reaches the network except npm, for packages not in its cache.
  */
 import * as assert from "node:assert/strict"
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -51,9 +51,19 @@ const pack = () => {
 const checkContents = (unpacked) => {
   heading("Contents")
   const files = filesIn(unpacked)
-  const allowed = /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|README\.md|LICENSE|package\.json)$/
+  const allowed =
+    /^(dist\/.+\.(js|d\.ts)(\.map)?|dist\/cli\/(.+\.js|LICENSES\.txt)|src\/.+\.ts|README\.md|LICENSE|package\.json)$/
   assert.deepEqual(files.filter((file) => !allowed.test(file) || /\.(test|spec)\./.test(file)), [], "unexpected files")
-  for (const needed of ["LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
+  for (
+    const needed of [
+      "LICENSE",
+      "dist/index.js",
+      "dist/index.d.ts",
+      "src/index.ts",
+      "dist/cli/bin.js",
+      "dist/cli/LICENSES.txt"
+    ]
+  ) {
     assert.ok(files.includes(needed), `${needed} is missing`)
   }
   assert.equal(files.includes("README.md"), fs.existsSync("README.md"), "README.md is missing")
@@ -84,14 +94,15 @@ const checkContents = (unpacked) => {
       assert.ok(found, `exports["${entry}"] leads to ${pattern}, which is not in the package`)
     }
   }
-  for (const file of files.filter((file) => file.startsWith("dist/") && file.endsWith(".js"))) {
+  // The command line is bundled, and nobody imports it.
+  const isModule = (file) => /^dist\/.+\.js$/.test(file) && !file.startsWith("dist/cli/")
+  for (const file of files.filter(isModule)) {
     assert.ok(files.includes(file.replace(/\.js$/, ".d.ts")), `${file} has no declarations`)
   }
   console.log("only dist, src, README.md, LICENSE and package.json; no keys; maps and exports lead somewhere")
 
-  // The process edge runs when imported, so it is neither.
   const modules = files
-    .filter((file) => /^dist\/.+\.js$/.test(file) && file !== "dist/cli/bin.js")
+    .filter(isModule)
     .map((file) => file.slice("dist/".length, -".js".length))
     .map((name) => name === "index" ? "." : `./${name}`)
   const isInternal = (name) => name.includes("/internal/") || name.startsWith("./node/")
@@ -128,6 +139,57 @@ const install = (tarball) => {
       include: ["*.ts"]
     })
   )
+}
+
+/**
+ * The commands from an empty folder: npm alone, nothing else of this package's peers, no key. `npx` finds them by the
+ * package's name.
+ */
+const checkCommands = async (tarball) => {
+  heading("Commands from an empty folder")
+  const empty = path.join(temp, "empty")
+  fs.mkdirSync(empty)
+  // npm would install peers by itself; the commands have to do without them.
+  run("npm", [
+    "install",
+    tarball,
+    "--legacy-peer-deps",
+    "--ignore-scripts",
+    "--prefer-offline",
+    "--no-audit",
+    "--no-fund"
+  ], {
+    cwd: empty
+  })
+  assert.ok(!fs.existsSync(path.join(empty, "node_modules/effect")), "effect got installed: this would prove nothing")
+  const { ANTHROPIC_API_KEY: _, ANTHROPIC_AUTH_TOKEN: __, ANTHROPIC_BASE_URL: ___, ...env } = process.env
+  const options = { cwd: empty, env }
+  for (const name of Object.keys(manifest.bin)) {
+    assert.equal(run("npx", ["--no-install", name, "--version"], options), `anthropic-files ${manifest.version}\n`)
+  }
+  assert.match(run("npx", ["--no-install", manifest.name, "--help"], options), /SUBCOMMANDS/)
+
+  const emulator = spawn("npx", ["--no-install", manifest.name, "emulator", "--json"], {
+    ...options,
+    stdio: ["ignore", "pipe", "inherit"],
+    shell: process.platform === "win32"
+  })
+  const ended = new Promise((resolve) => emulator.once("close", resolve))
+  try {
+    const { apiKey, url } = await new Promise((resolve, reject) => {
+      emulator.stdout.once("data", (line) => resolve(JSON.parse(line)))
+      emulator.once("close", () => reject(new Error("the emulator ended before it listened")))
+    })
+    const client = { ...options, env: { ...env, ANTHROPIC_API_KEY: apiKey, ANTHROPIC_BASE_URL: url } }
+    assert.equal(run("npx", ["--no-install", manifest.name, "ls"], client), "")
+    emulator.kill("SIGTERM")
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 10_000))])
+    const isServing = await fetch(url).then(() => true, () => false)
+    assert.ok(!isServing, "the emulator outlives the npx that started it")
+    console.log("version, help, emulator and ls run with nothing else installed, and SIGTERM to npx ends them")
+  } finally {
+    emulator.kill("SIGKILL")
+  }
 }
 
 /** Imports every public module, in types and at run time; internals must stay out of reach. */
@@ -190,6 +252,7 @@ try {
     ...entries
   ])
   console.log(`${entries.length} entry points resolve`)
+  await checkCommands(tarball)
   install(tarball)
   checkImports(entries, internals)
   checkReadme()

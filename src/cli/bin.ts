@@ -32,16 +32,24 @@ const end = (code: number) => {
 
 const fiber = Effect.runFork(run(process.argv.slice(2)))
 
-for (const signal of Object.keys(codes) as Array<keyof typeof codes>) {
-  process.on(signal, () => {
-    if (stopping) {
-      if (process.stderr.isTTY) process.stderr.write("\u001b[?25h")
-      process.exit(codes[signal])
-    }
-    stopping = true
-    code = codes[signal]
-    fiber.interruptUnsafe()
-  })
+const stop = (signal: keyof typeof codes) => {
+  if (stopping) {
+    if (process.stderr.isTTY) process.stderr.write("\u001b[?25h")
+    process.exit(codes[signal])
+  }
+  stopping = true
+  code = codes[signal]
+  fiber.interruptUnsafe()
+}
+
+for (const signal of Object.keys(codes) as Array<keyof typeof codes>) process.on(signal, () => stop(signal))
+
+// npm starts a shell that starts this, and a signal to npm ends the shell alone: its end is taken for the signal.
+if (process.env["npm_lifecycle_event"] !== undefined) {
+  const parent = process.ppid
+  setInterval(() => {
+    if (process.ppid !== parent && !stopping) stop("SIGTERM")
+  }, 200).unref()
 }
 
 fiber.addObserver((exit) => {

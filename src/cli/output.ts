@@ -132,6 +132,7 @@ export const make = Effect.fnUntraced(function*(
   const canDraw = errIsTerminal && canMove && isText && !settings.isQuiet && settings.drawsProgress
   const progress = yield* Progress.make
   const startedAt = yield* Clock.currentTimeMillis
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
   const counts = new Map<CliEvent.Item["action"], number>()
   let moved = 0
@@ -213,7 +214,7 @@ export const make = Effect.fnUntraced(function*(
     }
     if (!settings.isVerbose || !isText) return
     const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-    Effect.runFork(err(`${errStyle.dim(printable(text))}\n`))
+    runFork(err(`${errStyle.dim(printable(text))}\n`))
   })
 
   const stateOf = Effect.gen(function*() {

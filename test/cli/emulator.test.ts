@@ -91,7 +91,7 @@ describe("anthropic-files emulator", () => {
   const refused: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp, number]> = [
     [["--memory", "--data", "folder"], /exclude each other/, 2],
     [["--key-file", "/does/not/exist"], /can't be read/, 2],
-    [["--faults", "package.json"], /no list of faults/, 2],
+    [["--faults", "package.json"], /not a list of faults/, 2],
     [["--port", "70000"], /port/, 2],
     [["--wrong"], /wrong/, 2],
     [["--host", "0.0.0.0"], /set a key of your own/, 7]
