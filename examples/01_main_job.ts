@@ -10,10 +10,9 @@ import { ContentBlock, Files, FileSource, Messages, Policy, Transfer } from "eff
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { model } from "./shared/example.ts"
 
 const isLive = process.argv.includes("--live")
-
-const model = process.env["ANTHROPIC_MODEL"] ?? "claude-sonnet-4-5"
 
 const style = (code: number) => (text: string) => process.stdout.isTTY ? `\u001b[${code}m${text}\u001b[0m` : text
 const [bold, dim, green, blue] = [style(1), style(2), style(32), style(34)]

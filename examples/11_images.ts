@@ -1,17 +1,15 @@
-/** Shows an image and a document in one message, each in the block that takes it, and streams the answer. */
+/** Sends an image and a document in one message, each in the block for its type, and streams the answer. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Stream } from "effect"
-import { ContentBlock, Files, FileSource, Messages } from "effect-anthropic-files"
+import { ContentBlock, Messages } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
-
-/** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
+import { model, uploaded } from "./shared/example.ts"
 
 const program = Effect.gen(function*() {
   const files = yield* Effect.forEach(["visitors.png", "lighthouse.pdf"], uploaded)
   const blocks = yield* Effect.forEach(files, (file) => ContentBlock.forFile(file))
   const events = Messages.stream({
-    model: "claude-sonnet-5-5",
+    model,
     max_tokens: 1024,
     messages: [{ role: "user", content: [...blocks, { type: "text", text: "Does the chart agree with the report?" }] }]
   })

@@ -1,17 +1,15 @@
 /** Gives a CSV to the code execution tool and saves every file that the run generates. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Stream } from "effect"
-import { ContentBlock, Files, FileSource, Messages, Transfer } from "effect-anthropic-files"
+import { ContentBlock, Files, Messages, Transfer } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
-
-/** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
+import { model, uploaded } from "./shared/example.ts"
 
 const program = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const csv = yield* uploaded("lighthouse.csv")
   const message = yield* Messages.create({
-    model: "claude-sonnet-5-5",
+    model,
     max_tokens: 4096,
     tools: [{ type: "code_execution_20250825", name: "code_execution" }],
     messages: [{

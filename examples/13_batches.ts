@@ -1,18 +1,16 @@
 /** Asks every question about every document in one batch, and prints each answer with its document and question. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
-import { Files, FileSource, MessageBatches, Messages } from "effect-anthropic-files"
+import { MessageBatches, Messages } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
-
-/** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
+import { model, uploaded } from "./shared/example.ts"
 
 const program = Effect.gen(function*() {
   const files = yield* Effect.forEach(["lighthouse.pdf", "visitors.png"], uploaded)
   const plan = yield* MessageBatches.plan({
     files,
     questions: ["What is this about?", "Which year is it from?"],
-    params: { model: "claude-sonnet-5-5", max_tokens: 256 }
+    params: { model, max_tokens: 256 }
   })
   const batch = yield* MessageBatches.create(plan.requests)
   yield* MessageBatches.wait(batch.id)

@@ -1,19 +1,18 @@
 /**
  * An uploaded file in a program that is built on effect/ai.
  *
- * `program` knows LanguageModel and Prompt only. `model` stands in for a provider package: like those it writes a file
- * part's URL into a document block, and `PromptFile.transformClient` makes a file reference of it on the way out.
+ * `program` knows LanguageModel and Prompt only. `languageModel` stands in for a provider package: like those it writes
+ * a file part's URL into a document block, and `PromptFile.transformClient` turns that into a file reference when the
+ * request leaves.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
-import { Files, FileSource, Messages } from "effect-anthropic-files"
+import { Messages } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as PromptFile from "effect-anthropic-files/PromptFile"
 import { AiError, LanguageModel, Prompt } from "effect/ai"
 import { HttpClient } from "effect/http"
-
-/** Uploaded now, deleted when the scope closes. */
-const uploaded = (name: string) => Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/${name}`))
+import { model, uploaded } from "./shared/example.ts"
 
 const program = Effect.gen(function*() {
   const report = yield* uploaded("lighthouse.pdf")
@@ -26,22 +25,20 @@ const program = Effect.gen(function*() {
   yield* Console.log(response.text)
 })
 
-const toBlock = (part: Prompt.UserMessagePart): Messages.BlockParam =>
-  part.type === "text"
-    ? { type: "text", text: part.text }
-    : {
-      type: part.mediaType.startsWith("image/") ? "image" : "document",
-      source: { type: "url", url: String(part.data) }
-    }
+const toBlock = (part: Prompt.UserMessagePart): Messages.BlockParam => {
+  if (part.type === "text") return { type: "text", text: part.text }
+  const source = { type: "url", url: String(part.data) } as const
+  return part.mediaType.startsWith("image/") ? { type: "image", source } : { type: "document", source }
+}
 
-const model = Layer.effect(
+const languageModel = Layer.effect(
   LanguageModel.LanguageModel,
   Effect.gen(function*() {
     const messages = yield* Messages.Messages
     return yield* LanguageModel.make({
       generateText: ({ prompt }) =>
         messages.create({
-          model: "claude-sonnet-5-5",
+          model,
           max_tokens: 1024,
           messages: prompt.content.flatMap((message) =>
             message.role === "user" ? [{ role: "user", content: message.content.map(toBlock) } as const] : []
@@ -64,4 +61,6 @@ const model = Layer.effect(
   Layer.provide(Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, PromptFile.transformClient)))
 )
 
-NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(Layer.provideMerge(model, NodeFiles.layerConfig()))))
+NodeRuntime.runMain(
+  program.pipe(Effect.scoped, Effect.provide(Layer.provideMerge(languageModel, NodeFiles.layerConfig())))
+)

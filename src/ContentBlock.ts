@@ -27,6 +27,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { type ContentBlockError, FileExpired, InvalidFileType } from "./FilesError.ts"
+import { conversionOf, documentTypes, essence, imageTypes } from "./internal/messages/blockTypes.ts"
 import { printable } from "./internal/text.ts"
 import { open } from "./internal/wire/schemas.ts"
 
@@ -166,17 +167,6 @@ export interface Typed {
   readonly mimeType: string
 }
 
-const documentTypes: ReadonlySet<string> = new Set(["application/pdf", "text/plain"])
-
-const imageTypes: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"])
-
-/** Types whose content is text: the service reads such a file once it is uploaded as `text/plain`. */
-const isText = (mimeType: string): boolean =>
-  mimeType.startsWith("text/") || /^application\/((.+\+)?(json|xml|yaml)|x-ndjson|javascript|sql|toml)$/.test(mimeType)
-
-/** The type without its parameters: `Text/Plain; charset=utf-8` is `text/plain`. */
-const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
-
 interface Reference {
   readonly id: FileId
   /** How the file is called in a message. */
@@ -216,15 +206,6 @@ const adviceFor = (mimeType: string): string => {
   if (documentTypes.has(mimeType)) return "use ContentBlock.document"
   if (imageTypes.has(mimeType)) return "use ContentBlock.image"
   return `${conversionOf(mimeType)}, or use ContentBlock.containerUpload with the code execution tool`
-}
-
-/** How a document or an image is made of a file of this type. */
-const conversionOf = (mimeType: string): string => {
-  if (isText(mimeType)) return "upload it as text/plain for a document block"
-  if (mimeType === "image/jpg") return "upload it as image/jpeg for an image block"
-  if (mimeType.startsWith("image/")) return "convert it to PNG or JPEG for an image block"
-  if (mimeType === "application/octet-stream" || mimeType === "") return "upload it with its real type as mimeType"
-  return "convert it to PDF or plain text for a document block"
 }
 
 /** The fields that have a value. */

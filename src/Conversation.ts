@@ -1,120 +1,314 @@
 /**
- * Questions about one file, which is uploaded once and stands at the head of every request, where the service keeps
- * it cached. Questions are independent of each other unless one goes on from another's answer.
+ * Questions about one file. The file is uploaded once and stands at the head of every request, where the service caches
+ * it. Questions are independent of each other, unless one continues from another's answer.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Stream } from "effect"
+ * import { Conversation, FileSource } from "effect-anthropic-files"
+ *
+ * const interview = Effect.gen(function*() {
+ *   const contract = yield* Conversation.about(
+ *     FileSource.path("contract.pdf"),
+ *     { model: "claude-sonnet-5-5", max_tokens: 1024 },
+ *     { deleteAtEnd: true }
+ *   )
+ *   // Independent questions, whose answers come one by one.
+ *   yield* Stream.runForEach(
+ *     contract.askAll(["Who signs it?", "When does it end?"], { concurrency: 2 }),
+ *     ({ question, text }) => Console.log(`${question}\n${text}`)
+ *   )
+ *   // A question, and one that continues from its answer.
+ *   const fee = yield* contract.ask("What is the fee?")
+ *   const due = yield* contract.ask("And when is it due?", { after: fee })
+ *   yield* Console.log(due.text)
+ * }).pipe(Effect.scoped)
+ * ```
  */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ContentBlock from "./ContentBlock.ts"
 import type { FileMetadata } from "./FileMetadata.ts"
 import { Files, type UploadOptions } from "./Files.ts"
-import type { FileExpired, MessageError, UploadError } from "./FilesError.ts"
+import {
+  type FileExpired,
+  InvalidFileType,
+  type MessageError,
+  RequestFailed,
+  UnexpectedResponse,
+  type UploadError
+} from "./FilesError.ts"
 import { type FileSource, isFileSource } from "./FileSource.ts"
+import { conversionOf, essence } from "./internal/messages/blockTypes.ts"
+import { codeExecutionTool, hasCodeExecution } from "./internal/messages/request.ts"
+import { invalidRequest } from "./internal/request/errors.ts"
+import { printable } from "./internal/text.ts"
 import * as Messages from "./Messages.ts"
 
+/**
+ * Options of a conversation.
+ */
 export interface Options extends ContentBlock.DocumentOptions {
   /**
-   * @default { type: "ephemeral" }, kept for 5 minutes after each question
+   * How long the service caches the file after each question.
+   *
+   * @default { type: "ephemeral" }, which is 5 minutes
    */
   readonly cacheControl?: ContentBlock.CacheControl | undefined
-  /** How a source is uploaded; a file that is already there needs none. */
+  /**
+   * How a source is uploaded. A file that is already uploaded does not need it.
+   *
+   * @default {}
+   */
   readonly upload?: UploadOptions | undefined
   /**
-   * Delete the file when the scope closes, however that comes about.
+   * Delete the file when the scope closes, after success, failure and interruption alike.
    *
    * @default false
    */
   readonly deleteAtEnd?: boolean | undefined
 }
 
-export interface AskOptions {
-  /** Goes on from this answer: what was asked and answered up to there is sent along. */
+/**
+ * Options of one question.
+ */
+export interface AskOptions extends Messages.CallOptions {
+  /**
+   * Continues from this answer: the questions and answers up to it are sent along, and code runs in its container.
+   *
+   * @default none: an independent question
+   */
   readonly after?: Answer | undefined
 }
 
-export interface AskAllOptions {
+/**
+ * Options of many questions.
+ */
+export interface AskAllOptions extends Messages.CallOptions {
   /**
-   * Questions under way at a time.
+   * How many questions may be under way at a time, after the first one.
    *
    * @default 1
    */
   readonly concurrency?: number | "unbounded" | undefined
 }
 
+/**
+ * The answer to a question.
+ */
 export interface Answer {
   readonly question: string
+  /** Empty where the model wrote none: `message.stop_reason` says why, `refusal` for example. */
   readonly text: string
   /** Empty unless `citations` is on. */
   readonly citations: ReadonlyArray<Messages.Citation>
+  /** The whole answer. Where the service paused it, its parts are put together and their tokens added up. */
   readonly message: Messages.Message
-  /** All turns so far, this answer included. */
-  readonly messages: ReadonlyArray<Messages.MessageParam>
-}
-
-export interface Conversation {
-  readonly file: FileMetadata
-  readonly ask: (question: string, options?: AskOptions) => Effect.Effect<Answer, MessageError>
   /**
-   * Independent questions, answered in their order. The first is asked alone: the cache can be read only when an answer
-   * has begun, and questions that all start at once would each pay for the whole file.
+   * The turns that a further question continues from: those so far, this question and its answer included. A refused
+   * question is not among them, since the service would refuse whatever follows it.
    */
-  readonly askAll: (
-    questions: Iterable<string>,
-    options?: AskAllOptions
-  ) => Effect.Effect<ReadonlyArray<Answer>, MessageError>
+  readonly messages: ReadonlyArray<Messages.MessageParam>
+  /** The container in which code was run last, and in which a further question runs its code. */
+  readonly container: Messages.Container | null
 }
 
 /**
+ * A file that can be asked about.
+ */
+export interface Conversation {
+  readonly file: FileMetadata
+  /**
+   * Asks one question. An answer that the service pauses (`pause_turn`) is continued until it is complete.
+   */
+  readonly ask: (question: string, options?: AskOptions) => Effect.Effect<Answer, MessageError>
+  /**
+   * Asks independent questions; their answers come in the questions' order. The first is asked alone: the cache can be
+   * read only once an answer has begun, and questions that all start at once would each pay for the whole file. A
+   * question that fails ends the stream, after the answers before it.
+   */
+  readonly askAll: (questions: Iterable<string>, options?: AskAllOptions) => Stream.Stream<Answer, MessageError>
+}
+
+/** How often a paused answer is continued. */
+const maxContinuations = 20
+
+/** How long the deletion at the end may take. */
+const deletionLimit = Duration.seconds(10)
+
+/**
  * A conversation about a file: one that is already uploaded, or a source that is uploaded now. `params` is what all
- * requests share: model, max_tokens, system, tools and every other field of the API.
+ * requests share: model, max_tokens, system, tools and the other fields of the API.
+ *
+ * A file that neither a document nor an image block takes goes to the code execution tool. Without that tool in
+ * `params` it fails with `InvalidFileType`, since the service would ignore it; what was uploaded for it is deleted.
  */
 export const about = Effect.fn("Conversation.about")(function*<R = never>(
   source: FileMetadata | FileSource<R>,
   params: Messages.Params,
-  options: Options = {}
+  options?: Options
 ): Effect.fn.Return<Conversation, UploadError | FileExpired, Files | Messages.Messages | Scope.Scope | R> {
+  const { deleteAtEnd = false, upload, ...documentOptions } = options ?? {}
   const files = yield* Files
   const messages = yield* Messages.Messages
-  const open: Effect.Effect<FileMetadata, UploadError, R> = isSource(source)
-    ? files.upload(source, options.upload)
+  const isUploadedNow = isSource(source)
+  const open: Effect.Effect<FileMetadata, UploadError, R> = isUploadedNow
+    ? files.upload(source, upload)
     : Effect.succeed(source)
   const remove = (file: FileMetadata) =>
-    Effect.catch(
-      files.delete(file.id),
-      (error) => Effect.logWarning(`${file.filename} (${file.id}) could not be deleted: ${error.message}`)
+    files.delete(file.id).pipe(
+      Effect.timeout(deletionLimit),
+      Effect.catch((error) =>
+        Effect.logWarning(`${printable(file.filename)} (${file.id}) could not be deleted: ${error.message}`)
+      )
     )
-  const file = yield* options.deleteAtEnd === true
-    ? Effect.acquireRelease(open, remove, { interruptible: true })
-    : open
-  const block = yield* ContentBlock.forFile(file, { cacheControl: { type: "ephemeral" }, ...options })
+  const file = yield* deleteAtEnd ? Effect.acquireRelease(open, remove, { interruptible: true }) : open
+  const block = yield* ContentBlock.forFile(file, { cacheControl: { type: "ephemeral" }, ...documentOptions })
+  if (block.type === "container_upload" && !hasCodeExecution(params)) {
+    if (isUploadedNow && !deleteAtEnd) yield* remove(file)
+    return yield* needsCodeExecution(file)
+  }
 
   const ask = Effect.fn("Conversation.ask")(
-    function*(question: string, { after }: AskOptions = {}): Effect.fn.Return<Answer, MessageError> {
-      const text = { type: "text" as const, text: question }
-      const turns: ReadonlyArray<Messages.MessageParam> = after === undefined
-        ? [{ role: "user", content: [block, text] }]
-        : [...after.messages, { role: "user", content: [text] }]
-      const message = yield* messages.create({ ...params, messages: turns })
+    function*(question: string, options?: AskOptions): Effect.fn.Return<Answer, MessageError> {
+      const { after, ...callOptions } = options ?? {}
+      yield* checkQuestion(question, after)
+      const before: ReadonlyArray<Messages.MessageParam> = after?.messages ?? [{ role: "user", content: [block] }]
+      const turns = withQuestion(before, question)
+      let container = yield* usable(after?.container ?? null)
+      let parts: ReadonlyArray<Messages.Message> = []
+      for (;;) {
+        const turn = assistantTurn(parts)
+        const part = yield* messages.create(
+          { ...params, ...inContainer(params, container), messages: [...turns, ...turn] },
+          callOptions
+        )
+        parts = [...parts, part]
+        container = part.container ?? container
+        if (part.stop_reason !== "pause_turn") break
+        if (parts.length > maxContinuations) return yield* tooManyPauses()
+      }
+      const message = joined(parts)
       return {
         question,
         text: Messages.text(message),
         citations: Messages.citations(message),
         message,
-        messages: [...turns, { role: "assistant", content: message.content }]
+        messages: message.stop_reason === "refusal" ? before : [...turns, ...assistantTurn(parts)],
+        container
       }
     }
   )
 
-  const askAll = (questions: Iterable<string>, { concurrency = 1 }: AskAllOptions = {}) =>
-    Effect.suspend(() => {
-      const [first, ...rest] = Array.from(questions)
-      return first === undefined ? Effect.succeed([]) : Effect.flatMap(ask(first), (answer) =>
-        Effect.map(
-          Effect.forEach(rest, (question) => ask(question), { concurrency }),
-          (answers) => [answer, ...answers]
-        ))
-    })
+  const askAll = (questions: Iterable<string>, options?: AskAllOptions): Stream.Stream<Answer, MessageError> => {
+    const { concurrency = 1, ...callOptions } = options ?? {}
+    // Read now: an iterator gives its questions only once, and a stream may be run again.
+    const [first, ...rest] = questions
+    if (concurrency !== "unbounded" && !(Number.isInteger(concurrency) && concurrency >= 1)) {
+      const message = `concurrency is ${String(concurrency)}; expected a whole number from 1 on, or "unbounded".`
+      return Stream.fail(invalidRequest("createMessage", "concurrency", message))
+    }
+    if (first === undefined) return Stream.empty
+    return Stream.concat(
+      Stream.fromEffect(ask(first, callOptions)),
+      Stream.fromIterable(rest).pipe(
+        // A failure waits its turn as a value: it would otherwise overtake the answers before it.
+        Stream.mapEffect((question) => Effect.result(ask(question, callOptions)), { concurrency }),
+        Stream.mapEffect(Effect.fromResult)
+      )
+    )
+  }
 
   return { file, ask, askAll }
 })
 
 const isSource = <R>(source: FileMetadata | FileSource<R>): source is FileSource<R> => isFileSource(source)
+
+const needsCodeExecution = ({ filename, id, mime_type }: FileMetadata): InvalidFileType =>
+  new InvalidFileType({
+    operation: "contentBlock",
+    message: `${printable(filename)} (${id}) is ${mime_type || "of unknown type"}, which only the code execution tool `
+      + `can read: ${conversionOf(essence(mime_type))}, or add ${codeExecutionTool} to the tools of the conversation.`,
+    mimeType: mime_type,
+    fileId: id
+  })
+
+const checkQuestion = (question: string, after: Answer | undefined): Effect.Effect<void, RequestFailed> => {
+  if (!Predicate.isString(question) || question.trim() === "") {
+    return Effect.fail(invalidRequest("createMessage", "question", "The question is empty."))
+  }
+  const call = after?.message.stop_reason === "tool_use"
+    ? after.message.content.find((block) => block.type === "tool_use")
+    : undefined
+  if (call?.type !== "tool_use") return Effect.void
+  const message = `The answer before waits for the result of the tool ${printable(call.name)}, which a conversation `
+    + "can't give: send it, after the answer's messages, with Messages.create."
+  return Effect.fail(invalidRequest("createMessage", "after", message))
+}
+
+/** The service takes two turns of the user's in a row for one; as one they are plain. */
+const withQuestion = (
+  turns: ReadonlyArray<Messages.MessageParam>,
+  question: string
+): ReadonlyArray<Messages.MessageParam> => {
+  const text: Messages.BlockParam = { type: "text", text: question }
+  const last = turns.at(-1)
+  return last?.role === "user" && !Predicate.isString(last.content)
+    ? [...turns.slice(0, -1), { role: "user", content: [...last.content, text] }]
+    : [...turns, { role: "user", content: [text] }]
+}
+
+/** What was answered as a turn, if the service takes it as one: it refuses empty turns, and texts that are blank. */
+const assistantTurn = (parts: ReadonlyArray<Messages.Message>): ReadonlyArray<Messages.MessageParam> => {
+  const content = parts.flatMap(({ content }) => content)
+    .filter((block) => block.type !== "text" || block.text.trim() !== "")
+  return content.length === 0 ? [] : [{ role: "assistant", content }]
+}
+
+/** The container, unless it has expired. */
+const usable = (container: Messages.Container | null): Effect.Effect<Messages.Container | null> =>
+  Effect.map(DateTime.now, (now) => {
+    const expires = Option.flatMap(Option.fromNullishOr(container?.expires_at), DateTime.make)
+    return Option.isSome(expires) && DateTime.isLessThanOrEqualTo(expires.value, now) ? null : container
+  })
+
+const inContainer = (params: Messages.Params, container: Messages.Container | null): Partial<Messages.Params> => {
+  if (container === null) return {}
+  // Skills are stated again with each request.
+  return Predicate.isObject(params.container)
+    ? { container: { ...params.container, id: container.id } }
+    : { container: container.id }
+}
+
+/** The parts of an answer that was paused, as one answer. */
+const joined = (parts: ReadonlyArray<Messages.Message>): Messages.Message =>
+  parts.reduce((message, part) => ({
+    ...part,
+    content: [...message.content, ...part.content],
+    container: part.container ?? message.container,
+    usage: addedUp(message.usage, part.usage)
+  }))
+
+const addedUp = (a: Messages.Usage, b: Messages.Usage): Messages.Usage => {
+  const sum = (x: number | null, y: number | null) => x === null ? y : x + (y ?? 0)
+  return {
+    ...b,
+    input_tokens: sum(a.input_tokens, b.input_tokens),
+    output_tokens: sum(a.output_tokens, b.output_tokens),
+    cache_creation_input_tokens: sum(a.cache_creation_input_tokens, b.cache_creation_input_tokens),
+    cache_read_input_tokens: sum(a.cache_read_input_tokens, b.cache_read_input_tokens)
+  }
+}
+
+const tooManyPauses = (): RequestFailed =>
+  new RequestFailed({
+    operation: "createMessage",
+    reason: new UnexpectedResponse({
+      message: `The service paused the answer more than ${maxContinuations} times: ask for less at once.`
+    })
+  })

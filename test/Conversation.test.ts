@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
-import { Files, FileSource } from "effect-anthropic-files"
+import { DateTime, Deferred, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope, Stream } from "effect"
+import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Conversation from "effect-anthropic-files/Conversation"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Messages from "effect-anthropic-files/Messages"
 import { HttpClient } from "effect/http"
-import { bodyOf } from "./support/mock.ts"
+import { TestClock } from "effect/testing"
+import { bodyOf, scripted } from "./support/mock.ts"
 
 const params: Messages.Params = { model: "claude-sonnet-5-5", max_tokens: 64 }
 
@@ -53,7 +54,7 @@ describe("Conversation", () => {
     return Effect.gen(function*() {
       const answers = yield* Effect.scoped(Effect.gen(function*() {
         const about = yield* Conversation.about(contract, params, { citations: true, deleteAtEnd: true })
-        return yield* about.askAll(["When does it end?", "What is the fee?", "Who signs?"])
+        return yield* Stream.runCollect(about.askAll(["When does it end?", "What is the fee?", "Who signs?"]))
       }))
       assert.deepStrictEqual(answers.map(({ citations, question }) => [question, citations[0]?.cited_text]), [
         ["When does it end?", "The contract ends in May."],
@@ -133,7 +134,9 @@ describe("Conversation", () => {
       }
       yield* Effect.scoped(Effect.gen(function*() {
         const about = yield* Conversation.about(contract, params)
-        const fiber = yield* Effect.forkChild(about.askAll(["1", "2", "3"], { concurrency: 2 }))
+        const fiber = yield* Effect.forkChild(
+          Stream.runCollect(about.askAll(["1", "2", "3"], { concurrency: 2 }))
+        )
         yield* Deferred.await(first)
         for (let i = 0; i < 20; i++) yield* Effect.yieldNow
         assert.deepStrictEqual(started, ["1"])
@@ -179,5 +182,368 @@ describe("Conversation", () => {
       const error = yield* Effect.flip(Effect.scoped(Conversation.about(expired, params)))
       assert.strictEqual(error._tag, "FileExpired")
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("asks nothing where there is no question, and an empty question is refused before it is sent", () => {
+    const { layer, sent } = watched()
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(contract, params)
+      assert.deepStrictEqual(yield* Stream.runCollect(about.askAll([])), [])
+      for (const asked of [about.ask(" "), Stream.runDrain(about.askAll(["", "Why?"]))]) {
+        const error = yield* Effect.flip<unknown, { readonly message: string }, never>(asked)
+        assert.include(error.message, "question is empty")
+      }
+      for (const concurrency of [0, -1, 1.5, NaN]) {
+        const error = yield* Effect.flip(Stream.runDrain(about.askAll(["Why?"], { concurrency })))
+        assert.include(error.message, "concurrency")
+      }
+      assert.deepStrictEqual(sent, [])
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("options that are null count as none", () => {
+    const { layer, sent } = watched()
+    const none = null as never
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(contract, params, none)
+      yield* about.ask("Who signs?", none)
+      yield* Stream.runDrain(about.askAll(["Who signs?"], none))
+      assert.strictEqual(sent.length, 2)
+    })).pipe(Effect.provide(layer))
+  })
+})
+
+type Json = Readonly<Record<string, unknown>>
+
+const message = (more: Json): Json => ({
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "claude-sonnet-5-5",
+  content: [{ type: "text", text: "Yes." }],
+  stop_reason: "end_turn",
+  stop_sequence: null,
+  usage: { input_tokens: 10, output_tokens: 2 },
+  ...more
+})
+
+const stored: FileMetadata.FileMetadata = {
+  id: FileMetadata.FileId.make("file_1"),
+  type: "file",
+  filename: "contract.txt",
+  mime_type: "text/plain",
+  size_bytes: 10,
+  created_at: DateTime.makeUnsafe(0),
+  downloadable: false,
+  expires_at: null,
+  scope: null
+}
+
+const apiKey = Redacted.make("sk-ant-test-0123456789")
+
+/** The services over answers to messages that are given one after another; files are stored and deleted as asked. */
+const answering = (answers: ReadonlyArray<Json>, onDelete: Effect.Effect<void> = Effect.void) => {
+  const sent: Array<Messages.Request> = []
+  const deleted: Array<string> = []
+  const client = scripted((request, url) =>
+    Effect.gen(function*() {
+      if (request.method === "DELETE") {
+        yield* onDelete
+        deleted.push(url.pathname)
+        return Response.json({ id: stored.id, type: "file_deleted" })
+      }
+      const body = new TextDecoder().decode(yield* Effect.orDie(bodyOf(request)))
+      if (url.pathname === "/v1/files") {
+        const csv = { filename: "data.csv", mime_type: "text/csv", size_bytes: 3, created_at: "2026-11-25T10:00:00Z" }
+        return Response.json({ id: stored.id, type: "file", ...csv })
+      }
+      sent.push(JSON.parse(body))
+      const answer = answers[sent.length - 1]
+      return answer?.["type"] === "error" ? Response.json(answer, { status: 400 }) : Response.json(answer)
+    })
+  )
+  const layer = Layer.mergeAll(Files.layer({ apiKey }), Messages.layer({ apiKey })).pipe(
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+  )
+  return { sent, deleted, layer }
+}
+
+const tools = [{ type: "code_execution_20250825", name: "code_execution" }]
+
+const rolesOf = (request: Messages.Request | undefined) => request?.messages.map(({ role }) => role)
+
+const textsOf = (turn: Messages.MessageParam | undefined) =>
+  typeof turn?.content === "string"
+    ? turn.content
+    : turn?.content.map((block) => block.type === "text" ? block.text : block.type)
+
+describe("Conversation: what a further question continues from", () => {
+  it.effect.each(
+    [
+      ["an empty answer", { content: [] }, ["document", "One?", "Two?"]],
+      ["an empty text", { content: [{ type: "text", text: "" }] }, ["document", "One?", "Two?"]],
+      ["a blank text", { content: [{ type: "text", text: " \n" }] }, ["document", "One?", "Two?"]],
+      ["a refusal without words", { content: [], stop_reason: "refusal" }, ["document", "Two?"]],
+      [
+        "a refusal with words",
+        { content: [{ type: "text", text: "I can't" }], stop_reason: "refusal" },
+        ["document", "Two?"]
+      ]
+    ] as const
+  )("%s leaves one turn of the user's, which the service takes", ([, first, texts]) => {
+    const { layer, sent } = answering([message(first), message({})])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, params)
+      const one = yield* about.ask("One?")
+      yield* about.ask("Two?", { after: one })
+      assert.deepStrictEqual(rolesOf(sent[1]), ["user"])
+      assert.deepStrictEqual(textsOf(sent[1]?.messages[0]), Array.from(texts))
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a refusal later on takes away the question that was refused, and nothing before it", () => {
+    const { layer, sent } = answering([message({}), message({ content: [], stop_reason: "refusal" }), message({})])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, params)
+      const one = yield* about.ask("One?")
+      const two = yield* about.ask("Two?", { after: one })
+      yield* about.ask("Three?", { after: two })
+      assert.deepStrictEqual(rolesOf(sent[2]), ["user", "assistant", "user"])
+      assert.deepStrictEqual(sent[2]?.messages.map(textsOf), [["document", "One?"], ["Yes."], ["Three?"]])
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("blank texts among others are left out of the turns", () => {
+    const content = [{ type: "text", text: "" }, { type: "thinking", thinking: "", signature: "s" }, {
+      type: "text",
+      text: "Yes."
+    }]
+    const { layer, sent } = answering([message({ content }), message({})])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, params)
+      const one = yield* about.ask("One?")
+      yield* about.ask("Two?", { after: one })
+      assert.deepStrictEqual(textsOf(sent[1]?.messages[1]), ["thinking", "Yes."])
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("an answer that waits for a tool of the caller's is not continued with a question", () => {
+    const content = [{ type: "tool_use", id: "toolu_1", name: "look_up", input: {} }]
+    const { layer, sent } = answering([message({ content, stop_reason: "tool_use" })])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, { ...params, tools: [{ name: "look_up", input_schema: {} }] })
+      const one = yield* about.ask("One?")
+      const error = yield* Effect.flip(about.ask("Two?", { after: one }))
+      assert.include(error.message, "look_up")
+      assert.strictEqual(sent.length, 1)
+    })).pipe(Effect.provide(layer))
+  })
+})
+
+describe("Conversation: containers and paused answers", () => {
+  const container = (id: string, expires_at = "2027-01-01T00:00:00Z") => ({ id, expires_at })
+
+  it.effect("a further question runs in the container of the answers before it", () => {
+    const { layer, sent } = answering([
+      message({ container: container("container_1") }),
+      message({}),
+      message({}),
+      message({})
+    ])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, { ...params, tools })
+      const one = yield* about.ask("One?")
+      const two = yield* about.ask("Two?", { after: one })
+      yield* about.ask("Three?", { after: two })
+      yield* about.ask("Something else?")
+      assert.deepStrictEqual(
+        sent.map(({ container }) => container),
+        [undefined, "container_1", "container_1", undefined]
+      )
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("skills are kept beside the container's id", () => {
+    const { layer, sent } = answering([message({ container: container("container_1") }), message({})])
+    const skills = [{ type: "anthropic", skill_id: "pdf", version: "latest" }]
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, { ...params, tools, container: { skills } })
+      const one = yield* about.ask("One?")
+      yield* about.ask("Two?", { after: one })
+      assert.deepStrictEqual(sent.map(({ container }) => container), [{ skills }, { skills, id: "container_1" }])
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a container that has expired is not asked for again", () => {
+    const { layer, sent } = answering([
+      message({ container: container("container_1", "1970-01-01T00:01:00Z") }),
+      message({})
+    ])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, { ...params, tools })
+      const one = yield* about.ask("One?")
+      yield* TestClock.adjust("1 minute")
+      yield* about.ask("Two?", { after: one })
+      assert.isUndefined(sent[1]?.container)
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a paused answer is continued in its container, and given back as one", () => {
+    const call = { type: "server_tool_use", id: "srvtoolu_1", name: "code_execution", input: {} }
+    const output = {
+      type: "code_execution_tool_result",
+      tool_use_id: "srvtoolu_1",
+      content: {
+        type: "code_execution_result",
+        stdout: "",
+        stderr: "",
+        return_code: 0,
+        content: [{ type: "code_execution_output", file_id: "file_made" }]
+      }
+    }
+    const { layer, sent } = answering([
+      message({
+        content: [{ type: "text", text: "So far. " }, call],
+        stop_reason: "pause_turn",
+        container: container("container_1")
+      }),
+      message({ content: [output], stop_reason: "pause_turn" }),
+      message({ content: [{ type: "text", text: "Done." }], usage: { input_tokens: 1, output_tokens: null } }),
+      message({})
+    ])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, { ...params, tools })
+      const answer = yield* about.ask("One?")
+      assert.strictEqual(answer.text, "So far. Done.")
+      assert.strictEqual(answer.message.stop_reason, "end_turn")
+      assert.deepStrictEqual(Messages.outputs(answer.message) as ReadonlyArray<string>, ["file_made"])
+      assert.strictEqual(answer.message.usage.input_tokens, 21)
+      assert.strictEqual(answer.message.usage.output_tokens, 4)
+      assert.deepStrictEqual(sent.map(rolesOf), [["user"], ["user", "assistant"], ["user", "assistant"]])
+      assert.deepStrictEqual(sent.map(({ container }) => container), [undefined, "container_1", "container_1"])
+      assert.deepStrictEqual(textsOf(sent[2]?.messages[1]), [
+        "So far. ",
+        "server_tool_use",
+        "code_execution_tool_result"
+      ])
+      yield* about.ask("Two?", { after: answer })
+      assert.deepStrictEqual(rolesOf(sent[3]), ["user", "assistant", "user"])
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("P4: an answer that is paused without end fails", () => {
+    const { layer, sent } = answering(Array.from({ length: 100 }, () => message({ stop_reason: "pause_turn" })))
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, params)
+      const error = yield* Effect.flip(about.ask("One?"))
+      assert.include(error.message, "paused the answer more than 20 times")
+      assert.strictEqual(sent.length, 21)
+    })).pipe(Effect.provide(layer))
+  })
+})
+
+describe("Conversation: many questions", () => {
+  it.effect.each([1, 2, "unbounded"] as const)(
+    "gives the answers before a failure, with a concurrency of %s",
+    (concurrency) => {
+      const envelope = { type: "error", error: { type: "invalid_request_error", message: "No." } }
+      const { layer } = answering([message({}), message({}), envelope, message({})])
+      return Effect.scoped(Effect.gen(function*() {
+        const about = yield* Conversation.about(stored, params)
+        const seen: Array<string> = []
+        const error = yield* about.askAll(["1", "2", "3", "4"], { concurrency }).pipe(
+          Stream.runForEach(({ question }) => Effect.sync(() => seen.push(question))),
+          Effect.flip
+        )
+        assert.deepStrictEqual(seen, ["1", "2"])
+        assert.include(error.message, "No.")
+      })).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("a stream of an iterator's questions can be run twice", () => {
+    const { layer, sent } = answering(Array.from({ length: 4 }, () => message({})))
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, params)
+      const answers = about.askAll(new Set(["1", "2"]).values())
+      yield* Stream.runDrain(answers)
+      yield* Stream.runDrain(answers)
+      assert.strictEqual(sent.length, 4)
+    })).pipe(Effect.provide(layer))
+  })
+
+  it.effect("each request carries the options of its call", () => {
+    const headers: Array<string | undefined> = []
+    const client = scripted((request) => {
+      headers.push(request.headers["anthropic-user-profile-id"])
+      return Effect.succeed(Response.json(message({})))
+    })
+    const layer = Layer.mergeAll(Files.layer({ apiKey }), Messages.layer({ apiKey })).pipe(
+      Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+    )
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(stored, params)
+      yield* about.ask("1", { userProfileId: "uprof_1" })
+      yield* Stream.runDrain(about.askAll(["1", "2"], { userProfileId: "uprof_2" }))
+      assert.deepStrictEqual(headers, ["uprof_1", "uprof_2", "uprof_2"])
+    })).pipe(Effect.provide(layer))
+  })
+})
+
+describe("Conversation: files that only the code execution tool can read", () => {
+  const csv = FileSource.text("a,b", "data.csv")
+
+  it.effect("fail without the tool, say the two ways there are, and are deleted again", () => {
+    const { deleted, layer, sent } = answering([])
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(Conversation.about(csv, params)))
+      assert.strictEqual(error._tag === "InvalidFileType" && error.mimeType, "text/csv")
+      assert.include(error.message, "data.csv (file_1) is text/csv")
+      assert.include(error.message, "upload it as text/plain")
+      assert.include(error.message, "code_execution_20250825")
+      yield* Effect.flip(Effect.scoped(Conversation.about(csv, params, { deleteAtEnd: true })))
+      assert.deepStrictEqual(deleted, ["/v1/files/file_1", "/v1/files/file_1"])
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("stay where they are when they had been uploaded before", () => {
+    const { deleted, layer } = answering([])
+    const file = { ...stored, mime_type: "text/csv" }
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(Conversation.about(file, params)))
+      assert.strictEqual(error._tag, "InvalidFileType")
+      assert.deepStrictEqual(deleted, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("go to the tool where it is given", () => {
+    const { layer, sent } = answering([message({})])
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(csv, { ...params, tools })
+      yield* about.ask("Sum?")
+      assert.deepStrictEqual(textsOf(sent[0]?.messages[0]), ["container_upload", "Sum?"])
+    })).pipe(Effect.provide(layer))
+  })
+})
+
+describe("Conversation: the deletion at the end", () => {
+  it.effect("P4: hangs for ten seconds at most, and is given up with a warning", () => {
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      warnings.push(String(message))
+    })
+    const { layer } = answering([], Effect.never)
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      yield* Scope.provide(Conversation.about(stored, params, { deleteAtEnd: true }), scope)
+      const fiber = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(warnings.length, 1)
+      assert.include(warnings[0], "contract.txt (file_1) could not be deleted")
+    }).pipe(Effect.provide([layer, Logger.layer([logger])]))
   })
 })
