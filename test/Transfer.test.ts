@@ -26,6 +26,7 @@ import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { safeName, withSuffix } from "../src/internal/disk/safeName.ts"
 import * as FailingFileSystem from "./support/FailingFileSystem.ts"
+import * as ScriptedFileSystem from "./support/ScriptedFileSystem.ts"
 
 const { FileId } = FileMetadata
 
@@ -112,7 +113,7 @@ describe("downloadToFile", () => {
       assert.deepStrictEqual((yield* fs.readDirectory(directory)).sort(), ["dangling", "folder", "link", "there"])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("refuses what is no path and no way to deal with a file that is there, and leaves nothing", () =>
+  it.effect("refuses a path and an onExisting that are neither, and leaves nothing", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -265,15 +266,12 @@ describe("downloadToFile", () => {
           )
           const names = (yield* fs.readDirectory(directory)).sort()
           const where = `${n}: ${failing.failed}`
-          const temporary = names.filter((name) => name.endsWith(".part"))
-          // Where a link was made, a removal that fails leaves the second name of a complete file.
-          if (failing.failed !== "remove") assert.deepStrictEqual(temporary, [], where)
-          const rest = names.filter((name) => !name.endsWith(".part"))
+          assert.deepStrictEqual(names.filter((name) => name.endsWith(".part")), [], where)
           if (Exit.isSuccess(exit)) {
             assert.deepStrictEqual(new Uint8Array(yield* fs.readFile(exit.value.path)), content, where)
             if (onExisting === "rename") assert.strictEqual(yield* fs.readFileString(target), "old", where)
           } else {
-            assert.deepStrictEqual(rest, onExisting === "fail" ? [] : ["chart.png"], where)
+            assert.deepStrictEqual(names, onExisting === "fail" ? [] : ["chart.png"], where)
             if (onExisting !== "fail") assert.strictEqual(yield* fs.readFileString(target), "old", where)
             const error = Cause.findErrorOption(exit.cause)
             assert.strictEqual(error._tag === "Some" && error.value._tag, "SaveFailed", where)
@@ -307,6 +305,60 @@ describe("downloadToFile", () => {
         assert.deepStrictEqual(yield* fs.readDirectory(directory), ["chart.png"])
       }).pipe(Effect.scoped, Effect.provide(overSocket)))
   }
+
+  describe("says what is wrong and what to do", () => {
+    const failure = (script: ScriptedFileSystem.Script, save: "file" | "directory" = "file", name = "out.bin") =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* folder
+        const id = yield* generate("chart.png", content)
+        const transfer = save === "file"
+          ? Transfer.downloadToFile(id, `${directory}/${name}`)
+          : Transfer.downloadToDirectory(id, directory)
+        const error = yield* Effect.flip(Effect.provide(transfer, ScriptedFileSystem.layer(script)))
+        assert.deepStrictEqual(yield* fs.readDirectory(directory), [])
+        if (error._tag !== "SaveFailed") return assert.fail(error._tag)
+        return { reason: error.reason, message: error.message.replaceAll(directory, "/folder") }
+      })
+
+    const full = (name: string, call: number) =>
+      name === "file.writeAll" && call === 3 ? ScriptedFileSystem.errno("ENOSPC", "no space left on device") : undefined
+
+    it.effect("when the disk is full, with what was written", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* failure(full), {
+          reason: "DiskFull",
+          message:
+            "Disk full: 2 MB were written to /folder/out.bin and removed again. Make room, or choose another directory."
+        })
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.effect("when the disk is full, and of how much, where the size is known", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(
+          (yield* failure(full, "directory")).message,
+          "Disk full: 2 of 3 MB were written to /folder/chart.png and removed again. Make room, or choose another directory."
+        )
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.effect("when there is no such directory", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* failure(() => undefined, "file", "no/such/out.bin"), {
+          reason: "Failed",
+          message: "There is no directory /folder/no/such to put out.bin in: make it first."
+        })
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.effect("when the file system refuses", () =>
+      Effect.gen(function*() {
+        const readOnly = (name: string) =>
+          name === "open" ? ScriptedFileSystem.errno("EROFS", "read-only file system") : undefined
+        assert.strictEqual(
+          (yield* failure(readOnly)).message,
+          "/folder/out.bin can't be written: read-only file system (EROFS)."
+        )
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+  })
 
   it.live("a broken connection is taken up again under a retry policy", () =>
     Effect.gen(function*() {
@@ -469,6 +521,39 @@ describe("many files", () => {
         ["FileNotFound"]
       )
     }).pipe(Effect.provide(layer)))
+
+  it.effect("P12: what is not an input, and a source that dies or interrupts itself, is a failure like any other", () =>
+    Effect.gen(function*() {
+      const source = FileSource.text("x", "x.txt")
+      const inputs = [
+        undefined,
+        null,
+        5,
+        {},
+        { source: "a.txt" },
+        { source: { ...source, open: Effect.die("a bug") } },
+        { source: { ...source, open: Effect.interrupt } },
+        { source: FileSource.stream(Stream.die("a bug"), { filename: "y.txt" }) },
+        { source }
+      ] as ReadonlyArray<Transfer.Upload>
+      for (const progress of [undefined, yield* Progress.make]) {
+        const results = yield* Stream.runCollect(Transfer.uploadAll(Stream.fromIterable(inputs), { progress }))
+        const of = (input: unknown) => {
+          return results.find((result) => result.input === input)?._tag
+        }
+        assert.deepStrictEqual<unknown>(inputs.map(of), [...inputs.slice(1).map(() => "Failure"), "Success"])
+      }
+      const ids = [undefined, null, 5, {}, ""] as unknown as ReadonlyArray<FileMetadata.FileId>
+      const directory = yield* folder
+      const downloads = yield* Stream.runCollect(Transfer.downloadAll(Stream.fromIterable(ids), { directory }))
+      const deletions = yield* Stream.runCollect(Transfer.deleteAll(Stream.fromIterable(ids)))
+      for (const results of [downloads, deletions]) {
+        assert.deepStrictEqual<unknown>(
+          results.map((result) => result._tag === "Failure" && result.error._tag),
+          ids.map(() => "RequestFailed")
+        )
+      }
+    }).pipe(Effect.scoped, Effect.provide(layer)))
 
   it.effect("stopOnError ends with the failure and begins no more", () =>
     Effect.gen(function*() {

@@ -26,7 +26,7 @@ export const causeOf = (error: PlatformError): string => {
   const code = codeOf(error)
   const text = textOf(error)
   const words = worded.exec(text)?.[2] ?? text
-  if (words === "") return code ?? printable(error.message)
+  if (words === "") return code ?? `the file system gave no reason (${error.reason._tag})`
   return printable(code === undefined || words.includes(code) ? words : `${words} (${code})`)
 }
 
