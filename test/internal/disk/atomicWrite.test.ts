@@ -249,5 +249,5 @@ describe("what the operating system said", () => {
     ["nothing at all", error({}), "the file system gave no reason (Unknown)"],
     ["a control character", error({ description: "a\u001b[31mb" }), "a\\u001b[31mb"]
   ]
-  for (const [title, error, words] of cases) it(title, () => assert.strictEqual(causeOf(error), words))
+  for (const [title, error, words] of cases) it(`from ${title}`, () => assert.strictEqual(causeOf(error), words))
 })
