@@ -5,67 +5,69 @@
  * Needs `@effect/platform-node`, an optional peer of this package.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodePath from "@effect/platform-node/NodePath"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
-import type * as NodeHttp from "node:http"
+import type * as Redacted from "effect/Redacted"
 import * as Files from "./Files.ts"
 import type { InvalidConfig } from "./FilesError.ts"
-import { ConnectTimeout, ConnectTimeoutError } from "./internal/request/connectTimeout.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
 import * as NodeClient from "./node/httpClient.ts"
+import { proxiesOf } from "./node/proxies.ts"
 import * as NodeSha256 from "./node/sha256.ts"
+import { secureContextOf } from "./node/trust.ts"
 import type { Policy } from "./Policy.ts"
 
-// A larger high-water mark halves the time of a download. Node documents it for the sockets that an agent makes; the
-// type of the agent's options leaves it out.
-const agentOptions = { keepAlive: true, maxSockets: 64, highWaterMark: 1 << 20 }
-
 /**
- * Keeps `Policy.timeout`'s limit on connecting. An agent makes a socket while the fiber that needs one is running; one
- * that it makes later, for a request that had to queue, gets the limit of the request before.
+ * What stands between this machine and the service.
  */
-const limitConnecting = <Agent extends NodeHttp.Agent>(agent: Agent, connected: "connect" | "secureConnect"): Agent => {
-  const create = agent.createConnection.bind(agent)
-  let limit: Duration.Duration | undefined
-  agent.createConnection = (options, callback) => {
-    const fiber = Fiber.getCurrent()
-    if (fiber !== undefined) limit = fiber.getRef(ConnectTimeout)
-    const socket = create(options, callback)
-    if (limit !== undefined && Duration.isFinite(limit)) {
-      const error = new ConnectTimeoutError(limit)
-      const timer = Effect.runFork(Effect.delay(Effect.sync(() => socket?.destroy(error)), limit))
-      const stop = () => timer.interruptUnsafe()
-      socket?.once(connected, stop).once("close", stop)
-    }
-    return socket
-  }
-  return agent
+export interface HttpClientOptions {
+  /**
+   * The `http:` or `https:` URL of the proxy that all requests go through, with user name and password where it asks
+   * for them; or `false` for none. `NO_PROXY` holds beside a URL that is given here.
+   *
+   * @default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say, lower case first
+   */
+  readonly proxy?: string | URL | Redacted.Redacted<string> | boolean | undefined
+  /**
+   * Certificates in PEM form of authorities that are trusted besides those that Node trusts by itself, which
+   * `NODE_EXTRA_CA_CERTS` adds to as well.
+   *
+   * @default none
+   */
+  readonly ca?: string | Uint8Array | ReadonlyArray<string | Uint8Array> | undefined
 }
 
-const layerAgent = Layer.effect(
-  NodeHttpClient.HttpAgent,
-  Effect.map(NodeHttpClient.makeAgent(agentOptions), ({ http, https }) => ({
-    http: limitConnecting(http, "connect"),
-    https: limitConnecting(https, "secureConnect")
-  }))
-)
+/**
+ * What {@link layer} is made from: a client's options, and how it reaches the service.
+ */
+export interface Options extends Files.Options, HttpClientOptions {}
+
+/**
+ * {@link layerHttpClient} with a proxy or authorities of your own.
+ */
+export const layerHttpClientOptions = (
+  options: HttpClientOptions
+): Layer.Layer<HttpClient.HttpClient, InvalidConfig> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function*() {
+      const proxies = yield* proxiesOf(options.proxy, process.env)
+      const secureContext = yield* secureContextOf(options.ca)
+      return yield* NodeClient.make({ proxies, secureContext })
+    })
+  )
 
 /**
  * `HttpClient` over `node:http`: sockets are kept alive and shared, at most 64 to a host. Unlike `fetch` it sends a
- * body no faster than the other side takes it, so that an upload's memory stays flat.
+ * body no faster than the other side takes it, so that an upload's memory stays flat. It goes through the proxy that
+ * the environment names.
  */
-export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide(
-  NodeClient.layer,
-  layerAgent
-)
+export const layerHttpClient: Layer.Layer<HttpClient.HttpClient, InvalidConfig> = layerHttpClientOptions({})
 
 const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeSha256.layer)
 
@@ -86,9 +88,12 @@ const over = <E>(
     E,
     HttpClient.HttpClient
   >,
+  { ca, proxy }: HttpClientOptions,
   policy: Policy | undefined
-): Layer.Layer<Services, E> => {
-  const client = policy === undefined ? layerHttpClient : Layer.provide(policy, layerHttpClient)
+): Layer.Layer<Services, E | InvalidConfig> => {
+  const isPlain = ca === undefined && proxy === undefined
+  const transport = isPlain ? layerHttpClient : layerHttpClientOptions({ ca, proxy })
+  const client = policy === undefined ? transport : Layer.provide(policy, transport)
   return Layer.provideMerge(services, Layer.merge(client, platform))
 }
 
@@ -97,14 +102,15 @@ const over = <E>(
  *
  * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
  */
-export const layer = (options: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
-  over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), policy)
+export const layer = (options: Options, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
+  over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), options, policy)
 
 /**
  * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them.
  */
-export const layerConfig = (options?: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
+export const layerConfig = (options: Options = {}, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
   over(
     Layer.mergeAll(Files.layerConfig(options), Messages.layerConfig(options), MessageBatches.layerConfig(options)),
+    options,
     policy
   )

@@ -43,8 +43,7 @@ import {
 import { decodeText, parseJson, parseLength, readBody } from "./internal/request/body.ts"
 import { withValue } from "./internal/request/client.ts"
 import { ConnectTimeout } from "./internal/request/connectTimeout.ts"
-import { isFilesError, readEnvelope } from "./internal/request/errors.ts"
-import { evidenceOf } from "./internal/request/evidence.ts"
+import { codeOf, isFilesError, isPermanent, isUnsent, readEnvelope } from "./internal/request/errors.ts"
 import { Rebodied } from "./internal/request/responseWithBody.ts"
 import { isRetryable } from "./internal/request/retryable.ts"
 import { unlessStalled } from "./internal/request/silence.ts"
@@ -285,10 +284,10 @@ const ofError = (error: HttpClientError.HttpClientError): Failure | undefined =>
       }
       // The limiter has waited as long as it may already.
       if (cause instanceof RateLimiter.RateLimiterError) return undefined
-      const { code, isPermanent, isUnsent } = evidenceOf(cause)
-      return isPermanent
+      const code = codeOf(cause)
+      return isPermanent(code)
         ? undefined
-        : { reason: code ?? reason._tag, isOutcomeUnknown: !isUnsent, wait: undefined }
+        : { reason: code ?? reason._tag, isOutcomeUnknown: !isUnsent(code), wait: undefined }
     }
     case "DecodeError":
     case "EmptyBodyError":

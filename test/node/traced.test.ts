@@ -19,7 +19,7 @@ const metadata = JSON.stringify({
 /** What an exporter would see of the requests. */
 const spansOf = (
   effect: Effect.Effect<unknown, unknown, Files.Files>,
-  client: Layer.Layer<HttpClient.HttpClient>,
+  client: Layer.Layer<HttpClient.HttpClient, unknown>,
   status: number
 ) =>
   Effect.scoped(Effect.gen(function*() {

@@ -1,0 +1,41 @@
+/**
+ * What only a transport knows of a connection that failed. It stands as the cause of a `TransportError`, and is
+ * recognised by its tag.
+ */
+
+/** The proxy in between failed: not a byte of the request reached the service. */
+export class ProxyError extends Error {
+  readonly _tag = "ProxyError"
+  /** Scheme, host and port, without user name and password. */
+  readonly proxy: string
+  /** What the proxy answered, where it did. */
+  readonly status: number | undefined
+
+  constructor(proxy: string, status: number | undefined, cause: Error) {
+    super(
+      status === undefined
+        ? `The proxy ${proxy} can't be reached.`
+        : status === 407
+        ? `The proxy ${proxy} asks for a user name and password (407).`
+        : `The proxy ${proxy} made no connection to the service (${status}).`,
+      { cause }
+    )
+    this.name = "ProxyError"
+    this.proxy = proxy
+    this.status = status
+  }
+}
+
+/**
+ * The server closed a kept-alive connection just as it was used again, and no byte of an answer came. It says nothing
+ * of the service's health: on a connection of its own the request would most likely have been answered.
+ */
+export class StaleSocketError extends Error {
+  readonly _tag = "StaleSocketError"
+  readonly code = "ECONNRESET"
+
+  constructor(cause: Error) {
+    super("The server closed the kept-alive connection as it was used again.", { cause })
+    this.name = "StaleSocketError"
+  }
+}
