@@ -8,11 +8,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import type { Armed } from "./internal/faults.ts"
 import type * as Control from "./internal/http/control.ts"
 import * as InProcess from "./internal/http/inProcess.ts"
 import * as Internal from "./internal/http/make.ts"
 import type * as InternalOptions from "./internal/http/options.ts"
-import type * as State from "./internal/http/state.ts"
+import type * as RequestLog from "./internal/http/requestLog.ts"
 import type * as Tokens from "./internal/http/tokens.ts"
 import * as Store from "./Store.ts"
 
@@ -25,7 +26,7 @@ export interface Options extends InternalOptions.Options {}
 export interface CredentialOptions extends Tokens.Options {}
 
 /** A request as the emulator saw it. */
-export interface RecordedRequest extends State.RecordedRequest {}
+export interface RecordedRequest extends RequestLog.RecordedRequest {}
 
 /** A file that is there without having been uploaded. */
 export interface SeedFile extends Control.SeedFile {}
@@ -36,10 +37,19 @@ export interface TokenOptions extends Control.TokenOptions {}
 /** An access token that was issued. */
 export interface IssuedToken extends Tokens.IssuedToken {}
 
+/** What an emulator can be asked and told while it runs. */
+export interface Running extends Control.Control {
+  /** The base URL for a client. In process it is a placeholder: any other URL works as well. */
+  readonly url: string
+}
+
+/** A fault, and the number of requests that it has hit. */
+export interface ArmedFault extends Armed {}
+
 /**
  * A running emulator: where it is, its key, what it was asked, what it holds, and what goes wrong with it.
  */
-export class Emulator extends Context.Service<Emulator, Control.Control>()(
+export class Emulator extends Context.Service<Emulator, Running>()(
   "effect-anthropic-files/emulator/Emulator"
 ) {}
 
@@ -54,7 +64,7 @@ export const layerStore = (
 ): Layer.Layer<Emulator | HttpClient.HttpClient, never, Store.Store> =>
   Layer.effectContext(Effect.gen(function*() {
     const { control, handle } = yield* Internal.make(options)
-    return Context.make(Emulator, control(placeholderUrl)).pipe(
+    return Context.make(Emulator, { url: placeholderUrl, ...control }).pipe(
       Context.add(HttpClient.HttpClient, InProcess.make(handle))
     )
   }))

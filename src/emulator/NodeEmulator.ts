@@ -168,7 +168,7 @@ const serveEffect = (handle: Pipeline.Handle, options: ServerOptions) =>
     const origin = request.headers.origin
     const cors = origin !== undefined && (options.allowedOrigins ?? []).includes(origin) ? corsHeaders(origin) : {}
     if (request.method === "OPTIONS" && "vary" in cors) return HttpServerResponse.empty({ headers: cors })
-    return yield* handle(request, {
+    return yield* handle({
       method: request.method,
       url: request.url,
       baseUrl: `http://${request.headers.host ?? ""}`,
@@ -276,6 +276,6 @@ export const layerServer = (
       const port = typeof address === "object" && address !== null ? address.port : 0
       const unspecified = host === "0.0.0.0" || host === "::"
       const reachable = unspecified ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host
-      return control(`http://${reachable}:${port}`)
+      return { url: `http://${reachable}:${port}`, ...control }
     })
   ).pipe(Layer.provide(storeOf(options)))

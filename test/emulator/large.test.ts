@@ -69,8 +69,9 @@ describe("100,000 files", () => {
         }
         assert.strictEqual(expected, 0)
         assert.strictEqual(times.length, 100)
-        const first = median(times.slice(5, 25))
-        const last = median(times.slice(-20))
+        // The quickest of each, so that other programs on the machine don't count.
+        const first = Math.min(...times.slice(5, 25))
+        const last = Math.min(...times.slice(-20))
         assert.isBelow(last / first, 3, "the last pages are slower than the first ones")
 
         // Anywhere in the middle, and with small pages, a page costs what it holds.

@@ -78,6 +78,48 @@ for (const [name, reach] of ways) {
         assert.strictEqual((yield* get("/v1/files")).status, 429)
       }).pipe(Effect.provide(reach({ requestsPerMinute: 3 }))))
 
+    it.effect("the limits that are set stand on every answer to a caller with a key, errors included", () =>
+      Effect.gen(function*() {
+        const emulator = yield* Emulator
+        const limits = (answer: { readonly headers: Readonly<Record<string, string | undefined>> }, kind: string) =>
+          ["limit", "remaining"].map((what) => answer.headers[`anthropic-ratelimit-${kind}-${what}`])
+        assert.deepStrictEqual(limits(yield* get("/v1/files/file_unknown"), "requests"), ["100", "99"])
+        const answered = yield* post("/v1/messages", {
+          model: "m",
+          max_tokens: 100,
+          messages: [{ role: "user", content: "word ".repeat(2000) }]
+        })
+        const { input_tokens: read, output_tokens: written } = answered.json.usage
+        assert.deepStrictEqual(limits(answered, "requests"), ["100", "98"])
+        assert.deepStrictEqual(limits(yield* get("/v1/files?limit=0"), "tokens"), [
+          "1000",
+          String(Math.max(0, 1000 - read - written))
+        ])
+        // More was used than a minute gives: the next message waits, and other requests don't.
+        const ask = post("/v1/messages", { model: "m", max_tokens: 9, messages: [{ role: "user", content: "hi" }] })
+        const limited = yield* ask
+        assert.deepStrictEqual(errorOf(limited), { status: 429, type: "rate_limit_error" })
+        assert.strictEqual((yield* get("/v1/files")).status, 200)
+        yield* emulator.advance(Number(limited.headers["retry-after"]) * 1000)
+        assert.strictEqual((yield* ask).status, 200)
+        const stranger = yield* get("/v1/files", { key: "wrong" })
+        assert.isUndefined(stranger.headers["anthropic-ratelimit-requests-limit"])
+      }).pipe(Effect.provide(reach({ requestsPerMinute: 100, tokensPerMinute: 1000 }))))
+
+    it.effect("JSON that is nested too deeply is refused", () =>
+      Effect.gen(function*() {
+        const deep = (depth: number) => `{"a":${"[".repeat(depth)}${"]".repeat(depth)},"b":"[[[\\"[[["}`
+        for (const path of ["/v1/messages/count_tokens", "/v1/messages", "/v1/messages/batches", "/v1/oauth/token"]) {
+          const answer = yield* call("POST", path, { body: HttpBody.text(deep(25_000), "application/json") })
+          assert.strictEqual(answer.status, 400, path)
+          assert.include(answer.text, "nested too deeply")
+        }
+        const fine = yield* call("POST", "/v1/messages/count_tokens", {
+          body: HttpBody.text(deep(500), "application/json")
+        })
+        assert.notInclude(fine.text, "nested")
+      }).pipe(Effect.provide(reach())))
+
     it.effect("JSON bodies, fields and parts are bounded", () =>
       Effect.gen(function*() {
         const tooLarge = { status: 413, type: "request_too_large" }
@@ -146,6 +188,18 @@ for (const [name, reach] of ways) {
 }
 
 describe("in process", () => {
+  it.effect("a JSON body that drips is given up as a whole, though it never stops", () =>
+    Effect.gen(function*() {
+      const drip = Stream.fromEffectRepeat(Effect.as(Effect.sleep("1 second"), new Uint8Array([0x20])))
+      const fiber = yield* Effect.forkChild(
+        call("POST", "/v1/messages/count_tokens", { body: HttpBody.stream(drip, "application/json") })
+      )
+      yield* TestClock.adjust("29 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(errorOf(yield* Fiber.join(fiber)), { ...invalid, code: "request_body_timeout" })
+    }).pipe(Effect.provide(inProcess({ jsonTimeout: "30 seconds" }))))
+
   const head = new TextEncoder().encode(
     `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n`
   )

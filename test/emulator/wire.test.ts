@@ -435,7 +435,7 @@ for (const [name, reach] of ways) {
           for (const query of ["page=x", "ids[]=x", `after_id=${id}&before_id=${id}`]) {
             assert.deepStrictEqual(errorOf(yield* get(`/v1/files?${query}`, { headers: beta })), invalid, query)
           }
-          for (const limit of ["0", "-1", "1001", "abc", "1.5", "", "NaN"]) {
+          for (const limit of ["0", "-1", "1001", "abc", "1.5", "", "NaN", "1e2", "0x10", "%205", "5&limit=6"]) {
             assert.deepStrictEqual(errorOf(yield* get(`/v1/files?limit=${limit}`)), invalid, limit)
           }
           assert.strictEqual((yield* get("/v1/files?limit=1000")).status, 200)

@@ -38,6 +38,10 @@ export type Failure = ApiError | ConnectionReset | RequestBodyFailed | StoreFail
 /** RFC 3339. */
 export const timestamp = (millis: number): string => DateTime.formatIso(DateTime.makeUnsafe(millis))
 
+/** The same with six digits, as the service answers for files; the last three tell the files of one moment apart. */
+const preciseTimestamp = (millis: number, sequence: number): string =>
+  timestamp(millis).replace("Z", `${String(sequence % 1000).padStart(3, "0")}Z`)
+
 /** A file as the wire has it. The beta dialect knows no `expires_at`. */
 export const toWire = (file: FileRecord, dialect: RequestDialect): Record<string, unknown> => ({
   id: file.id,
@@ -45,9 +49,11 @@ export const toWire = (file: FileRecord, dialect: RequestDialect): Record<string
   filename: file.filename,
   mime_type: file.mimeType,
   size_bytes: file.size,
-  created_at: timestamp(file.createdAt),
+  created_at: preciseTimestamp(file.createdAt, file.sequence),
   downloadable: file.downloadable,
-  ...(dialect === "beta" ? {} : { expires_at: file.expiresAt === null ? null : timestamp(file.expiresAt) }),
+  ...(dialect === "beta"
+    ? {}
+    : { expires_at: file.expiresAt === null ? null : preciseTimestamp(file.expiresAt, file.sequence) }),
   ...(file.scope === null ? {} : { scope: file.scope }),
   ...(file.purpose === null ? {} : { purpose: file.purpose })
 })

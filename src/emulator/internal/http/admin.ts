@@ -1,65 +1,119 @@
 /**
  * The admin route: what code can do to an emulator, over HTTP. Off unless asked for, and never without a key.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
+import type { InvalidConfig } from "../../../FilesError.ts"
 import * as Fault from "../../Fault.ts"
+import type { FileRecord } from "../../Store.ts"
+import type { Armed } from "../faults.ts"
+import { timestamp, toWire } from "../files/operations.ts"
 import * as Strict from "../strict.ts"
-import { type ApiError, internal, invalidRequest, notFound } from "./apiError.ts"
+import { Advance, Issue, Mount, Seed, Which } from "./adminSchemas.ts"
+import { fileNotFound, invalidRequest } from "./apiError.ts"
+import { readJson } from "./body.ts"
+import type * as Control from "./control.ts"
+import type { OperationWith } from "./endpoints.ts"
+import type { Handlers } from "./handlers.ts"
 import { openApi } from "./openApi.ts"
-import { reset, type State } from "./state.ts"
+import type { IssuedToken } from "./tokens.ts"
 
-export const prefix = "/_emulator/"
+/** Enough for a seeded file of 48 MB in base64. */
+const maxBodyBytes = 64 * 1024 * 1024
 
-const Advance = Schema.Struct({ millis: Schema.Natural })
+const invalid = (error: InvalidConfig) => invalidRequest(error.message)
 
-const read = <A>(decode: (body: unknown) => Effect.Effect<A, { readonly message: string }>) =>
-(
-  request: HttpServerRequest
-): Effect.Effect<A, ApiError> =>
-  request.json.pipe(
-    Effect.mapError(() => invalidRequest("The request body is not valid JSON")),
-    Effect.flatMap((body) => Effect.mapError(decode(body), (error) => invalidRequest(error.message)))
-  )
+const bodyOf = <A>(name: string, schema: Schema.Codec<A, unknown>) => {
+  const decode = Strict.decode(name, schema)
+  return Effect.flatMap(readJson(maxBodyBytes, {}), (body) => Effect.mapError(decode(body), invalid))
+}
 
-const readFaults = read(Fault.decode)
+const seedBody = bodyOf("file", Seed)
+const advanceBody = bodyOf("clock", Advance)
+const issueBody = bodyOf("token", Issue)
+const whichBody = bodyOf("tokens", Which)
+const mountBody = bodyOf("file", Mount)
+const faultsBody = Effect.flatMap(readJson(maxBodyBytes), (body) => Effect.mapError(Fault.decode(body), invalid))
 
-const readAdvance = read(Strict.decode("advance", Advance))
+const attachment = { "content-disposition": "attachment", "x-content-type-options": "nosniff" }
 
-const ok = HttpServerResponse.jsonUnsafe({})
+const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body)
 
-export const handle = Effect.fnUntraced(function*(
-  state: State,
-  method: string,
-  path: string,
-  request: HttpServerRequest
-): Effect.fn.Return<HttpServerResponse.HttpServerResponse, ApiError> {
-  switch (`${method} ${path.slice(prefix.length)}`) {
-    case "GET faults":
-      return HttpServerResponse.jsonUnsafe(state.faults.list().map(({ fault }) => fault))
-    case "PUT faults":
-      state.faults.set(yield* readFaults(request))
-      return ok
-    case "POST faults": {
-      for (const fault of yield* readFaults(request)) state.faults.add(fault)
-      return ok
-    }
-    case "DELETE faults":
-      state.faults.set([])
-      return ok
-    case "POST reset":
-      yield* reset(state).pipe(Effect.mapError(() => internal()))
-      return ok
-    case "POST advance":
-      state.offset.millis += (yield* readAdvance(request)).millis
-      return ok
-    case "GET requests":
-      return HttpServerResponse.jsonUnsafe(state.requests.list())
-    case "GET openapi.json":
-      return HttpServerResponse.jsonUnsafe(openApi())
-    default:
-      return yield* notFound("Not found")
-  }
+const done = json({})
+
+const clockJson = (now: number) => json({ now: timestamp(now) })
+
+const armedJson = ({ fault, hits }: Armed) => ({ ...fault, hits })
+
+const tokenJson = ({ accessToken, expiresAt, issuedAt, refreshToken, revoked, workspaces }: IssuedToken) => ({
+  access_token: accessToken,
+  refresh_token: refreshToken ?? null,
+  workspaces,
+  issued_at: timestamp(issuedAt),
+  expires_at: expiresAt === null ? null : timestamp(expiresAt),
+  revoked
+})
+
+const fileJson = (file: FileRecord) => ({
+  ...toWire(file, "ga"),
+  workspace: file.workspace,
+  expired: file.expired
+})
+
+export const make = (control: Control.Control): Pick<Handlers, OperationWith<"admin">> => ({
+  openApi: () => Effect.sync(() => json(openApi())),
+  adminFiles: () => Effect.map(control.files, (files) => json({ data: files.map(fileJson) })),
+  adminSeed: () =>
+    Effect.gen(function*() {
+      const { content, content_base64: bytes, created_at, expires_in_seconds, mime_type, ...rest } = yield* seedBody
+      if (content !== undefined && bytes !== undefined) {
+        return yield* invalidRequest("file: content and content_base64 exclude each other.")
+      }
+      const seeded = yield* control.seed({
+        ...rest,
+        content: bytes ?? content,
+        mimeType: mime_type,
+        createdAt: created_at,
+        expiresIn: expires_in_seconds === undefined ? undefined : Duration.seconds(expires_in_seconds)
+      })
+      return json(fileJson(seeded))
+    }),
+  adminContent: ({ params }) =>
+    Effect.gen(function*() {
+      const content = yield* control.content(params.file_id)
+      if (content === undefined) return yield* fileNotFound(params.file_id)
+      return HttpServerResponse.uint8Array(content, { contentType: "application/octet-stream", headers: attachment })
+    }),
+  adminMount: ({ params }) =>
+    Effect.gen(function*() {
+      const { file_id: id } = yield* mountBody
+      const copy = yield* control.mount(id, params.session_id).pipe(
+        Effect.catchTag("MountFailed", ({ message, reason }) =>
+          reason === "SessionFull" ? invalidRequest(message) : fileNotFound(id))
+      )
+      return json(fileJson(copy))
+    }),
+  adminRequests: () => Effect.map(control.requests, (requests) => json({ data: requests })),
+  adminFaults: () => Effect.map(control.armedFaults, (armed) => json({ data: armed.map(armedJson) })),
+  adminSetFaults: () => Effect.as(Effect.flatMap(faultsBody, control.setFaults), done),
+  adminAddFaults: () =>
+    Effect.as(
+      Effect.flatMap(faultsBody, (faults) => Effect.forEach(faults, control.addFault, { discard: true })),
+      done
+    ),
+  adminClearFaults: () => Effect.as(control.setFaults([]), done),
+  adminClock: () => Effect.map(control.now, clockJson),
+  adminAdvance: () =>
+    Effect.gen(function*() {
+      const { advance } = yield* advanceBody
+      yield* control.advance(advance)
+      return clockJson(yield* control.now)
+    }),
+  adminTokens: () => Effect.map(control.tokens, (tokens) => json({ data: tokens.map(tokenJson) })),
+  adminIssueToken: () => Effect.map(Effect.flatMap(issueBody, control.issueToken), (token) => json(tokenJson(token))),
+  adminExpireTokens: () => Effect.as(Effect.flatMap(whichBody, ({ token }) => control.expireTokens(token)), done),
+  adminRevokeTokens: () => Effect.as(Effect.flatMap(whichBody, ({ token }) => control.revokeTokens(token)), done),
+  adminReset: () => Effect.as(control.reset, done)
 })

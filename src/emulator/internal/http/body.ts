@@ -1,13 +1,66 @@
 /**
- * The body of a request: how much of it is read, and how long that may take.
+ * The body of a request: how it is read, how long that may take, and how much of it is looked at.
  */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Fault from "../../Fault.ts"
 import { type BodyError, RequestContext } from "../context.ts"
-import { bodyTimeout, invalidRequest, tooLarge } from "./apiError.ts"
+import * as Faults from "../faults.ts"
+import { bodyTimeout, ConnectionReset, invalidRequest, type RequestBodyFailed, tooLarge } from "./apiError.ts"
+
+type BodyPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, BodyError>
+
+export interface Guards {
+  /** A body that brings no byte for this long is given up. */
+  readonly idle: Duration.Duration
+  /** What the headers announced, where nobody below compares the body with it. */
+  readonly declaredLength: number | undefined
+  /** Whether the sender may write to a chunk again once the next one is asked for. */
+  readonly reusesChunks: boolean
+  readonly faults: ReadonlyArray<Fault.Fault>
+}
+
+export const broken = (description: string): ConnectionReset => new ConnectionReset({ description })
+
+/** The body as a handler may read it. */
+export const guarded = (
+  body: Stream.Stream<Uint8Array, RequestBodyFailed>,
+  { declaredLength, faults, idle, reusesChunks }: Guards
+): Stream.Stream<Uint8Array, BodyError> =>
+  Stream.transformPull(body, (pull) =>
+    Effect.sync(() => {
+      const ending = Faults.endingAt(faults, "during")
+      let received = 0
+      const next: BodyPull = pull.pipe(
+        Effect.timeoutOrElse({ duration: idle, orElse: () => Effect.fail(bodyTimeout()) }),
+        Effect.flatMap((chunks): BodyPull => {
+          for (const chunk of chunks) received += chunk.byteLength
+          if (ending !== undefined && received >= (ending.after ?? 0)) {
+            return Faults.end(ending, broken, "Reset while the body was sent")
+          }
+          if (declaredLength !== undefined && received > declaredLength) {
+            return Effect.fail(broken("The body is longer than its content-length"))
+          }
+          return Effect.succeed(reusesChunks ? Arr.map(chunks, (chunk) => chunk.slice()) : chunks)
+        })
+      )
+      if (declaredLength === undefined) return next
+      return next.pipe(
+        Pull.catchDone(() =>
+          Effect.suspend((): BodyPull =>
+            received === declaredLength
+              ? Cause.done()
+              : Effect.fail(broken("The body is shorter than its content-length"))
+          )
+        )
+      )
+    }))
 
 /** Deeper JSON than this is refused: what walks it by recursion would run out of stack. */
 const maxDepth = 512
@@ -60,14 +113,18 @@ const readText = Effect.fnUntraced(function*(
 /**
  * The whole body as JSON, read no further than the limit. It has a time limit as a whole: a body that drips would
  * otherwise never end.
+ *
+ * @param ifEmpty what an empty body stands for, if anything
  */
 export const readJson = Effect.fnUntraced(function*(
-  maxBytes: number
+  maxBytes: number,
+  ifEmpty?: unknown
 ): Effect.fn.Return<unknown, BodyError, RequestContext | Scope.Scope> {
   const { limits, notes } = yield* RequestContext
   const text = yield* readText(maxBytes).pipe(
     Effect.timeoutOrElse({ duration: limits.jsonTimeout, orElse: () => Effect.fail(bodyTimeout()) })
   )
+  if (text === "" && ifEmpty !== undefined) return ifEmpty
   const body = parse(text)
   if (Option.isNone(body)) return yield* invalidRequest("The request body is not valid JSON")
   notes.json = text

@@ -6,13 +6,16 @@ import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { FileId } from "../../../FileMetadata.ts"
 import { joined } from "../../../internal/request/body.ts"
 import type { Fault } from "../../Fault.ts"
 import type { FileRecord, StoreFailed } from "../../Store.ts"
+import type { Armed } from "../faults.ts"
 import * as MimeType from "../files/mimeType.ts"
 import * as Random from "../random.ts"
+import type { RecordedRequest } from "./requestLog.ts"
 import * as State from "./state.ts"
 import type { IssuedToken, Workspaces } from "./tokens.ts"
 
@@ -47,25 +50,45 @@ export interface TokenOptions {
   readonly lifetime?: Duration.Input | null | undefined
 }
 
+/**
+ * A file could not be copied into a session.
+ *
+ * - `NotFound`: there is no such file.
+ * - `Expired`: its content is gone.
+ * - `SessionFull`: the session has 500 files already.
+ */
+export class MountFailed extends Schema.TaggedError<MountFailed>()("MountFailed", {
+  reason: Schema.Literals(["NotFound", "Expired", "SessionFull"]),
+  message: Schema.String
+}) {}
+
+/** As the service documents it. */
+const maxFilesPerSession = 500
+
 /** The control surface of an emulator. */
 export interface Control {
-  /** The base URL for a client. In process it is a placeholder: any other URL works as well. */
-  readonly url: string
   readonly apiKey: Redacted.Redacted<string>
   /** The workspace that `apiKey` reaches. */
   readonly workspace: string
   /** The organization of every workspace, which federation has to name. */
   readonly organization: string
   /** The requests so far, oldest first. */
-  readonly requests: Effect.Effect<ReadonlyArray<State.RecordedRequest>>
+  readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** All files of all workspaces, newest first. */
   readonly files: Effect.Effect<ReadonlyArray<FileRecord>, StoreFailed>
   /** The bytes of any file, downloadable or not; `undefined` for one that is not there. */
   readonly content: (id: string) => Effect.Effect<Uint8Array | undefined, StoreFailed>
   /** Stores a file without an upload. */
   readonly seed: (file: SeedFile) => Effect.Effect<FileRecord, StoreFailed>
+  /**
+   * Copies a file into a session, as mounting it there does: the copy has an id and a `created_at` of its own, can't be
+   * downloaded, doesn't count for the quota, and outlives its upload.
+   */
+  readonly mount: (id: string, session: string) => Effect.Effect<FileRecord, MountFailed | StoreFailed>
   /** What goes wrong, used up or not. */
   readonly faults: Effect.Effect<ReadonlyArray<Fault>>
+  /** The same, each with the number of requests that it has hit. */
+  readonly armedFaults: Effect.Effect<ReadonlyArray<Armed>>
   /** Replaces all faults. */
   readonly setFaults: (faults: ReadonlyArray<Fault>) => Effect.Effect<void>
   /** Adds one fault behind the others. */
@@ -86,7 +109,7 @@ export interface Control {
   readonly reset: Effect.Effect<void, StoreFailed>
 }
 
-export const make = (state: State.State, url: string): Control => {
+export const make = (state: State.State): Control => {
   const { store, tokens } = state
   const now = Effect.map(Clock.currentTimeMillis, (millis) => millis + state.offset.millis)
 
@@ -117,6 +140,41 @@ export const make = (state: State.State, url: string): Control => {
     return (yield* store.get(stored.id)) ?? stored
   }, Effect.scoped)
 
+  const mount = Effect.fnUntraced(function*(id: string, session: string) {
+    const at = yield* now
+    yield* store.sweep(at)
+    const file = yield* store.get(id)
+    if (file === undefined) return yield* new MountFailed({ reason: "NotFound", message: `File not found: ${id}` })
+    if (file.expired) return yield* new MountFailed({ reason: "Expired", message: `File ${id} has expired.` })
+    const { records } = yield* store.page({
+      workspace: file.workspace,
+      scopeId: session,
+      limit: maxFilesPerSession
+    })
+    if (records.length === maxFilesPerSession) {
+      return yield* new MountFailed({
+        reason: "SessionFull",
+        message: `Session ${session} has ${maxFilesPerSession} files already. Mount the file into another session.`
+      })
+    }
+    const content = yield* store.read(file)
+    const staging = yield* store.stage
+    // A store takes over what it is given, and the one in memory gives out its own.
+    yield* Stream.runForEach(content, (chunk) => staging.write(chunk.slice()))
+    return yield* staging.commit({
+      id: FileId.make(yield* Random.identifier("file")),
+      workspace: file.workspace,
+      filename: file.filename,
+      mimeType: file.mimeType,
+      createdAt: at,
+      expiresAt: null,
+      downloadable: false,
+      scope: { id: session, type: "session" },
+      countsForQuota: false,
+      purpose: null
+    })
+  }, Effect.scoped)
+
   const issueToken = Effect.fnUntraced(function*({ lifetime, workspaces }: TokenOptions = {}) {
     const reached = workspaces ?? state.workspace
     return yield* tokens.issue(
@@ -127,7 +185,6 @@ export const make = (state: State.State, url: string): Control => {
   })
 
   return {
-    url,
     apiKey: state.apiKey,
     workspace: state.workspace,
     organization: state.organization,
@@ -145,6 +202,8 @@ export const make = (state: State.State, url: string): Control => {
       return joined(chunks, chunks.reduce((size, chunk) => size + chunk.byteLength, 0))
     }, Effect.scoped),
     seed,
+    mount,
+    armedFaults: Effect.sync(() => state.faults.list()),
     faults: Effect.sync(() => state.faults.list().map(({ fault }) => fault)),
     setFaults: (faults) => Effect.sync(() => state.faults.set(faults)),
     addFault: (fault) => Effect.sync(() => state.faults.add(fault)),

@@ -6,6 +6,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { DeletedFile, FileMetadata, FilePage } from "../../../FileMetadata.ts"
 import { maxPageLimit } from "../../../internal/wire/constants.ts"
+import { Faults } from "../../Fault.ts"
+import * as Admin from "./adminSchemas.ts"
 import * as Parameters from "./parameters.ts"
 import { Grant, TokenAnswer } from "./tokens.ts"
 
@@ -44,6 +46,12 @@ const json = (schema: Schema.Top): Content => ({ type: "application/json", schem
 const bytes: Content = { type: "application/octet-stream" }
 
 const lines: Content = { type: "application/x-jsonl" }
+
+const nothing = json(Schema.Struct({}))
+
+const data = json(Schema.Struct({ data: Schema.Array(Schema.Json) }))
+
+const clock = json(Schema.Struct({ now: Schema.String }))
 
 const limit = Parameters.integer(1, maxPageLimit)
 
@@ -268,11 +276,152 @@ export const endpoints = {
     body: json(Grant),
     answer: json(TokenAnswer),
     errors: [401]
+  },
+  health: {
+    method: "GET",
+    path: "/_emulator/health",
+    summary: "Whether the emulator answers; without a key, whatever the host",
+    access: "anyone",
+    answer: json(Schema.Struct({ status: Schema.Literal("ok") }))
+  },
+  openApi: {
+    method: "GET",
+    path: "/_emulator/openapi.json",
+    summary: "This document",
+    access: "admin",
+    answer: json(Schema.Json)
+  },
+  adminFiles: {
+    method: "GET",
+    path: "/_emulator/files",
+    summary: "All files of all workspaces and sessions, newest first",
+    access: "admin",
+    answer: data
+  },
+  adminSeed: {
+    method: "POST",
+    path: "/_emulator/files",
+    summary: "Store a file without an upload: downloadable, expiring, expired, of any age, in a session",
+    access: "admin",
+    body: json(Admin.Seed),
+    answer: json(FileMetadata)
+  },
+  adminContent: {
+    method: "GET",
+    path: "/_emulator/files/:file_id/content",
+    summary: "The bytes of any file, downloadable or not",
+    access: "admin",
+    answer: bytes,
+    errors: [404]
+  },
+  adminMount: {
+    method: "POST",
+    path: "/_emulator/sessions/:session_id/files",
+    summary: "Copy a file into a session",
+    access: "admin",
+    body: json(Admin.Mount),
+    answer: json(FileMetadata),
+    errors: [404]
+  },
+  adminRequests: {
+    method: "GET",
+    path: "/_emulator/requests",
+    summary: "The requests so far, oldest first, with their bodies; those of the admin route are left out",
+    access: "admin",
+    answer: data
+  },
+  adminFaults: {
+    method: "GET",
+    path: "/_emulator/faults",
+    summary: "The faults, each with the number of requests that it has hit",
+    access: "admin",
+    answer: data
+  },
+  adminSetFaults: {
+    method: "PUT",
+    path: "/_emulator/faults",
+    summary: "Replace all faults",
+    access: "admin",
+    body: json(Faults),
+    answer: nothing
+  },
+  adminAddFaults: {
+    method: "POST",
+    path: "/_emulator/faults",
+    summary: "Add faults",
+    access: "admin",
+    body: json(Faults),
+    answer: nothing
+  },
+  adminClearFaults: {
+    method: "DELETE",
+    path: "/_emulator/faults",
+    summary: "Remove all faults",
+    access: "admin",
+    answer: nothing
+  },
+  adminClock: {
+    method: "GET",
+    path: "/_emulator/clock",
+    summary: "The emulator's time",
+    access: "admin",
+    answer: clock
+  },
+  adminAdvance: {
+    method: "POST",
+    path: "/_emulator/clock",
+    summary: "Move the emulator's time on: by milliseconds, or by a duration as a text (2 hours)",
+    access: "admin",
+    body: json(Admin.Advance),
+    answer: clock
+  },
+  adminTokens: {
+    method: "GET",
+    path: "/_emulator/tokens",
+    summary: "The access tokens that were issued, oldest first",
+    access: "admin",
+    answer: data
+  },
+  adminIssueToken: {
+    method: "POST",
+    path: "/_emulator/tokens",
+    summary: "Issue an access token and a refresh token",
+    access: "admin",
+    body: json(Admin.Issue),
+    answer: json(Schema.Json)
+  },
+  adminExpireTokens: {
+    method: "POST",
+    path: "/_emulator/tokens/expire",
+    summary: "End the lifetime of one access token, or of all",
+    access: "admin",
+    body: json(Admin.Which),
+    answer: nothing
+  },
+  adminRevokeTokens: {
+    method: "POST",
+    path: "/_emulator/tokens/revoke",
+    summary: "Refuse one access token or refresh token from now on, or all access tokens",
+    access: "admin",
+    body: json(Admin.Which),
+    answer: nothing
+  },
+  adminReset: {
+    method: "POST",
+    path: "/_emulator/reset",
+    summary: "Forget files, batches, requests, faults, tokens and what was added to the clock",
+    access: "admin",
+    answer: nothing
   }
 } as const satisfies Record<string, Endpoint>
 
 /** The name of an endpoint. */
 export type Operation = keyof typeof endpoints
+
+/** The endpoints that a kind of caller may call. */
+export type OperationWith<A extends Access> = {
+  readonly [O in Operation]: (typeof endpoints)[O]["access"] extends A ? O : never
+}[Operation]
 
 type ParamNames<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
   ? Name | ParamNames<`/${Rest}`>
@@ -329,14 +478,22 @@ export interface Match {
   readonly params: Readonly<Record<string, string>>
 }
 
-/** The endpoint of a request, or the methods that its path takes: none for a path that is not there. */
-export const match = (method: string, path: string): Match | { readonly allow: ReadonlyArray<string> } => {
+/**
+ * The endpoint of a request, or the methods that its path takes: none for a path that is not there.
+ *
+ * @param hasAdmin whether the admin route is on; without it its paths are not there
+ */
+export const match = (
+  method: string,
+  path: string,
+  hasAdmin = false
+): Match | { readonly allow: ReadonlyArray<string> } => {
   const segments = segmentsOf(path)
   const wanted = method === "HEAD" ? "GET" : method
   const allow: Array<string> = []
   for (const row of rows) {
     const params = paramsOf(row, segments)
-    if (params === undefined) continue
+    if (params === undefined || (row.endpoint.access === "admin" && !hasAdmin)) continue
     if (row.endpoint.method === wanted) return { operation: row.operation, endpoint: row.endpoint, params }
     allow.push(row.endpoint.method)
   }

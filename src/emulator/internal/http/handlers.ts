@@ -12,7 +12,9 @@ import * as Events from "../model/events.ts"
 import * as Messages from "../model/messages.ts"
 import type { Model } from "../model/model.ts"
 import * as Models from "../model/models.ts"
+import * as Admin from "./admin.ts"
 import { readJson } from "./body.ts"
+import type { Control } from "./control.ts"
 import type { Operation, Params, Query } from "./endpoints.ts"
 import type { State } from "./state.ts"
 
@@ -43,9 +45,12 @@ const batchBody = Effect.flatMap(RequestContext, ({ limits }) => readJson(limits
 /** Far more than a grant needs. */
 const maxGrantBytes = 64 * 1024
 
-const createMessage = Effect.gen(function*() {
+const createMessage = Effect.fnUntraced(function*(state: State) {
   const body = yield* messageBody
   const answered = yield* Messages.create(body)
+  const { now } = yield* RequestContext
+  const { input_tokens: read, output_tokens: written } = answered.message.usage
+  state.tokenLimit?.take(read + written, now)
   return answered.isStreamed
     ? HttpServerResponse.stream(Events.body(answered), {
       contentType: "text/event-stream; charset=utf-8",
@@ -68,13 +73,15 @@ const exchangeToken = (state: State) =>
     )
   })
 
-export const make = (state: State): Handlers => ({
+export const make = (state: State, control: Control): Handlers => ({
+  ...Admin.make(control),
+  health: () => Effect.succeed(json({ status: "ok" })),
   upload: () => Files.upload,
   list: ({ query }) => Files.list(query),
   metadata: ({ params }) => Files.metadata(params.file_id),
   content: ({ params }) => Files.content(params.file_id),
   delete: ({ params }) => Files.delete(params.file_id),
-  createMessage: () => createMessage,
+  createMessage: () => createMessage(state),
   countTokens: () => Effect.map(Effect.flatMap(messageBody, Messages.countTokens), json),
   createBatch: () => Effect.flatMap(batchBody, Batches.create),
   listBatches: ({ query }) => Batches.list(query),

@@ -59,7 +59,7 @@ export const make = (handle: Pipeline.Handle): HttpClient.HttpClient =>
       const { body, headers } = sent(request, server)
       const scope = Scope.makeUnsafe()
       let streaming = false
-      return handle(server, {
+      return handle({
         method: request.method,
         url: path,
         baseUrl: url.origin,

@@ -11,8 +11,7 @@ import * as State from "./state.ts"
 
 export interface Made {
   readonly handle: Pipeline.Handle
-  /** The control surface of the emulator that is reached at `url`. */
-  readonly control: (url: string) => Control.Control
+  readonly control: Control.Control
 }
 
 export const make = Effect.fnUntraced(function*(
@@ -20,8 +19,6 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Made, never, Store> {
   const store = yield* Store
   const state = yield* State.make(options, store)
-  return {
-    handle: Pipeline.make(state, Handlers.make(state)),
-    control: (url) => Control.make(state, url)
-  }
+  const control = Control.make(state)
+  return { handle: Pipeline.make(state, Handlers.make(state, control)), control }
 })

@@ -30,6 +30,8 @@ export interface Options {
   readonly contextWindow?: number | undefined
   /** Requests a minute, all keys together. @default no limit */
   readonly requestsPerMinute?: number | undefined
+  /** Tokens of messages a minute, all keys together, by the emulator's own count. @default no limit */
+  readonly tokensPerMinute?: number | undefined
   /** A request body that brings no byte for this long is answered with `request_body_timeout`. @default 30 seconds */
   readonly bodyIdleTimeout?: Duration.Input | undefined
   /**
@@ -48,8 +50,10 @@ export interface Options {
   readonly rules?: ReadonlyArray<Rule> | undefined
   /** The models there are; requests for others are refused. @default any name will do */
   readonly models?: ReadonlyArray<string> | undefined
-  /** Recorded requests that are kept; older ones are dropped. @default 10_000 */
+  /** Recorded requests that are kept; older ones are dropped. 0 records none. @default 10_000 */
   readonly maxRecordedRequests?: number | undefined
+  /** Bytes of recorded requests that are kept, about; a single larger body is not kept. @default 64 MiB */
+  readonly maxRecordedBytes?: number | undefined
 }
 
 export const limits = (options: Options): Limits => ({

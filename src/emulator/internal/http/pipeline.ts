@@ -1,17 +1,13 @@
 /**
- * The way of a request through the emulator, the same for a socket and in process: faults, key, limit, route, answer.
+ * The way of a request through the emulator, the same for a socket and in process: faults, route, key, limits, answer.
  */
-import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
-import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -22,19 +18,19 @@ import { type BodyError, type Notes, RequestContext, type RequestDialect } from 
 import * as Faults from "../faults.ts"
 import { Model } from "../model/model.ts"
 import * as Random from "../random.ts"
-import * as Admin from "./admin.ts"
 import {
   ApiError,
-  bodyTimeout,
-  ConnectionReset,
+  type ConnectionReset,
   internal,
   invalidRequest,
   methodNotAllowed,
   notFound,
   type RequestBodyFailed,
+  tooLarge,
   toResponse
 } from "./apiError.ts"
 import * as Auth from "./auth.ts"
+import * as Body from "./body.ts"
 import { type Match, match, type Operation } from "./endpoints.ts"
 import type { Call, Handler, Handlers } from "./handlers.ts"
 import * as Parameters from "./parameters.ts"
@@ -60,7 +56,6 @@ export interface Transport {
 
 /** A request, answered; or the end of its connection. */
 export type Handle = (
-  request: HttpServerRequest,
   transport: Transport
 ) => Effect.Effect<Response, ConnectionReset | RequestBodyFailed, Scope.Scope>
 
@@ -83,50 +78,12 @@ const contentLength = (headers: Headers.Headers): number | undefined => {
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined
 }
 
-const broken = (description: string) => new ConnectionReset({ description })
-
-const reset = (description: string) => Effect.fail(broken(description))
-
-type BodyPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, BodyError>
-
-const requestBody = (
-  transport: Transport,
-  faults: ReadonlyArray<Fault.Fault>,
-  idle: Duration.Duration
-): Stream.Stream<Uint8Array, BodyError> => {
-  const ending = Faults.endingAt(faults, "during")
-  const declared = transport.checksLength ? contentLength(transport.headers) : undefined
-  return Stream.transformPull(transport.body, (pull) =>
-    Effect.sync(() => {
-      let received = 0
-      const next: BodyPull = pull.pipe(
-        Effect.timeoutOrElse({ duration: idle, orElse: () => Effect.fail(bodyTimeout()) }),
-        Effect.flatMap((chunks): BodyPull => {
-          for (const chunk of chunks) received += chunk.byteLength
-          if (ending !== undefined && received >= (ending.after ?? 0)) {
-            return Faults.end(ending, broken, "Reset while the body was sent")
-          }
-          if (declared !== undefined && received > declared) return reset("The body is longer than its content-length")
-          if (!transport.reusesChunks) return Effect.succeed(chunks)
-          return Effect.succeed(Arr.map(chunks, (chunk) => chunk.slice()))
-        })
-      )
-      return declared === undefined ? next : next.pipe(
-        Pull.catchDone(() =>
-          Effect.suspend((): BodyPull =>
-            received === declared ? Cause.done() : reset("The body is shorter than its content-length")
-          )
-        )
-      )
-    }))
-}
-
-const bodyStream = (response: Response): Stream.Stream<Uint8Array, unknown> => {
-  switch (response.body._tag) {
+const bodyStream = ({ body }: Response): Stream.Stream<Uint8Array, unknown> => {
+  switch (body._tag) {
     case "Uint8Array":
-      return Stream.succeed(response.body.body)
+      return Stream.succeed(body.body)
     case "Stream":
-      return response.body.stream
+      return body.stream
     default:
       return Stream.empty
   }
@@ -134,7 +91,7 @@ const bodyStream = (response: Response): Stream.Stream<Uint8Array, unknown> => {
 
 /** What faults do to an answer on its way out. */
 const damaged = (response: Response, faults: ReadonlyArray<Fault.Fault>): Response => {
-  const damaged = Faults.damage(faults, bodyStream(response), broken)
+  const damaged = Faults.damage(faults, bodyStream(response), Body.broken)
   if (damaged === undefined) return response
   const original = response.body
   const known = original._tag === "Uint8Array" || original._tag === "Stream"
@@ -148,6 +105,7 @@ const damaged = (response: Response, faults: ReadonlyArray<Fault.Fault>): Respon
   )
 }
 
+/** The answer that a fault puts in the place of the right one. */
 const answerOf = (fault: Fault.Answer, requestId: string): Response => {
   if (fault.body !== undefined) {
     return HttpServerResponse.text(fault.body, {
@@ -179,15 +137,55 @@ const recover = (
   return Effect.logError("The emulator failed", cause).pipe(Effect.andThen(Effect.fail(internal(message))))
 }
 
-const answerTo = (handlers: Handlers, { operation, params }: Match, query: Readonly<Record<string, unknown>>) => {
-  // One of many handlers, each with parameters of its own; the table that they were read by is the handler's own.
+const callHandler = (handlers: Handlers, { operation, params }: Match, query: Readonly<Record<string, unknown>>) => {
+  // One of many handlers, each with parameters of its own; the row that they were read by is the handler's own.
   const handler = handlers[operation] as Handler<Operation>
   return handler({ params, query } as Call<Operation>)
 }
 
+/** What a request has to pass before its handler sees it. Gives the workspace that it may act on. */
+const admit = Effect.fnUntraced(function*(
+  state: State,
+  { endpoint, operation }: Match,
+  headers: Headers.Headers,
+  now: number
+): Effect.fn.Return<string, ApiError> {
+  if (endpoint.access === "anyone") return state.workspace
+  if (endpoint.access === "admin") {
+    yield* Auth.authenticateAdmin(state.keys, headers)
+    return state.workspace
+  }
+  const workspace = yield* Auth.authenticate(state.keys, state.tokens, headers, now)
+  const length = contentLength(headers)
+  // What surrounds the file is far smaller than this, so the file itself is too large for certain.
+  if (operation === "upload" && length !== undefined && length > state.limits.maxFileBytes + 1024 * 1024) {
+    return yield* tooLarge("Request exceeds the maximum size")
+  }
+  return workspace
+})
+
+/** Takes one request from the limit, unless a limit is used up. */
+const takeFromLimits = Effect.fnUntraced(function*(
+  { requestLimit, tokenLimit }: State,
+  operation: Operation,
+  now: number
+): Effect.fn.Return<void, ApiError> {
+  const waitForTokens = operation === "createMessage" ? tokenLimit?.wait(now) ?? 0 : 0
+  const wait = Math.max(requestLimit?.wait(now) ?? 0, waitForTokens)
+  if (wait > 0) {
+    return yield* new ApiError({
+      status: 429,
+      type: "rate_limit_error",
+      message: "This request would exceed your organization's rate limit.",
+      headers: { "retry-after": String(Math.ceil(wait / 1000)) }
+    })
+  }
+  requestLimit?.take(1, now)
+})
+
 /** Puts the parts together: `handlers` answer what got past the gates. */
 export const make = (state: State, handlers: Handlers): Handle =>
-  Effect.fnUntraced(function*(request, transport): Effect.fn.Return<
+  Effect.fnUntraced(function*(transport): Effect.fn.Return<
     Response,
     ConnectionReset | RequestBodyFailed,
     Scope.Scope
@@ -195,67 +193,43 @@ export const make = (state: State, handlers: Handlers): Handle =>
     const requestId = yield* Random.identifier("req")
     const now = (yield* Clock.currentTimeMillis) + state.offset.millis
     const path = transport.url.split(/[?#]/, 1)[0] ?? "/"
-    const matched = match(transport.method, path)
-    const operation = "operation" in matched ? matched.operation : undefined
+    const matched = match(transport.method, path, state.adminRoute)
+    const found = "operation" in matched ? matched : undefined
     const betas = betasOf(transport.headers)
     const notes: Notes = {}
-    const record = state.requests.start({
+    const target = { method: transport.method, operation: found?.operation, path }
+    // What a test does to the emulator is not what it tests.
+    const isOwnCall = path.startsWith("/_emulator/") && found !== undefined
+    const faults = isOwnCall ? [] : state.faults.hit(target)
+    const record = isOwnCall ? undefined : state.requests.start({
+      ...target,
       requestId,
       at: now,
-      method: transport.method,
       url: transport.url,
-      path,
-      operation,
       headers: transport.headers
     }, notes)
-    const isAdmin = state.adminRoute && path.startsWith(Admin.prefix)
-    const faults = isAdmin ? [] : state.faults.hit({ method: transport.method, operation, path })
-    let extraHeaders: Record<string, string> = {}
+    let headers: Record<string, string> = {
+      "request-id": requestId,
+      "anthropic-organization-id": state.organization
+    }
 
     const carryOut = Effect.gen(function*() {
-      extraHeaders = { "anthropic-organization-id": state.organization }
-      if (isAdmin) {
-        yield* Auth.authenticateAdmin(state.keys, transport.headers)
-        return yield* Admin.handle(state, transport.method, path, request)
-      }
       if (!("operation" in matched)) {
         return yield* matched.allow.length === 0 ? notFound("Not found") : methodNotAllowed(matched.allow.join(", "))
       }
-      const workspace = matched.endpoint.access === "anyone"
-        ? ""
-        : yield* Auth.authenticate(state.keys, state.tokens, transport.headers, now)
-      if (workspace !== "") extraHeaders = { ...extraHeaders, "anthropic-workspace-id": workspace }
-
-      if (state.rateLimit !== undefined) {
-        const { headers, waitMillis } = state.rateLimit.take(now)
-        extraHeaders = { ...extraHeaders, ...headers }
-        if (waitMillis > 0) {
-          return yield* new ApiError({
-            status: 429,
-            type: "rate_limit_error",
-            message: "This request would exceed your organization's rate limit.",
-            headers: { "retry-after": String(Math.ceil(waitMillis / 1000)) }
-          })
-        }
-      }
-      const length = contentLength(transport.headers)
-      // What surrounds the file is far smaller than this, so the file itself is too large for certain.
-      if (operation === "upload" && length !== undefined && length > state.limits.maxFileBytes + 1024 * 1024) {
-        return yield* new ApiError({
-          status: 413,
-          type: "request_too_large",
-          message: "Request exceeds the maximum size"
-        })
-      }
-      yield* state.store.sweep(now).pipe(
-        Effect.catch((error) =>
-          Effect.logError("The emulator's store failed", error).pipe(Effect.andThen(Effect.fail(internal())))
+      const workspace = yield* admit(state, matched, transport.headers, now)
+      if (matched.endpoint.access === "key") {
+        headers = { ...headers, "anthropic-workspace-id": workspace }
+        yield* takeFromLimits(state, matched.operation, now).pipe(
+          Effect.ensuring(Effect.sync(() => {
+            headers = { ...headers, ...state.requestLimit?.headers(now), ...state.tokenLimit?.headers(now) }
+          }))
         )
-      )
-
+      }
       const query = Parameters.read(matched.endpoint.query ?? {}, queryOf(transport.url))
       if (Result.isFailure(query)) return yield* invalidRequest(query.failure)
-      return yield* answerTo(handlers, matched, query.success).pipe(
+      return yield* state.store.sweep(now).pipe(
+        Effect.andThen(callHandler(handlers, matched, query.success)),
         Effect.provideService(RequestContext, {
           requestId,
           workspace,
@@ -265,7 +239,12 @@ export const make = (state: State, handlers: Handlers): Handle =>
           baseUrl: transport.baseUrl,
           now,
           contentType: transport.headers["content-type"],
-          body: requestBody(transport, faults, state.bodyIdleTimeout),
+          body: Body.guarded(transport.body, {
+            idle: state.bodyIdleTimeout,
+            declaredLength: transport.checksLength ? contentLength(transport.headers) : undefined,
+            reusesChunks: transport.reusesChunks,
+            faults
+          }),
           notes,
           limits: state.limits
         }),
@@ -275,10 +254,11 @@ export const make = (state: State, handlers: Handlers): Handle =>
       )
     })
 
+    const guarded = found?.operation === "health" ? Effect.void : transport.guard
     const work = Effect.andThen(
-      transport.guard,
+      guarded,
       Faults.applyFaults(faults, {
-        reset: broken,
+        reset: Body.broken,
         answer: (fault) => answerOf(fault, requestId),
         discard: () => Effect.void
       }, carryOut)
@@ -287,21 +267,14 @@ export const make = (state: State, handlers: Handlers): Handle =>
     return yield* work.pipe(
       Effect.catchTag("ApiError", (error) => Effect.succeed(toResponse(error, requestId))),
       Effect.map((response) => {
-        record.status = response.status
-        return damaged(
-          HttpServerResponse.setHeaders(response, { "request-id": requestId, ...extraHeaders, ...response.headers }),
-          faults
-        )
+        record?.answered(response.status)
+        return damaged(HttpServerResponse.setHeaders(response, { ...headers, ...response.headers }), faults)
       }),
       Effect.tapError((error) =>
-        Effect.sync(() => {
-          record.failure = error._tag === "ConnectionReset" ? error.description : "The request body failed"
-        })
+        Effect.sync(() =>
+          record?.failed(error._tag === "ConnectionReset" ? error.description : "The request body failed")
+        )
       ),
-      Effect.onInterrupt(() =>
-        Effect.sync(() => {
-          record.failure = "The client went away"
-        })
-      )
+      Effect.onInterrupt(() => Effect.sync(() => record?.failed("The client went away")))
     )
   })

@@ -1,36 +1,46 @@
 /**
- * Requests a minute, as a bucket that fills steadily.
+ * Requests or tokens a minute, as a bucket that fills steadily.
  */
 import * as DateTime from "effect/DateTime"
 
 export interface RateLimit {
-  /** Takes one request, or says how many milliseconds to wait for the next. */
-  readonly take: (now: number) => { readonly headers: Record<string, string>; readonly waitMillis: number }
+  /** Milliseconds until there is something in the bucket; 0 when there is. */
+  readonly wait: (now: number) => number
+  /** Takes from the bucket, also more than it holds: the next one then waits for longer. */
+  readonly take: (amount: number, now: number) => void
+  readonly headers: (now: number) => Record<string, string>
   readonly reset: () => void
 }
 
-export const make = (requestsPerMinute: number): RateLimit => {
-  const perMilli = requestsPerMinute / 60_000
-  let tokens = requestsPerMinute
+/** @param name as it stands in the headers, `requests` or `tokens` */
+export const make = (name: string, perMinute: number): RateLimit => {
+  const perMilli = perMinute / 60_000
+  let left = perMinute
   let last: number | undefined
+  const fill = (now: number) => {
+    if (last !== undefined) left = Math.min(perMinute, left + Math.max(0, now - last) * perMilli)
+    last = now
+  }
   return {
-    take: (now) => {
-      if (last !== undefined) tokens = Math.min(requestsPerMinute, tokens + Math.max(0, now - last) * perMilli)
-      last = now
-      const waitMillis = tokens >= 1 ? 0 : Math.ceil((1 - tokens) / perMilli)
-      if (waitMillis === 0) tokens -= 1
-      const fullAt = now + Math.ceil((requestsPerMinute - tokens) / perMilli)
+    wait: (now) => {
+      fill(now)
+      return left >= 1 ? 0 : Math.ceil((1 - left) / perMilli)
+    },
+    take: (amount, now) => {
+      fill(now)
+      left -= amount
+    },
+    headers: (now) => {
+      fill(now)
+      const fullAt = now + Math.ceil((perMinute - left) / perMilli)
       return {
-        waitMillis,
-        headers: {
-          "anthropic-ratelimit-requests-limit": String(requestsPerMinute),
-          "anthropic-ratelimit-requests-remaining": String(Math.floor(tokens)),
-          "anthropic-ratelimit-requests-reset": DateTime.formatIso(DateTime.makeUnsafe(fullAt))
-        }
+        [`anthropic-ratelimit-${name}-limit`]: String(perMinute),
+        [`anthropic-ratelimit-${name}-remaining`]: String(Math.max(0, Math.floor(left))),
+        [`anthropic-ratelimit-${name}-reset`]: DateTime.formatIso(DateTime.makeUnsafe(fullAt))
       }
     },
     reset: () => {
-      tokens = requestsPerMinute
+      left = perMinute
       last = undefined
     }
   }

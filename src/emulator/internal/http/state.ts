@@ -3,10 +3,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Headers from "effect/http/Headers"
 import * as Redacted from "effect/Redacted"
 import type { Store } from "../../Store.ts"
-import type { Limits, Notes, RecordedPart } from "../context.ts"
+import type { Limits } from "../context.ts"
 import * as Faults from "../faults.ts"
 import type { Model } from "../model/model.ts"
 import * as Rules from "../model/rules.ts"
@@ -14,70 +13,8 @@ import * as Random from "../random.ts"
 import * as Auth from "./auth.ts"
 import * as Options from "./options.ts"
 import * as RateLimit from "./rateLimit.ts"
+import * as RequestLog from "./requestLog.ts"
 import * as Tokens from "./tokens.ts"
-
-/** A request as the emulator saw it. */
-export interface RecordedRequest {
-  readonly requestId: string
-  /** Milliseconds since 1970, on the emulator's clock. */
-  readonly at: number
-  readonly method: string
-  readonly url: string
-  readonly path: string
-  /** The endpoint, if there is one: `upload`, `list`, … */
-  readonly operation: string | undefined
-  /** Lower-case names; what could hold a key is redacted. */
-  readonly headers: Readonly<Record<string, string>>
-  /** The parsed JSON body, or the parts of a multipart body; absent when none was read. */
-  readonly body?: { readonly json: unknown } | { readonly parts: ReadonlyArray<RecordedPart> }
-  /** The status that was answered; `undefined` while the request runs, or when its connection broke. */
-  readonly status: number | undefined
-  /** Why there was no answer. */
-  readonly failure: string | undefined
-}
-
-interface Entry {
-  readonly base: Omit<RecordedRequest, "body" | "status" | "failure">
-  readonly notes: Notes
-  status: number | undefined
-  failure: string | undefined
-}
-
-const secretHeaders = new Set(["x-api-key", "authorization", "cookie", "proxy-authorization"])
-
-const makeRequests = (max: number) => {
-  let entries: Array<Entry> = []
-  return {
-    start: (
-      request: Omit<Entry["base"], "headers"> & { readonly headers: Headers.Headers },
-      notes: Notes
-    ): Entry => {
-      const headers: Record<string, string> = {}
-      for (const [name, value] of Object.entries(request.headers)) {
-        headers[name] = secretHeaders.has(name) ? "<redacted>" : value
-      }
-      const entry: Entry = { base: { ...request, headers }, notes, status: undefined, failure: undefined }
-      entries.push(entry)
-      // Half a buffer at a time, so that dropping old entries costs next to nothing per request.
-      if (entries.length >= max * 2) entries = entries.slice(-max)
-      return entry
-    },
-    list: (): ReadonlyArray<RecordedRequest> =>
-      entries.slice(-max).map(({ base, failure, notes, status }) => ({
-        ...base,
-        ...(notes.json !== undefined
-          ? { body: { json: JSON.parse(notes.json) as unknown } }
-          : notes.parts !== undefined
-          ? { body: { parts: notes.parts } }
-          : {}),
-        status,
-        failure
-      })),
-    clear: () => {
-      entries = []
-    }
-  }
-}
 
 export interface State {
   readonly store: Store["Service"]
@@ -88,15 +25,19 @@ export interface State {
   readonly apiKey: Redacted.Redacted<string>
   readonly workspace: string
   readonly organization: string
-  readonly rateLimit: RateLimit.RateLimit | undefined
+  readonly requestLimit: RateLimit.RateLimit | undefined
+  readonly tokenLimit: RateLimit.RateLimit | undefined
   readonly faults: Faults.FaultEngine
   readonly tokens: Tokens.Tokens
-  readonly requests: ReturnType<typeof makeRequests>
+  readonly requests: RequestLog.RequestLog
   readonly bodyIdleTimeout: Duration.Duration
   readonly adminRoute: boolean
   /** What `advance` has added to the Clock. */
   readonly offset: { millis: number }
 }
+
+const limitOf = (name: string, perMinute: number | undefined) =>
+  perMinute === undefined ? undefined : RateLimit.make(name, perMinute)
 
 const defaultWorkspace = "wrkspc_emulator"
 
@@ -125,10 +66,14 @@ export const make = Effect.fnUntraced(function*(
     apiKey: Redacted.make(first?.[0] ?? ""),
     workspace: (typeof workspaces === "string" ? workspaces : workspaces?.[0]) ?? defaultWorkspace,
     organization: "org_emulator",
-    rateLimit: options.requestsPerMinute === undefined ? undefined : RateLimit.make(options.requestsPerMinute),
+    requestLimit: limitOf("requests", options.requestsPerMinute),
+    tokenLimit: limitOf("tokens", options.tokensPerMinute),
     faults: Faults.make(options.faults ?? []),
     tokens: Tokens.make(options.credentials ?? {}),
-    requests: makeRequests(options.maxRecordedRequests ?? 10_000),
+    requests: RequestLog.make(
+      options.maxRecordedRequests ?? 10_000,
+      options.maxRecordedBytes ?? 64 * 1024 * 1024
+    ),
     bodyIdleTimeout: Duration.fromInputUnsafe(options.bodyIdleTimeout ?? "30 seconds"),
     adminRoute: options.adminRoute ?? false,
     offset: { millis: 0 }
@@ -145,6 +90,7 @@ export const reset = (state: State) =>
     state.requests.clear()
     state.faults.set([])
     state.tokens.reset()
-    state.rateLimit?.reset()
+    state.requestLimit?.reset()
+    state.tokenLimit?.reset()
     state.offset.millis = 0
   })

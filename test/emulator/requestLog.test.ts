@@ -1,0 +1,52 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import { get, inProcess, post } from "./support.ts"
+
+const ask = (text: string) =>
+  post("/v1/messages/count_tokens", { model: "m", messages: [{ role: "user", content: text }] })
+
+describe("recorded requests", () => {
+  it.effect("make room by bytes: the oldest go first, and the newest stay whole", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      for (let i = 0; i < 30; i++) yield* ask(`${i} ${"x".repeat(10_000)}`)
+      const requests = yield* emulator.requests
+      const kept = requests.map((request) => JSON.stringify(request.body).match(/"content":"(\d+) /)?.[1])
+      assert.isAtLeast(kept.length, 5)
+      assert.isBelow(kept.length, 10)
+      assert.deepStrictEqual(kept, Array.from(kept, (_, i) => String(30 - kept.length + i)))
+    }).pipe(Effect.provide(inProcess({ maxRecordedBytes: 100_000 }))))
+
+  it.effect("leave out a body that is larger than all of them may be", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      yield* ask("x".repeat(200_000))
+      yield* ask("small")
+      const [large, small] = yield* emulator.requests
+      assert.strictEqual(large?.status, 200)
+      assert.isUndefined(large?.body)
+      assert.isDefined(small?.body)
+    }).pipe(Effect.provide(inProcess({ maxRecordedBytes: 100_000 }))))
+
+  it.effect("make room by number, and none are kept where nobody asks for them", () =>
+    Effect.gen(function*() {
+      for (const [maxRecordedRequests, expected] of [[3, 3], [0, 0]] as const) {
+        const count = yield* Effect.gen(function*() {
+          for (let i = 0; i < 5; i++) yield* get("/v1/files")
+          return (yield* (yield* Emulator).requests).length
+        }).pipe(Effect.provide(inProcess({ maxRecordedRequests })))
+        assert.strictEqual(count, expected)
+      }
+    }))
+
+  it.effect("don't hold the memory of what was dropped", () =>
+    Effect.gen(function*() {
+      // 400 bodies of 1 MB would be 400 MB; the log holds 2 MB of them.
+      const before = process.memoryUsage().heapUsed
+      for (let i = 0; i < 400; i++) yield* ask("x".repeat(1_000_000))
+      global.gc?.()
+      assert.isBelow(process.memoryUsage().heapUsed - before, 300_000_000)
+      assert.isAtMost((yield* (yield* Emulator).requests).length, 2)
+    }).pipe(Effect.provide(inProcess({ maxRecordedBytes: 2_500_000 }))))
+})
