@@ -37,15 +37,13 @@ import type { FileMetadata } from "./FileMetadata.ts"
 import { Files, type UploadOptions } from "./Files.ts"
 import {
   type FileExpired,
-  InvalidFileType,
   type MessageError,
   RequestFailed,
   UnexpectedResponse,
   type UploadError
 } from "./FilesError.ts"
 import { type FileSource, isFileSource } from "./FileSource.ts"
-import { conversionOf, essence } from "./internal/messages/blockTypes.ts"
-import { codeExecutionTool, hasCodeExecution } from "./internal/messages/request.ts"
+import { hasCodeExecution, needsCodeExecution } from "./internal/messages/request.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { printable } from "./internal/text.ts"
 import * as Messages from "./Messages.ts"
@@ -228,15 +226,6 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
 })
 
 const isSource = <R>(source: FileMetadata | FileSource<R>): source is FileSource<R> => isFileSource(source)
-
-const needsCodeExecution = ({ filename, id, mime_type }: FileMetadata): InvalidFileType =>
-  new InvalidFileType({
-    operation: "contentBlock",
-    message: `${printable(filename)} (${id}) is ${mime_type || "of unknown type"}, which only the code execution tool `
-      + `can read: ${conversionOf(essence(mime_type))}, or add ${codeExecutionTool} to the tools of the conversation.`,
-    mimeType: mime_type,
-    fileId: id
-  })
 
 const checkQuestion = (question: string, after: Answer | undefined): Effect.Effect<void, RequestFailed> => {
   if (!Predicate.isString(question) || question.trim() === "") {

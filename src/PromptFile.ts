@@ -1,17 +1,35 @@
 /**
  * Uploaded files in programs that are built on `effect/ai`.
  *
- * A prompt's file part holds data or a URL and knows no file id. So the id travels as a URL, `anthropic-file:file_…`,
- * which a provider puts into a document or image block as it would any other, and which is rewritten into a file
- * reference when the request leaves.
+ * A prompt's file part holds data or a URL, and has no place for a file id. The id therefore travels as a URL,
+ * `anthropic-file:file_…`. A provider puts it into a document or image block like any other URL, and
+ * {@link transformClient} turns it into a file reference when the request leaves.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { FileMetadata } from "effect-anthropic-files"
+ * import * as PromptFile from "effect-anthropic-files/PromptFile"
+ * import { LanguageModel, Prompt } from "effect/ai"
+ *
+ * const summarize = Effect.fn(function*(report: FileMetadata.FileMetadata) {
+ *   const file = yield* PromptFile.part(report)
+ *   const { text } = yield* LanguageModel.generateText({
+ *     prompt: Prompt.make([{ role: "user", content: [file, Prompt.textPart({ text: "Summarize this." })] }])
+ *   })
+ *   return text
+ * })
+ *
+ * // Given to a provider's layer: `transformClient: PromptFile.transformClient`.
+ * ```
  */
 import * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as ContentBlock from "./ContentBlock.ts"
 import type { FileMetadata } from "./FileMetadata.ts"
 import type { ContentBlockError } from "./FilesError.ts"
@@ -19,8 +37,10 @@ import type { ContentBlockError } from "./FilesError.ts"
 const scheme = "anthropic-file:"
 
 /**
- * An uploaded document or image as a part of a prompt's user message. What no such block takes fails with
- * `InvalidFileType`, and an expired file with `FileExpired`.
+ * An uploaded document or image as a part of a prompt's user message. A file that neither block takes fails with
+ * `InvalidFileType`, and an expired one with `FileExpired`.
+ *
+ * @param options the provider's own options of the part: title, citations, cache control
  */
 export const part = (
   file: FileMetadata,
@@ -36,21 +56,22 @@ export const part = (
     })
   })
 
-const fileIdOf = (url: unknown): string | undefined =>
-  Predicate.isString(url) && url.startsWith(scheme) ? decodeURIComponent(url.slice(scheme.length)) : undefined
-
-/** `JSON.parse`'s reviver, which sees inner values first. */
+/** The source of a block, with a file's id where it holds our URL. `JSON.parse` calls this with inner values first. */
 const revive = (_: string, value: unknown): unknown => {
   if (!Predicate.hasProperty(value, "type") || value.type !== "url" || !Predicate.hasProperty(value, "url")) {
     return value
   }
-  const file_id = fileIdOf(value.url)
-  return file_id === undefined ? value : { type: "file", file_id }
+  if (!Predicate.isString(value.url) || !value.url.startsWith(scheme)) return value
+  return { type: "file", file_id: decodeURIComponent(value.url.slice(scheme.length)) }
 }
 
+/** The body with file references, or `undefined` where it is not JSON. */
+const rewrite = (text: string): unknown =>
+  Result.getOrUndefined(Result.try({ try: (): unknown => JSON.parse(text, revive), catch: () => undefined }))
+
 /**
- * Rewrites `anthropic-file:` URLs into file references in every JSON request that passes: for a provider's
- * `transformClient` option.
+ * Replaces `anthropic-file:` URLs by file references in every JSON request that passes: for a provider's
+ * `transformClient` option. Other requests pass unchanged.
  */
 export const transformClient = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
   HttpClient.mapRequest(client, (request) => {
@@ -58,10 +79,7 @@ export const transformClient = <E, R>(client: HttpClient.HttpClient.With<E, R>):
     if (body._tag !== "Uint8Array") return request
     const text = body.text ?? new TextDecoder().decode(body.body)
     if (!text.includes(`"${scheme}`)) return request
-    const rewritten = Effect.runSyncExit(
-      Effect.try({ try: (): unknown => JSON.parse(text, revive), catch: () => undefined })
-    )
-    return Exit.isSuccess(rewritten)
-      ? HttpClientRequest.setBody(request, HttpBody.jsonUnsafe(rewritten.value, body.contentType))
-      : request
+    const rewritten = rewrite(text)
+    if (rewritten === undefined) return request
+    return HttpClientRequest.setBody(request, HttpBody.jsonUnsafe(rewritten, body.contentType))
   })

@@ -9,10 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { CacheControl, FileSource } from "../../ContentBlock.ts"
-import type { Operation, RequestFailed } from "../../FilesError.ts"
+import type { FileMetadata } from "../../FileMetadata.ts"
+import { InvalidFileType, type Operation, type RequestFailed } from "../../FilesError.ts"
 import { invalidRequest } from "../request/errors.ts"
-import { excerpt } from "../text.ts"
+import { excerpt, printable } from "../text.ts"
 import { issueOf, open } from "../wire/schemas.ts"
+import { conversionOf, essence } from "./blockTypes.ts"
 
 /** What every block of a request may have. */
 interface Cacheable {
@@ -271,7 +273,7 @@ export const fileIdsOf = (value: unknown): ReadonlyArray<string> => {
 }
 
 /** How the code execution tool is given, for messages. */
-export const codeExecutionTool = "{ type: \"code_execution_20250825\", name: \"code_execution\" }"
+const codeExecutionTool = "{ type: \"code_execution_20250825\", name: \"code_execution\" }"
 
 const isCodeExecution = (tool: object): boolean =>
   (Predicate.hasProperty(tool, "type") && Predicate.isString(tool.type) && tool.type.startsWith("code_execution"))
@@ -279,6 +281,16 @@ const isCodeExecution = (tool: object): boolean =>
 
 /** Whether a request brings the tool without which the service ignores `container_upload` blocks. */
 export const hasCodeExecution = ({ tools }: Pick<Params, "tools">): boolean => (tools ?? []).some(isCodeExecution)
+
+/** A file that only the code execution tool can read, in a request without that tool. */
+export const needsCodeExecution = ({ filename, id, mime_type }: FileMetadata): InvalidFileType =>
+  new InvalidFileType({
+    operation: "contentBlock",
+    message: `${printable(filename)} (${id}) is ${mime_type || "of unknown type"}, which only the code execution tool `
+      + `can read: ${conversionOf(essence(mime_type))}, or add ${codeExecutionTool} to the request's tools.`,
+    mimeType: mime_type,
+    fileId: id
+  })
 
 const uploadsToContainer = ({ messages }: Request): boolean =>
   messages.some(({ content }) =>
