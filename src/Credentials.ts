@@ -20,7 +20,6 @@
  * ```
  */
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
@@ -33,19 +32,20 @@ import * as Chain from "./internal/credentials/chain.ts"
 import { credentialsFailed } from "./internal/credentials/failed.ts"
 import { assertionFile } from "./internal/credentials/federation.ts"
 import { configFolder, disk, diskIfAny } from "./internal/credentials/files.ts"
+import { describeError, ofEffect, type Token } from "./internal/credentials/ofEffect.ts"
 import { activeProfile } from "./internal/credentials/profile.ts"
-import { bearerOf, isSameSecret, oauthBeta, rotating } from "./internal/credentials/rotating.ts"
+import { oauthBeta } from "./internal/credentials/rotating.ts"
 import { type Authorization, make as makeShape, type Shape } from "./internal/credentials/service.ts"
 import { ofFederation, ofProfile } from "./internal/credentials/sources.ts"
 import * as Static from "./internal/credentials/static.ts"
-import * as Tokens from "./internal/credentials/tokens.ts"
 import { names, variables } from "./internal/credentials/variables.ts"
-import { excerpt, printable } from "./internal/text.ts"
-import { token as randomToken } from "./internal/token.ts"
+import { printable } from "./internal/text.ts"
 
 export type {
   /** The headers that authorize one request, by lower-case name. A value that is secret is `Redacted`. */
-  Authorization
+  Authorization,
+  /** A token with the time at which it ends. */
+  Token
 }
 
 /**
@@ -108,13 +108,6 @@ export const authToken = (
  */
 export const none: Layer.Layer<Credentials> = Layer.sync(Credentials, () => Static.none())
 
-/** A token with the time at which it ends. */
-export interface Token {
-  readonly token: Redacted.Redacted<string>
-  /** `undefined` for one that doesn't expire. */
-  readonly expiresAt?: DateTime.DateTime | Date | undefined
-}
-
 export interface FromEffectOptions extends IdentityOptions {
   /**
    * Sent with each request as `anthropic-beta`.
@@ -130,28 +123,6 @@ export interface FromEffectOptions extends IdentityOptions {
   readonly source?: string | undefined
 }
 
-const toEpochMillis = (at: DateTime.DateTime | Date): number =>
-  DateTime.isDateTime(at) ? DateTime.toEpochMillis(at) : at.getTime()
-
-const describe = (error: unknown): string =>
-  Predicate.hasProperty(error, "message") && Predicate.isString(error.message) && error.message !== ""
-    ? excerpt(error.message)
-    : "it gives no reason"
-
-const lentOf = (
-  source: string,
-  given: Token | Redacted.Redacted<string>
-): Effect.Effect<Tokens.Lent<Redacted.Redacted<string>>, ReturnType<typeof credentialsFailed>> => {
-  const { expiresAt, token } = Redacted.isRedacted(given) ? { token: given, expiresAt: undefined } : given
-  return Static.secretText("the token", token).pipe(
-    Effect.mapError(({ message }) => credentialsFailed(source, message)),
-    Effect.map((text) => ({
-      value: Redacted.make(text),
-      expiresAt: expiresAt === undefined ? undefined : toEpochMillis(expiresAt)
-    }))
-  )
-}
-
 /**
  * A token out of an Effect, sent as Bearer. The Effect is run when a first request needs the token, again before it
  * ends, and again when the service refuses it: by one fiber, however many wait.
@@ -164,24 +135,13 @@ export const fromEffect = <E, R>(
 ): Layer.Layer<Credentials, never, R> =>
   Layer.effect(
     Credentials,
-    Effect.gen(function*() {
-      const context = yield* Effect.context<R>()
-      const { betas = [oauthBeta], source = "the token" } = options
-      const acquire = () =>
-        Effect.provideContext(token, context).pipe(
-          Effect.mapError((cause) =>
-            credentialsFailed(source, `There is no token, since the Effect that gives it failed: ${describe(cause)}`, {
-              cause
-            })
-          ),
-          Effect.flatMap((given) => lentOf(source, given))
-        )
-      const tokens = yield* Tokens.make(acquire, isSameSecret)
-      const more: Readonly<Record<string, string>> = betas.length === 0 ? {} : { "anthropic-beta": betas.join(",") }
-      return rotating(tokens, (value) => Effect.succeed(bearerOf(value, more)), {
-        identity: options.identity ?? `token ${yield* randomToken}`,
+    Effect.flatMap(Effect.context<R>(), (context) => {
+      const { betas = [oauthBeta], identity, source = "the token" } = options
+      return ofEffect(Effect.provideContext(token, context), {
         source,
-        advice: "check the Effect that gives it"
+        identity,
+        advice: "check the Effect that gives it",
+        headers: betas.length === 0 ? {} : { "anthropic-beta": betas.join(",") }
       })
     })
   )
@@ -265,7 +225,7 @@ export const federation = <R = never>(
         : "file" in identityToken
         ? Effect.succeed(Redacted.make(""))
         : Effect.mapError(Effect.provideContext(identityToken, context), (cause) =>
-          credentialsFailed(source, `There is no identity token, since its Effect failed: ${describe(cause)}`, {
+          credentialsFailed(source, `There is no identity token, since its Effect failed: ${describeError(cause)}`, {
             cause
           }))
       const parts = { source, ruleId, organizationId, serviceAccountId, workspaceId, assertion }

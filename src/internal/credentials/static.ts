@@ -12,10 +12,12 @@ import { type Authorization, make, type Shape } from "./service.ts"
  * What is in a `Redacted`, trimmed, if a header can carry it. Without types it may be anything.
  *
  * @param option what it was given as, for the error
+ * @param instead what to do where it is empty
  */
 export const secretText = (
   option: string,
-  given: Redacted.Redacted<string>
+  given: Redacted.Redacted<string>,
+  instead = "give one that isn't"
 ): Effect.Effect<string, InvalidConfig> => {
   const invalid = (message: string) => Effect.fail(new InvalidConfig({ option, message }))
   if (!Redacted.isRedacted(given)) return invalid(`${option} has to be a Redacted: give Redacted.make(…).`)
@@ -25,7 +27,7 @@ export const secretText = (
   }
   if (!Predicate.isString(value)) return invalid(`${option} holds a ${typeof value}, not a text.`)
   const text = value.trim()
-  if (text === "") return invalid(`${option} is empty: there is no key in it, set ANTHROPIC_API_KEY or give another.`)
+  if (text === "") return invalid(`${option} is empty: ${instead}.`)
   // The message never holds the value, not even in part.
   return /^[\x21-\x7e]*$/.test(text)
     ? Effect.succeed(text)
@@ -50,7 +52,7 @@ export const apiKey = Effect.fnUntraced(function*(
   key: Redacted.Redacted<string>,
   { advice = "check ANTHROPIC_API_KEY", identity, option, source = "the key" }: StaticOptions
 ): Effect.fn.Return<Shape, InvalidConfig> {
-  const text = yield* secretText(option, key)
+  const text = yield* secretText(option, key, "set ANTHROPIC_API_KEY, or give a key")
   return constant({ "x-api-key": Redacted.make(text) }, {
     identity: identity ?? ofLines("key", text),
     source,
@@ -63,7 +65,7 @@ export const bearer = Effect.fnUntraced(function*(
   token: Redacted.Redacted<string>,
   { advice = "check ANTHROPIC_AUTH_TOKEN", identity, option, source = "the token" }: StaticOptions
 ): Effect.fn.Return<Shape, InvalidConfig> {
-  const text = yield* secretText(option, token)
+  const text = yield* secretText(option, token, "set ANTHROPIC_AUTH_TOKEN, or give a token")
   return constant({ authorization: Redacted.make(`Bearer ${text}`) }, {
     identity: identity ?? ofLines("token", text),
     source,

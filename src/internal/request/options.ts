@@ -106,8 +106,12 @@ export const givenCredentials = (options: Options): ReadonlyArray<string> => {
 }
 
 export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
-  const apiKey = options.apiKey === undefined ? "" : yield* secretText("apiKey", options.apiKey)
-  const authToken = options.authToken === undefined ? "" : yield* secretText("authToken", options.authToken)
+  const apiKey = options.apiKey === undefined
+    ? ""
+    : yield* secretText("apiKey", options.apiKey, "set ANTHROPIC_API_KEY, or give a key")
+  const authToken = options.authToken === undefined
+    ? ""
+    : yield* secretText("authToken", options.authToken, "set ANTHROPIC_AUTH_TOKEN, or give a token")
   const given = givenCredentials(options)
   if (given.length === 0) {
     return yield* invalid(

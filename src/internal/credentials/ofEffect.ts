@@ -1,0 +1,74 @@
+/**
+ * A token out of an Effect.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { CredentialsFailed } from "../../FilesError.ts"
+import { excerpt } from "../text.ts"
+import { token as randomToken } from "../token.ts"
+import { credentialsFailed } from "./failed.ts"
+import { bearerOf, isSameSecret, rotating } from "./rotating.ts"
+import type { Shape } from "./service.ts"
+import { secretText } from "./static.ts"
+import * as Tokens from "./tokens.ts"
+
+export interface Token {
+  readonly token: Redacted.Redacted<string>
+  /** `undefined` for one that doesn't expire. */
+  readonly expiresAt?: DateTime.DateTime | Date | undefined
+}
+
+export const toEpochMillis = (at: DateTime.DateTime | Date): number =>
+  DateTime.isDateTime(at) ? DateTime.toEpochMillis(at) : at.getTime()
+
+/** What a failure of somebody else's says of itself, for the end of a sentence. */
+export const describeError = (error: unknown): string =>
+  Predicate.hasProperty(error, "message") && Predicate.isString(error.message) && error.message !== ""
+    ? excerpt(error.message)
+    : "it gives no reason"
+
+const lentOf = (
+  source: string,
+  given: Token | Redacted.Redacted<string>
+): Effect.Effect<Tokens.Lent<Redacted.Redacted<string>>, CredentialsFailed> => {
+  const { expiresAt, token } = Redacted.isRedacted(given) ? { token: given, expiresAt: undefined } : given
+  return secretText(source, token).pipe(
+    Effect.mapError(({ message }) => credentialsFailed(source, message)),
+    Effect.map((text) => ({
+      value: Redacted.make(text),
+      expiresAt: expiresAt === undefined ? undefined : toEpochMillis(expiresAt)
+    }))
+  )
+}
+
+export interface Options extends Partial<Omit<Shape, "identity">> {
+  readonly source: string
+  /**
+   * @default another one each time
+   */
+  readonly identity?: string | undefined
+  /** Sent besides the token. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const ofEffect = <E>(
+  token: Effect.Effect<Token | Redacted.Redacted<string>, E>,
+  options: Options
+): Effect.Effect<Shape, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { headers, identity, source, ...rest } = options
+    const failed = (cause: E) =>
+      cause instanceof CredentialsFailed
+        ? cause
+        : credentialsFailed(source, `There is no token, since what gives it failed: ${describeError(cause)}`, { cause })
+    const acquire = Effect.flatMap(Effect.mapError(token, failed), (given) => lentOf(source, given))
+    const tokens = yield* Tokens.make(() => acquire, isSameSecret)
+    return rotating(tokens, (value) => Effect.succeed(bearerOf(value, headers)), {
+      ...rest,
+      source,
+      identity: identity ?? `token ${yield* randomToken}`
+    })
+  })

@@ -1,0 +1,233 @@
+/**
+ * Claude on Google Cloud, as Anthropic manages it: requests carry a token of Google's.
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Files } from "effect-anthropic-files"
+ * import * as GoogleCloud from "effect-anthropic-files/platform/GoogleCloud"
+ * import { FetchHttpClient } from "effect/http"
+ *
+ * const live = Files.layerCredentials().pipe(
+ *   Layer.provide(GoogleCloud.layer({ project: "my-project", workspaceId: "wrkspc_…" })),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ *
+ * const program = Files.listPage({ limit: 5 }).pipe(Effect.provide(live))
+ * ```
+ *
+ * Where no token is given, Google's default credentials are used through the package `google-auth-library`, an optional
+ * peer that is loaded when it is first needed; the option `token` takes its place.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { Credentials } from "../Credentials.ts"
+import { type CredentialsFailed, InvalidConfig } from "../FilesError.ts"
+import { credentialsFailed } from "../internal/credentials/failed.ts"
+import { describeError, ofEffect, type Token } from "../internal/credentials/ofEffect.ts"
+import { peer } from "../internal/credentials/peer.ts"
+import { make, type Shape } from "../internal/credentials/service.ts"
+import { firstVariable, variable } from "../internal/credentials/variables.ts"
+import { isGiven, parseAddress, warnOfPlainHttp } from "../internal/request/baseUrl.ts"
+
+/** What is asked of an `AuthClient` of `google-auth-library`. */
+export interface AuthClient {
+  readonly getAccessToken: () => Promise<{ readonly token?: string | null | undefined }>
+  readonly credentials?: { readonly expiry_date?: number | null | undefined }
+}
+
+export interface Options<R = never> {
+  /**
+   * The project's id.
+   *
+   * @default `ANTHROPIC_GOOGLE_CLOUD_PROJECT`, `GOOGLE_CLOUD_PROJECT`, or what Google's library finds
+   */
+  readonly project?: string | undefined
+  /**
+   * @default `ANTHROPIC_GOOGLE_CLOUD_LOCATION`, else "global"
+   */
+  readonly location?: string | undefined
+  /**
+   * `wrkspc_…`, a part of the address.
+   *
+   * @default `ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID`
+   */
+  readonly workspaceId?: string | undefined
+  /**
+   * An address of one's own: project, location and workspace are not needed then.
+   *
+   * @default `ANTHROPIC_GOOGLE_CLOUD_BASE_URL`, else the workspace's endpoint
+   */
+  readonly baseUrl?: string | URL | undefined
+  /**
+   * Plain http also to another machine.
+   *
+   * @default false
+   */
+  readonly allowPlainHttp?: boolean | undefined
+  /**
+   * An Effect that gives a token of Google's: it is run again before the token ends. {@link fromAuthClient} makes one of
+   * a client of Google's library.
+   *
+   * @default {@link applicationDefault}
+   */
+  readonly token?: Effect.Effect<Token | Redacted.Redacted<string>, unknown, R> | undefined
+  /**
+   * Sends requests as they are, to a gateway that authorizes them. Needs `baseUrl`.
+   *
+   * @default false
+   */
+  readonly skipAuth?: boolean | undefined
+  /**
+   * Who is asking, as caches and rate limits tell it apart.
+   *
+   * @default project, location and workspace
+   */
+  readonly identity?: string | undefined
+}
+
+const scope = "https://www.googleapis.com/auth/cloud-platform"
+
+const source = "the token of Google Cloud"
+
+const invalid = (option: string, message: string) => new InvalidConfig({ option, message })
+
+/** A token whose end is not known is asked for again after this. Milliseconds. */
+const unknownLifetime = 300_000
+
+/**
+ * A token of a client that was made with Google's library.
+ */
+export const fromAuthClient = (client: AuthClient): Effect.Effect<Token, CredentialsFailed> =>
+  Effect.gen(function*() {
+    const { token } = yield* Effect.tryPromise({
+      try: () => client.getAccessToken(),
+      catch: (cause) => credentialsFailed(source, `Google gives no token: ${describeError(cause)}`, { cause })
+    })
+    if (!Predicate.isString(token) || token === "") {
+      return yield* credentialsFailed(
+        source,
+        "Google gives no token: log in with gcloud auth application-default login."
+      )
+    }
+    const expiry = client.credentials?.expiry_date
+    const now = yield* Clock.currentTimeMillis
+    return { token: Redacted.make(token), expiresAt: new Date(expiry ?? now + unknownLifetime) }
+  })
+
+const library = peer(source, "google-auth-library", "token", () => import("google-auth-library"))
+
+/**
+ * A token of Google's default credentials: a key file, a login with gcloud, the metadata server.
+ */
+export const applicationDefault: Effect.Effect<Token, CredentialsFailed> = Effect.gen(function*() {
+  const { GoogleAuth } = yield* library
+  const client = yield* Effect.tryPromise({
+    // A new one each time: it would give what it has until that ends, also where the service refused it.
+    try: () => new GoogleAuth({ scopes: [scope] }).getClient(),
+    catch: (cause) =>
+      credentialsFailed(
+        source,
+        `There are no default credentials of Google's: ${
+          describeError(cause)
+        } Log in with gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS.`,
+        { cause }
+      )
+  })
+  return yield* fromAuthClient(client)
+})
+
+const projectOfLibrary: Effect.Effect<string, InvalidConfig> = Effect.flatMap(
+  library,
+  ({ GoogleAuth }) =>
+    Effect.tryPromise({
+      try: () => new GoogleAuth({ scopes: [scope] }).getProjectId(),
+      catch: (cause) => credentialsFailed(source, describeError(cause))
+    })
+).pipe(
+  Effect.mapError(({ message }) =>
+    invalid(
+      "project",
+      `The project is not known: give project, or set ANTHROPIC_GOOGLE_CLOUD_PROJECT (Google's library: ${message})`
+    )
+  )
+)
+
+const segment = (option: string, value: string): Effect.Effect<string, InvalidConfig> =>
+  // A project may be one of a domain: example.com:my-project.
+  /^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(value)
+    ? Effect.succeed(encodeURIComponent(value))
+    : Effect.fail(invalid(option, `${JSON.stringify(value)} can't be the ${option} in an address.`))
+
+interface Place {
+  readonly baseUrl: string | URL
+  readonly identity: string
+}
+
+const place = <R>(options: Options<R>): Effect.Effect<Place, InvalidConfig> =>
+  Effect.gen(function*() {
+    const own = isGiven(options.baseUrl) ? options.baseUrl : yield* variable("ANTHROPIC_GOOGLE_CLOUD_BASE_URL")
+    if (own !== undefined) return { baseUrl: own, identity: `google ${String(own)}` }
+    const workspaceId = options.workspaceId?.trim() || (yield* variable("ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID"))
+    if (workspaceId === undefined) {
+      return yield* invalid(
+        "workspaceId",
+        "Claude on Google Cloud needs a workspace: give workspaceId, or set ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID."
+      )
+    }
+    const location = options.location?.trim() || (yield* variable("ANTHROPIC_GOOGLE_CLOUD_LOCATION")) || "global"
+    const project = options.project?.trim()
+      || (yield* firstVariable("ANTHROPIC_GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT"))
+      || (yield* projectOfLibrary)
+    const path = [
+      "projects",
+      yield* segment("project", project),
+      "locations",
+      yield* segment("location", location),
+      "workspaces",
+      yield* segment("workspaceId", workspaceId),
+      "invoke"
+    ].join("/")
+    return {
+      baseUrl: `https://claude.googleapis.com/v1/${path}`,
+      identity: `google project ${project} location ${location} workspace ${workspaceId}`
+    }
+  })
+
+const shape = <R>(options: Options<R>): Effect.Effect<Shape, InvalidConfig, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { skipAuth, token } = options
+    if (skipAuth === true && token !== undefined) {
+      return yield* invalid("skipAuth", "skipAuth and token exclude each other: give one of them.")
+    }
+    if (skipAuth === true && !isGiven(options.baseUrl)) {
+      return yield* invalid("baseUrl", "skipAuth sends requests to a gateway: give its baseUrl.")
+    }
+    const where = yield* place(options)
+    const address = yield* parseAddress(where.baseUrl, options.allowPlainHttp === true, "baseUrl")
+    yield* warnOfPlainHttp(address)
+    const common = { baseUrl: address.baseUrl, identity: options.identity ?? where.identity }
+    if (skipAuth === true) {
+      return make({
+        ...common,
+        headersFor: () => Effect.succeed({}),
+        source: "a request without a token",
+        advice: "check the gateway"
+      })
+    }
+    const context = yield* Effect.context<R>()
+    return yield* ofEffect(token === undefined ? applicationDefault : Effect.provideContext(token, context), {
+      ...common,
+      source,
+      advice: "check who is logged in, and the role in the project"
+    })
+  })
+
+/**
+ * Credentials and base URL of Claude on Google Cloud. What is given in code hides what the environment has.
+ */
+export const layer = <R = never>(options: Options<R> = {}): Layer.Layer<Credentials, InvalidConfig, R> =>
+  Layer.effect(Credentials, shape(options))
