@@ -1,0 +1,76 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { Credentials } from "effect-anthropic-files"
+import { TestClock } from "effect/testing"
+import { headersOf } from "./support.ts"
+
+const open = <E>(
+  token: Effect.Effect<Credentials.Token | Redacted.Redacted<string>, E>,
+  options?: Credentials.FromEffectOptions
+) => Effect.provide(Credentials.Credentials, Layer.fresh(Credentials.fromEffect(token, options)))
+
+/** The layer stays open as long as the test. */
+const build = <E>(
+  token: Effect.Effect<Credentials.Token | Redacted.Redacted<string>, E>,
+  options?: Credentials.FromEffectOptions
+) =>
+  Effect.map(
+    Layer.build(Credentials.fromEffect(token, options)),
+    (context) => Context.get(context, Credentials.Credentials)
+  )
+
+describe("a token out of an Effect", () => {
+  it.effect("is asked for when it is needed, and again before it ends", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const credentials = yield* build(Effect.gen(function*() {
+        const expiresAt = DateTime.addDuration(yield* DateTime.now, Duration.hours(1))
+        return { token: Redacted.make(`token-${++count}`), expiresAt }
+      }))
+      assert.strictEqual(count, 0)
+      const headers = yield* headersOf(credentials)
+      assert.deepStrictEqual(headers, { authorization: "Bearer token-1", "anthropic-beta": "oauth-2025-04-20" })
+      yield* TestClock.adjust("50 minutes")
+      assert.strictEqual((yield* headersOf(credentials)).authorization, "Bearer token-1")
+      yield* TestClock.adjust("580 seconds")
+      assert.strictEqual((yield* headersOf(credentials)).authorization, "Bearer token-2")
+    }))
+
+  it.effect("without an end is kept until the service refuses it", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const credentials = yield* build(Effect.sync(() => Redacted.make(`token-${++count}`)), { betas: [] })
+      const used = yield* credentials.headersFor({} as never)
+      yield* TestClock.adjust("30 days")
+      assert.deepStrictEqual(yield* headersOf(credentials), { authorization: "Bearer token-1" })
+      assert.isTrue(yield* credentials.invalidate(used))
+      assert.deepStrictEqual(yield* headersOf(credentials), { authorization: "Bearer token-2" })
+    }))
+
+  it.effect("that fails, or is nothing, is a typed error", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(headersOf(yield* build(Effect.fail(new Error("vault is sealed")))))
+      assert.strictEqual(error._tag, "CredentialsFailed")
+      assert.include(error.message, "vault is sealed")
+      for (const value of ["", " ", undefined, "canary canary", 7]) {
+        const none = yield* build(Effect.succeed(Redacted.make(value) as Redacted.Redacted<string>))
+        const error = yield* Effect.flip(headersOf(none))
+        assert.strictEqual(error._tag, "CredentialsFailed")
+        assert.notInclude(JSON.stringify(error), "canary")
+      }
+    }))
+
+  it.effect("is somebody else in each layer, unless it says who it is", () =>
+    Effect.gen(function*() {
+      const token = Effect.succeed(Redacted.make("t"))
+      assert.notStrictEqual((yield* open(token)).identity, (yield* open(token)).identity)
+      assert.strictEqual((yield* open(token, { identity: "me" })).identity, "me")
+    }))
+})
+
+it.effect("no credential is no header", () =>
+  Effect.gen(function*() {
+    const credentials = yield* Effect.provide(Credentials.Credentials, Credentials.none)
+    assert.deepStrictEqual(yield* headersOf(credentials), {})
+    assert.isFalse(yield* credentials.invalidate({}))
+  }))

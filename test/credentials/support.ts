@@ -1,0 +1,115 @@
+/**
+ * Profiles in a folder of their own, a token endpoint that is written down, and time that goes on while files are read.
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import { ConfigProvider, Context, Effect, Fiber, FileSystem, Layer, Path, Redacted } from "effect"
+import type { Credentials } from "effect-anthropic-files"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { TestClock } from "effect/testing"
+import { bodyOf, scripted } from "../support/mock.ts"
+
+export const disk = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+
+/** A folder for profiles, gone with its scope. */
+export class Folder extends Context.Service<Folder, {
+  readonly path: string
+  readonly writeConfig: (name: string, json: object) => Effect.Effect<void>
+  readonly writeToken: (name: string, json: object, mode?: number) => Effect.Effect<void>
+  readonly write: (file: string, text: string) => Effect.Effect<string>
+  readonly readToken: (name: string) => Effect.Effect<Record<string, unknown>>
+  /** All files below, by their path in it. */
+  readonly files: Effect.Effect<ReadonlyArray<string>>
+}>()("test/Folder") {}
+
+export const folder: Layer.Layer<Folder | FileSystem.FileSystem | Path.Path> = Layer.provideMerge(
+  Layer.effect(
+    Folder,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { join } = yield* Path.Path
+      const path = yield* fs.makeTempDirectoryScoped({ prefix: "credentials-" })
+      yield* fs.makeDirectory(join(path, "configs"))
+      yield* fs.makeDirectory(join(path, "credentials"))
+      const write = (file: string, text: string, mode = 0o600) =>
+        Effect.orDie(Effect.gen(function*() {
+          const target = join(path, file)
+          yield* fs.writeFileString(target, text)
+          yield* fs.chmod(target, mode)
+          return target
+        }))
+      return Folder.of({
+        path,
+        write,
+        writeConfig: (name, json) => Effect.asVoid(write(`configs/${name}.json`, JSON.stringify(json))),
+        writeToken: (name, json, mode) => Effect.asVoid(write(`credentials/${name}.json`, JSON.stringify(json), mode)),
+        readToken: (name) =>
+          Effect.orDie(Effect.map(
+            fs.readFileString(join(path, `credentials/${name}.json`)),
+            (text) => JSON.parse(text) as Record<string, unknown>
+          )),
+        files: Effect.orDie(Effect.map(fs.readDirectory(path, { recursive: true }), (names) => names.toSorted()))
+      })
+    })
+  ),
+  disk
+).pipe(Layer.orDie)
+
+export interface Exchange {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Readonly<Record<string, string>>
+}
+
+export interface Endpoint {
+  readonly exchanges: Array<Exchange>
+  /** What is answered next; without one, tokens that are numbered. */
+  answer: ((exchange: Exchange) => Effect.Effect<Response>) | undefined
+}
+
+/** A token endpoint that gives `token-1`, `token-2` … for an hour, and `refresh-1`, `refresh-2` … with them. */
+export const endpoint = () => {
+  const state: Endpoint = { exchanges: [], answer: undefined }
+  const client = scripted((request) =>
+    Effect.gen(function*() {
+      const text = new TextDecoder().decode(yield* Effect.orDie(bodyOf(request)))
+      const exchange: Exchange = {
+        url: request.url,
+        headers: { ...request.headers },
+        body: JSON.parse(text) as Record<string, string>
+      }
+      state.exchanges.push(exchange)
+      if (state.answer !== undefined) return yield* state.answer(exchange)
+      const number = state.exchanges.length
+      return Response.json({
+        token_type: "Bearer",
+        access_token: `token-${number}`,
+        expires_in: 3600,
+        ...(exchange.body.grant_type === "refresh_token" ? { refresh_token: `refresh-${number}` } : undefined)
+      })
+    })
+  )
+  return { state, client, layer: Layer.succeed(HttpClient.HttpClient, client) }
+}
+
+export const environment = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
+
+const request = HttpClientRequest.get("https://api.anthropic.com/v1/files")
+
+/** What a request is authorized with, without the redaction. */
+export const headersOf = (credentials: Credentials.Credentials["Service"], of = request) =>
+  Effect.map(credentials.headersFor(of), (headers) =>
+    Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, Redacted.isRedacted(value) ? Redacted.value(value) : value])
+    ))
+
+/** Runs an effect while the clock goes on in small steps, as long as it takes to read and write files. */
+export const driven = <A, E, R>(effect: Effect.Effect<A, E, R>, step: number = 100): Effect.Effect<A, E, R> =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+    for (let turns = 0; fiber.pollUnsafe() === undefined && turns < 20_000; turns++) {
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      if (turns % 10 === 9) yield* TestClock.adjust(step)
+    }
+    return yield* Fiber.join(fiber)
+  })
