@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, FileSystem, Layer, Path, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Path, Scope } from "effect"
 import { Credentials, type FilesError } from "effect-anthropic-files"
 import { TestClock } from "effect/testing"
 import { driven, endpoint, environment, Folder, folder, headersOf } from "./support.ts"
@@ -202,21 +202,16 @@ describe("the token of a profile", () => {
       yield* writeToken("work", stored({ expires_at: -1 }))
       const server = endpoint()
       const scope = yield* Scope.make()
-      let isAsked = false
+      const asked = yield* Deferred.make<void>()
       server.state.answer = () =>
         Effect.gen(function*() {
-          isAsked = true
+          yield* Deferred.succeed(asked, undefined)
           yield* Effect.sleep("5 seconds")
           return Response.json({ access_token: "token-9", expires_in: 3600, refresh_token: "refresh-9" })
         })
       const credentials = yield* Scope.provide(open(server), scope)
       const fiber = yield* Effect.forkChild(headersOf(credentials), { startImmediately: true })
-      yield* driven(
-        Effect.gen(function*() {
-          while (!isAsked) yield* Effect.sleep(1)
-        }),
-        1
-      )
+      yield* driven(Deferred.await(asked), 1)
       yield* driven(Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, Exit.void)))
       assert.strictEqual((yield* readToken("work")).refresh_token, "refresh-9")
     }).pipe(Effect.provide(folder)))
