@@ -205,7 +205,7 @@ describe("a federation in code", () => {
 
   it.effect("whose identity token can't be had says why", () =>
     Effect.gen(function*() {
-      const credentials = yield* open(endpoint(), { identityToken: Effect.fail(new Error("no metadata server")) })
+      const credentials = yield* open(endpoint(), { identityToken: Effect.fail({ message: "no metadata server" }) })
       const error = yield* Effect.flip(headersOf(credentials))
       assert.include(error.message, "no metadata server")
     }))

@@ -49,7 +49,7 @@ describe("a token out of an Effect", () => {
 
   it.effect("that fails, or is nothing, is a typed error", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(headersOf(yield* build(Effect.fail(new Error("vault is sealed")))))
+      const error = yield* Effect.flip(headersOf(yield* build(Effect.fail({ message: "vault is sealed" }))))
       assert.strictEqual(error._tag, "CredentialsFailed")
       assert.include(error.message, "vault is sealed")
       for (const value of ["", " ", undefined, "canary canary", 7]) {
