@@ -27,8 +27,15 @@ const given = (name: string, description: string, metavar: string): Flag.Flag<st
     Flag.withFallbackConfig(Config.String(twin(name)))
   )
 
-export const text = (name: string, metavar: string, description: string): Flag.Flag<Option.Option<string>> =>
-  Flag.optional(given(name, description, metavar))
+export const text = (
+  name: string,
+  metavar: string,
+  description: string,
+  alias?: string
+): Flag.Flag<Option.Option<string>> => {
+  const flag = given(name, description, metavar)
+  return Flag.optional(alias === undefined ? flag : Flag.withAlias(flag, alias))
+}
 
 const parsed = <A>(
   name: string,

@@ -45,6 +45,8 @@ export class Output extends Context.Service<Output, {
   readonly columns: number
   /** Of standard output. */
   readonly style: Style.Style
+  /** Whether standard error has colour. */
+  readonly noteHasColor: boolean
   /** Where transfers count their bytes. */
   readonly progress: Progress.Progress
   /** Something that was done or found. `line` is how it reads as text; without one it is only counted. */
@@ -179,7 +181,9 @@ export const make = Effect.fnUntraced(function*(
 
   const count = ({ action, bytes, file }: NewItem) => {
     counts.set(action, (counts.get(action) ?? 0) + 1)
-    if (options.main === undefined || action === options.main) moved += bytes ?? file?.size_bytes ?? 0
+    if (options.main === undefined || action === options.main || action === "planned") {
+      moved += bytes ?? file?.size_bytes ?? 0
+    }
   }
 
   const some: Output["Service"]["items"] = (all) =>
@@ -316,6 +320,7 @@ export const make = Effect.fnUntraced(function*(
     canAsk: (yield* stdio.stdinIsTerminal) && errIsTerminal && canMove && isText,
     columns: yield* terminal.columns,
     style,
+    noteHasColor: errStyle === Style.colored,
     progress,
     item: (item, line) => some([[item, line]]),
     items: some,

@@ -21,9 +21,34 @@ interface Entry {
 /** In the order of the help. */
 export const entries: ReadonlyArray<Entry> = [
   {
+    name: "upload",
+    description: "Upload files, folders, URLs or standard input",
+    load: () => import("./commands/upload.ts").then(({ upload }) => upload)
+  },
+  {
     name: "ls",
     description: "List files, newest first",
     load: () => import("./commands/ls.ts").then(({ ls }) => ls)
+  },
+  {
+    name: "info",
+    description: "Show what the service knows of files",
+    load: () => import("./commands/info.ts").then(({ info }) => info)
+  },
+  {
+    name: "download",
+    description: "Download files that tools and skills made",
+    load: () => import("./commands/download.ts").then(({ download }) => download)
+  },
+  {
+    name: "cat",
+    description: "Print the content of a file that a tool or skill made",
+    load: () => import("./commands/cat.ts").then(({ cat }) => cat)
+  },
+  {
+    name: "rm",
+    description: "Delete files for good, by id or by the filters of ls",
+    load: () => import("./commands/rm.ts").then(({ rm }) => rm)
   },
   {
     name: "emulator",

@@ -54,9 +54,8 @@ const fileLine = (file: FileProgress, columns: number, style: Style): string => 
   const rate = layout.rate === 0 ? "" : Format.padStart(rateOf(file.rate), layout.rate)
   const left = file.remaining === undefined ? "" : Format.duration(secondsOf(file.remaining))
   const name = Math.max(4, columns - 4 - (layout.bar + 6) - layout.rate - layout.left)
-  return `  ${Format.padEnd(Format.middle(file.name, name), name)} ${moved}${style.dim(rate)}${
-    style.dim(Format.padStart(left, layout.left))
-  }`
+  const figures = `${rate}${Format.padStart(left, layout.left)}`.trimEnd()
+  return `  ${Format.padEnd(Format.middle(file.name, name), name)} ${moved}${style.dim(figures)}`
 }
 
 /** `1.2 of 3.0 GB`: the unit once, where both have the same. */

@@ -16,7 +16,6 @@ const verbs: Partial<Record<Action, string>> = {
   new: "new",
   changed: "changed",
   gone: "gone",
-  planned: "to do",
   answered: "answered",
   forgotten: "forgotten"
 }
@@ -39,6 +38,8 @@ const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.
 export const sentence = ({ bytes, counts, elapsed, failed, interrupted, main }: Outcome): string => {
   const count = counts.get(main) ?? 0
   const size = bytes > 0 ? ` (${Format.bytes(bytes)})` : ""
+  const planned = counts.get("planned")
+  if (planned !== undefined) return `Dry run: nothing was done to ${Format.files(planned)}${size}`
   const others = Array.from(counts)
     .filter(([action]) => action !== main)
     .map(([action, count]) => `${count} ${verbs[action] ?? action}`)

@@ -1,0 +1,110 @@
+/**
+ * What is to be uploaded: paths, globs, folders, URLs, standard input, and lists of them.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { printable } from "../internal/text.ts"
+import { UsageError } from "./failure.ts"
+
+export type Input =
+  | {
+    readonly _tag: "Path"
+    readonly path: string
+    /** Bytes; absent where the path can't be looked at, which the upload then tells. */
+    readonly size: number | undefined
+  }
+  | { readonly _tag: "Url"; readonly path: string; readonly size: undefined }
+  | { readonly _tag: "Stdin"; readonly path: "-"; readonly size: undefined }
+
+const isGlob = (text: string): boolean => /[*?[\]{}]/.test(text)
+
+/** Regular files below a folder, hidden ones left out, by name. Links are not followed. */
+const walk = Effect.fnUntraced(function*(folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const found: Array<string> = []
+  const open = [folder]
+  for (let current = open.pop(); current !== undefined; current = open.pop()) {
+    const entries = yield* fs.readDirectoryEntries(current)
+    for (const { name, type } of entries) {
+      if (name.startsWith(".")) continue
+      const entry = path.join(current, name)
+      if (type === "Directory") open.push(entry)
+      if (type === "File") found.push(entry)
+    }
+  }
+  return found.sort()
+})
+
+const pathInput = Effect.fnUntraced(function*(path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const info = yield* Effect.option(fs.stat(path))
+  return {
+    _tag: "Path",
+    path,
+    size: info._tag === "Some" && info.value.type === "File" ? Number(info.value.size) : undefined
+  } satisfies Input
+})
+
+const expandOne = Effect.fnUntraced(function*(
+  text: string
+): Effect.fn.Return<ReadonlyArray<Input>, UsageError, FileSystem.FileSystem | Path.Path> {
+  if (text === "-") return [{ _tag: "Stdin", path: "-", size: undefined }]
+  if (/^https?:\/\//i.test(text)) return [{ _tag: "Url", path: text, size: undefined }]
+  const fs = yield* FileSystem.FileSystem
+  const info = yield* Effect.option(fs.stat(text))
+  const unreadable = (cause: { readonly message: string }) =>
+    new UsageError({ message: `${printable(text)} can't be read: ${printable(cause.message)}` })
+  if (info._tag === "Some" && info.value.type === "Directory") {
+    const paths = yield* Effect.mapError(walk(text), unreadable)
+    return yield* Effect.forEach(paths, pathInput, { concurrency: statsAtOnce })
+  }
+  if (info._tag === "None" && isGlob(text)) {
+    const matches = yield* Effect.mapError(fs.glob(text), unreadable)
+    const inputs = yield* Effect.forEach(matches.sort(), pathInput, { concurrency: statsAtOnce })
+    const files = inputs.filter(({ size }) => size !== undefined)
+    if (files.length === 0) return yield* new UsageError({ message: `No file matches ${printable(text)}.` })
+    return files
+  }
+  return [yield* pathInput(text)]
+})
+
+const statsAtOnce = 16
+
+const linesOf = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
+  Stream.runCollect(Stream.splitLines(Stream.decodeText(bytes))).pipe(
+    Effect.map((lines) => lines.map((line) => line.trim()).filter((line) => line !== ""))
+  )
+
+/** The lines of a file, or of standard input for `-`. */
+const listed = Effect.fnUntraced(function*(list: string) {
+  const fs = yield* FileSystem.FileSystem
+  const { stdin } = yield* Stdio.Stdio
+  return yield* Effect.mapError(
+    linesOf(list === "-" ? stdin : fs.stream(list)),
+    (cause) =>
+      new UsageError({ message: `--files-from: ${printable(list)} can't be read: ${printable(cause.message)}` })
+  )
+})
+
+/**
+ * The files that the arguments and the list stand for. A path that is named twice counts once. Lines of a list are
+ * paths and URLs as they are: no glob, no folder.
+ */
+export const expand = Effect.fnUntraced(function*(args: ReadonlyArray<string>, list: string | undefined) {
+  const named = yield* Effect.forEach(args, expandOne)
+  const lines = list === undefined ? [] : yield* listed(list)
+  const further = yield* Effect.forEach(
+    lines,
+    (line): Effect.Effect<Input, never, FileSystem.FileSystem> =>
+      /^https?:\/\//i.test(line)
+        ? Effect.succeed({ _tag: "Url", path: line, size: undefined })
+        : pathInput(line),
+    { concurrency: statsAtOnce }
+  )
+  const all = new Map([...named.flat(), ...further].map((input) => [input.path, input]))
+  return Array.from(all.values())
+})

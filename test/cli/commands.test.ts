@@ -1,0 +1,382 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import * as CliEvent from "effect-anthropic-files/CliEvent"
+import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import * as fs from "node:fs"
+import { client, type Ended, environment, folder, run, start, until } from "./run.ts"
+
+const decodeEvent = Schema.decodeUnknownSync(Schema.fromJsonString(CliEvent.Event), { onExcessProperty: "error" })
+const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(CliEvent.Report), { onExcessProperty: "error" })
+
+const events = ({ out }: Ended) => out.trim().split("\n").map((line) => decodeEvent(line))
+const lines = (text: string) => text.split("\n").filter((line) => line !== "")
+
+/** One emulator a test. */
+const live = <E>(
+  title: string,
+  test: () => Effect.Effect<void, E, Emulator | import("effect").Scope.Scope>,
+  options: NodeEmulator.ServerOptions = {}
+) => it.live(title, () => Effect.provide(Effect.scoped(test()), NodeEmulator.layerServer(options)), 60_000)
+
+const seeded = (names: ReadonlyArray<string>, downloadable = false) =>
+  Effect.flatMap(
+    Emulator,
+    ({ seed }) =>
+      Effect.forEach(names, (filename) => seed({ filename, content: `content of ${filename}`, downloadable }))
+  )
+
+const code = (ended: Ended, expected: number) => assert.strictEqual(ended.code, expected, ended.out + ended.err)
+
+describe("upload", () => {
+  live(
+    "takes files, folders, globs and standard input, and prints an id and a path for each",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a.txt": "a", "b/c.csv": "c", "b/d/e.csv": "e", "b/.hidden": "h" })
+        const env = yield* environment
+        const folders = yield* run(["upload", "a.txt", "b"], { env, cwd })
+        code(folders, 0)
+        assert.deepStrictEqual(
+          lines(folders.out).map((line) => line.split("\t")[1]).toSorted(),
+          ["a.txt", "b/c.csv", "b/d/e.csv"]
+        )
+        assert.match(folders.err, /^Uploaded 3 files \(3 B\) in [\d.]+ s\n$/)
+        const glob = yield* run(["upload", "b/**/*.csv", "--json"], { env, cwd })
+        const report = decodeReport(glob.out)
+        assert.deepStrictEqual(report.items.map(({ action, path }) => [action, path]).toSorted(), [
+          ["uploaded", "b/c.csv"],
+          ["uploaded", "b/d/e.csv"]
+        ])
+        assert.strictEqual(glob.err, "")
+        const stdin = yield* run([
+          "upload",
+          "-",
+          "--name",
+          "given.md",
+          "--mime",
+          "text/markdown",
+          "--expires-in",
+          "2h",
+          "-q"
+        ], {
+          env,
+          cwd,
+          input: "from standard input"
+        })
+        const [newest] = yield* (yield* Emulator).files
+        assert.strictEqual(stdin.out, `${newest?.id}\n`)
+        assert.strictEqual(stdin.err, "")
+        assert.strictEqual(newest?.filename, "given.md")
+        assert.strictEqual(newest?.mimeType, "text/markdown")
+        const list = yield* run(["upload", "--files-from", "-", "--jsonl"], {
+          env,
+          cwd,
+          input: "a.txt\n\nb/c.csv\na.txt\n"
+        })
+        const summary = events(list).at(-1)
+        assert.deepInclude(summary, { kind: "summary", command: "upload", errors: 0, exitCode: 0, bytes: 2 })
+      })
+  )
+
+  live("one that fails stops no other, and the code is 1; if all fail it is their own", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "a.txt": "a" })
+      const env = yield* environment
+      const some = yield* run(["upload", "missing.txt", "a.txt", "--jsonl", "--no-progress"], { env, cwd })
+      code(some, 1)
+      assert.deepStrictEqual(events(some).map(({ kind }) => kind).toSorted(), ["error", "item", "summary"])
+      const all = yield* run(["upload", "missing.txt"], { env, cwd })
+      code(all, 4)
+      assert.match(all.err, /missing\.txt/)
+      assert.strictEqual(all.out, "")
+    }))
+
+  live("with --once the same content is there once", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "a.txt": "same", "b.txt": "other" })
+      const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
+      const first = yield* run(["upload", "a.txt", "b.txt", "--once", "-q"], { env, cwd })
+      code(first, 0)
+      const second = yield* run(["upload", "a.txt", "b.txt", "--once", "--json"], { env, cwd })
+      const report = decodeReport(second.out)
+      assert.deepStrictEqual(report.summary.items, { reused: 2 })
+      assert.deepStrictEqual(report.items.map(({ id }) => id).toSorted(), lines(first.out).toSorted())
+      assert.strictEqual((yield* (yield* Emulator).files).length, 2)
+    }))
+
+  live("with --dry-run nothing is sent", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "a.txt": "a" })
+      const ended = yield* run(["upload", "a.txt", "--dry-run"], { env: yield* environment, cwd })
+      code(ended, 0)
+      assert.match(ended.out, /^would upload a\.txt \(1 B\)\n$/)
+      assert.strictEqual((yield* (yield* Emulator).requests).length, 0)
+    }))
+})
+
+describe("ls", () => {
+  live("prints newest first, one a line with tabs, ids alone with -q", () =>
+    Effect.gen(function*() {
+      const files = yield* seeded(["a.txt", "b.txt", "tab\there.txt"])
+      const plain = yield* client("ls")
+      assert.deepStrictEqual(lines(plain.out).map((line) => line.split("\t")[5]), [
+        "tab\\u0009here.txt",
+        "b.txt",
+        "a.txt"
+      ])
+      const quiet = yield* client("ls", "-q")
+      assert.deepStrictEqual(lines(quiet.out), files.map(({ id }) => id).toReversed())
+      assert.strictEqual(plain.err + quiet.err, "")
+    }))
+
+  live("filters, sorts and limits", () =>
+    Effect.gen(function*() {
+      const { advance, seed } = yield* Emulator
+      yield* seed({ filename: "old.pdf", content: "x".repeat(2000) })
+      yield* advance("3 days")
+      yield* seed({ filename: "new.txt", content: "x", expiresIn: "2 hours" })
+      yield* seed({ filename: "image.png", content: "x".repeat(50), mimeType: "image/png" })
+      const names = (...args: ReadonlyArray<string>) =>
+        Effect.map(client("ls", ...args), ({ out }) => lines(out).map((line) => line.split("\t")[5]))
+      assert.deepStrictEqual(yield* names("--name", "*.{pdf,txt}"), ["new.txt", "old.pdf"])
+      assert.deepStrictEqual(yield* names("--mime", "image/*"), ["image.png"])
+      assert.deepStrictEqual(yield* names("--larger", "1kB"), ["old.pdf"])
+      assert.deepStrictEqual(yield* names("--sort", "size", "--limit", "2"), ["old.pdf", "image.png"])
+      assert.deepStrictEqual(yield* names("--sort", "name"), ["image.png", "new.txt", "old.pdf"])
+      assert.deepStrictEqual(yield* names("--limit", "1"), ["image.png"])
+    }))
+
+  live("10,000 files: listed, filtered, and deleted in one run", () =>
+    Effect.gen(function*() {
+      yield* seeded(Array.from({ length: 10_000 }, (_, i) => `${i % 2 === 0 ? "even" : "odd"}-${i}.txt`))
+      const all = yield* client("ls", "-q")
+      assert.strictEqual(lines(all.out).length, 10_000)
+      const odd = yield* client("ls", "-q", "--name", "odd-*")
+      assert.strictEqual(lines(odd.out).length, 5_000)
+      const args = ["rm", "--name", "odd-*9.txt", "--yes", "-q", "--concurrency", "16", "--rate-limit", "1000000"]
+      const refused = yield* client(...args)
+      code(refused, 8)
+      assert.match(refused.err, /1000 files would be deleted, more than the 100 of --max-delete: nothing was deleted/)
+      const removed = yield* client(...args, "--max-delete", "1000")
+      code(removed, 0)
+      assert.strictEqual(lines(removed.out).length, 1000)
+      assert.strictEqual((yield* (yield* Emulator).files).length, 9000)
+    }))
+
+  live("a reader that goes away is no error", () =>
+    Effect.gen(function*() {
+      yield* seeded(Array.from({ length: 3000 }, (_, i) => `${i}-${"x".repeat(200)}.txt`))
+      const running = yield* start(["ls"], { env: yield* environment })
+      yield* until(() => running.out() !== "")
+      running.stopReading()
+      const ended = yield* running.ended
+      code(ended, 0)
+      assert.strictEqual(ended.err, "")
+    }))
+})
+
+describe("info, download and cat", () => {
+  live("info tells of files, and which are not there", () =>
+    Effect.gen(function*() {
+      const [file] = yield* seeded(["a.txt"])
+      const one = yield* client("info", file?.id ?? "", "--json")
+      assert.strictEqual(decodeReport(one.out).items[0]?.file?.filename, "a.txt")
+      const two = yield* client("info", file?.id ?? "", "file_missing")
+      code(two, 1)
+      assert.match(two.err, /There is no file file_missing/)
+      code(yield* client("info", "file_missing"), 4)
+    }))
+
+  live(
+    "downloads to a folder, a path or standard output; nothing is overwritten unless asked",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder()
+        const env = yield* environment
+        const [made] = yield* seeded(["chart.svg"], true)
+        const [own] = yield* seeded(["own.txt"])
+        const id = made?.id ?? ""
+        const first = yield* run(["download", id, "-d", "out", "-q"], { env, cwd })
+        code(first, 0)
+        assert.strictEqual(
+          fs.readFileSync(`${cwd}/${first.out.trim()}`.replace(`${cwd}//`, "/"), "utf8"),
+          "content of chart.svg"
+        )
+        fs.writeFileSync(`${cwd}/out/chart.svg`, "mine")
+        const again = yield* run(["download", id, "-d", "out"], { env, cwd })
+        code(again, 8)
+        assert.match(again.err, /--force/)
+        assert.strictEqual(fs.readFileSync(`${cwd}/out/chart.svg`, "utf8"), "mine")
+        const skipped = yield* run(["download", "--all-generated", "-d", "out", "--skip-existing", "--json"], {
+          env,
+          cwd
+        })
+        assert.deepStrictEqual(decodeReport(skipped.out).summary.items, { skipped: 1 })
+        code(yield* run(["download", id, "-d", "out", "--force"], { env, cwd }), 0)
+        assert.strictEqual(fs.readFileSync(`${cwd}/out/chart.svg`, "utf8"), "content of chart.svg")
+        code(yield* run(["download", id, "-o", "named.svg"], { env, cwd }), 0)
+        assert.strictEqual(fs.readFileSync(`${cwd}/named.svg`, "utf8"), "content of chart.svg")
+        assert.strictEqual((yield* run(["cat", id], { env })).out, "content of chart.svg")
+        assert.strictEqual((yield* run(["download", id, "-o", "-"], { env })).out, "content of chart.svg")
+        const refused = yield* run(["cat", own?.id ?? ""], { env })
+        code(refused, 4)
+        assert.match(refused.err, /only files that a tool or skill made can be downloaded/)
+      })
+  )
+})
+
+describe("rm", () => {
+  live(
+    "deletes one by id at once, and asks before more; where nobody can answer the code is 2",
+    () =>
+      Effect.gen(function*() {
+        const [a, b, c] = yield* seeded(["a.txt", "b.txt", "c.txt"])
+        const { files } = yield* Emulator
+        const one = yield* client("rm", a?.id ?? "")
+        code(one, 0)
+        assert.strictEqual(one.out, `${a?.id}\n`)
+        const asked = yield* client("rm", b?.id ?? "", c?.id ?? "")
+        code(asked, 2)
+        assert.match(asked.err, /2 files \(32 B\) will be deleted and can't be recovered: b\.txt, c\.txt\. .*--yes/)
+        code(yield* client("rm", "--name", "*.txt"), 2)
+        const dry = yield* client("rm", "--name", "*.txt", "--dry-run", "--json")
+        assert.deepStrictEqual(decodeReport(dry.out).summary.items, { planned: 2 })
+        assert.strictEqual((yield* files).length, 2)
+        code(yield* client("rm", "--name", "*.txt", "--yes"), 0)
+        assert.strictEqual((yield* files).length, 0)
+        code(yield* client("rm", "--name", "*.txt", "--yes"), 0)
+        code(yield* client("rm"), 2)
+      })
+  )
+})
+
+describe("exit codes", () => {
+  const failing = (title: string, expected: number, fault: Fault.Fault, ...args: ReadonlyArray<string>) =>
+    live(`${expected}: ${title}`, () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a.txt": "a" })
+        yield* (yield* Emulator).addFault(fault)
+        const ended = yield* run([...args, "--retries", "0"], { env: yield* environment, cwd })
+        code(ended, expected)
+        assert.strictEqual(ended.out, "")
+        assert.match(ended.err, /^✗ \S.*\n$/)
+        assert.notMatch(ended.err, /^\s+at /m)
+      }))
+
+  failing("no permission", 3, Fault.answer({ status: 403, type: "permission_error", message: "No", times: null }), "ls")
+  failing("overloaded", 5, Fault.overloaded({ times: null }), "ls")
+  failing("too many requests", 5, Fault.rateLimited({ times: null }), "ls")
+  failing("refused", 7, Fault.answer({ status: 400, type: "invalid_request_error", message: "No", times: null }), "ls")
+  failing("stored, perhaps", 9, Fault.reset({ at: "after", match: { method: "POST" }, times: null }), "upload", "a.txt")
+
+  live("3: a wrong key, which is not repeated", () =>
+    Effect.gen(function*() {
+      const env = { ...(yield* environment), ANTHROPIC_API_KEY: "sk-ant-canary-4711-canary-4711" }
+      for (const mode of [[], ["--json"], ["--jsonl"], ["-v"]]) {
+        const ended = yield* run(["ls", ...mode], { env })
+        code(ended, 3)
+        assert.notInclude(ended.out + ended.err, "canary")
+      }
+    }))
+
+  it.live("3: no key", () =>
+    Effect.gen(function*() {
+      const ended = yield* run(["ls"], { env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent" } })
+      code(ended, 3)
+      assert.match(ended.err, /ANTHROPIC_API_KEY/)
+    }))
+
+  const wrong: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
+    [["lss"], /^There is no command "lss"\. Did you mean ls\?\nRun 'anthropic-files --help'/],
+    [["ls", "--limitt", "3"], /^There is no flag --limitt\. Did you mean --limit\?\nRun 'anthropic-files ls --help'/],
+    [["ls", "--limit", "x"], /^--limit takes a whole number from 1 on, not "x"\.\n/],
+    [["ls", "--limit"], /^--limit needs a value/],
+    [["ls", "--older-than", "soon"], /^--older-than takes a time such as 90s, 12h or 7d, not "soon"\.\n/],
+    [["ls", "--larger", "big"], /^--larger takes a size such as/],
+    [["ls", "--since", "yesterday"], /^--since takes a date such as/],
+    [["ls", "--sort", "colour"], /^--sort takes .*created.*, not "colour"\.\n/],
+    [["ls", "--json", "--jsonl"], /^--json and --jsonl exclude each other\.\n/],
+    [["ls", "one too many"], /^There is one argument too many: "one too many"\.\n/],
+    [["info"], /^The argument <id> is missing\.|^<id> needs/],
+    [["upload"], /^There is nothing to upload/],
+    [["upload", "*.nothing"], /^No file matches \*\.nothing\.\n/],
+    [["upload", "-", "--once"], /^--once reads a file twice/],
+    [["download"], /^Name the files by their ids/],
+    [["rm"], /^Name the files by their ids/],
+    [["completions", "tcsh"], /bash/]
+  ]
+  for (const [args, message] of wrong) {
+    it.live(`2: ${args.join(" ")}: one sentence and a hint on standard error`, () =>
+      Effect.gen(function*() {
+        const ended = yield* run(args, {
+          env: { ANTHROPIC_API_KEY: "sk-ant-nobody", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }
+        })
+        code(ended, 2)
+        assert.strictEqual(ended.out, "")
+        assert.match(ended.err, message)
+        assert.match(ended.err, /\nRun 'anthropic-files( \w+)? --help' for what it takes\.\n$/)
+        assert.strictEqual(lines(ended.err).length, 2)
+      }))
+  }
+
+  it.live("5: nobody listens", () =>
+    Effect.gen(function*() {
+      const ended = yield* run(["ls", "--retries", "0", "--base-url", "http://127.0.0.1:9"], {
+        env: { ANTHROPIC_API_KEY: "sk-ant-nobody" }
+      })
+      code(ended, 5)
+    }))
+})
+
+describe("flags from the environment", () => {
+  live("each has its twin; what is given on the command line wins", () =>
+    Effect.gen(function*() {
+      yield* seeded(["a.txt", "b.txt", "c.txt"])
+      const env = { ...(yield* environment), ANTHROPIC_FILES_LIMIT: "2", ANTHROPIC_FILES_QUIET: "true" }
+      const two = yield* run(["ls"], { env })
+      assert.match(two.out, /^file_\S+\nfile_\S+\n$/)
+      assert.strictEqual(lines((yield* run(["ls", "--limit", "1"], { env })).out).length, 1)
+      const wrong = yield* run(["ls"], { env: { ...env, ANTHROPIC_FILES_LIMIT: "many" } })
+      code(wrong, 2)
+      assert.match(wrong.err, /limit/)
+    }))
+})
+
+describe("signals", () => {
+  const slow = Fault.latency({ duration: "5 minutes", match: { method: "POST" }, times: null, skip: 3 })
+
+  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    live(
+      `${signal} stops within moments, says what was done, and the code is ${expected}`,
+      () =>
+        Effect.gen(function*() {
+          const cwd = yield* folder(Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`${i}.txt`, `${i}`])))
+          yield* (yield* Emulator).addFault(slow)
+          const running = yield* start(["upload", ".", "--concurrency", "2"], { env: yield* environment, cwd })
+          yield* until(() => lines(running.out()).length === 3)
+          const at = performance.now()
+          running.kill(signal)
+          const ended = yield* running.ended
+          assert.isBelow(performance.now() - at, 2000)
+          code(ended, expected)
+          assert.match(ended.err, /^Stopped\. Uploaded 3 files \(3 B\) in [\d.]+ s\n$/)
+        })
+    )
+  }
+
+  live("a download that is stopped leaves nothing behind", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder()
+      const [made] = yield* seeded(["big.bin"], true)
+      const { addFault, requests } = yield* Emulator
+      yield* addFault(Fault.stall({ at: "response", after: 4, match: { operation: "content" }, times: null }))
+      const running = yield* start(["download", made?.id ?? "", "-d", "out"], { env: yield* environment, cwd })
+      yield* until(() => fs.existsSync(`${cwd}/out`) && fs.readdirSync(`${cwd}/out`).length > 0)
+      running.kill("SIGINT")
+      code(yield* running.ended, 130)
+      assert.deepStrictEqual(fs.readdirSync(`${cwd}/out`), [])
+      assert.isAbove((yield* requests).length, 0)
+    }))
+})
