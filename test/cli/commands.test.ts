@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import * as CliEvent from "effect-anthropic-files/CliEvent"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -16,7 +16,7 @@ const lines = (text: string) => text.split("\n").filter((line) => line !== "")
 /** One emulator a test. */
 const live = <E>(
   title: string,
-  test: () => Effect.Effect<void, E, Emulator | import("effect").Scope.Scope>,
+  test: () => Effect.Effect<void, E, Emulator | Scope.Scope>,
   options: NodeEmulator.ServerOptions = {}
 ) => it.live(title, () => Effect.provide(Effect.scoped(test()), NodeEmulator.layerServer(options)), 60_000)
 

@@ -178,7 +178,7 @@ describe("figures", () => {
     [Format.end("abcdef", 4), "abc…"]
   ]
   for (const [actual, expected] of cases) {
-    it(JSON.stringify(expected), () => assert.strictEqual(actual, expected))
+    it(`“${expected}”`, () => assert.strictEqual(actual, expected))
   }
 })
 
