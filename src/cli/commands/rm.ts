@@ -82,7 +82,7 @@ export const rm = define({
       ))
     }
     const most = Option.getOrElse(limit, () => maxDelete)
-    if (files.length > most) return yield* Effect.fail(tooMany(files.length, most))
+    if (files.length > most) return yield* tooMany(files.length, most)
     if (byFilter || ids.length > 1) {
       const agreed = yield* Confirm.confirm(warning(files), `Delete ${Format.files(files.length)}?`, yes)
       if (!agreed) return yield* output.note("Nothing was deleted.")
