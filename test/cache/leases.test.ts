@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, FileSystem, Layer } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Schema } from "effect"
 import { Files, FilesError, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { TestClock } from "effect/testing"
+import type { Key } from "../../src/internal/cache/keys.ts"
+import * as Leases from "../../src/internal/cache/lease.ts"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
 import { platform } from "./stores.ts"
 
@@ -131,6 +133,63 @@ describe("leases", () => {
       yield* uploads.open
       assert.strictEqual(new Set((yield* Fiber.join(all)).map(({ id }) => id)).size, 1)
     }).pipe(Effect.scoped, Effect.provide(layer())))
+})
+
+describe("a lease after a clock was set back by an hour", () => {
+  const key: Key<string> = { name: "content-0123456789abcdef", schema: Schema.String }
+  const hour = 3_600_000
+
+  /** Leases as a process has them whose clock says an hour less than that of the others. */
+  const behind = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.clockWith((clock) =>
+      Effect.provideService(
+        effect,
+        Clock.Clock,
+        Object.assign(Object.create(clock) as Clock.Clock, {
+          currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - hour,
+          currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now - hour)
+        })
+      )
+    )
+
+  /** Whether a process with such a clock has the key after each wait. */
+  const claimedAfter = (values: Map<string, string>, ...waits: ReadonlyArray<Duration.Input>) =>
+    Effect.gen(function*() {
+      const leases = yield* Leases.make(overMap(values), Duration.seconds(30))
+      const fiber = yield* Effect.forkScoped(behind(leases.claim(key)))
+      const claimed: Array<boolean> = []
+      for (const wait of waits) {
+        yield* TestClock.adjust(wait)
+        claimed.push(fiber.pollUnsafe() !== undefined)
+      }
+      return claimed
+    })
+
+  it.effect("is held for as long as its holder renews it", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(2 * hour)
+      const values = new Map<string, string>()
+      const holder = yield* Leases.make(overMap(values), Duration.seconds(30))
+      const lease = yield* holder.claim(key)
+      assert.deepStrictEqual(yield* claimedAfter(values, "10 seconds", "1 minute", "10 minutes"), [false, false, false])
+      assert.isTrue(yield* lease.put("still mine"))
+    }).pipe(Effect.scoped))
+
+  it.effect("ends one lease after its holder has died", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(2 * hour)
+      const holder = { token: "dead", until: 2 * hour + 30_000, length: 30_000 }
+      const values = new Map([[key.name, JSON.stringify({ holder, value: "old" })]])
+      assert.deepStrictEqual(yield* claimedAfter(values, "29 seconds", "2 seconds"), [false, true])
+    }).pipe(Effect.scoped))
+
+  it.effect("of a holder that died long ago by any clock is over at once", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(2 * hour)
+      const holder = { token: "dead", until: 1, length: 30_000 }
+      const values = new Map([[key.name, JSON.stringify({ holder })]])
+      assert.deepStrictEqual(yield* claimedAfter(values, "10 millis"), [true])
+    }).pipe(Effect.scoped))
 })
 
 describe("what is handed out", () => {

@@ -292,6 +292,54 @@ describe("sync", () => {
     }).pipe(Effect.scoped, Effect.provide(layer)))
 })
 
+describe("a folder that is synchronised from within its own results", () => {
+  it.live("is refused instead of waiting for itself", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      const reasons: Array<string> = []
+      yield* Stream.runForEach(UploadCache.sync(root, { concurrency: 1 }), () =>
+        Effect.match(run(root), {
+          onFailure: (error) => void reasons.push(error._tag === "SyncFailed" ? error.reason : error._tag),
+          onSuccess: () => void reasons.push("done")
+        }))
+      assert.deepStrictEqual(reasons, ["AlreadyRunning", "AlreadyRunning"])
+      // Afterwards it is free, also for the fiber that was refused.
+      assert.strictEqual((yield* run(root)).length, 2)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("may synchronise another folder", () =>
+    Effect.gen(function*() {
+      const [outer, inner] = [yield* folderOf({ "a.txt": "a" }), yield* folderOf({ "b.txt": "b" })]
+      yield* Stream.runForEach(UploadCache.sync(outer), () => run(inner))
+      assert.strictEqual((yield* stored).length, 2)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("deletions through a store that other machines reach", () => {
+  const shared = (values: Map<string, string>) => over({ ...overMap(values), isLocal: false })
+
+  it.live("need a name, since another machine may have another folder at the same path", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.txt": "a" })
+      const error = yield* Effect.flip(Stream.runDrain(UploadCache.sync(root, { delete: true })))
+      assert.strictEqual(error._tag === "SyncFailed" ? error.reason : optionOf(error), "name")
+      assert.deepStrictEqual(yield* requests, [])
+      yield* run(root)
+    }).pipe(Effect.provide(shared(new Map())), Effect.scoped, Effect.provide(layer)))
+
+  it.live("leave the files of a folder of another name alone", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
+      yield* run(root, { name: "one" })
+      // As another machine sees that path.
+      yield* fs.remove(`${root}/b.txt`)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true, name: "two" })), [])
+      assert.strictEqual((yield* stored).length, 2)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true, name: "one" })), ["b.txt"])
+    }).pipe(Effect.provide(shared(new Map())), Effect.scoped, Effect.provide(layer)))
+})
+
 describe("what sync uploads", () => {
   it.live("each path has its own content, though one of many of one name and size was lost", () =>
     Effect.gen(function*() {
