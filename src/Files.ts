@@ -4,6 +4,7 @@
  * Paths, bounds and shapes: the Files API reference. Both dialects, generally available and beta, give the same types.
  */
 import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -952,13 +953,15 @@ export const metadataMany = (
  */
 export const exists = (id: FileId): Effect.Effect<boolean, ListError, Files> => Effect.map(find(id), Option.isSome)
 
-const cleanUpLimit = Duration.seconds(30)
+/** How long a file's deletion is tried when its Scope closes: not for long where somebody waits for the end. */
+const cleanUpLimit = (exit: Exit.Exit<unknown, unknown>): Duration.Duration =>
+  Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? Duration.seconds(5) : Duration.seconds(30)
 
 const cleanUp = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
 
 /**
  * Uploads a file that lives as long as its Scope: it is deleted when that closes, on success, failure and interruption,
- * and tried a few times, for at most 30 seconds. A deletion that fails is logged as a warning with the file's id and
+ * and tried a few times, for at most 30 seconds, or 5 after an interruption. A deletion that fails is logged as a warning with the file's id and
  * changes nothing else.
  *
  * Give it `expiresIn` as a lease: the service then removes the content even when this process dies first.
@@ -970,11 +973,10 @@ export const uploadScoped = <R = never>(
   Effect.flatMap(Files, (files) =>
     Effect.acquireRelease(
       files.upload(source, options),
-      (file) =>
+      (file, exit) =>
         files.delete(file.id).pipe(
           Effect.retry({ schedule: cleanUp, while: (error) => error.isRetryable }),
-          // Nobody wants to wait for long at the end.
-          Effect.timeout(cleanUpLimit),
+          Effect.timeout(cleanUpLimit(exit)),
           Effect.catchTag("FileNotFound", () => Effect.void),
           Effect.catchCause((cause) =>
             Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {

@@ -783,6 +783,47 @@ describe("uploadScoped", () => {
     }).pipe(Effect.provide(Layer.merge(layer, Logger.layer([logger]))))
   })
 
+  describe("a deletion that hangs", () => {
+    /** How long the scope takes to close when it is left in that way. */
+    const closing = (leave: Effect.Effect<unknown>, isInterrupted: boolean) =>
+      Effect.gen(function*() {
+        const begun = yield* Deferred.make<void>()
+        const real = yield* Files.Files
+        const hanging = Layer.succeed(Files.Files, {
+          ...real,
+          delete: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+        })
+        const used = yield* Deferred.make<void>()
+        const fiber = yield* Effect.forkChild(
+          Effect.scoped(
+            Files.uploadScoped(FileSource.text("x", "x.txt")).pipe(
+              Effect.andThen(Deferred.succeed(used, undefined)),
+              Effect.andThen(leave)
+            )
+          ).pipe(Effect.provide(hanging))
+        )
+        yield* Deferred.await(used)
+        if (isInterrupted) yield* Effect.forkChild(Fiber.interrupt(fiber))
+        yield* Deferred.await(begun)
+        for (let seconds = 1; seconds <= 60; seconds++) {
+          yield* TestClock.adjust("1 second")
+          if (fiber.pollUnsafe() !== undefined) return seconds
+        }
+        return Infinity
+      }).pipe(Effect.provide(layer))
+
+    it.effect("is given up after 30 seconds, and the result stands", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* closing(Effect.void, false), 30)
+        assert.strictEqual(yield* closing(Effect.die("a bug"), false), 30)
+      }))
+
+    it.effect("is given up 5 seconds after an interruption", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* closing(Effect.never, true), 5)
+      }))
+  })
+
   it.effect("with expiresIn the service lets go of it when the process can't", () =>
     Effect.gen(function*() {
       const file = yield* Effect.scoped(Files.uploadScoped(FileSource.text("x", "x.txt"), { expiresIn: "1 hour" }))

@@ -230,8 +230,12 @@ const uploadOnce = Effect.fnUntraced(function*<R>(
       }
       return outcome
     }
-    // This process stood still for so long that another one took over.
     if (outcome.uploaded !== undefined) surplus.push(outcome.uploaded)
+    yield* Effect.logWarning(
+      `Another process took over an upload, since this one stood still for longer than the cache's lease${
+        outcome.uploaded === undefined ? "" : `: ${outcome.uploaded} is deleted again`
+      }`
+    )
   }
 })
 
