@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Redacted, Schedule } from "effect"
+import { Duration, Effect, Redacted, Schedule, type Scope } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
@@ -43,7 +43,7 @@ const asked = Effect.gen(function*() {
 })
 
 describe("a program that is told to end", () => {
-  const test = (title: string, body: Effect.Effect<void, unknown, Emulator.Emulator | import("effect/Scope").Scope>) =>
+  const test = (title: string, body: Effect.Effect<void, unknown, Emulator.Emulator | Scope.Scope>) =>
     it.live(title, () => body.pipe(Effect.scoped, Effect.provide(NodeEmulator.layerServer())), 60_000)
 
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
