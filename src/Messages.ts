@@ -282,7 +282,7 @@ export const ServerToolResult = open({
 /** @see {@link ServerToolResult:var} */
 export interface ServerToolResult extends TypeOf<typeof ServerToolResult> {}
 
-/** Has none of the static types, since there is no name for what is new. */
+/** A block whose type is new, or whose shape is: it has none of the static types. */
 const OtherBlock = Schema.declare<Block>(
   (u): u is Block => Predicate.hasProperty(u, "type") && Predicate.isString(u.type) && u.type !== "text",
   { expected: "a block of an answer" }

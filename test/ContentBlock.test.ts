@@ -85,7 +85,7 @@ describe("ContentBlock", () => {
       )
     }))
 
-  it.effect("a bare id is taken with its type", () =>
+  it.effect("an id without metadata is taken with its type", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(
         yield* ContentBlock.document(id, { mimeType: "Text/Plain; charset=utf-8", title: "Notes" }),
@@ -152,7 +152,7 @@ describe("ContentBlock", () => {
       assert.match(error.message, /an image block takes image\/jpeg, .* use ContentBlock\.document\.$/)
     }))
 
-  it.effect("an expired file fails, in every kind of block", () =>
+  it.effect("an expired file fails in every kind of block", () =>
     Effect.gen(function*() {
       const expires_at = DateTime.makeUnsafe(60_000)
       const pdf = file("application/pdf", { expires_at })
@@ -174,7 +174,7 @@ describe("ContentBlock", () => {
       }
     }))
 
-  it.effect("Schemas go both ways and keep what they don't know", () =>
+  it.effect("the Schemas decode and encode blocks, and keep fields they don't know", () =>
     Effect.gen(function*() {
       const blocks = [
         { type: "document", source, title: null, citations: { enabled: true, style: "new" }, extra: [1] },

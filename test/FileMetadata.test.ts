@@ -28,7 +28,7 @@ const millis = (value: DateTime.Utc | null) => value === null ? null : DateTime.
 
 describe("FileMetadata", () => {
   it.effect.prop(
-    "any comes back from JSON",
+    "any metadata survives its JSON form",
     [Schema.toType(FileMetadata.FileMetadata)],
     ([file]) =>
       Effect.gen(function*() {
@@ -41,7 +41,7 @@ describe("FileMetadata", () => {
       })
   )
 
-  it.effect("the GA shape", () =>
+  it.effect("the GA dialect's answer decodes, with every field", () =>
     Effect.gen(function*() {
       const file = yield* decode(ga)
       assert.strictEqual(file.id, ga.id)
@@ -53,7 +53,7 @@ describe("FileMetadata", () => {
       assert.isFalse("purpose" in file)
     }))
 
-  it.effect("the beta shape decodes to the same type", () =>
+  it.effect("the beta dialect's answer decodes to the same type", () =>
     Effect.gen(function*() {
       const file = yield* decode(beta)
       assert.strictEqual(file.downloadable, false)
@@ -63,14 +63,14 @@ describe("FileMetadata", () => {
       assert.deepStrictEqual(Object.keys(file).sort(), Object.keys(rest).sort())
     }))
 
-  it.effect("null stands for what is not there", () =>
+  it.effect("expires_at and scope may be null", () =>
     Effect.gen(function*() {
       const file = yield* decode({ ...ga, expires_at: null, scope: null })
       assert.strictEqual(file.expires_at, null)
       assert.strictEqual(file.scope, null)
     }))
 
-  it.effect("what a server adds is left out, on every level", () =>
+  it.effect("fields that a server adds are left out, at every level", () =>
     Effect.gen(function*() {
       const file = yield* decode({ ...ga, purpose: "batch", sha256: "…", scope: { ...ga.scope, more: 1 }, more: null })
       assert.deepStrictEqual(
@@ -99,7 +99,7 @@ describe("FileMetadata", () => {
     ["2025-01-01T02:00:00+02:00", Date.UTC(2025, 0, 1)],
     ["2024-12-31T23:30:00-00:30", Date.UTC(2025, 0, 1)],
     ["2025-01-01t00:00:00z", Date.UTC(2025, 0, 1)]
-  ])("the RFC 3339 time %s", ([text, expected]) =>
+  ])("the RFC 3339 time %s decodes", ([text, expected]) =>
     Effect.gen(function*() {
       assert.strictEqual(millis((yield* decode({ ...ga, created_at: text })).created_at), expected)
     }))
@@ -138,14 +138,14 @@ describe("FileMetadata", () => {
     }))
 
   it.effect.each([null, undefined, "file", 7, [], [ga], "<html></html>"])(
-    "%j is no metadata",
+    "%j is refused as metadata",
     (json) => Effect.flip(decode(json))
   )
 })
 
 describe("FilePage", () => {
   it.effect.prop(
-    "any comes back from JSON",
+    "any metadata survives its JSON form",
     [Schema.toType(FileMetadata.FilePage)],
     ([page]) =>
       Effect.gen(function*() {
@@ -155,7 +155,7 @@ describe("FilePage", () => {
     { arbitrary: { size: 5 } }
   )
 
-  it.effect("each dialect, and both at once, decode to one type", () =>
+  it.effect("pages of each dialect, and of both mixed, decode to one type", () =>
     Effect.gen(function*() {
       const last = { next_page: null, has_more: false, first_id: null, last_id: null }
       const pages: ReadonlyArray<readonly [json: unknown, expected: unknown]> = [
@@ -183,20 +183,20 @@ describe("FilePage", () => {
       }
     }))
 
-  it.effect("one wrong file among many is named by its place", () =>
+  it.effect("an error names the place of a wrong file among many", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(decodePage({ data: [ga, beta, { ...ga, size_bytes: "big" }], next_page: null }))
       assert.include(error.message, "[\"data\"][2][\"size_bytes\"]")
     }))
 
   it.effect.each([{}, { data: null }, { data: {} }, { data: [null] }, [], null, { files: [] }])(
-    "%j is no page",
+    "%j is refused as a page",
     (json) => Effect.flip(decodePage(json))
   )
 })
 
 describe("DeletedFile", () => {
-  it.effect("with and without its type", () =>
+  it.effect("the answer to a deletion decodes with and without its type", () =>
     Effect.gen(function*() {
       const expected = { id: "file_1", type: "file_deleted" }
       assert.deepStrictEqual<unknown>(yield* decodeDeleted({ id: "file_1" }), expected)
@@ -207,7 +207,7 @@ describe("DeletedFile", () => {
 })
 
 describe("FileId", () => {
-  it.effect("is any text but none, whatever it looks like", () =>
+  it.effect("any text that is not empty is a file id, whatever it looks like", () =>
     Effect.gen(function*() {
       for (const id of ["file_1", "x", "file_".padEnd(500, "a"), "f/1"]) {
         assert.strictEqual<string>(yield* Schema.decodeEffect(FileMetadata.FileId)(id), id)

@@ -282,7 +282,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("refuses a request that is none, before it is sent", () => {
+  it.effect("refuses a malformed request before it is sent", () => {
     const { layer, sent } = answering(() => Response.json(cited))
     return Effect.gen(function*() {
       const wrong = [
@@ -788,7 +788,7 @@ describe("Messages.stream", () => {
 
   it.effect.each(
     [
-      ["no JSON", "event: content_block_delta\ndata: {\"type\"\n\n", "not what the API documents"],
+      ["data that is not JSON", "event: content_block_delta\ndata: {\"type\"\n\n", "not what the API documents"],
       ["a wrong type", sse([{ ...started, message: { ...started.message, id: 7 } } as never]), "id"]
     ] as const
   )("an event with %s is an error", ([, text, named]) => {

@@ -80,14 +80,14 @@ describe("each operation fails with its own errors only", () => {
     expectTypeOf<"FileExpired" | "FileNotDownloadable">().toExtend<Uncatchable<"delete">>()
   })
 
-  it("the union of all is what the operations raise, and no other", () => {
+  it("FilesError is the union of what the operations raise", () => {
     expectTypeOf<ErrorsOf[keyof ErrorsOf]>().toExtend<FilesError.FilesError>()
     expectTypeOf<FilesError.ErrorOf["upload"]>().toEqualTypeOf<FilesError.UploadError>()
     expectTypeOf<FilesError.ErrorOf[FilesError.Operation]>().toExtend<FilesError.FilesError>()
     expectTypeOf<keyof FilesError.ErrorOf>().toEqualTypeOf<FilesError.Operation>()
   })
 
-  it("catching all of an operation's tags leaves nothing", () => {
+  it("catching all tags of an operation leaves no error", () => {
     const caught = () =>
       Files.metadata(id).pipe(
         Effect.catchTags({
@@ -99,7 +99,7 @@ describe("each operation fails with its own errors only", () => {
     expectTypeOf(caught).returns.toEqualTypeOf<Effect.Effect<FileMetadata.FileMetadata | string, never, Files.Files>>()
   })
 
-  it("catching one leaves the others", () => {
+  it("catching one tag leaves the others", () => {
     const caught = () => Files.metadata(id).pipe(Effect.catchTag("FileNotFound", () => Effect.succeed("gone" as const)))
     expectTypeOf(caught).returns.toEqualTypeOf<
       Effect.Effect<
@@ -170,14 +170,14 @@ describe("an upload asks for what its source needs", () => {
     expectTypeOf<Effect.Error<ReturnType<typeof stream>>>().toEqualTypeOf<FilesError.UploadError>()
   })
 
-  it("the service itself needs only that", () => {
+  it("the service's own upload needs what its source needs, and no more", () => {
     const upload = (files: Service) => files.upload(FileSource.path("a.txt"))
     expectTypeOf<Needs<typeof upload>>().toEqualTypeOf<FileSystem.FileSystem>()
     const bytes = (files: Service) => files.upload(FileSource.bytes(new Uint8Array(), "a"))
     expectTypeOf<Needs<typeof bytes>>().toBeNever()
   })
 
-  it("tap adds what it needs", () => {
+  it("FileSource.tap adds what its effect needs", () => {
     const tapped = (effect: Effect.Effect<void, never, Letters>) =>
       FileSource.tap(FileSource.path("a.txt"), () => effect)
     expectTypeOf(tapped).returns.toEqualTypeOf<FileSource.FileSource<FileSystem.FileSystem | Letters>>()
@@ -244,7 +244,7 @@ describe("layers", () => {
 })
 
 describe("values", () => {
-  it("a plain string is no file id", () => {
+  it("a plain string does not pass for a file id", () => {
     expectTypeOf<string>().not.toExtend<FileMetadata.FileId>()
     expectTypeOf<FileMetadata.FileId>().toExtend<string>()
     expectTypeOf(Files.metadata).parameter(0).toEqualTypeOf<FileMetadata.FileId>()
@@ -252,14 +252,14 @@ describe("values", () => {
     expectTypeOf(Files.delete).parameter(0).toEqualTypeOf<FileMetadata.FileId>()
   })
 
-  it("both dialects give one type of metadata, with no field that may be left out but purpose, and none that is undefined", () => {
+  it("both dialects give one type of metadata, in which only purpose may be absent, and no field is undefined", () => {
     expectTypeOf<FileMetadata.FileMetadata["downloadable"]>().toEqualTypeOf<boolean>()
     expectTypeOf<undefined>().not.toExtend<FileMetadata.FileMetadata["expires_at"]>()
     expectTypeOf<OptionalKeys<FileMetadata.FileMetadata>>().toEqualTypeOf<"purpose">()
     expectTypeOf<{ readonly purpose: undefined }>().not.toExtend<Pick<FileMetadata.FileMetadata, "purpose">>()
   })
 
-  it("keys are redacted, never strings", () => {
+  it("a key is given as Redacted, and a string does not compile", () => {
     expectTypeOf<string>().not.toExtend<Files.Options["apiKey"]>()
     expectTypeOf<string>().not.toExtend<Files.Options["authToken"]>()
   })

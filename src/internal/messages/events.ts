@@ -1,8 +1,8 @@
 /**
  * Server-sent events of a streamed answer, decoded one by one.
  *
- * Gateways send more than the API documents: pings without a type, keep-alives without data, `[DONE]`. What claims to be
- * no documented event is passed over; what claims to be one has to decode.
+ * Gateways send more than the API documents: pings without a type, keep-alives without data, `[DONE]`. Such events are
+ * passed over. An event that bears a documented name has to decode.
  */
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
@@ -19,10 +19,10 @@ import { issueOf } from "../wire/schemas.ts"
 
 export const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
-/** How much of a body is kept for the case that it is no stream of events. Characters. */
+/** As much of a body is kept, in case it is not a stream of events. Characters. */
 const maxHead = 64 * 1024
 
-/** What an event's data is shown of in an error. Characters. */
+/** As much of an event's data stands in an error. Characters. */
 const maxShown = 4096
 
 /** Lines of a stream of events begin with one of these. */
@@ -39,7 +39,7 @@ const isError = (json: unknown): boolean =>
   Predicate.isObject(json) && Predicate.hasProperty(json, "error")
   && (!Predicate.hasProperty(json, "type") || json.type === "error")
 
-/** What a body means that came with a success status and is no stream of events. */
+/** What it means that the body of a successful answer is not a stream of events. */
 const notEvents = (
   subject: Subject,
   response: HttpClientResponse.HttpClientResponse,
