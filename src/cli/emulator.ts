@@ -1,21 +1,72 @@
 /**
- * `anthropic-files emulator`: the Files API served on this machine until a signal comes.
+ * `emulator`: the Files API served on this machine until a signal comes.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as NodeFs from "node:fs"
+import process from "node:process"
 import * as Emulator from "../emulator/Emulator.ts"
 import * as Fault from "../emulator/Fault.ts"
 import * as NodeEmulator from "../emulator/NodeEmulator.ts"
+import * as Rule from "../emulator/Rule.ts"
+import type { InvalidConfig } from "../FilesError.ts"
+import { UsageError } from "./failure.ts"
+import * as Flags from "./flags.ts"
+import { Streams } from "./streams.ts"
+import { program } from "./usage.ts"
 
-/** What was asked for can't be done; the message says what to do instead. */
-export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { message: Schema.String }) {}
+/** `--max-file` is `ANTHROPIC_FILES_EMULATOR_MAX_FILE`. */
+const variable = (flag: string): string => Flags.twin(`emulator-${flag}`)
+
+const toggle = (name: string, description: string) => Flags.toggle(name, description, variable(name))
+
+const text = (name: string, metavar: string, description: string) =>
+  Flags.text(name, metavar, description, undefined, variable(name))
+
+const count = (name: string, description: string) => Flags.count(name, description, 1, variable(name))
+
+const size = (name: string, description: string) => Flags.size(name, description, variable(name))
+
+const list = (name: string, metavar: string, description: string) =>
+  Flags.list(name, metavar, description, variable(name))
+
+const isPort = Schema.is(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 })))
+
+const flags = {
+  port: Flags.count("port", "Port to listen on; 0, the default, takes a free one", 0, variable("port")).pipe(
+    Flag.filter(
+      (port) => isPort(Option.getOrElse(port, () => 0)),
+      (port) => `--port takes a number from 0 to 65535, not ${Option.getOrUndefined(port)}`
+    )
+  ),
+  host: text("host", "ADDRESS", "Address to listen on; any but a loopback one needs --key-file. Default: 127.0.0.1"),
+  data: text("data", "DIR", "Folder to keep files in, over restarts: an empty or a new one"),
+  memory: toggle("memory", "Keep files in memory, the default without --data"),
+  keyFile: text(
+    "key-file",
+    "FILE",
+    "File that holds the key to accept; without it one is made up and kept with --data"
+  ),
+  allowHost: list("allow-host", "NAME", "Name by which others may call it, for example a service of a compose file"),
+  allowOrigin: list("allow-origin", "ORIGIN", "Web pages that may call it, for example https://app.example"),
+  quota: size("quota", "Bytes of all files together; uploads beyond are refused. Default: 1TB"),
+  maxFile: size("max-file", "Bytes of one file; larger ones are refused. Default: 500MB"),
+  rate: count("rate", "Requests a minute; more are answered with 429. Default: no limit"),
+  tokenRate: count("token-rate", "Tokens of messages a minute; more are answered with 429. Default: no limit"),
+  batchDelay: Flags.duration("batch-delay", "How long a message batch takes. Default: none", variable("batch-delay")),
+  contextWindow: count("context-window", "Tokens of one message; more are refused. Default: 1000000"),
+  faults: text("faults", "FILE", "JSON file with a list of faults"),
+  rules: text("rules", "FILE", "JSON file with a list of rules for answers"),
+  admin: toggle("admin", "Serve /_emulator/: seed files, see requests, set faults and rules, move the clock"),
+  json: toggle("json", "Print one line, {\"url\":…,\"apiKey\":…}, once it listens; all else goes to standard error")
+} as const
 
 const readFile = (flag: string, path: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
@@ -33,15 +84,27 @@ const readKey = Effect.fnUntraced(function*(path: string) {
 
 const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))
 
-const readFaults = Effect.fnUntraced(function*(path: string) {
-  const text = yield* readFile("faults", path)
-  return yield* decodeJson(text).pipe(
-    Effect.flatMap(Fault.decode),
-    Effect.mapError((error) =>
-      new UsageError({ message: `--faults: ${path} is not a list of faults: ${error.message}` })
-    )
-  )
-})
+const readList =
+  <A>(flag: string, decode: (input: unknown) => Effect.Effect<A, InvalidConfig>) =>
+  (path: string): Effect.Effect<A, UsageError, FileSystem.FileSystem> =>
+    Effect.gen(function*() {
+      const text = yield* readFile(flag, path)
+      const json = yield* Effect.mapError(
+        decodeJson(text),
+        () => new UsageError({ message: `--${flag}: ${path} is not JSON.` })
+      )
+      return yield* Effect.mapError(
+        decode(json),
+        ({ message }) => new UsageError({ message: `--${flag}: ${path} is not a list of ${flag}: ${message}` })
+      )
+    })
+
+const readFaults = readList("faults", Fault.decode)
+
+const readRules = readList("rules", Rule.decode)
+
+const ifGiven = <A, B, E, R>(option: Option.Option<A>, f: (value: A) => Effect.Effect<B, E, R>) =>
+  Option.match(option, { onNone: () => Effect.undefined, onSome: f })
 
 const greeting = (url: string, key: string) =>
   [
@@ -52,69 +115,73 @@ const greeting = (url: string, key: string) =>
     `  export ANTHROPIC_BASE_URL=${url}`,
     `  export ANTHROPIC_API_KEY=${key}`,
     "",
-    "Ctrl-C stops it."
+    "Ctrl-C stops it.",
+    ""
   ].join("\n")
+
+/**
+ * Comes back when whoever started this holds the other end of standard input no longer: a test runner that was killed
+ * leaves no emulator behind. A terminal, a file and `/dev/null` say nothing of the kind.
+ */
+const inputGone = Effect.callback<void>((resume) => {
+  const type = Option.liftThrowable(NodeFs.fstatSync)(0)
+  if (!Option.exists(type, (stats) => stats.isFIFO() || stats.isSocket())) return
+  const gone = () => resume(Effect.void)
+  process.stdin.once("end", gone).once("error", gone).resume()
+  return Effect.sync(() => {
+    process.stdin.pause()
+  })
+})
+
+/** Standard output is for the one line that says where it listens. */
+const layerLogger = Layer.unwrap(
+  Effect.map(Streams, ({ err }) =>
+    Logger.layer([
+      Logger.map(Logger.formatSimple, (line) => {
+        Effect.runFork(err(`${line}\n`))
+      })
+    ]))
+)
 
 export const emulator = Command.make(
   "emulator",
-  {
-    port: Flag.Int("port").pipe(
-      Flag.withDescription("Port to listen on; 0 takes a free one"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
-      Flag.withDefault(0)
-    ),
-    host: Flag.String("host").pipe(
-      Flag.withDescription("Address to listen on; any but a loopback one needs --key-file"),
-      Flag.withDefault("127.0.0.1")
-    ),
-    data: Flag.String("data").pipe(
-      Flag.withDescription("Folder to keep files in, over restarts"),
-      Flag.optional
-    ),
-    memory: Flag.Boolean("memory").pipe(
-      Flag.withDescription("Keep files in memory, the default without --data"),
-      Flag.withDefault(false)
-    ),
-    keyFile: Flag.String("key-file").pipe(
-      Flag.withDescription("File that holds the key to accept; without it one is made up and printed"),
-      Flag.optional
-    ),
-    faults: Flag.String("faults").pipe(
-      Flag.withDescription("JSON file with a list of faults"),
-      Flag.optional
-    ),
-    admin: Flag.Boolean("admin").pipe(
-      Flag.withDescription("Serve /_emulator/ for faults and reset"),
-      Flag.withDefault(false)
-    ),
-    json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print one line of JSON, {\"url\":…,\"apiKey\":…}, once it listens"),
-      Flag.withDefault(false)
-    )
-  },
-  Effect.fnUntraced(function*({ admin, data, faults, host, json, keyFile, memory, port }) {
-    if (memory && Option.isSome(data)) {
+  flags,
+  Effect.fnUntraced(function*(given) {
+    if (given.memory && Option.isSome(given.data)) {
       return yield* new UsageError({ message: "--memory and --data exclude each other." })
     }
+    const { out } = yield* Streams
     const server = NodeEmulator.layerServer({
-      port,
-      host,
-      adminRoute: admin,
-      directory: Option.getOrUndefined(data),
-      apiKey: Option.isSome(keyFile) ? yield* readKey(keyFile.value) : undefined,
-      faults: Option.isSome(faults) ? yield* readFaults(faults.value) : undefined
+      port: Option.getOrUndefined(given.port),
+      host: Option.getOrUndefined(given.host),
+      allowedHosts: given.allowHost,
+      allowedOrigins: given.allowOrigin,
+      adminRoute: given.admin,
+      directory: Option.getOrUndefined(given.data),
+      apiKey: yield* ifGiven(given.keyFile, readKey),
+      storageQuotaBytes: Option.getOrUndefined(given.quota),
+      maxFileBytes: Option.getOrUndefined(given.maxFile),
+      requestsPerMinute: Option.getOrUndefined(given.rate),
+      tokensPerMinute: Option.getOrUndefined(given.tokenRate),
+      batchDelay: Option.getOrUndefined(given.batchDelay),
+      contextWindow: Option.getOrUndefined(given.contextWindow),
+      faults: yield* ifGiven(given.faults, readFaults),
+      rules: yield* ifGiven(given.rules, readRules),
+      // Only the admin route shows them.
+      maxRecordedRequests: given.admin ? undefined : 0
     })
     const announce = Layer.effectDiscard(Effect.gen(function*() {
       const { apiKey, url } = yield* Emulator.Emulator
       const key = Redacted.value(apiKey)
-      yield* Console.log(json ? JSON.stringify({ url, apiKey: key }) : greeting(url, key))
+      yield* out(given.json ? `${JSON.stringify({ url, apiKey: key })}\n` : greeting(url, key))
     }))
-    return yield* Layer.launch(Layer.provide(announce, server))
+    const served = Layer.launch(Layer.provide(announce, server).pipe(Layer.provide(layerLogger)))
+    return yield* Effect.raceFirst(served, inputGone)
   })
 ).pipe(
   Command.withDescription("Serve the Files API on this machine, for development and tests"),
   Command.withExamples([
-    { command: "anthropic-files emulator --json", description: "In memory, on a free port, for a script to read" },
-    { command: "anthropic-files emulator --port 4010 --data ./files", description: "Files stay over restarts" }
+    { command: `${program} emulator --json`, description: "In memory, on a free port, for a script to read" },
+    { command: `${program} emulator --port 4010 --data ./emulated`, description: "Files stay over restarts" }
   ])
 )

@@ -4,36 +4,46 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 
 export const twin = (name: string): string => `ANTHROPIC_FILES_${name.toUpperCase().replaceAll("-", "_")}`
 
+/** A variable of the environment; an empty one counts as unset. */
+const inEnvironment = (variable: string): Config.Config<string> =>
+  Config.mapEffect(
+    Config.String(variable),
+    (text) => text === "" ? Config.String(variable).parse(ConfigProvider.fromUnknown({})) : Effect.succeed(text)
+  )
+
 /** On or off; off where nothing is said. `no-…` is a name of its own, which no `--no-` goes before. */
-export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
+export const toggle = (name: string, description: string, variable = twin(name)): Flag.Flag<boolean> =>
   Flag.Boolean(name).pipe(
     name.startsWith("no-") ? Flag.withoutNegation : identity,
     Flag.withDescription(description),
-    Flag.withFallbackConfig(Config.Boolean(twin(name))),
+    Flag.withFallbackConfig(Config.Boolean(variable)),
     Flag.withDefault(false)
   )
 
-const given = (name: string, description: string, metavar: string): Flag.Flag<string> =>
+const given = (name: string, description: string, metavar: string, variable = twin(name)): Flag.Flag<string> =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
     Flag.withMetavar(metavar),
-    Flag.withFallbackConfig(Config.String(twin(name)))
+    Flag.withFallbackConfig(inEnvironment(variable))
   )
 
 export const text = (
   name: string,
   metavar: string,
   description: string,
-  alias?: string
+  alias?: string,
+  variable?: string
 ): Flag.Flag<Option.Option<string>> => {
-  const flag = given(name, description, metavar)
+  const flag = given(name, description, metavar, variable)
   return Flag.optional(alias === undefined ? flag : Flag.withAlias(flag, alias))
 }
 
@@ -42,9 +52,10 @@ const parsed = <A>(
   metavar: string,
   description: string,
   parse: (text: string) => Option.Option<A>,
-  expected: string
+  expected: string,
+  variable?: string
 ): Flag.Flag<Option.Option<A>> =>
-  given(name, description, metavar).pipe(
+  given(name, description, metavar, variable).pipe(
     Flag.filterMap(parse, (text) => `--${name} takes ${expected}, not ${JSON.stringify(text)}`),
     Flag.optional
   )
@@ -53,14 +64,22 @@ const parsed = <A>(
 export const count = (
   name: string,
   description: string,
-  minimum: number
+  minimum: number,
+  variable?: string
 ): Flag.Flag<Option.Option<number>> =>
-  parsed(name, "N", description, (text) => {
-    const number = Number(text)
-    return /^\d+$/.test(text) && Number.isSafeInteger(number) && number >= minimum
-      ? Option.some(number)
-      : Option.none()
-  }, `a whole number from ${minimum} on`)
+  parsed(
+    name,
+    "N",
+    description,
+    (text) => {
+      const number = Number(text)
+      return /^\d+$/.test(text) && Number.isSafeInteger(number) && number >= minimum
+        ? Option.some(number)
+        : Option.none()
+    },
+    `a whole number from ${minimum} on`,
+    variable
+  )
 
 const units: Readonly<Record<string, Duration.Unit>> = {
   ms: "millis",
@@ -82,8 +101,12 @@ export const parseDuration = (text: string): Option.Option<Duration.Duration> =>
   return Option.filter(found, Duration.isGreaterThan(Duration.zero))
 }
 
-export const duration = (name: string, description: string): Flag.Flag<Option.Option<Duration.Duration>> =>
-  parsed(name, "TIME", description, parseDuration, "a time such as 90s, 12h or 7d")
+export const duration = (
+  name: string,
+  description: string,
+  variable?: string
+): Flag.Flag<Option.Option<Duration.Duration>> =>
+  parsed(name, "TIME", description, parseDuration, "a time such as 90s, 12h or 7d", variable)
 
 const symbols: Readonly<Record<string, string>> = {
   "": "B",
@@ -115,8 +138,8 @@ export const parseBytes = (text: string): Option.Option<number> => {
     : Option.flatMap(ByteSize.fromString(`${match?.[1]} ${symbol}`), ByteSize.toNumber)
 }
 
-export const size = (name: string, description: string): Flag.Flag<Option.Option<number>> =>
-  parsed(name, "SIZE", description, parseBytes, "a size such as 1500, 10MB or 1.5GiB")
+export const size = (name: string, description: string, variable?: string): Flag.Flag<Option.Option<number>> =>
+  parsed(name, "SIZE", description, parseBytes, "a size such as 1500, 10MB or 1.5GiB", variable)
 
 /** A point in time, or how long ago it was. */
 export type Since = DateTime.Utc | Duration.Duration
@@ -135,13 +158,18 @@ export const since = (name: string, description: string): Flag.Flag<Option.Optio
   )
 
 /** May be given several times; in the environment separated by commas. */
-export const list = (name: string, metavar: string, description: string): Flag.Flag<ReadonlyArray<string>> =>
+export const list = (
+  name: string,
+  metavar: string,
+  description: string,
+  variable = twin(name)
+): Flag.Flag<ReadonlyArray<string>> =>
   Flag.String(name).pipe(
     Flag.withDescription(`${description}; may be given several times`),
     Flag.withMetavar(metavar),
     Flag.atLeast(1),
     Flag.withFallbackConfig(
-      Config.map(Config.String(twin(name)), (text) => text.split(",").map((part) => part.trim()))
+      Config.map(inEnvironment(variable), (text) => text.split(",").map((part) => part.trim()))
     ),
     Flag.withDefault<ReadonlyArray<string>>([])
   )

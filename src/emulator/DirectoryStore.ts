@@ -27,6 +27,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -51,7 +52,7 @@ const belongsToTheVolume = new Set(["lost+found"])
 
 const isOwnBlob = (name: string): boolean => /^content-[1-9A-HJ-NP-Za-km-z]{32}$/.test(name)
 
-const isOwnTemporary = (name: string): boolean => /^journal-[1-9A-HJ-NP-Za-km-z]{16}\.tmp$/.test(name)
+const isOwnTemporary = (name: string): boolean => /^(journal|key)-[1-9A-HJ-NP-Za-km-z]{16}\.tmp$/.test(name)
 
 const codeOf = (cause: unknown): unknown => cause instanceof Error && "code" in cause ? cause.code : undefined
 
@@ -101,6 +102,7 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
   const blobs = path.join(root, "blobs")
   const journalPath = path.join(root, "journal.jsonl")
   const markerPath = path.join(root, marker)
+  const keyPath = path.join(root, "key")
   const blobPath = (name: string) => path.join(blobs, name)
 
   // A new name lives in its folder, and reaches the disk with it. Windows can't open a folder, and needs not.
@@ -121,7 +123,12 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
 
   /** A link could lead to files of somebody else. */
   const refuseLinks = Effect.fnUntraced(function*() {
-    for (const [file, expected] of [[blobs, "Directory"], [journalPath, "File"], [markerPath, "File"]] as const) {
+    for (
+      const [file, expected] of [[blobs, "Directory"], [journalPath, "File"], [markerPath, "File"], [
+        keyPath,
+        "File"
+      ]] as const
+    ) {
       const type = yield* typeOf(file)
       if (type !== undefined && type !== expected) {
         return yield* refused(`${file} is not a ${expected.toLowerCase()} of the emulator's: it is a ${type}.`)
@@ -157,19 +164,47 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
       Effect.catch((error) => Effect.logWarning(`Can't make ${file} private: ${describe(error)}`))
     )
 
-  const writeJournal = Effect.fnUntraced(function*(header: Journal.Header, files: ReadonlyArray<FileRecord>) {
-    const temporary = path.join(root, `journal-${yield* Random.token(16)}.tmp`)
+  /** Puts a whole file in its place, or leaves what was there. */
+  const replaceFile = Effect.fnUntraced(function*<E, R>(
+    target: string,
+    write: (file: FileSystem.File) => Effect.Effect<void, E, R>
+  ) {
+    const temporary = `${target.replace(/\.jsonl$/, "")}-${yield* Random.token(16)}.tmp`
     yield* Effect.scoped(Effect.gen(function*() {
       const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
-      yield* file.writeAll(encoder.encode(Journal.toLine(header)))
-      for (let at = 0; at < files.length; at += linesPerWrite) {
-        const lines = files.slice(at, at + linesPerWrite).map((file) => Journal.toLine({ op: "put", file }))
-        yield* file.writeAll(encoder.encode(lines.join("")))
-      }
+      yield* write(file)
       yield* file.sync
     })).pipe(Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))))
-    yield* fs.rename(temporary, journalPath)
+    yield* fs.rename(temporary, target)
     yield* syncDirectory(root)
+  })
+
+  /** The key that is accepted when none is chosen: made up once, and kept beside the data for those who use it. */
+  const keptKey = Effect.gen(function*() {
+    if ((yield* typeOf(keyPath)) === undefined) {
+      const made = `${Random.keyPrefix}${yield* Random.token(40)}`
+      yield* replaceFile(keyPath, (file) => file.writeAll(encoder.encode(`${made}\n`)))
+      return Redacted.make(made)
+    }
+    yield* tighten(keyPath, 0o600)
+    const key = (yield* fs.readFileString(keyPath)).trim()
+    if (!/^[\x21-\x7e]{8,}$/.test(key)) {
+      return yield* refused(`${keyPath} does not hold a key. Remove it, and the emulator makes up a new one.`)
+    }
+    return Redacted.make(key)
+  })
+
+  const writeJournal = Effect.fnUntraced(function*(header: Journal.Header, files: ReadonlyArray<FileRecord>) {
+    yield* replaceFile(
+      journalPath,
+      Effect.fnUntraced(function*(file) {
+        yield* file.writeAll(encoder.encode(Journal.toLine(header)))
+        for (let at = 0; at < files.length; at += linesPerWrite) {
+          const lines = files.slice(at, at + linesPerWrite).map((file) => Journal.toLine({ op: "put", file }))
+          yield* file.writeAll(encoder.encode(lines.join("")))
+        }
+      })
+    )
   })
 
   /** Removes what a killed process left: names of the emulator's own pattern that nothing refers to. */
@@ -214,6 +249,8 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
       })
     }
 
+    const key = yield* keptKey
+
     const index = FileIndex.make()
     let dropped = 0
     for (const file of replayed.files.values()) {
@@ -232,10 +269,10 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
     }
     const journal = yield* fs.open(journalPath, { flag: "a" })
     const { size } = yield* journal.stat
-    return { index, journal, length: Number(size), next: replayed.next, secret: header.secret }
+    return { index, journal, key, length: Number(size), next: replayed.next, secret: header.secret }
   })
 
-  const { index, journal, secret, ...opened } = yield* opening.pipe(
+  const { index, journal, key, secret, ...opened } = yield* opening.pipe(
     Effect.mapError((error) => error instanceof StoreFailed ? error : ioFailed(`Can't open ${root}`)(error))
   )
   let length = opened.length
@@ -374,6 +411,7 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
 
   return Store.of({
     secret,
+    key,
     stage,
     get: (id) => Effect.sync(() => index.get(id)),
     sequenceOf: (workspace, id) => Effect.sync(() => index.sequenceOf(workspace, id)),

@@ -15,6 +15,7 @@ import * as Internal from "./internal/http/make.ts"
 import type * as InternalOptions from "./internal/http/options.ts"
 import type * as RequestLog from "./internal/http/requestLog.ts"
 import type * as Tokens from "./internal/http/tokens.ts"
+import type { Counted } from "./internal/model/rules.ts"
 import * as Store from "./Store.ts"
 
 export { openApi, type OpenApiDocument, type OpenApiOperation } from "./internal/http/openApi.ts"
@@ -45,6 +46,9 @@ export interface Running extends Control.Control {
 
 /** A fault, and the number of requests that it has hit. */
 export interface ArmedFault extends Armed {}
+
+/** A rule, and the number of requests that it has answered. */
+export interface CountedRule extends Counted {}
 
 /**
  * A running emulator: where it is, its key, what it was asked, what it holds, and what goes wrong with it.

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -33,6 +34,8 @@ export interface Staging {
 export class Store extends Context.Service<Store, {
   /** Makes page cursors of one store useless in another; lives as long as the files do. */
   readonly secret: string
+  /** The key that the emulator accepts when none is chosen; lives as long as the files do. */
+  readonly key: Redacted.Redacted<string>
   readonly stage: Effect.Effect<Staging, StoreFailed, Scope.Scope>
   readonly get: (id: string) => Effect.Effect<FileRecord | undefined>
   readonly sequenceOf: (workspace: string, id: string) => Effect.Effect<number | undefined>
@@ -65,6 +68,7 @@ const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => 
  */
 export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*() {
   const secret = yield* Random.token(32)
+  const key = Redacted.make(`${Random.keyPrefix}${yield* Random.token(40)}`)
   const index = FileIndex.make()
   const blobs = new Map<string, ReadonlyArray<Uint8Array>>()
   const commits = Semaphore.makeUnsafe(1)
@@ -76,6 +80,7 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
 
   return Store.of({
     secret,
+    key,
     stage: Effect.sync((): Staging => {
       const chunks: Array<Uint8Array> = []
       let size = 0

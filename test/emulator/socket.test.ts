@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Effect, Exit, Layer, Redacted, Schedule, Scope } from "effect"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
@@ -9,9 +9,9 @@ import * as Net from "node:net"
 import { boundary, call, get, socket, temporaryDirectory, upload } from "./support.ts"
 
 /** A connection on which every byte is ours. */
-const connect = Effect.fnUntraced(function*() {
+const connect = Effect.fnUntraced(function*(options: { readonly allowHalfOpen?: boolean } = {}) {
   const { port } = new URL((yield* Emulator).url)
-  const connection = Net.connect(Number(port), "127.0.0.1")
+  const connection = Net.connect({ port: Number(port), host: "127.0.0.1", ...options })
   connection.on("error", () => undefined)
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
   yield* Effect.callback<void>((resume) => {
@@ -44,9 +44,14 @@ const connect = Effect.fnUntraced(function*() {
     /** Waits until `text` has come. */
     receive: (text: string) => until(() => received.includes(text)),
     closed: until(() => closed),
+    /** Reads no more of what comes. */
+    pause: () => connection.pause(),
     isClosed: () => closed
   }
 })
+
+/** Comes back when another connection is taken. The peers that hold the others do nothing meanwhile. */
+const thereIsRoom = get("/v1/files/file_unknown").pipe(Effect.retry({ schedule: Schedule.spaced("50 millis") }))
 
 const bodyOf = (answer: string) =>
   JSON.parse(answer.slice(answer.indexOf("\r\n\r\n") + 4)) as {
@@ -192,6 +197,60 @@ describe("on a socket", () => {
       }).pipe(Effect.provideContext(context))
     }).pipe(Effect.scoped))
 
+  const silences: ReadonlyArray<readonly [string, (key: string) => string]> = [
+    ["no request at all", () => ""],
+    ["half a request", () => "GET /v1/files HTTP/1.1\r\nhost: localhost\r\n"],
+    [
+      "a request without a key and half of its body",
+      () => "POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\nhalf"
+    ],
+    [
+      "half of an upload",
+      (key) => `POST /v1/files HTTP/1.1\r\n${head(key)}content-length: 100000\r\n\r\n--${boundary}\r\n`
+    ],
+    ["what is not HTTP", () => "NONSENSE\r\n\r\n"]
+  ]
+  for (const [what, text] of silences) {
+    it.live(`a peer that sends ${what} and then falls silent does not keep others out`, () =>
+      Effect.gen(function*() {
+        const emulator = yield* Emulator
+        const key = Redacted.value(emulator.apiKey)
+        const silent = yield* Effect.replicateEffect(connect({ allowHalfOpen: true }), 3)
+        for (const connection of silent) {
+          connection.pause()
+          connection.write(text(key))
+        }
+        yield* thereIsRoom
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(socket({ maxConnections: 3, socketTimeout: 200, headersTimeout: 200, bodyIdleTimeout: 200 }))
+      ))
+  }
+
+  it.live("a peer that drips on after it was answered is closed", () =>
+    Effect.gen(function*() {
+      const dripping = yield* connect()
+      dripping.write("POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n")
+      yield* dripping.receive("401")
+      yield* Effect.forkScoped(Effect.repeat(Effect.sync(() => dripping.write("x")), Schedule.spaced("20 millis")))
+      yield* dripping.closed
+    }).pipe(Effect.scoped, Effect.provide(socket({ socketTimeout: 200 }))))
+
+  it.live("a peer that asks for a file and does not read it is closed; one that waits for the emulator is not", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      const key = Redacted.value(emulator.apiKey)
+      const { id } = yield* emulator.seed({ filename: "d", content: new Uint8Array(64_000_000), downloadable: true })
+      yield* emulator.addFault({ _tag: "Latency", duration: 1500, match: { operation: "list" } })
+      const waiting = yield* connect()
+      waiting.write(`GET /v1/files HTTP/1.1\r\n${head(key)}\r\n`)
+      const deaf = yield* connect()
+      deaf.pause()
+      deaf.write(`GET /v1/files/${id}/content HTTP/1.1\r\n${head(key)}\r\n`)
+      yield* thereIsRoom
+      assert.match(yield* waiting.receive("next_page"), /^HTTP\/1.1 200 /)
+    }).pipe(Effect.scoped, Effect.provide(socket({ socketTimeout: 300, maxConnections: 2 }))))
+
   it.effect("takes no more connections than it should", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
@@ -217,7 +276,19 @@ describe("who may call", () => {
         assert.strictEqual(yield* status(host), 200, host)
       }
       for (
-        const host of ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", "192.168.0.1"]
+        const host of [
+          "evil.example",
+          "127.0.0.1.evil.example",
+          "localhost.evil.example",
+          "0.0.0.0",
+          "192.168.0.1",
+          "127.0.0.999",
+          "127.0.0.256",
+          "127.1.1.1.1",
+          "127.0.0.1a",
+          "[::2]",
+          "localhost@evil.example"
+        ]
       ) {
         assert.strictEqual(yield* status(host), forbidden, host)
       }

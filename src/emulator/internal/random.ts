@@ -3,6 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 
+/** The start of every key that an emulator makes up. */
+export const keyPrefix = "sk-ant-emulator-"
+
 const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 const unsafeToken = (length: number): string => {

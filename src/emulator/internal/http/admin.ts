@@ -7,9 +7,11 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Schema from "effect/Schema"
 import type { InvalidConfig } from "../../../FilesError.ts"
 import * as Fault from "../../Fault.ts"
+import * as Rule from "../../Rule.ts"
 import type { FileRecord } from "../../Store.ts"
 import type { Armed } from "../faults.ts"
 import { timestamp, toWire } from "../files/operations.ts"
+import type { Counted } from "../model/rules.ts"
 import * as Strict from "../strict.ts"
 import { Advance, Issue, Mount, Seed, Which } from "./adminSchemas.ts"
 import { fileNotFound, invalidRequest } from "./apiError.ts"
@@ -39,6 +41,8 @@ const faultsBody = Effect.flatMap(readJson(maxBodyBytes), (body) => Effect.mapEr
 
 const attachment = { "content-disposition": "attachment", "x-content-type-options": "nosniff" }
 
+const rulesBody = Effect.flatMap(readJson(maxBodyBytes), (body) => Effect.mapError(Rule.decode(body), invalid))
+
 const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body)
 
 const done = json({})
@@ -46,6 +50,8 @@ const done = json({})
 const clockJson = (now: number) => json({ now: timestamp(now) })
 
 const armedJson = ({ fault, hits }: Armed) => ({ ...fault, hits })
+
+const countedJson = ({ hits, rule }: Counted) => ({ ...rule, hits })
 
 const tokenJson = ({ accessToken, expiresAt, issuedAt, refreshToken, revoked, workspaces }: IssuedToken) => ({
   access_token: accessToken,
@@ -104,6 +110,14 @@ export const make = (control: Control.Control): Pick<Handlers, OperationWith<"ad
       done
     ),
   adminClearFaults: () => Effect.as(control.setFaults([]), done),
+  adminRules: () => Effect.map(control.countedRules, (counted) => json({ data: counted.map(countedJson) })),
+  adminSetRules: () => Effect.as(Effect.flatMap(rulesBody, control.setRules), done),
+  adminAddRules: () =>
+    Effect.as(
+      Effect.flatMap(rulesBody, (rules) => Effect.forEach(rules, control.addRule, { discard: true })),
+      done
+    ),
+  adminClearRules: () => Effect.as(control.setRules([]), done),
   adminClock: () => Effect.map(control.now, clockJson),
   adminAdvance: () =>
     Effect.gen(function*() {

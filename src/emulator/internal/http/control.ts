@@ -11,9 +11,11 @@ import * as Stream from "effect/Stream"
 import { FileId } from "../../../FileMetadata.ts"
 import { joined } from "../../../internal/request/body.ts"
 import type { Fault } from "../../Fault.ts"
+import type { Rule } from "../../Rule.ts"
 import type { FileRecord, StoreFailed } from "../../Store.ts"
 import type { Armed } from "../faults.ts"
 import * as MimeType from "../files/mimeType.ts"
+import type { Counted } from "../model/rules.ts"
 import * as Random from "../random.ts"
 import type { RecordedRequest } from "./requestLog.ts"
 import * as State from "./state.ts"
@@ -93,6 +95,14 @@ export interface Control {
   readonly setFaults: (faults: ReadonlyArray<Fault>) => Effect.Effect<void>
   /** Adds one fault behind the others. */
   readonly addFault: (fault: Fault) => Effect.Effect<void>
+  /** What message requests are answered, used up or not. */
+  readonly rules: Effect.Effect<ReadonlyArray<Rule>>
+  /** The same, each with the number of requests that it has answered. */
+  readonly countedRules: Effect.Effect<ReadonlyArray<Counted>>
+  /** Replaces all rules. */
+  readonly setRules: (rules: ReadonlyArray<Rule>) => Effect.Effect<void>
+  /** Adds one rule behind the others. */
+  readonly addRule: (rule: Rule) => Effect.Effect<void>
   /** The access tokens that were issued, oldest first, expired and revoked ones included. */
   readonly tokens: Effect.Effect<ReadonlyArray<IssuedToken>>
   /** Issues an access token and a refresh token without an exchange. */
@@ -105,7 +115,7 @@ export interface Control {
   readonly now: Effect.Effect<number>
   /** Moves the emulator's time on: files and tokens expire, batches end, the rate limit fills up. */
   readonly advance: (duration: Duration.Input) => Effect.Effect<void>
-  /** Forgets files, batches, requests, faults, tokens and what `advance` added. */
+  /** Forgets files, batches, requests, faults, rules, tokens and what `advance` added. */
   readonly reset: Effect.Effect<void, StoreFailed>
 }
 
@@ -207,6 +217,10 @@ export const make = (state: State.State): Control => {
     faults: Effect.sync(() => state.faults.list().map(({ fault }) => fault)),
     setFaults: (faults) => Effect.sync(() => state.faults.set(faults)),
     addFault: (fault) => Effect.sync(() => state.faults.add(fault)),
+    rules: Effect.sync(() => state.model.rules.list().map(({ rule }) => rule)),
+    countedRules: Effect.sync(() => state.model.rules.list()),
+    setRules: (rules) => Effect.sync(() => state.model.rules.set(rules)),
+    addRule: (rule) => Effect.sync(() => state.model.rules.add(rule)),
     tokens: Effect.sync(tokens.list),
     issueToken,
     expireTokens: (token) => Effect.map(now, (at) => tokens.expire(at, token)),

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import { DeletedFile, FileMetadata, FilePage } from "../../../FileMetadata.ts"
 import { maxPageLimit } from "../../../internal/wire/constants.ts"
 import { Faults } from "../../Fault.ts"
+import { Rules } from "../../Rule.ts"
 import * as Admin from "./adminSchemas.ts"
 import * as Parameters from "./parameters.ts"
 import { Grant, TokenAnswer } from "./tokens.ts"
@@ -360,6 +361,36 @@ export const endpoints = {
     access: "admin",
     answer: nothing
   },
+  adminRules: {
+    method: "GET",
+    path: "/_emulator/rules",
+    summary: "The rules for answers, each with the number of requests that it has answered",
+    access: "admin",
+    answer: data
+  },
+  adminSetRules: {
+    method: "PUT",
+    path: "/_emulator/rules",
+    summary: "Replace all rules",
+    access: "admin",
+    body: json(Rules),
+    answer: nothing
+  },
+  adminAddRules: {
+    method: "POST",
+    path: "/_emulator/rules",
+    summary: "Add rules",
+    access: "admin",
+    body: json(Rules),
+    answer: nothing
+  },
+  adminClearRules: {
+    method: "DELETE",
+    path: "/_emulator/rules",
+    summary: "Remove all rules",
+    access: "admin",
+    answer: nothing
+  },
   adminClock: {
     method: "GET",
     path: "/_emulator/clock",
@@ -409,7 +440,7 @@ export const endpoints = {
   adminReset: {
     method: "POST",
     path: "/_emulator/reset",
-    summary: "Forget files, batches, requests, faults, tokens and what was added to the clock",
+    summary: "Forget files, batches, requests, faults, rules, tokens and what was added to the clock",
     access: "admin",
     answer: nothing
   }

@@ -9,7 +9,6 @@ import type { Limits } from "../context.ts"
 import * as Faults from "../faults.ts"
 import type { Model } from "../model/model.ts"
 import * as Rules from "../model/rules.ts"
-import * as Random from "../random.ts"
 import * as Auth from "./auth.ts"
 import * as Options from "./options.ts"
 import * as RateLimit from "./rateLimit.ts"
@@ -49,8 +48,7 @@ export const make = Effect.fnUntraced(function*(
     ...(options.apiKey === undefined ? [] : [[Redacted.value(options.apiKey), defaultWorkspace] as const]),
     ...Object.entries(options.apiKeys ?? {})
   ]
-  const generated = yield* Random.token(40)
-  const keys = given.length === 0 ? [[`sk-ant-emulator-${generated}`, defaultWorkspace] as const] : given
+  const keys = given.length === 0 ? [[Redacted.value(store.key), defaultWorkspace] as const] : given
   const [first] = keys
   const workspaces = first?.[1]
   return {

@@ -1,0 +1,223 @@
+/**
+ * The emulator's HTTP server on Node: who may call it, how connections end, and what Node refuses by itself.
+ */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import * as NodeHttp from "node:http"
+import type * as NodeNet from "node:net"
+import type * as NodeStreams from "node:stream"
+import * as Random from "../random.ts"
+import { ApiError, ConnectionReset, envelope, forbidden, invalidRequest, RequestBodyFailed } from "./apiError.ts"
+import type * as Pipeline from "./pipeline.ts"
+
+/** How a server on Node behaves. */
+export interface ServerOptions {
+  /** @default 0, any free port */
+  readonly port?: number | undefined
+  /** Anything but a loopback address is refused unless `apiKey` or `apiKeys` is set. @default "127.0.0.1" */
+  readonly host?: string | undefined
+  /** Names besides the loopback ones by which the emulator may be called, against DNS rebinding. @default none */
+  readonly allowedHosts?: ReadonlyArray<string> | undefined
+  /** Web pages that may call it, for example `https://app.example`. @default none */
+  readonly allowedOrigins?: ReadonlyArray<string> | undefined
+  /** Bytes of all request headers together. @default 16 KiB */
+  readonly maxHeaderBytes?: number | undefined
+  /** Connections at a time; more are refused. @default 1024 */
+  readonly maxConnections?: number | undefined
+  /** Time for the request headers to arrive. @default 30 seconds */
+  readonly headersTimeout?: Duration.Input | undefined
+  /**
+   * A connection whose other end neither sends what it owes nor reads what it is sent for this long is closed.
+   *
+   * @default 30 seconds
+   */
+  readonly socketTimeout?: Duration.Input | undefined
+}
+
+/** Whether a name or an address is this machine's own. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host.endsWith(".localhost") || host === "::1"
+  || (/^127(\.\d{1,3}){3}$/.test(host) && host.split(".").every((part) => Number(part) <= 255))
+
+/** `localhost` of `localhost:8080`, `::1` of `[::1]:8080`. */
+const hostName = (host: string): string => {
+  const bracketed = /^\[([^\]]*)\]/.exec(host)?.[1]
+  return (bracketed ?? host.replace(/:\d+$/, "")).toLowerCase()
+}
+
+const guard = (request: HttpServerRequest.HttpServerRequest, options: ServerOptions): Effect.Effect<void, ApiError> => {
+  const host = request.headers.host
+  if (host === undefined) return Effect.fail(invalidRequest("host: header is required"))
+  const name = hostName(host)
+  const allowed = options.allowedHosts ?? []
+  if (!isLoopback(name) && !allowed.some((entry) => entry.toLowerCase() === name || entry.toLowerCase() === host)) {
+    return Effect.fail(forbidden("The host name in this request is not one of this emulator's"))
+  }
+  const origin = request.headers.origin
+  if (origin !== undefined && !(options.allowedOrigins ?? []).includes(origin)) {
+    return Effect.fail(forbidden("Requests from web pages of this origin are not allowed"))
+  }
+  return Effect.void
+}
+
+const corsHeaders = (origin: string): Record<string, string> => ({
+  "access-control-allow-origin": origin,
+  "access-control-allow-headers": "*, authorization, x-api-key, content-type, anthropic-version, anthropic-beta",
+  "access-control-allow-methods": "GET, POST, DELETE",
+  "access-control-expose-headers": "request-id, retry-after, content-disposition",
+  vary: "origin"
+})
+
+/**
+ * Ends the connection before the answer is complete: with a reset, as a crash would, or with a close. What was written
+ * before goes out first, since the end takes back what is still waiting.
+ */
+const breakConnection = (
+  request: HttpServerRequest.HttpServerRequest,
+  how: "reset" | "close"
+): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+    const end = () => {
+      if (how === "reset") socket.resetAndDestroy()
+      else socket.destroy()
+      NodeHttpServerRequest.toServerResponse(request).destroy()
+      resume(Effect.void)
+    }
+    if (socket.destroyed) end()
+    else socket.write("", end)
+  })
+
+/** The body of an answer, with its early end, if it has one, made visible on the connection. */
+const onConnection = <E>(
+  request: HttpServerRequest.HttpServerRequest,
+  body: Stream.Stream<Uint8Array, E>,
+  length: number | undefined
+): Stream.Stream<Uint8Array, E> =>
+  Stream.suspend(() => {
+    let sent = 0
+    return body.pipe(
+      Stream.tap((chunk) =>
+        Effect.sync(() => {
+          sent += chunk.byteLength
+        })
+      ),
+      Stream.concat(Stream.fromEffectDrain(Effect.suspend(() =>
+        length !== undefined && sent < length ? breakConnection(request, "close") : Effect.void
+      ))),
+      Stream.catch((error) =>
+        error instanceof ConnectionReset
+          ? Stream.fromEffectDrain(breakConnection(request, "reset"))
+          : Stream.fail(error)
+      )
+    )
+  })
+
+/** Answers one request. */
+export const serve = (handle: Pipeline.Handle, options: ServerOptions) =>
+  Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const origin = request.headers.origin
+    const cors = origin !== undefined && (options.allowedOrigins ?? []).includes(origin) ? corsHeaders(origin) : {}
+    if (request.method === "OPTIONS" && "vary" in cors) return HttpServerResponse.empty({ headers: cors })
+    return yield* handle({
+      method: request.method,
+      url: request.url,
+      baseUrl: `http://${request.headers.host ?? ""}`,
+      headers: request.headers,
+      body: Stream.mapError(request.stream, (cause) => new RequestBodyFailed({ cause })),
+      reusesChunks: false,
+      checksLength: false,
+      guard: guard(request, options)
+    }).pipe(
+      Effect.map((response) => {
+        const { body } = response
+        const answered = body._tag !== "Stream" ? response : HttpServerResponse.setBody(
+          response,
+          HttpBody.stream(
+            onConnection(request, body.stream, body.contentLength),
+            body.contentType,
+            body.contentLength
+          )
+        )
+        return HttpServerResponse.setHeaders(answered, cors)
+      }),
+      Effect.catch(() => Effect.as(breakConnection(request, "reset"), HttpServerResponse.empty())),
+      // The server runs requests uninterruptibly up to their route; faults wait before that.
+      Effect.interruptible
+    )
+  })
+
+/**
+ * Closes connections whose other end does its part no longer: it owes a request or the rest of one, or does not read
+ * the answer. One that waits for the emulator, under a fault for example, stays open.
+ */
+const closeIdle = (server: NodeHttp.Server, timeout: number) => {
+  const running = new WeakMap<NodeNet.Socket, NodeHttp.ServerResponse>()
+  server.prependListener("request", (request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) => {
+    const { socket } = request
+    running.set(socket, response)
+    response.once("finish", () => {
+      if (request.complete) return
+      // Answered before its body has come: the rest is let in for a while, so that the answer is seen, and not for ever.
+      AbortSignal.timeout(timeout).addEventListener("abort", () => {
+        if (!request.complete) socket.destroy()
+      })
+    })
+  })
+  server.setTimeout(timeout, (socket) => {
+    const response = running.get(socket)
+    const waitsForEmulator = response !== undefined && !response.writableEnded && socket.writableLength === 0
+    if (!waitsForEmulator) {
+      socket.destroy()
+      return
+    }
+    socket.setTimeout(timeout)
+  })
+}
+
+/** What Node itself refuses, before there is a request: in the envelope all the same. */
+const onClientError = (timeout: number) => (error: NodeJS.ErrnoException, socket: NodeStreams.Duplex) => {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy()
+    return
+  }
+  const [status, reason, message] = error.code === "HPE_HEADER_OVERFLOW"
+    ? [431, "Request Header Fields Too Large", "The request headers are too large"] as const
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? [408, "Request Timeout", "Timed out waiting for the request"] as const
+    : [400, "Bad Request", "The request is not valid HTTP"] as const
+  // Also the other end that never closes is rid of after a while.
+  if ("setTimeout" in socket) (socket as NodeNet.Socket).setTimeout(timeout, () => socket.destroy())
+  const id = Effect.runSync(Random.identifier("req"))
+  const body = JSON.stringify(envelope(new ApiError({ status, type: "invalid_request_error", message }), id))
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-type: application/json\r\nrequest-id: ${id}\r\n`
+      + `content-length: ${new TextEncoder().encode(body).byteLength}\r\n\r\n${body}`
+  )
+}
+
+/** A server that does not listen yet. */
+export const createServer = (options: ServerOptions): NodeHttp.Server => {
+  const server = NodeHttp.createServer({
+    maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
+    headersTimeout: Duration.toMillis(Duration.fromInputUnsafe(options.headersTimeout ?? "30 seconds")),
+    // A large upload over a slow line may take any time, as long as it moves: `bodyIdleTimeout` sees to that.
+    requestTimeout: 0,
+    connectionsCheckingInterval: 1000,
+    // Longer than clients keep idle connections, so that none is closed under a request that is just being sent.
+    keepAliveTimeout: 65_000,
+    // A missing host is answered in the envelope, by `guard`.
+    requireHostHeader: false
+  })
+  server.maxConnections = options.maxConnections ?? 1024
+  const timeout = Duration.toMillis(Duration.fromInputUnsafe(options.socketTimeout ?? "30 seconds"))
+  server.on("clientError", onClientError(timeout))
+  closeIdle(server, timeout)
+  return server
+}
