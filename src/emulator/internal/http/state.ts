@@ -56,6 +56,7 @@ export const make = Effect.fnUntraced(function*(
     model: {
       rules: Rules.make(options.rules ?? []),
       cache: new Map(),
+      threads: new Map(),
       batches: { all: new Map(), delayMillis: Duration.toMillis(Duration.fromInputUnsafe(options.batchDelay ?? 0)) },
       models: options.models
     },
@@ -84,6 +85,7 @@ export const reset = (state: State) =>
     yield* state.store.clear
     state.model.batches.all.clear()
     state.model.cache.clear()
+    state.model.threads.clear()
     state.model.rules.set([])
     state.requests.clear()
     state.faults.set([])

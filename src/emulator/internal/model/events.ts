@@ -30,7 +30,10 @@ const pieces = (value: string): ReadonlyArray<string> => {
 }
 
 /** A block as it starts, and what is added to it. */
-const parts = (block: Block | Json): { readonly start: Json; readonly deltas: ReadonlyArray<Json> } => {
+const parts = (
+  block: Block | Json,
+  isBeta: boolean
+): { readonly start: Json; readonly deltas: ReadonlyArray<Json> } => {
   switch (block.type) {
     case "text": {
       const citations = Array.isArray(block.citations) ? block.citations : []
@@ -46,7 +49,11 @@ const parts = (block: Block | Json): { readonly start: Json; readonly deltas: Re
       return {
         start: { ...block, thinking: "", signature: "" },
         deltas: [
-          ...pieces(string(block.thinking) ?? "").map((thinking) => ({ type: "thinking_delta", thinking })),
+          ...pieces(string(block.thinking) ?? "").map((thinking) => ({
+            type: "thinking_delta",
+            thinking,
+            ...(isBeta ? { estimated_tokens: null } : undefined)
+          })),
           { type: "signature_delta", signature: block.signature }
         ]
       }
@@ -69,6 +76,7 @@ const endUsage = (usage: Message["usage"]): Json => {
 
 /** The events of a message, in the service's order. */
 export const of = (message: Message): ReadonlyArray<Event> => {
+  const isBeta = "context_management" in message
   const { container, stop_details, stop_reason, stop_sequence } = message
   const end = {
     type: "message_delta",
@@ -89,14 +97,14 @@ export const of = (message: Message): ReadonlyArray<Event> => {
     },
     { type: "ping" },
     ...message.content.flatMap((block, index): ReadonlyArray<Event> => {
-      const { deltas, start } = parts(block)
+      const { deltas, start } = parts(block, isBeta)
       return [
         { type: "content_block_start", index, content_block: start },
         ...deltas.map((delta) => ({ type: "content_block_delta", index, delta })),
         { type: "content_block_stop", index }
       ]
     }),
-    "context_management" in message ? { ...end, context_management: message.context_management } : end,
+    isBeta ? { ...end, context_management: null } : end,
     { type: "message_stop" }
   ]
 }

@@ -22,6 +22,7 @@ import { marker } from "./marker.ts"
 import { Model } from "./model.ts"
 import * as Request from "./request.ts"
 import * as Shape from "./shape.ts"
+import * as Threads from "./threads.ts"
 import * as Usage from "./usage.ts"
 import { count, plural } from "./words.ts"
 
@@ -130,7 +131,7 @@ const byRule = Effect.fnUntraced(function*(
   const calls = listed(answer.tool_use)
   for (const { id, input, name } of calls) {
     const tool = tools.find((one) => one.name === name)
-    content.push(yield* toolCall(name, input ?? (tool === undefined ? {} : Shape.inputOf(tool)), id))
+    content.push(yield* toolCall(name, input ?? (tool === undefined ? {} : yield* Shape.inputOf(tool)), id))
   }
   return {
     content,
@@ -148,11 +149,11 @@ const byItself = Effect.fnUntraced(function*(
   attachments: ReadonlyArray<Attachments.Attachment>
 ): Effect.fn.Return<Draft, StoreFailed, Needs> {
   if (request.forcedTool !== undefined) {
-    const call = yield* toolCall(String(request.forcedTool.name), Shape.inputOf(request.forcedTool))
+    const call = yield* toolCall(String(request.forcedTool.name), yield* Shape.inputOf(request.forcedTool))
     return { ...endTurn, content: [call], stopReason: "tool_use" }
   }
   if (request.outputSchema !== undefined) {
-    return { ...endTurn, content: [text(JSON.stringify(Shape.valueOf(request.outputSchema)))] }
+    return { ...endTurn, content: [text(JSON.stringify(yield* Shape.valueOf(request.outputSchema)))] }
   }
   const content: Array<Block> = [text(introduction(request.question, attachments))]
   for (const attachment of attachments) {
@@ -251,8 +252,9 @@ export const create = Effect.fnUntraced(function*(
   serviceTier: "standard" | "batch" = "standard"
 ): Effect.fn.Return<Answered, ApiError | StoreFailed, Needs> {
   const { isBeta, limits } = yield* RequestContext
-  const { cache, models, rules } = yield* Model
-  const request = yield* Request.parse(body, { isBeta, models })
+  const { cache, models, rules, threads } = yield* Model
+  const whole = yield* Threads.resume(threads, body)
+  const request = yield* Request.parse(whole, { isBeta, models })
   const attachments = yield* Effect.forEach(request.references, Attachments.resolve)
   const prompt = yield* Usage.count(request, attachments, cache)
   if (prompt.total > limits.contextWindow) {
@@ -264,11 +266,13 @@ export const create = Effect.fnUntraced(function*(
   if (rule?.error !== undefined && !isCutByError) return yield* failure(rule.error)
   const draft = rule === undefined
     ? atMaxTokens(atStopSequence(yield* byItself(request, attachments), request.stopSequences), request.maxTokens)
-    : yield* byRule(rule, request, objects(object(body).tools))
+    : yield* byRule(rule, request, objects(object(whole).tools))
   const usage = Usage.toWire(prompt, outputTokens(draft.content), serviceTier)
+  const id = yield* Random.identifier("msg")
+  yield* Threads.keep(threads, body, whole, { id, content: draft.content })
   return {
     message: {
-      id: yield* Random.identifier("msg"),
+      id,
       type: "message",
       role: "assistant",
       model: request.model,

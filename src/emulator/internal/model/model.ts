@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import type { Batches } from "./batches.ts"
 import type { RuleEngine } from "./rules.ts"
+import type { Threads } from "./threads.ts"
 import type { PromptCache } from "./usage.ts"
 
 /** The faked model of an emulator. */
@@ -11,6 +12,7 @@ export class Model extends Context.Service<Model, {
   readonly rules: RuleEngine
   readonly cache: PromptCache
   readonly batches: Batches
+  readonly threads: Threads
   /** The models there are; without them any name will do. */
   readonly models: ReadonlyArray<string> | undefined
 }>()("effect-anthropic-files/emulator/Model") {}

@@ -11,8 +11,8 @@ import * as Stream from "effect/Stream"
 /** Bytes that are looked at before other work gets its turn. */
 const sliceSize = 256 * 1024
 
-/** The same for the text of a page, which takes longer a byte. */
-const textSliceSize = 64 * 1024
+/** Characters of a page's text that are looked at before other work gets its turn. */
+const textSliceSize = 32 * 1024
 
 /** What one content stream may hold once it is decompressed. */
 const maxContentBytes = 1024 * 1024
@@ -110,8 +110,15 @@ const inflate = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<Uint8Array> =>
     )
   })
 
-/** What an escape in a string of PDF stands for. */
+/** What an escape in a string of PDF stands for; of any other character, the character. */
 const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\n", t: " ", b: "", f: "", "\n": "", "\r": "" }
+
+const unescape = (literal: string): string =>
+  literal.replace(
+    /\\([0-7]{1,3}|[^])/g,
+    (_, code: string) =>
+      /^[0-7]/.test(code) ? String.fromCharCode(Number.parseInt(code, 8) % 256) : escapes[code] ?? code
+  )
 
 /** Operators that move the text position, or end a text. */
 const lineEnds = new Set(["Td", "TD", "Tm", "T*", "ET"])
@@ -119,9 +126,16 @@ const lineEnds = new Set(["Td", "TD", "Tm", "T*", "ET"])
 /** Operators that show text. */
 const shows = new Set(["Tj", "TJ", "'", "\""])
 
-const operator = /[A-Za-z*'"]/
+/** The longest of these operators. */
+const maxOperator = 2
 
-const octal = /[0-7]/
+const backslash = 0x5c
+const open = 0x28
+const close = 0x29
+
+/** Letters, `*`, `'` and `"`. */
+const isOperator = (code: number): boolean =>
+  (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code === 0x2a || code === 0x27 || code === 0x22
 
 /**
  * The strings that a content stream shows, lines kept apart where the text position moves; `undefined` for a stream
@@ -129,45 +143,37 @@ const octal = /[0-7]/
  */
 const shownText = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<string | undefined> {
   const content = decoder.decode(bytes)
-  let out = ""
-  let string: string | undefined
-  let depth = 0
-  let word = ""
+  const out: Array<string> = []
   let showsText = false
-  const endWord = () => {
-    if (shows.has(word)) showsText = true
-    if (lineEnds.has(word) && out !== "" && !out.endsWith("\n")) out += "\n"
-    word = ""
-  }
-  for (let at = 0; at < content.length; at++) {
+  let depth = 0
+  // Where the string, or the operator, began.
+  let start = -1
+  for (let at = 0; at <= content.length; at++) {
     if (at % textSliceSize === textSliceSize - 1) yield* pause
-    const char = content[at] ?? ""
-    if (string === undefined) {
-      if (operator.test(char)) {
-        word += char
-        continue
+    const code = content.charCodeAt(at)
+    if (depth > 0) {
+      if (code === backslash) at++
+      else if (code === open) depth++
+      else if (code === close && --depth === 0) {
+        out.push(unescape(content.slice(start, at)))
+        start = -1
       }
-      endWord()
-      if (char !== "(") continue
-      string = ""
-      depth = 1
-    } else if (char === "\\") {
-      const escaped = content[++at] ?? ""
-      if (octal.test(escaped)) {
-        let code = escaped
-        while (code.length < 3 && octal.test(content[at + 1] ?? "")) code += content[++at] ?? ""
-        string += String.fromCharCode(Number.parseInt(code, 8) % 256)
-      } else string += escapes[escaped] ?? escaped
-    } else if (char === ")" && --depth === 0) {
-      out += string
-      string = undefined
+    } else if (isOperator(code)) {
+      if (start === -1) start = at
     } else {
-      if (char === "(") depth++
-      string += char
+      if (start !== -1 && at - start <= maxOperator) {
+        const word = content.slice(start, at)
+        if (shows.has(word)) showsText = true
+        if (lineEnds.has(word)) out.push("\n")
+      }
+      start = -1
+      if (code === open) {
+        depth = 1
+        start = at + 1
+      }
     }
   }
-  endWord()
-  return showsText ? out.replace(/[^\S\n]+/g, " ").trim() : undefined
+  return showsText ? out.join("").replace(/[^\S\n]+/g, " ").replace(/\n+/g, "\n").trim() : undefined
 })
 
 const streamWord = encoder.encode("stream")

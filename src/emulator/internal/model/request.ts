@@ -204,9 +204,11 @@ const kinds: Readonly<Record<string, string>> = {
   object: "a valid dictionary"
 }
 
+const fieldRequired = "Field required"
+
 const toIssues = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
-    if (issue._tag === "MissingKey") return "Field required"
+    if (issue._tag === "MissingKey") return fieldRequired
     if (issue._tag === "UnexpectedKey") return "Extra inputs are not permitted"
     const expected = SchemaIssue.defaultLeafHook(issue).replace(/^Expected /, "")
     return `Input should be ${kinds[expected] ?? expected}`
@@ -214,7 +216,9 @@ const toIssues = SchemaIssue.makeFormatterStandardSchemaV1({
 })
 
 const problemOf = (where: string, issue: SchemaIssue.Issue): string => {
-  const [first] = toIssues(issue).issues
+  const { issues } = toIssues(issue)
+  // What is missing says more than what is there instead of it.
+  const first = issues.find(({ message }) => message === fieldRequired) ?? issues[0]
   const path = (first?.path ?? []).map((key) => String(typeof key === "object" ? key.key : key))
   const message = (first?.message ?? "Input should be valid").replace(/^Expected /, "Input should be ")
   return `${[...(where === "" ? [] : [where]), ...path].join(".")}: ${message}`
@@ -227,7 +231,7 @@ const check = (
   value: unknown,
   onExcessProperty: "error" | "ignore" = "error"
 ): string | undefined => {
-  const exit = Schema.decodeUnknownExit(schema)(value, { onExcessProperty })
+  const exit = Schema.decodeUnknownExit(schema)(value, { onExcessProperty, errors: "all" })
   if (Exit.isSuccess(exit)) return undefined
   return Option.match(Exit.findErrorOption(exit), {
     onNone: () => `${where}: Input should be valid`,

@@ -1,12 +1,19 @@
 /**
  * A value that fits a JSON Schema: what the emulator answers where the service's model would fill one in.
  */
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import { type Json, object, string } from "./json.ts"
 import { marker } from "./marker.ts"
 
 /** From here on what is optional is left out, lists are empty, and null is taken where it may be. */
 const enough = 5
+
+/** No list is longer. */
+const maxItems = 1000
 
 /** Schemas that require themselves end here. */
 const maxDepth = 20
@@ -44,11 +51,56 @@ const shapeNumber = (schema: Json): number => {
   return (Math.max(least, near - multiple) + Math.min(most, near + multiple)) / 2
 }
 
-const shapeString = (schema: Json, name: string): string => {
+const toRegExp = Option.liftThrowable((pattern: string) => new RegExp(pattern, "u"))
+
+/** A text that a pattern takes, always the same. */
+const sample = (pattern: RegExp, least: number, most: number): Effect.Effect<string | undefined> =>
+  Arbitrary.sampleEffect(
+    Arbitrary.schema(
+      Schema.String.check(Schema.isPattern(pattern), Schema.isMinLength(least), Schema.isMaxLength(most))
+    ),
+    { count: 1, seed: 1 }
+  ).pipe(
+    Effect.map(([first]) => first),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+const shapeString = Effect.fnUntraced(function*(schema: Json, name: string): Effect.fn.Return<string> {
   const known = Predicate.isString(schema.format) ? formats[schema.format] : undefined
   if (known !== undefined) return known
-  const value = name === "" ? marker : `${marker} ${name}`
-  return value.padEnd(numberOf(schema.minLength, 0), ".").slice(0, numberOf(schema.maxLength, Infinity))
+  const least = numberOf(schema.minLength, 0)
+  const most = numberOf(schema.maxLength, Infinity)
+  const pattern = Predicate.isString(schema.pattern) ? toRegExp(schema.pattern) : Option.none()
+  const sampled = Option.isSome(pattern) ? yield* sample(pattern.value, least, Math.min(most, least + 100)) : undefined
+  return sampled ?? (name === "" ? marker : `${marker} ${name}`).padEnd(least, ".").slice(0, most)
+})
+
+const camelCase = (words: string): string => words.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase())
+
+const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
+
+const limits = new RegExp(
+  "\\b(exclusive ?minimum|exclusive ?maximum|minimum|maximum|multiple ?of|min ?length|max ?length|min ?items|max ?items)"
+    + ": (-?\\d+(?:\\.\\d+)?)",
+  "gi"
+)
+
+/**
+ * Limits that clients move from a schema into its description, since the service does not enforce them: a model reads
+ * them there. The official SDK writes `{minItems: 2, enum: ["a"]}`, others `min items: 2; pattern: ^a`.
+ */
+const hints = (description: string): Json => {
+  const found: Record<string, unknown> = {}
+  for (const [, name = "", value] of description.matchAll(limits)) found[camelCase(name)] = Number(value)
+  const values = /\benum: (\[[^\]]*\])/.exec(description)?.[1]
+  const parsed = values === undefined ? Option.none() : parseJson(values)
+  if (Option.isSome(parsed)) found.enum = parsed.value
+  const quoted = /\bpattern: ("(?:[^"\\]|\\.)*")/.exec(description)?.[1]
+  const pattern = quoted === undefined
+    ? /\bpattern: (.+?)\.?$/.exec(description)?.[1]
+    : Option.getOrUndefined(parseJson(quoted))
+  if (pattern !== undefined) found.pattern = pattern
+  return found
 }
 
 /** What a `$ref` into the same document points to. */
@@ -87,34 +139,54 @@ const flatten = (root: Json, schema: Json, depth: number): Json => {
 
 const isNull = (schema: unknown): boolean => object(schema).type === "null"
 
-const shape = (root: Json, given: Json, name: string, depth: number): unknown => {
-  const schema = flatten(root, given, depth)
+/** Where in a schema a value is made. */
+interface Place {
+  readonly root: Json
+  /** The name of the property. */
+  readonly name: string
+  readonly depth: number
+}
+
+const shapeObject = Effect.fnUntraced(function*(schema: Json, { depth, root }: Place): Effect.fn.Return<unknown> {
+  const required: ReadonlyArray<unknown> = Array.isArray(schema.required) ? schema.required : []
+  const out: Record<string, unknown> = {}
+  for (const [name, property] of Object.entries(object(schema.properties))) {
+    if (depth >= enough && !required.includes(name)) continue
+    out[name] = yield* shape(object(property), { root, name, depth: depth + 1 })
+  }
+  return out
+})
+
+const shapeArray = Effect.fnUntraced(function*(schema: Json, { depth, name, root }: Place): Effect.fn.Return<unknown> {
+  const fixed: ReadonlyArray<unknown> = Array.isArray(schema.prefixItems) ? schema.prefixItems : []
+  const usual = depth >= enough || fixed.length > 0 ? 0 : 1
+  const least = Math.max(numberOf(schema.minItems, usual), fixed.length)
+  const length = Math.min(least, numberOf(schema.maxItems, Infinity), maxItems)
+  const out: Array<unknown> = []
+  for (let i = 0; i < length; i++) {
+    out.push(yield* shape(object(fixed[i] ?? schema.items), { root, name, depth: depth + 1 }))
+  }
+  return out
+})
+
+const shape = Effect.fnUntraced(function*(given: Json, place: Place): Effect.fn.Return<unknown> {
+  const flat = flatten(place.root, given, place.depth)
+  const schema: Json = Predicate.isString(flat.description) ? { ...hints(flat.description), ...flat } : flat
   if (schema.const !== undefined) return schema.const
   if (Array.isArray(schema.enum)) return schema.enum[0]
   if (schema.default !== undefined) return schema.default
-  if (depth > maxDepth) return null
+  if (place.depth > maxDepth) return null
   const choices = schema.anyOf ?? schema.oneOf
-  const isDeep = depth >= enough
   if (Array.isArray(choices)) {
-    const choice: unknown = choices.find((one) => isNull(one) === isDeep) ?? choices[0]
-    return shape(root, object(choice), name, depth + 1)
+    const choice: unknown = choices.find((one) => isNull(one) === (place.depth >= enough)) ?? choices[0]
+    return yield* shape(object(choice), { ...place, depth: place.depth + 1 })
   }
   const types = typesOf(schema)
   switch (types.find((type) => type !== "null" || types.length === 1)) {
-    case "object": {
-      const required: ReadonlyArray<unknown> = Array.isArray(schema.required) ? schema.required : []
-      return Object.fromEntries(
-        Object.entries(object(schema.properties))
-          .filter(([key]) => required.includes(key) || !isDeep)
-          .map(([key, property]) => [key, shape(root, object(property), key, depth + 1)])
-      )
-    }
-    case "array": {
-      const fixed: ReadonlyArray<unknown> = Array.isArray(schema.prefixItems) ? schema.prefixItems : []
-      const least = Math.max(numberOf(schema.minItems, isDeep || fixed.length > 0 ? 0 : 1), fixed.length)
-      const length = Math.min(least, numberOf(schema.maxItems, Infinity))
-      return Array.from({ length }, (_, i) => shape(root, object(fixed[i] ?? schema.items), name, depth + 1))
-    }
+    case "object":
+      return yield* shapeObject(schema, place)
+    case "array":
+      return yield* shapeArray(schema, place)
     case "integer":
     case "number":
       return shapeNumber(schema)
@@ -123,12 +195,13 @@ const shape = (root: Json, given: Json, name: string, depth: number): unknown =>
     case "null":
       return null
     default:
-      return shapeString(schema, name)
+      return yield* shapeString(schema, place.name)
   }
-}
+})
 
-/** A value that fits the schema, as far as types, enums, formats and limits say; `pattern` is not read. */
-export const valueOf = (schema: Json): unknown => shape(schema, schema, string(schema.title) ?? "", 0)
+/** A value that fits the schema, as far as one can be made without thinking; always the same. */
+export const valueOf = (schema: Json): Effect.Effect<unknown> =>
+  shape(schema, { root: schema, name: string(schema.title) ?? "", depth: 0 })
 
 /** The input of a tool. */
-export const inputOf = (tool: Json): Json => object(valueOf(object(tool.input_schema)))
+export const inputOf = (tool: Json): Effect.Effect<Json> => Effect.map(valueOf(object(tool.input_schema)), object)
