@@ -32,6 +32,10 @@ export interface Size {
 
 const secondsOf = (duration: Duration.Duration): number => Duration.toMillis(duration) / 1000
 
+/** Nothing where all bytes have moved: what is left then is the service's answer, which nobody can foresee. */
+const timeLeft = (remaining: Duration.Duration | undefined): string =>
+  remaining === undefined || secondsOf(remaining) < 0.05 ? "" : Format.duration(secondsOf(remaining))
+
 const bar = (share: number, cells: number): string => {
   const full = Math.min(cells, Math.floor(share * cells))
   return "█".repeat(full) + "░".repeat(cells - full)
@@ -52,7 +56,7 @@ const fileLine = (file: FileProgress, columns: number, style: Style): string => 
     ? Format.padStart(Format.bytes(file.bytes), layout.bar + 6)
     : `${style.cyan(bar(share, layout.bar))} ${Format.padStart(`${Math.floor(share * 100)} %`, 5)}`
   const rate = layout.rate === 0 ? "" : Format.padStart(rateOf(file.rate), layout.rate)
-  const left = file.remaining === undefined ? "" : Format.duration(secondsOf(file.remaining))
+  const left = timeLeft(file.remaining)
   const name = Math.max(4, columns - 4 - (layout.bar + 6) - layout.rate - layout.left)
   const figures = `${rate}${Format.padStart(left, layout.left)}`.trimEnd()
   return `  ${Format.padEnd(Format.middle(file.name, name), name)} ${moved}${style.dim(figures)}`
@@ -73,7 +77,7 @@ const totalsLine = ({ snapshot }: State, columns: number): string => {
     ...(total === undefined ? [Format.bytes(bytes)] : [bytesOf(bytes, total)]),
     ...(files.failed > 0 ? [`${files.failed} failed`] : []),
     ...(rate > 0 ? [`${Format.bytes(rate)}/s`] : []),
-    ...(remaining === undefined || rate <= 0 ? [] : [`${Format.duration(secondsOf(remaining))} left`])
+    ...(rate > 0 && timeLeft(remaining) !== "" ? [`${timeLeft(remaining)} left`] : [])
   ]
   // What matters most comes first; the rest gives way on a narrow screen.
   while (parts.length > 1 && parts.join(", ").length > columns - 1) parts.pop()
