@@ -72,6 +72,8 @@ export {
   SyncFailed
 } from "./internal/cache/sync.ts"
 export type {
+  /** What a folder and its last sync differ in. */
+  Difference,
   /** What is to be synchronised, and how. */
   SyncOptions,
   /** What became of one path. */
@@ -139,6 +141,17 @@ export class UploadCache extends Context.Service<UploadCache, {
     options?: Sync.SyncOptions
   ) => Stream.Stream<
     Sync.SyncResult,
+    Sync.SyncFailed | UploadStoreFailed | RequestFailed,
+    FileSystem.FileSystem | Path.Path
+  >
+  /**
+   * What {@link sync} would find. See {@link check}.
+   */
+  readonly check: (
+    directory: string,
+    options?: Sync.SyncOptions
+  ) => Effect.Effect<
+    ReadonlyArray<Sync.Difference>,
     Sync.SyncFailed | UploadStoreFailed | RequestFailed,
     FileSystem.FileSystem | Path.Path
   >
@@ -236,7 +249,8 @@ export const make = Effect.fnUntraced(function*(
     get: get(cache),
     use: use(cache),
     invalidate: invalidate(cache),
-    sync: (directory, options) => Sync.sync(cache, running, directory, options)
+    sync: (directory, options) => Sync.sync(cache, running, directory, options),
+    check: (directory, options) => Sync.check(cache, directory, options)
   })
 })
 
@@ -295,3 +309,16 @@ export const sync = (
   Sync.SyncFailed | UploadStoreFailed | RequestFailed,
   UploadCache | FileSystem.FileSystem | Path.Path
 > => Stream.unwrap(Effect.map(UploadCache, (cache) => cache.sync(directory, options)))
+
+/**
+ * Compares a folder with its last {@link sync}, and changes nothing: no request is made, nothing is noted down. Files
+ * whose size, time of modification and inode are those of the last run are not read, unless `checksum` asks for it.
+ */
+export const check = (
+  directory: string,
+  options?: Sync.SyncOptions
+): Effect.Effect<
+  ReadonlyArray<Sync.Difference>,
+  Sync.SyncFailed | UploadStoreFailed | RequestFailed,
+  UploadCache | FileSystem.FileSystem | Path.Path
+> => Effect.flatMap(UploadCache, (cache) => cache.check(directory, options))

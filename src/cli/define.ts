@@ -62,7 +62,7 @@ export const define = <const Name extends string, const Config extends Command.C
           Effect.catchCause((cause) => {
             if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
             const error = Cause.squash(cause)
-            return error instanceof UsageError || error instanceof Stopped ? Effect.fail(error) : output.problem(error)
+            return error instanceof UsageError || error instanceof Stopped ? Effect.fail(error) : output.fail(error)
           })
         )
         const code = yield* (definition.onlyReads === true ? Effect.raceFirst(ended, streams.closed) : ended).pipe(

@@ -63,8 +63,8 @@ export class Output extends Context.Service<Output, {
   readonly note: (text: string) => Effect.Effect<void>
   /** A failure: told at the end, and part of the exit code. */
   readonly problem: (error: unknown, subject?: Subject) => Effect.Effect<void>
-  /** Whether anything has failed so far. */
-  readonly hasFailed: Effect.Effect<boolean>
+  /** What ended the command as a whole: the exit code is its own, whatever was done before. */
+  readonly fail: (error: unknown) => Effect.Effect<void>
   /** Ends the run with this code although nothing failed. */
   readonly endWith: (code: number) => Effect.Effect<void>
   /** Shows how far transfers have come as long as the effect runs. */
@@ -141,6 +141,7 @@ export const make = Effect.fnUntraced(function*(
   const items: Array<unknown> = []
   const problems: Array<{ readonly told: CliEvent.Problem; readonly isOfRequest: boolean }> = []
   let code: number | undefined
+  let fatal: number | undefined
 
   // One at a time: a frame that is drawn between a line's erasing and its printing would stay on the screen.
   const turn = yield* Semaphore.make(1)
@@ -284,9 +285,10 @@ export const make = Effect.fnUntraced(function*(
   const finish: Output["Service"]["finish"] = Effect.fnUntraced(function*(interrupted) {
     const elapsed = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
     const successes = Array.from(counts.values()).reduce((sum, count) => sum + count, 0)
-    const exitCode = problems.length === 0 && code !== undefined
+    const ofRun = problems.length === 0 && code !== undefined
       ? code
       : codeOfRun(problems.map(({ told }) => told.exitCode), successes)
+    const exitCode = fatal ?? ofRun
     const summary: CliEvent.Summary = {
       version: 1,
       kind: "summary",
@@ -329,7 +331,10 @@ export const make = Effect.fnUntraced(function*(
     bytes: out,
     note: (text) => isText && !settings.isQuiet ? err(`${text}\n`) : Effect.void,
     problem,
-    hasFailed: Effect.sync(() => problems.length > 0),
+    fail: (error) => {
+      fatal = codeOf(error)
+      return problem(error)
+    },
     endWith: (exit) => Effect.sync(() => void (code = exit)),
     watch,
     finish

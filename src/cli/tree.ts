@@ -51,6 +51,21 @@ export const entries: ReadonlyArray<Entry> = [
     load: () => import("./commands/rm.ts").then(({ rm }) => rm)
   },
   {
+    name: "sync",
+    description: "Upload what is new or changed in a folder",
+    load: () => import("./commands/sync.ts").then(({ sync }) => sync)
+  },
+  {
+    name: "check",
+    description: "Show what is new, changed or gone in a folder since its last sync",
+    load: () => import("./commands/check.ts").then(({ check }) => check)
+  },
+  {
+    name: "usage",
+    description: "Show how much storage is used, by type, age and expiry",
+    load: () => import("./commands/usage.ts").then(({ usage }) => usage)
+  },
+  {
     name: "emulator",
     description: "Serve the Files API on this machine, for development and tests",
     load: () => import("./emulator.ts").then(({ emulator }) => emulator)

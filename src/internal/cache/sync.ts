@@ -81,6 +81,12 @@ export interface SyncOptions {
    * @default the cache's `maxAge`
    */
   readonly maxAge?: UploadOptions["maxAge"]
+  /**
+   * Reads every file for its SHA-256, also where size, time of modification and inode are those of the last run.
+   *
+   * @default false
+   */
+  readonly checksum?: boolean | undefined
   /** Where to count the bytes of uploads. */
   readonly progress?: UploadOptions["progress"]
   /**
@@ -113,6 +119,27 @@ export type SyncResult =
     readonly id: FileId
     readonly error: DeleteError | UploadStoreFailed
   }
+
+/** What a run would find at one path. */
+export type Difference =
+  | {
+    /** Compared with the last run, as in {@link SyncResult}. */
+    readonly _tag: "Unchanged" | "New" | "Changed"
+    readonly path: string
+    /** Bytes. */
+    readonly size: number
+    /** The file that the last run had for it. */
+    readonly id: FileId | undefined
+  }
+  | {
+    /** A file that this folder's earlier runs uploaded and that no path has any more: `delete` would delete it. */
+    readonly _tag: "Gone"
+    /** Its last path. */
+    readonly path: string
+    readonly size: number
+    readonly id: FileId
+  }
+  | { readonly _tag: "Failed"; readonly path: string; readonly error: SourceFailed | UploadStoreFailed }
 
 /** Files that are read for their hash at a time. */
 const hashedAtOnce = 4
@@ -180,9 +207,10 @@ const contentAt = ({ identity }: CacheContext, relative: string, hashed: Keys.Ha
 const plan = (
   cache: CacheContext,
   file: LocalFile,
-  known: Keys.ManifestEntry | undefined
+  known: Keys.ManifestEntry | undefined,
+  { checksum = false }: SyncOptions
 ): Effect.Effect<Planned, never, FileSystem.FileSystem> => {
-  if (known !== undefined && file.version !== undefined && known.version === file.version) {
+  if (!checksum && known !== undefined && file.version !== undefined && known.version === file.version) {
     return Effect.succeed({ _tag: "Ready", file, hashed: known, version: file.version })
   }
   return FileSource.path(file.absolute).open.pipe(
@@ -215,7 +243,11 @@ const intended = (
 }
 
 /** What the last run had and this one does not: still to be kept, or stale. */
-const compare = (run: Run, failed: ReadonlySet<string>, isChosen: (relative: string) => boolean): void => {
+const compare = (
+  run: Pick<Run, "before" | "entries" | "stale">,
+  failed: ReadonlySet<string>,
+  isChosen: (relative: string) => boolean
+): void => {
   for (const [path, known] of run.before) {
     const now = run.entries.get(path)
     // Nothing is known of what failed, or is left out this time.
@@ -417,7 +449,7 @@ const start = Effect.fnUntraced(function*(
     return yield* fail("Empty", `${shown} holds none of the ${before.size} files that it had: nothing was deleted.`)
   }
 
-  const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path)), {
+  const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path), options), {
     concurrency: hashedAtOnce
   })
   const entries = new Map<string, Keys.ManifestEntry>()
@@ -467,6 +499,55 @@ export const sync = (
   Stream.unwrap(
     Effect.withSpan(start(cache, running, directory, options), "UploadCache.sync", { attributes: { directory } })
   )
+
+/** What {@link sync} would find, without a lock, a request, or a change. */
+export const check = Effect.fn("UploadCache.check")(function*(
+  cache: CacheContext,
+  directory: string,
+  options: SyncOptions = {}
+): Effect.fn.Return<
+  ReadonlyArray<Difference>,
+  SyncFailed | UploadStoreFailed | RequestFailed,
+  FileSystem.FileSystem | Path.Path
+> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* checkOptions(cache, directory, options)
+  const onError = (cause: PlatformError) =>
+    failing(directory)("Unreadable", `The folder ${printable(directory)} can't be read: ${causeOf(cause)}.`, cause)
+  const root = yield* Effect.mapError(fs.realPath(directory), onError)
+  const isChosen = filterOf(options)
+  const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isChosen), onError)
+  const manifest = yield* cache.leases.read(
+    Keys.manifest(ofLines(cache.identity, JSON.stringify(options.name ?? root)))
+  )
+  const before = new Map(manifest.value?.entries)
+  const stale = new Set<Keys.Stale>(manifest.value?.stale)
+  const entries = new Map<string, Keys.ManifestEntry>()
+  const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path), options), {
+    concurrency: hashedAtOnce
+  })
+  const differences: Array<Difference> = unreadable.map((one) => ({ _tag: "Failed", ...one }))
+  for (const one of planned) {
+    if (one._tag === "Failed") {
+      differences.push(one)
+      continue
+    }
+    const known = before.get(one.file.path)
+    entries.set(one.file.path, intended(one, known))
+    differences.push({ _tag: tagOf(known, one.hashed), path: one.file.path, size: one.hashed.size, id: known?.id })
+  }
+  compare(
+    { before, entries, stale },
+    new Set(differences.flatMap((one) => one._tag === "Failed" ? one.path : [])),
+    isChosen
+  )
+  const used = new Set(Array.from(entries.values(), ({ id }) => id))
+  for (const { id, path, size } of stale) {
+    if (id !== undefined && !used.has(id)) differences.push({ _tag: "Gone", path, size, id })
+  }
+  return differences
+})
 
 const isGlobs = (globs: unknown): boolean =>
   Array.isArray(globs) && globs.every((glob) => typeof glob === "string" && glob !== "")

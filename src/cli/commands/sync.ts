@@ -1,0 +1,112 @@
+/**
+ * `sync`: a folder and what was uploaded of it.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { Item } from "../../CliEvent.ts"
+import { printable } from "../../internal/text.ts"
+import * as UploadCache from "../../UploadCache.ts"
+import * as CacheLayer from "../cacheLayer.ts"
+import * as Client from "../client.ts"
+import * as Confirm from "../confirm.ts"
+import { define } from "../define.ts"
+import * as Flags from "../flags.ts"
+import * as Folder from "../folder.ts"
+import { Output } from "../output.ts"
+import * as Format from "../screen/format.ts"
+import { Settings } from "../settings.ts"
+import { program } from "../usage.ts"
+import { maxDelete, tooMany, warning } from "./rm.ts"
+
+type Done = Exclude<UploadCache.SyncResult, { readonly _tag: "Failed" | "DeleteFailed" }>
+
+const actionOf = (result: Done): Item["action"] => {
+  if (result._tag === "Deleted") return "deleted"
+  if (result.uploaded) return "uploaded"
+  return result._tag === "Unchanged" ? "unchanged" : "reused"
+}
+
+export const sync = define({
+  name: "sync",
+  description: "Upload what is new or changed in a folder",
+  examples: [
+    { command: `${program} sync docs --exclude '*.tmp'`, description: "A second run sends nothing" },
+    { command: `${program} sync docs --delete --dry-run`, description: "What would be uploaded and deleted" }
+  ],
+  flags: {
+    ...Folder.flags,
+    delete: Flags.toggle("delete", "Delete what earlier runs uploaded and that is gone from the folder"),
+    maxDelete: Flags.count("max-delete", `Delete nothing if it would be more; ${maxDelete} unless given`, 0),
+    expiresIn: Flags.duration("expires-in", "How long the service keeps what is uploaded: 1h to 90d"),
+    ...Confirm.flags
+  },
+  main: "uploaded",
+  run: Effect.fnUntraced(function*({ cacheDir, directory, dryRun, expiresIn, maxDelete: limit, yes, ...chosen }) {
+    const output = yield* Output
+    const { concurrency } = yield* Settings
+    const options = Folder.optionsOf(chosen)
+    const most = Option.getOrElse(limit, () => maxDelete)
+
+    const plan = Effect.gen(function*() {
+      for (const one of yield* UploadCache.check(directory, options)) {
+        if (one._tag === "Failed") yield* output.problem(one.error, { path: one.path })
+        else if (one._tag === "Gone" ? chosen.delete : one._tag !== "Unchanged") {
+          yield* output.item({
+            action: "planned",
+            would: one._tag === "Gone" ? "delete" : "upload",
+            path: one.path,
+            bytes: one.size,
+            ...(one.id === undefined ? undefined : { id: one.id })
+          }, Folder.differenceLine(one, output.style))
+        }
+      }
+    })
+
+    /** How many may be deleted: none, those that somebody agreed to, or as many as allowed. */
+    const allowed = Effect.gen(function*() {
+      if (!chosen.delete || yes) return chosen.delete ? most : 0
+      const gone = Folder.goneOf(yield* UploadCache.check(directory, options))
+      if (gone.length === 0) return most
+      if (gone.length > most) return yield* tooMany(gone.length, most)
+      const files = gone.map(({ path, size }) => ({ filename: path, size_bytes: size }))
+      const agreed = yield* Confirm.confirm(
+        warning(files),
+        `Delete ${Format.files(gone.length)} after the uploads?`,
+        yes
+      )
+      if (!agreed) yield* output.note("Nothing will be deleted.")
+      return agreed ? gone.length : 0
+    })
+
+    const line = (result: Done): string | undefined => {
+      const path = printable(result.path)
+      if (result._tag === "Deleted") return `${output.style.red("-")} ${path}`
+      if (result._tag === "Unchanged" && !result.uploaded) return undefined
+      const mark = result._tag === "New" ? output.style.green("+") : output.style.yellow("~")
+      return `${mark} ${path} (${Format.bytes(result.file.size_bytes)})`
+    }
+
+    const run = Effect.gen(function*() {
+      const maxDeletions = yield* allowed
+      const results = UploadCache.sync(directory, {
+        ...options,
+        concurrency,
+        delete: maxDeletions > 0 || (chosen.delete && yes),
+        maxDeletions,
+        expiresIn: Option.getOrUndefined(expiresIn),
+        progress: output.progress
+      })
+      yield* output.watch(Stream.runForEach(results, (result) => {
+        if (result._tag === "Failed" || result._tag === "DeleteFailed") {
+          return output.problem(result.error, { path: result.path })
+        }
+        const item = result._tag === "Deleted"
+          ? { id: result.id }
+          : { id: result.file.id, file: result.file }
+        return output.item({ action: actionOf(result), path: result.path, ...item }, line(result))
+      }))
+    })
+    yield* Effect.provide(dryRun ? plan : run, CacheLayer.layer(cacheDir))
+  }, Effect.provide(Client.layer))
+})

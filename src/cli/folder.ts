@@ -1,0 +1,47 @@
+/**
+ * What `sync` and `check` have in common.
+ */
+import * as Argument from "effect/cli/Argument"
+import type { FileId } from "../FileMetadata.ts"
+import { printable } from "../internal/text.ts"
+import type { Difference } from "../UploadCache.ts"
+import * as CacheLayer from "./cacheLayer.ts"
+import * as Flags from "./flags.ts"
+import * as Format from "./screen/format.ts"
+import type { Style } from "./screen/style.ts"
+
+export const flags = {
+  directory: Argument.String("dir").pipe(Argument.withDescription("The folder")),
+  checksum: Flags.toggle("checksum", "Read every file, also where size and time say that it is unchanged"),
+  include: Flags.list("include", "GLOB", "Only paths below the folder that match"),
+  exclude: Flags.list("exclude", "GLOB", "No paths that match"),
+  ...CacheLayer.flags
+}
+
+export interface Chosen {
+  readonly checksum: boolean
+  readonly include: ReadonlyArray<string>
+  readonly exclude: ReadonlyArray<string>
+}
+
+export const optionsOf = ({ checksum, exclude, include }: Chosen) => ({
+  checksum,
+  include: include.length === 0 ? undefined : include,
+  exclude
+})
+
+/** Files that no path has any more, each once. */
+export const goneOf = (differences: ReadonlyArray<Difference>) =>
+  Array.from(
+    new Map(differences.flatMap((one): ReadonlyArray<readonly [FileId, Difference & { readonly _tag: "Gone" }]> =>
+      one._tag === "Gone" ? [[one.id, one]] : []
+    )).values()
+  )
+
+const marks = { New: "+", Changed: "~", Gone: "-", Unchanged: "=", Failed: "!" } as const
+
+/** `+ path (12 kB)`; off a terminal the same without colour. */
+export const differenceLine = (one: Exclude<Difference, { readonly _tag: "Failed" }>, style: Style): string => {
+  const paint = { New: style.green, Changed: style.yellow, Gone: style.red, Unchanged: style.dim }[one._tag]
+  return `${paint(marks[one._tag])} ${printable(one.path)} (${Format.bytes(one.size)})`
+}

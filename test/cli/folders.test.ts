@@ -1,0 +1,114 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Schema, type Scope } from "effect"
+import * as CliEvent from "effect-anthropic-files/CliEvent"
+import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import * as fs from "node:fs"
+import { client, type Ended, environment, folder, run } from "./run.ts"
+
+const reportOf = ({ out }: Ended) =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(CliEvent.Report), { onExcessProperty: "error" })(out)
+
+const live = <E>(title: string, test: () => Effect.Effect<void, E, Emulator | Scope.Scope>) =>
+  it.live(title, () => Effect.provide(Effect.scoped(test()), NodeEmulator.layerServer()), 60_000)
+
+const code = (ended: Ended, expected: number) => assert.strictEqual(ended.code, expected, ended.out + ended.err)
+
+const synced = Effect.gen(function*() {
+  const cwd = yield* folder({ "docs/a.txt": "a", "docs/b/c.txt": "c", "docs/d.tmp": "d" })
+  const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
+  const command = (...args: ReadonlyArray<string>) => run([...args, "--exclude", "*.tmp"], { env, cwd })
+  const first = yield* command("sync", "docs")
+  code(first, 0)
+  assert.match(first.err, /^Uploaded 2 files \(2 B\)/)
+  return { cwd, command }
+})
+
+describe("sync and check", () => {
+  live("P9 a second run sends nothing, and check finds no difference", () =>
+    Effect.gen(function*() {
+      const { command } = yield* synced
+      const { requests } = yield* Emulator
+      const before = (yield* requests).length
+      const second = yield* command("sync", "docs")
+      code(second, 0)
+      assert.match(second.err, /^Uploaded 0 files in [\d.]+ s, 2 unchanged\n$/)
+      assert.strictEqual(second.out, "")
+      const checked = yield* command("check", "docs")
+      code(checked, 0)
+      assert.strictEqual(checked.err, "No differences.\n")
+      assert.strictEqual((yield* requests).length, before)
+    }))
+
+  live(
+    "check tells differences with code 10 and changes nothing; --checksum finds what size and time hide",
+    () =>
+      Effect.gen(function*() {
+        const { command, cwd } = yield* synced
+        const { requests } = yield* Emulator
+        const before = (yield* requests).length
+        fs.writeFileSync(`${cwd}/docs/new.md`, "new")
+        fs.writeFileSync(`${cwd}/docs/a.txt`, "changed")
+        fs.rmSync(`${cwd}/docs/b/c.txt`)
+        for (let times = 0; times < 2; times++) {
+          const checked = yield* command("check", "docs")
+          code(checked, 10)
+          assert.deepStrictEqual(checked.out.trim().split("\n").toSorted(), [
+            "+ new.md (3 B)",
+            "- a.txt (1 B)",
+            "- b/c.txt (1 B)",
+            "~ a.txt (7 B)"
+          ])
+        }
+        assert.strictEqual((yield* requests).length, before)
+      })
+  )
+
+  live(
+    "--delete asks first, --dry-run and refusals delete nothing, --yes deletes what earlier runs uploaded",
+    () =>
+      Effect.gen(function*() {
+        const { command, cwd } = yield* synced
+        const { files, seed } = yield* Emulator
+        yield* seed({ filename: "somebody else's.txt", content: "x" })
+        fs.rmSync(`${cwd}/docs/b/c.txt`)
+        const asked = yield* command("sync", "docs", "--delete")
+        code(asked, 2)
+        assert.match(asked.err, /1 file \(1 B\) will be deleted and can't be recovered: b\/c\.txt\./)
+        const dry = yield* command("sync", "docs", "--delete", "--dry-run", "--json")
+        assert.deepStrictEqual(reportOf(dry).items.map(({ path, would }) => [path, would]), [["b/c.txt", "delete"]])
+        code(yield* command("sync", "docs", "--delete", "--yes", "--max-delete", "0"), 8)
+        assert.strictEqual((yield* files).length, 3)
+        const done = yield* command("sync", "docs", "--delete", "--yes", "--json")
+        code(done, 0)
+        assert.deepStrictEqual(reportOf(done).summary.items, { unchanged: 1, deleted: 1 })
+        assert.deepStrictEqual((yield* files).map(({ filename }) => filename), ["somebody else's.txt", "a.txt"])
+      })
+  )
+
+  live("an empty folder deletes nothing", () =>
+    Effect.gen(function*() {
+      const { command, cwd } = yield* synced
+      fs.rmSync(`${cwd}/docs`, { recursive: true })
+      fs.mkdirSync(`${cwd}/docs`)
+      code(yield* command("sync", "docs", "--delete", "--yes"), 8)
+      assert.strictEqual((yield* (yield* Emulator).files).length, 2)
+      code(yield* command("sync", "missing"), 4)
+    }))
+})
+
+describe("usage", () => {
+  live("counts files and bytes by type, age and expiry, and the share of the storage", () =>
+    Effect.gen(function*() {
+      const { seed } = yield* Emulator
+      const createdAt = DateTime.subtract(yield* DateTime.now, { days: 10 })
+      yield* seed({ filename: "old.pdf", content: "x".repeat(3000), createdAt })
+      yield* seed({ filename: "new.txt", content: "xx", expiresIn: "2 hours" })
+      const text = yield* client("usage", "--quota", "30kB")
+      code(text, 0)
+      assert.match(text.out, /^2 files, 3\.0 kB: 10\.0 % of 30\.0 kB\n/)
+      assert.match(text.out, /application\/pdf +1 file +3\.0 kB\n/)
+      const data = reportOf(yield* client("usage", "--json")).items[0]?.data
+      assert.deepInclude(data, { files: 2, bytes: 3002, quota: 1e12, expiringWithinADay: { files: 1, bytes: 2 } })
+    }))
+})
