@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import { client, type Ended, environment, folder, run } from "./run.ts"
 
 const reportOf = ({ out }: Ended) =>
-  Schema.decodeUnknownSync(Schema.fromJsonString(CliEvent.Report), { onExcessProperty: "error" })(out)
+  Schema.decodeSync(Schema.fromJsonString(CliEvent.Report), { onExcessProperty: "error" })(out)
 
 const live = <E>(title: string, test: () => Effect.Effect<void, E, Emulator | Scope.Scope>) =>
   it.live(title, () => Effect.provide(Effect.scoped(test()), NodeEmulator.layerServer()), 60_000)
