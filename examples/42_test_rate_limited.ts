@@ -20,7 +20,7 @@ const script = HttpMock.layer(
 
 export const test = Effect.gen(function*() {
   const [waited, file] = yield* FilesTest.fastForward(Effect.timed(program))
-  assert.equal(Duration.format(waited), "30s")
+  assert.ok(Duration.isGreaterThanOrEqualTo(waited, Duration.seconds(30)))
   assert.equal(file.filename, "table.csv")
 }).pipe(
   // That both answers were asked for is verified when the Layer's scope closes.

@@ -450,3 +450,15 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("effect-ant
     option: Schema.String
   }
 ) {}
+
+/**
+ * A policy could not be set up when its Layer was built: the store that it shares with other processes is away.
+ */
+export class PolicyFailed extends Schema.TaggedError<PolicyFailed>("effect-anthropic-files/PolicyFailed")(
+  "PolicyFailed",
+  {
+    message: Schema.String,
+    /** What the store said. */
+    cause: Schema.optionalKey(Schema.Defect())
+  }
+) {}

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
-import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -30,11 +30,14 @@ import {
   TransferInterrupted
 } from "./FilesError.ts"
 import { warnWithoutCodeExecution } from "./internal/messages/request.ts"
-import { call, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
+import { content } from "./internal/request/content.ts"
+import { decodeJson } from "./internal/request/decode.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
 import { invalidRequest, narrow, type Subject, unexpected } from "./internal/request/errors.ts"
-import { type Options, parse } from "./internal/request/options.ts"
+import type { Options } from "./internal/request/options.ts"
+import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
 import { excerpt } from "./internal/text.ts"
+import { rows } from "./internal/wire/cursor.ts"
 import { nullByDefault, open, otherType } from "./internal/wire/schemas.ts"
 import * as Messages from "./Messages.ts"
 
@@ -171,8 +174,8 @@ const path = "/v1/messages/batches"
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<MessageBatches["Service"], InvalidConfig, HttpClient.HttpClient> {
-  const settings = yield* parse(options)
-  const connection: Connection = { settings, client: yield* HttpClient.HttpClient }
+  const connection = yield* connect(options)
+  const { settings } = connection
 
   const subjectOf = (operation: Operation, more?: Partial<Subject>): Subject => ({
     operation,
@@ -198,17 +201,17 @@ export const make = Effect.fnUntraced(function*(
         () => invalidRequest("createBatch", "requests", "A request holds a value that JSON can't express.")
       )
       const subject = subjectOf("createBatch")
-      const { value } = yield* call(connection, {
+      const batch = yield* call(connection, {
         subject,
         method: "POST",
         path,
         body,
-        read: (response) => decodeBatch(subject, response),
+        read: (answer, subject) => decodeBatch(subject, answer),
         // A second batch would be paid for as well.
-        verdict: (isOutcomeUnknown) => Effect.succeed({ _tag: isOutcomeUnknown ? "Never" : "Again" })
+        canRepeat: (error) => !error.isOutcomeUnknown
       })
-      yield* Effect.annotateCurrentSpan({ "batch.id": value.id, "batch.requests": requests.length })
-      return value
+      yield* Effect.annotateCurrentSpan({ "batch.id": batch.id, "batch.requests": requests.length })
+      return batch
     },
     Effect.mapError(narrow("createBatch"))
   )
@@ -218,18 +221,17 @@ export const make = Effect.fnUntraced(function*(
     method: "GET" | "POST" | "DELETE",
     suffix: string,
     id: string,
-    read: (subject: Subject, response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, FilesError>
+    read: (subject: Subject, answer: Received) => Effect.Effect<A, FilesError>
   ): Effect.Effect<A, BatchError> =>
     Effect.gen(function*() {
       yield* Effect.annotateCurrentSpan("batch.id", id)
       const subject = subjectOf(operation, { batchId: id })
-      const { value } = yield* call(connection, {
+      return yield* call(connection, {
         subject,
         method,
         path: `${yield* pathOf(operation, id)}${suffix}`,
-        read: (response) => read(subject, response)
+        read: (answer, subject) => read(subject, answer)
       })
-      return value
     }).pipe(Effect.mapError(narrow(operation)))
 
   const get = Effect.fn("MessageBatches.get")((id: string) => onOne("getBatch", "GET", "", id, decodeBatch))
@@ -245,8 +247,8 @@ export const make = Effect.fnUntraced(function*(
   const fetchPage = Effect.fn("MessageBatches.listPage")(
     function*(urlParams: Readonly<Record<string, string>>): Effect.fn.Return<typeof BatchPage.Type, FilesError> {
       const subject = subjectOf("listBatches")
-      const read = (response: HttpClientResponse.HttpClientResponse) => decodePage(subject, response)
-      return (yield* call(connection, { subject, method: "GET", path, urlParams, read })).value
+      const read = (answer: Received, subject: Subject) => decodePage(subject, answer)
+      return yield* call(connection, { subject, method: "GET", path, urlParams, read })
     },
     Effect.mapError(narrow("listBatches"))
   )
@@ -258,43 +260,25 @@ export const make = Effect.fnUntraced(function*(
           invalidRequest("listBatches", "limit", `limit is ${limit}; a page has 1 to 1000 batches.`)
         )
       }
-      const seen = new Set<string>()
       const size = limit === undefined ? undefined : { limit: String(limit) }
-      return Stream.paginate(
-        { ...size } as Readonly<Record<string, string>>,
-        (params) =>
-          Effect.flatMap(fetchPage(params), ({ data, has_more, last_id }) => {
-            const cursor = has_more ? last_id ?? data.at(-1)?.id : null
-            if (cursor === null) {
-              return Effect.succeed([data, Option.none<Readonly<Record<string, string>>>()] as const)
-            }
-            if (cursor === undefined || seen.has(cursor)) {
-              return Effect.fail(unexpected(
-                subjectOf("listBatches"),
-                { status: 200, headers: Headers.empty },
-                cursor === undefined
-                  ? "The service says there are more batches, but not where they begin."
-                  : `The service gave the cursor ${excerpt(cursor)} a second time: the listing would never end.`,
-                ""
-              ))
-            }
-            seen.add(cursor)
-            return Effect.succeed([data, Option.some({ ...size, after_id: cursor })] as const)
-          })
-      )
+      return rows<MessageBatch, BatchError>({
+        direction: "after",
+        fetch: (cursor) => fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }),
+        onEndless: (what) => unexpected(subjectOf("listBatches"), { status: 200, headers: Headers.empty }, what, "")
+      })
     })
 
   const results = (id: string): Stream.Stream<BatchResult, BatchResultsError> =>
     Stream.unwrap(Effect.gen(function*() {
       const subject = subjectOf("batchResults", { batchId: id })
       // Not the batch's results_url: a key is never sent to an address that an answer names.
-      const response = yield* send(connection, {
+      const answer = yield* send(connection, {
         subject,
         method: "GET",
         path: `${yield* pathOf("batchResults", id)}/results`,
         headers: { "accept-encoding": "identity" }
       })
-      return lines(subject, response, content(connection, subject, response))
+      return lines(subject, answer.response, content(subject, answer))
     })).pipe(
       Stream.mapError(narrow("batchResults")),
       Stream.withSpan("MessageBatches.results", { attributes: { "batch.id": id } })

@@ -27,7 +27,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpBody from "effect/http/HttpBody"
-import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -59,10 +59,12 @@ import {
   warnWithoutCodeExecution
 } from "./internal/messages/request.ts"
 import { type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
-import { answer, type Connection, content, decodeJson, send } from "./internal/request/connection.ts"
+import { content } from "./internal/request/content.ts"
+import { decodeJson } from "./internal/request/decode.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
 import { invalidRequest, narrow, type Subject } from "./internal/request/errors.ts"
-import { type Options, parse } from "./internal/request/options.ts"
+import type { Options } from "./internal/request/options.ts"
+import { call, connect, send } from "./internal/request/send.ts"
 import { emptyByDefault, issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 
 export type {
@@ -479,7 +481,7 @@ const documentedEvents: ReadonlySet<string> = new Set(eventTypes)
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Messages["Service"], InvalidConfig, HttpClient.HttpClient> {
-  const connection: Connection = { settings: yield* parse(options), client: yield* HttpClient.HttpClient }
+  const connection = yield* connect(options)
 
   /** The request as it is sent, or why it can't be. */
   const prepare = Effect.fnUntraced(function*(
@@ -511,9 +513,9 @@ export const make = Effect.fnUntraced(function*(
   const create = Effect.fn("Messages.create")(
     function*(request: Request, options?: MessageCallOptions): Effect.fn.Return<Message, FilesError> {
       const prepared = yield* prepare("createMessage", request, undefined, options)
-      return yield* answer(prepared.connection, {
+      return yield* call(prepared.connection, {
         ...prepared.request,
-        read: (response) => decodeMessage(prepared.subject, response)
+        read: (answer, subject) => decodeMessage(subject, answer)
       })
     },
     Effect.mapError(narrow("createMessage"))
@@ -522,14 +524,14 @@ export const make = Effect.fnUntraced(function*(
   const stream = (request: Request, options?: MessageCallOptions): Stream.Stream<Event, StreamMessageError> =>
     Stream.unwrap(Effect.gen(function*() {
       const { connection, subject, request: prepared } = yield* prepare("streamMessage", request, true, options)
-      const response = yield* send(connection, {
+      const answer = yield* send(connection, {
         ...prepared,
         headers: { accept: "text/event-stream", "accept-encoding": "identity" }
       })
       return decodeEvents({
         subject,
-        response,
-        bytes: content(connection, subject, response),
+        response: answer.response,
+        bytes: content(subject, answer),
         schema: Event,
         documented: documentedEvents,
         isLast: ({ type }) => type === "message_stop"

@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Redacted from "effect/Redacted"
 import * as Files from "./Files.ts"
-import type { InvalidConfig } from "./FilesError.ts"
+import type { InvalidConfig, PolicyFailed } from "./FilesError.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
 import * as NodeClient from "./node/httpClient.ts"
@@ -90,7 +90,7 @@ const over = <E>(
   >,
   { ca, proxy }: HttpClientOptions,
   policy: Policy | undefined
-): Layer.Layer<Services, E | InvalidConfig> => {
+): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> => {
   const isPlain = ca === undefined && proxy === undefined
   const transport = isPlain ? layerHttpClient : layerHttpClientOptions({ ca, proxy })
   const client = policy === undefined ? transport : Layer.provide(policy, transport)
@@ -102,13 +102,16 @@ const over = <E>(
  *
  * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
  */
-export const layer = (options: Options, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
+export const layer = (options: Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
   over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), options, policy)
 
 /**
  * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them.
  */
-export const layerConfig = (options: Options = {}, policy?: Policy): Layer.Layer<Services, InvalidConfig> =>
+export const layerConfig = (
+  options: Options = {},
+  policy?: Policy
+): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
   over(
     Layer.mergeAll(Files.layerConfig(options), Messages.layerConfig(options), MessageBatches.layerConfig(options)),
     options,

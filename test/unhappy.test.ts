@@ -153,14 +153,52 @@ describe("a lost upload", () => {
 })
 
 describe("what no types check", () => {
-  it("a policy says which of its options is wrong", () => {
-    assert.throws(() => Policy.concurrency(NaN), /concurrency/)
-    assert.throws(() => Policy.standard({ concurrency: NaN }), /concurrency/)
-    assert.throws(() => Policy.rateLimit({ requestsPerMinute: NaN }), /requestsPerMinute/)
-    assert.throws(() => Policy.rateLimit({ burst: 0.5 }), /burst/)
-    assert.throws(() => Policy.retry({ baseDelay: JSON.parse("\"abc\"") }), /baseDelay/)
-    assert.throws(() => Policy.timeout({ headers: JSON.parse("\"5\"") }), /headers/)
-  })
+  const untyped = (value: unknown) => JSON.parse(JSON.stringify(value))
+  const policies: ReadonlyArray<readonly [option: string, Policy.Policy]> = [
+    ["concurrency", Policy.concurrency(NaN)],
+    ["concurrency", Policy.standard({ concurrency: 0 })],
+    ["requestsPerMinute", Policy.rateLimit({ requestsPerMinute: NaN })],
+    ["messagesPerMinute", Policy.rateLimit({ messagesPerMinute: -1 })],
+    ["burst", Policy.rateLimit({ burst: 0.5 })],
+    ["burst", Policy.rateLimit({ requestsPerMinute: 50, burst: 50 })],
+    ["algorithm", Policy.rateLimit({ algorithm: untyped("leaky") })],
+    ["maxWait", Policy.rateLimit({ maxWait: -1 })],
+    ["times", Policy.retry({ times: -1 })],
+    ["baseDelay", Policy.retry({ baseDelay: untyped("abc") })],
+    ["maxDelay", Policy.retry({ maxDelay: -5 })],
+    ["openDuration", Policy.circuitBreaker({ openDuration: untyped("soon") })],
+    ["headers", Policy.timeout({ headers: untyped("5") })],
+    ["total", Policy.timeout({ total: -5 })]
+  ]
+  for (const [option, policy] of policies) {
+    it.effect(`a policy with a wrong ${option} fails as InvalidConfig when its Layer is built, and names it`, () =>
+      Effect.gen(function*() {
+        const client = Layer.succeed(HttpClient.HttpClient, scripted(() => Effect.succeed(new Response())))
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.provide(policy, client))))
+        assert(error._tag === "InvalidConfig")
+        assert.strictEqual(error.option, option)
+        assert.include(error.message, option)
+      }))
+  }
+
+  it.effect("a wrong option of one call fails it as InvalidRequest, and nothing is sent", () =>
+    Effect.gen(function*() {
+      let sent = 0
+      const counted = over(() => Effect.sync(() => (sent++, new Response("{}"))), Policy.standard())
+      for (
+        const overrides of [
+          { retry: { times: -1 } },
+          { timeout: { headers: -5 } },
+          { rateLimit: { maxWait: untyped("soon") } }
+        ]
+      ) {
+        const call = Policy.override(Files.metadata(FileMetadata.FileId.make("file_1")), overrides)
+        const error = yield* Effect.flip(Effect.provide(call, counted))
+        assert(error._tag === "RequestFailed" && error.reason._tag === "InvalidRequest")
+        assert.isDefined(error.reason.option)
+      }
+      assert.strictEqual(sent, 0)
+    }))
 
   const wrong: ReadonlyArray<readonly [string, object, RegExp]> = [
     ["a key that is a string", { apiKey: "sk-ant-plain-0123456789" }, /Redacted\.make/],

@@ -22,30 +22,13 @@ import type * as Scope from "effect/Scope"
 import http from "node:http"
 import https from "node:https"
 import type { Duplex } from "node:stream"
-import { Attempt, startPauseIn } from "../internal/request/attempt.ts"
 import { CurrentOwnRequest, type OwnRequest } from "../internal/request/ownRequest.ts"
+import { CurrentSilence, type Silence } from "../internal/request/silence.ts"
 import { StaleSocketError } from "../internal/request/transportErrors.ts"
 import * as Agents from "./agents.ts"
 import { sendBytes, sendStream } from "./body.ts"
 import { Response } from "./response.ts"
 import { isTraced, traced } from "./traced.ts"
-
-interface Silence {
-  readonly moved: () => void
-  readonly pause: () => () => void
-}
-
-const silenceOf = (fiber: Fiber.Fiber<unknown, unknown> | undefined): Silence | undefined => {
-  if (fiber === undefined) return undefined
-  const attempt = fiber.getRef(Attempt)
-  const clock = fiber.getRef(Clock.Clock)
-  return attempt && {
-    moved: () => {
-      attempt.watch.movedAt = clock.currentTimeMillisUnsafe()
-    },
-    pause: () => startPauseIn(fiber)
-  }
-}
 
 type Failed = HttpClientError.HttpClientError
 
@@ -170,7 +153,7 @@ const send = (
     const { body, method } = request
     const context = Fiber.getCurrent()?.context ?? Context.empty()
     const clock = Context.get(context, Clock.Clock)
-    const silence = silenceOf(Fiber.getCurrent())
+    const silence = Context.get(context, CurrentSilence)
     const onTaken = () => silence?.moved()
     const list = headersOf(request, origin)
     // To plain http a proxy adds a header of its own, which Node does not write behind a list.
@@ -343,7 +326,7 @@ export const make = (options: Agents.Options): Effect.Effect<HttpClient.HttpClie
     return HttpClient.makeWith<Failed, never, Failed, never>(
       Effect.flatMap((request) =>
         Effect.withFiber((fiber) => {
-          const own = fiber.getRef(CurrentOwnRequest) ?? (fiber.getRef(Attempt) && { needsFreshSocket: false })
+          const own = fiber.getRef(CurrentOwnRequest)
           const url = own && Option.getOrUndefined(HttpClientRequest.toUrl(request))
           // The platform's client says what is wrong with a URL.
           if (own === undefined || url === undefined || !isPlain(request, url)) return platform.execute(request)

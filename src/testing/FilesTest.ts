@@ -214,7 +214,7 @@ export type Services =
 export const layer = (options: Options = {}): Layer.Layer<Services> => {
   const { client, files = [], policy, ...emulator } = options
   const inspected = Layer.provideMerge(layerInspector(files), Emulator.layer(emulator))
-  const http = policy === undefined ? inspected : Layer.provideMerge(policy, inspected)
+  const http = policy === undefined ? inspected : Layer.provideMerge(Layer.orDie(policy), inspected)
   const services = Layer.unwrap(
     Effect.map(Emulator.Emulator, ({ apiKey, url }) => layerServices({ ...client, apiKey, baseUrl: url }))
   )

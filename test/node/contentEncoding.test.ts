@@ -61,7 +61,7 @@ const over = <A, E>(
 
 const download = Stream.mkUint8Array(Files.download(id))
 
-const nameOf = (error: FilesError.FilesError | FilesError.InvalidConfig): string =>
+const nameOf = (error: FilesError.FilesError | FilesError.InvalidConfig | FilesError.PolicyFailed): string =>
   error._tag === "RequestFailed" ? error.reason._tag : error._tag
 
 for (const [what, { header, pack }] of Object.entries(encodings)) {

@@ -94,7 +94,7 @@ describe("the span of a request is effect's own", () => {
         NodeFiles.layerHttpClient,
         200
       )
-      assert.deepStrictEqual(spans.map(({ name }) => name), ["Files.metadata"])
+      assert.deepStrictEqual(spans.map(({ name }) => name), ["anthropic.files.retrieve_metadata"])
     }))
 
   it.live("named and propagated as asked", () =>

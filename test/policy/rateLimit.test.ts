@@ -36,7 +36,11 @@ describe("never more than the limit in any 60 seconds", () => {
           return Array.from({ length: Math.floor(random() * perMinute) + 1 }, () =>
             at + Math.floor(random() ** 8 * minute))
         }).flat()
-        const policy = Policy.rateLimit({ requestsPerMinute: perMinute, burst, maxWait: "1 day" })
+        const policy = Policy.rateLimit({
+          requestsPerMinute: perMinute,
+          burst: Math.max(1, Math.min(burst, perMinute - 1)),
+          maxWait: "1 day"
+        })
         yield* drive(Effect.provide(arrivals(times), layerOf(from.client, policy)), 5000)
         assert.strictEqual(from.requests.length, times.length)
         // Both ends included.
@@ -180,7 +184,7 @@ describe("turns", () => {
         ok()
       )
       yield* Effect.provide(lookUp(from, Policy.rateLimit()), store)
-      assert.match(keys.join(), /^anthropic-files:[0-9a-f]{32}$/)
+      assert.match(keys.join(), /^anthropic-files:[0-9a-f]{64}$/)
     }).pipe(Effect.scoped))
 })
 
@@ -235,13 +239,19 @@ describe("what it learns", () => {
       assert.deepStrictEqual((yield* second({ [remaining]: "0", [reset]: "1969-12-31T23:00:00Z" }, 200))[0], [0, 0])
     }))
 
-  it.effect("a wait that is longer than maxWait fails at once, and nothing is sent", () =>
+  it.effect("a wait that is longer than maxWait fails at once, nothing is sent, and the sentence names the header", () =>
     Effect.gen(function*() {
-      const [times, [, result]] = yield* second({ "retry-after": "301" })
+      const [times, [, result]] = yield* second(
+        { "retry-after": "50" },
+        429,
+        Policy.rateLimit({ maxWait: "49 seconds" })
+      )
       assert.deepStrictEqual(times, [0])
       assert(result._tag === "Failure" && result.failure._tag === "RateLimited")
       assert(result.failure.retryAfter !== undefined)
-      assert.strictEqual(Duration.toMillis(result.failure.retryAfter), 301_000)
+      assert.strictEqual(Duration.toMillis(result.failure.retryAfter), 50_000)
+      assert.include(result.failure.message, "retry-after")
+      assert.notInclude(result.failure.message, "own rate limit")
       assert.isUndefined(result.failure.status)
       assert.isFalse(result.failure.isOutcomeUnknown)
     }))

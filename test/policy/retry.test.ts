@@ -108,11 +108,13 @@ describe("how long it waits", () => {
   ]
   for (const [headers, millis] of said) {
     for (const status of [429, 503, 529]) {
-      it.effect(`as long as a ${status} says: ${JSON.stringify(headers)}`, () =>
+      it.effect(`at least as long as a ${status} says, and never less than the back-off: ${JSON.stringify(headers)}`, () =>
         Effect.gen(function*() {
           const from = script(() => failure(status, headers), () => ok())
           yield* drive(metadata(Policy.retry(), from))
-          assert.deepStrictEqual(from.times(), [0, millis])
+          const [wait = NaN] = waits(from.times())
+          assert.isAtLeast(wait, Math.max(375, millis))
+          assert.isAtMost(wait, Math.max(500, millis + 500))
         }))
     }
   }
@@ -130,7 +132,9 @@ describe("how long it waits", () => {
       }
       const patient = script(() => failure(429, { "retry-after": "61" }), () => ok())
       yield* drive(metadata(Policy.retry({ maxDelay: "2 minutes" }), patient), 500)
-      assert.deepStrictEqual(waits(patient.times()), [61_000])
+      const [wait = NaN] = waits(patient.times())
+      assert.isAtLeast(wait, 61_000)
+      assert.isAtMost(wait, 61_500)
     }))
 
   it.effect("else twice as long each time, up to eight seconds", () =>
@@ -181,10 +185,11 @@ describe("how often", () => {
     Effect.gen(function*() {
       const from = script(() => failure(503, { "retry-after": "30" }))
       yield* Effect.flip(drive(metadata(Policy.retry({ times: 1000 }), from), 500))
-      assert.strictEqual(from.times().at(-1), 3_600_000)
+      assert.isAtMost(from.times().at(-1) ?? NaN, 3_600_000)
+      assert.isAtLeast(from.times().at(-1) ?? NaN, 3_560_000)
       const short = script(() => failure(503, { "retry-after": "30" }))
       yield* Effect.flip(drive(metadata(Policy.retry({ times: 100, maxElapsed: "1 minute" }), short), 500))
-      assert.deepStrictEqual(waits(short.times()), [30_000, 30_000])
+      assert.strictEqual(short.requests.length, 2)
     }))
 
   it.effect("each operation has a budget of its own", () =>

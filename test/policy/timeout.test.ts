@@ -62,18 +62,28 @@ const take = (size: number, answer: () => Answer | Effect.Effect<Answer> = () =>
   service((request) => request.method === "POST" ? answer() : Response.json({ data: [], next_page: null }))
 
 describe("headers", () => {
-  it.effect("60 seconds for what reads, ten minutes for a POST", () =>
+  it.effect("60 seconds for what reads, the client's own limit, where the policy says nothing", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* ended(under(Files.metadata(id), script(() => silent)), 1000), [
+      const silently = layerOf(script(() => silent).client, Policy.timeout())
+      assert.deepStrictEqual(yield* ended(Effect.provide(Files.metadata(id), silently), 1000), [
         60_000,
         "TimedOut",
         false
       ])
     }))
 
-  it.effect("ten minutes for a POST, whose outcome is unknown then", () =>
+  it.effect("an idleTimeout of the client stays where the policy says nothing", () =>
     Effect.gen(function*() {
-      const seen = yield* ended(under(Files.upload(FileSource.text("x", "x")), script(() => silent)), 1000)
+      const silently = layerOf(script(() => silent).client, Policy.standard({ retry: false }), {
+        idleTimeout: "2 seconds"
+      })
+      assert.deepStrictEqual(yield* ended(Effect.provide(Files.metadata(id), silently)), [2000, "TimedOut", false])
+    }))
+
+  it.effect("ten times as long for an upload, whose outcome is unknown then", () =>
+    Effect.gen(function*() {
+      const silently = layerOf(script(() => silent).client, Policy.timeout())
+      const seen = yield* ended(Effect.provide(Files.upload(FileSource.text("x", "x")), silently), 1000)
       assert.isAtLeast(seen[0], 600_000)
       assert.isAtMost(seen[0], 601_000)
       assert.deepStrictEqual(seen.slice(1), ["TimedOut", true])
@@ -81,7 +91,9 @@ describe("headers", () => {
 
   it.effect("an answer just in time is one", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* ended(under(Files.metadata(id), after(59_900)), 100), [59_900, "Success", false])
+      const policy = Policy.timeout({ headers: "60 seconds" })
+      const seen = yield* ended(under(Files.metadata(id), after(59_900), policy), 100)
+      assert.deepStrictEqual(seen, [59_900, "Success", false])
     }))
 
   it.effect("what was set holds for every request", () =>
@@ -108,7 +120,7 @@ describe("headers", () => {
       )
       const [at, outcome] = yield* ended(under(Files.upload(stuck), take(20), policy))
       assert.strictEqual(at, 2000)
-      assert.strictEqual(outcome, "TimedOut")
+      assert.strictEqual(outcome, "TransferInterrupted")
     }))
 
   it.effect("behind a body it is longer by a second for each megabyte, whatever the body", () =>
@@ -272,7 +284,7 @@ it.effect("a request that has ended in time is let go of", () =>
       yield* settle
       assert.strictEqual(from.open.now, 0)
       yield* Fiber.join(fiber)
-    }).pipe(Effect.provide(layerOf(from.client, Policy.timeout(), patient)))
+    }).pipe(Effect.provide(layerOf(from.client, Policy.timeout({ headers: "60 seconds" }), patient)))
   }))
 
 describe("connect", () => {

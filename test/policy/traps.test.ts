@@ -54,7 +54,8 @@ describe("retryTransient", () => {
       yield* ours(from, Policy.retry())
       const [first = 0, second = 0] = from.times()
       assert.isAtLeast(first, start)
-      assert.strictEqual(second - first, 7000)
+      assert.isAtLeast(second - first, 7000)
+      assert.isAtMost(second - first, 7500)
     }))
 
   it.effect("gives the last bad answer as a success, and ours is an error of its own", () =>
@@ -110,7 +111,7 @@ describe("withRateLimiter", () => {
         yield* Effect.flip(Files.metadata(id))
         const error = yield* Effect.flip(Files.metadata(id))
         assert.strictEqual(error._tag, "RateLimited")
-      }).pipe(Effect.provide(layerOf(from.client, Policy.rateLimit())))
+      }).pipe(Effect.provide(layerOf(from.client, Policy.rateLimit({ maxWait: "30 seconds" }))))
       assert.strictEqual(from.requests.length, 1)
     }))
 
@@ -184,7 +185,7 @@ describe("a client beneath that makes failures of bad answers", () => {
       const from = script(() => failure(529, { "retry-after": "2" }), () => ok())
       const strict = HttpClient.filterStatusOk(from.client)
       yield* drive(Effect.provide(Files.metadata(id), layerOf(strict, Policy.standard())), 500)
-      assert.deepStrictEqual(from.times(), [0, 2000])
+      assert.isAtLeast(from.times()[1] ?? NaN, 2000)
       const open = script(() => failure(500))
       const results = yield* Effect.provide(
         Effect.forEach(Array.from({ length: 6 }), () =>

@@ -1,6 +1,6 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Fiber, FileSystem, Layer, Stream } from "effect"
+import { Clock, DateTime, Effect, Fiber, FileSystem, Layer, Stream } from "effect"
 import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -123,7 +123,7 @@ describe("an upload whose answer was lost", () => {
           assert.strictEqual((yield* emulator.content(file.id))?.length, 3_000_000)
         })),
         Policy.retry({ baseDelay: "10 millis" }),
-        { idleTimeout: "50 millis" }
+        { idleTimeout: "250 millis" }
       ))
   }
 
@@ -284,9 +284,9 @@ describe("twins", () => {
     }))
 
   const apart: ReadonlyArray<readonly [string, Emulator.SeedFile, Files.UploadOptions?]> = [
-    ["an older one", { filename: "a.txt", createdAt: DateTime.makeUnsafe(1_000_000 - 172_800_000) }],
+    ["an older one", { filename: "a.txt", createdAt: DateTime.makeUnsafe(1_000_000 - 30 * 86_400_000) }],
     ["another size", { filename: "a.txt", content: "hello!" }],
-    ["another name", { filename: "A.txt" }],
+    ["another name", { filename: "b.txt" }],
     ["another type", { filename: "a.txt", mimeType: "text/html" }, { mimeType: "text/plain" }],
     ["an expiry", { filename: "a.txt", expiresIn: "2 hours" }],
     ["no expiry", { filename: "a.txt" }, { expiresIn: "2 hours" }],
@@ -300,7 +300,7 @@ describe("twins", () => {
         assert(result._tag === "Success")
         assert.strictEqual(files.length, 2)
         assert.strictEqual(result.success.id, files[0]?.id)
-        assert.deepStrictEqual(done, ["upload", "list", "upload"])
+        assert.deepStrictEqual(done, ["upload", "list", "list", "upload"])
       }))
   }
 
@@ -461,19 +461,165 @@ describe("clocks that differ", () => {
         stored.push(wire({ id: `file_${posts}`, size_bytes: 5, created_at: at(request.at) }))
         return posts === 1 ? broken("ECONNRESET") : Response.json(stored.at(-1))
       })
-      yield* drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
-      return stored.length
+      const result = yield* drive(
+        Effect.result(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry()))),
+        1000
+      )
+      return [result, stored.length] as const
     })
 
   for (const ahead of [-hour, -20_000, 0, 20_000, hour]) {
-    it.effect(`${ahead / 1000} seconds: ours is found`, () =>
+    it.effect(`the service is ${ahead / 1000} seconds ahead: a lost upload is never stored twice`, () =>
       Effect.gen(function*() {
-        assert.strictEqual(yield* apart(ahead, undefined), 1)
+        const [, stored] = yield* apart(ahead, undefined)
+        assert.strictEqual(stored, 1)
       }))
 
-    it.effect(`${ahead / 1000} seconds: a twin a minute older is not taken`, () =>
+    it.effect(`the service is ${ahead / 1000} seconds ahead: a twin a minute older is not taken for the upload`, () =>
       Effect.gen(function*() {
-        assert.strictEqual(yield* apart(ahead, 60_000), 2)
+        const [result] = yield* apart(ahead, 60_000)
+        if (result._tag === "Success") assert.notStrictEqual(result.success.id, "file_twin")
+        else assert.isTrue(result.failure.isOutcomeUnknown)
+      }))
+  }
+})
+
+describe("three clocks: the service's, a proxy's date header, this machine's", () => {
+  const minutes = 60_000
+  const days = 24 * 60 * minutes
+  interface World {
+    /** The clock that stamps files is so far ahead of this machine's. */
+    readonly stamps: number
+    /** The date header, or none. */
+    readonly date: number | undefined
+    /** Another program's file of the same name and size, so much older than the upload. */
+    readonly stranger?: number
+    /** The lost upload is stored, so long after its request. */
+    readonly storedAfter?: number
+    readonly rename?: (name: string) => string
+    readonly before?: Effect.Effect<unknown, unknown, Files.Files>
+    readonly filename?: string
+  }
+  const run = (world: World) =>
+    Effect.gen(function*() {
+      const start = 1000 * days
+      yield* TestClock.setTime(start)
+      const clock = yield* Clock.Clock
+      const stored: Array<Record<string, unknown>> = []
+      const stamp = (millis: number) => new Date(millis + world.stamps).toISOString()
+      let posts = 0
+      const store = (at: number) => {
+        const filename = (world.rename ?? ((name: string) => name))(world.filename ?? "a.txt")
+        const file = wire({ id: `file_${stored.length + 1}`, filename, size_bytes: 5, created_at: stamp(at) })
+        stored.push(file)
+        return file
+      }
+      const from = service((request) => {
+        const date = world.date === undefined ? undefined : new Date(request.at + world.date).toUTCString()
+        const headers = date === undefined ? {} : { date }
+        if (request.method === "GET") {
+          const now = clock.currentTimeMillisUnsafe() + world.stamps
+          const visible = stored.filter(({ created_at }) => Date.parse(String(created_at)) <= now)
+          return Response.json({ data: visible.slice().reverse(), next_page: null }, { headers })
+        }
+        posts++
+        if (posts > 1) return Response.json(store(request.at), { headers })
+        if (world.storedAfter !== undefined) store(request.at + world.storedAfter)
+        return broken("ECONNRESET")
+      })
+      const source = FileSource.text("hello", world.filename ?? "a.txt")
+      const effect = Effect.gen(function*() {
+        if (world.stranger !== undefined) {
+          stored.push(wire({ id: "file_stranger", size_bytes: 5, created_at: stamp(start - world.stranger) }))
+        }
+        if (world.before !== undefined) yield* world.before
+        return yield* Effect.result(Files.upload(source))
+      })
+      const result = yield* drive(Effect.provide(effect, layerOf(from.client, Policy.retry())), 100)
+      return { result, stored: stored.length, posts }
+    })
+
+  for (const stamps of [0, -3 * minutes, 3 * minutes, -2 * days, 2 * days]) {
+    for (const date of [undefined, 0, -5 * minutes, 5 * minutes, -3 * days, 3 * days]) {
+      it.effect(`files ${stamps / minutes} min, date ${date === undefined ? "absent" : `${date / minutes} min`} ahead: one file`, () =>
+        Effect.gen(function*() {
+          const { posts, result, stored } = yield* run({ stamps, date, storedAfter: 300 })
+          assert.strictEqual(stored, 1)
+          assert.strictEqual(posts, 1)
+          if (result._tag === "Failure") assert.isTrue(result.failure.isOutcomeUnknown)
+        }))
+    }
+  }
+
+  for (const stranger of [1, 100, 900, 1500, 4500, 30_000]) {
+    for (const date of [undefined, 0, 400, 20_000]) {
+      // Clocks that agree to the second are taken for the same, as is documented.
+      if (date === 400 && stranger < date) continue
+      it.effect(
+        `a stranger's file that is ${stranger} ms older is never taken, date ${
+          date === undefined ? "absent" : `${date} ms ahead`
+        }`,
+        () =>
+          Effect.gen(function*() {
+            const { result } = yield* run({ stamps: date ?? 0, date, stranger })
+            if (result._tag === "Success") assert.notStrictEqual(result.success.id, "file_stranger")
+            else assert.isTrue(result.failure.isOutcomeUnknown)
+          })
+      )
+    }
+  }
+
+  it.effect("where the clocks agree, a file that was stored is taken for the answer", () =>
+    Effect.gen(function*() {
+      for (const date of [undefined, 0]) {
+        const { posts, result, stored } = yield* run({ stamps: 0, date, storedAfter: 100 })
+        assert(result._tag === "Success")
+        assert.deepStrictEqual([posts, stored], [1, 1])
+      }
+    }))
+
+  it.effect("a file that this client has seen before is known not to be the upload's: the file is sent again", () =>
+    Effect.gen(function*() {
+      for (const stamps of [0, -3 * minutes, 2 * days]) {
+        const { posts, result } = yield* run({
+          stamps,
+          date: 5 * minutes,
+          stranger: 60_000,
+          before: Effect.andThen(Files.listPage(), Effect.sleep("2 seconds"))
+        })
+        assert(result._tag === "Success")
+        assert.notStrictEqual(result.success.id, "file_stranger")
+        assert.strictEqual(posts, 2)
+      }
+    }))
+
+  it.effect("a file that is stored 300 ms after the first look is found by the second", () =>
+    Effect.gen(function*() {
+      // The first look comes half a second after the request.
+      const { posts, stored } = yield* run({ stamps: 0, date: 0, storedAfter: 900 })
+      assert.deepStrictEqual([posts, stored], [1, 1])
+    }))
+
+  const renames: ReadonlyArray<readonly [string, (name: string) => string]> = [
+    ["NFC", (name) => name.normalize("NFC")],
+    ["NFD", (name) => name.normalize("NFD")],
+    ["read as Latin-1", (name) => Buffer.from(name).toString("latin1")],
+    ["blanks as _", (name) => name.replaceAll(" ", "_")],
+    ["lower case", (name) => name.toLowerCase()],
+    ["trimmed", (name) => name.trim()]
+  ]
+  for (const [how, rename] of renames) {
+    it.effect(`a name that the service changes still counts, ${how}: one file`, () =>
+      Effect.gen(function*() {
+        const { result, stored } = yield* run({
+          stamps: 0,
+          date: 0,
+          storedAfter: 100,
+          filename: "Mein Re\u0301sume\u0301 2.txt",
+          rename
+        })
+        assert.strictEqual(stored, 1)
+        if (result._tag === "Failure") assert.isTrue(result.failure.isOutcomeUnknown)
       }))
   }
 })

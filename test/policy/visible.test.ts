@@ -65,7 +65,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       const [first] = seen.events
       assert.strictEqual(first?.attributes["tries"], 1)
       assert.isNumber(first?.attributes["delay_ms"])
-      assert.match(seen.logs.join("\n"), /level=DEBUG.*GET \/v1\/files\/file_1 failed \(529\), next try in/)
+      assert.match(seen.logs.join("\n"), /level=DEBUG.*metadata failed \(529\), next try in/)
       assert.match(seen.logs.join("\n"), /level=DEBUG.*is not tried again/)
       assert.strictEqual(yield* counterOf("retry", "529"), before + 2)
     }))

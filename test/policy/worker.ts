@@ -9,7 +9,7 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Redacted from "effect/Redacted"
 import { FileId } from "../../src/FileMetadata.ts"
 import * as Files from "../../src/Files.ts"
-import { Minute } from "../../src/internal/policy/rateLimitWindow.ts"
+import { RateLimitWindow } from "../../src/internal/policy/rateLimitWindow.ts"
 import * as NodeFiles from "../../src/NodeFiles.ts"
 import * as Policy from "../../src/Policy.ts"
 
@@ -22,7 +22,7 @@ const store = RateLimiter.layerStoreRedis().pipe(
 const layer = Files.layer({ apiKey: Redacted.make("shared-key"), baseUrl: url }).pipe(
   Layer.provide(Policy.standard({ rateLimit: { requestsPerMinute: Number(perMinute) } })),
   Layer.provide(store),
-  Layer.provide(Layer.succeed(Minute, Duration.millis(Number(minute)))),
+  Layer.provide(Layer.succeed(RateLimitWindow, Duration.millis(Number(minute)))),
   Layer.provide(NodeFiles.layerHttpClient)
 )
 

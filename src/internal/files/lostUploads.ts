@@ -1,17 +1,21 @@
 /**
- * What this client's uploads need to know of each other, to find a lost one again without taking another's file.
+ * Uploads whose answer was lost. The API knows no idempotency key, so the file is looked for among the newest ones. It
+ * is taken for the upload's only if nobody else can have made it, and the upload is sent again only if it can't be
+ * there: where a doubt remains, the outcome stays unknown.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { FileMetadata, FilePage } from "../../FileMetadata.ts"
-import type { FilesError } from "../../FilesError.ts"
-import { Attempt, Nested, pause } from "../request/attempt.ts"
+import type { FileMetadata } from "../../FileMetadata.ts"
+import type { FilesError, ListError } from "../../FilesError.ts"
+import type { Resolution } from "../request/attempt.ts"
+import { monotonicMillis } from "../request/silence.ts"
 import { report } from "../telemetry.ts"
+import { printable } from "../text.ts"
+import { precisionOf, type ServiceClock } from "./serviceClock.ts"
 
 /** What is known of an upload before its answer. */
-export interface Sought {
+export interface Upload {
   readonly filename: string
   /** Bytes, where known before sending. */
   readonly size: number | undefined
@@ -19,59 +23,51 @@ export interface Sought {
   readonly mimeType: string | undefined
   /** Seconds. */
   readonly expiresIn: number | undefined
-  /** Whether its last byte has been handed over; before that the service can't have stored it. */
-  readonly isSent: () => boolean
 }
 
-export type Found =
-  | { readonly _tag: "None" }
-  | { readonly _tag: "One"; readonly file: FileMetadata }
-  /** Several could be it, or the service could not be asked. */
-  | { readonly _tag: "Unclear" }
-
-export interface Own {
-  /** Looks for a file of that many bytes that this upload must have made. */
-  readonly find: (bytes: number) => Effect.Effect<Found>
+/** Files like an upload's, by when they were created: after it began, or perhaps. */
+export interface Candidates {
+  readonly certain: ReadonlyArray<FileMetadata>
+  readonly unclear: ReadonlyArray<FileMetadata>
 }
 
-export interface Uploads {
-  /**
-   * Files of this name, size, type and expiry that were made since. `undefined` when there are more new files than are
-   * looked through, or it can't be told when they were made.
-   */
+/** A page of the newest files, and the cursor of the next. */
+export type NewestPage = (
+  limit: number,
+  cursor: string | undefined
+) => Effect.Effect<readonly [files: ReadonlyArray<FileMetadata>, next: string | null | undefined], ListError>
+
+export interface LostUploads {
+  /** `undefined` when there are more new files than are looked through. */
   readonly candidates: (
-    sought: Omit<Sought, "isSent">,
-    bytes: number,
-    /** Milliseconds since the upload began. */
-    elapsed: () => number,
-    /** Leaves out what finished uploads of this client account for. */
-    isNew: (id: string) => boolean
-  ) => Effect.Effect<ReadonlyArray<FileMetadata> | undefined, FilesError>
+    upload: Upload,
+    /** Bytes. */
+    size: number,
+    began: Moment
+  ) => Effect.Effect<Candidates | undefined, ListError>
+  /** Runs an upload, and gives it what finds out whether a lost one was stored. */
   readonly track: (
-    sought: Sought,
-    upload: (own: Own) => Effect.Effect<FileMetadata, FilesError>
+    upload: Upload & { readonly isSent: () => boolean },
+    run: (resolve: (size: number) => Effect.Effect<Resolution<FileMetadata>>) => Effect.Effect<FileMetadata, FilesError>
   ) => Effect.Effect<FileMetadata, FilesError>
 }
 
-/** A page of the newest files, and when it was answered by the service's clock, epoch milliseconds. */
-export interface Newest {
-  readonly page: FilePage
-  readonly answeredAt: number | undefined
+/** The same moment by the monotonic time and by this machine's clock, milliseconds. */
+export interface Moment {
+  readonly monotonic: number
+  readonly wall: number
 }
-
-/** A service's clock is read from a header that has whole seconds, and the answer took a while. Milliseconds. */
-const tolerance = 5_000
-
-/** Two clocks that differ by more are no clocks to compare. Milliseconds. */
-const maxSkew = 24 * 60 * 60 * 1000
 
 /** Newest files looked through. */
 const pageSize = 100
 const maxPages = 50
 
 /** How long an upload waits for what others of its name turn out to be, milliseconds; and how often it looks anew. */
-const rivalPatience = 120_000
+const rivalTimeout = 120_000
 const maxLooks = 10
+
+/** A file that the service stores late is there by the second look. Milliseconds. */
+const secondLook = 1_000
 
 /** Ids of finished uploads that are remembered; only the newest can be mistaken for a lost one. */
 const remembered = 10_000
@@ -80,10 +76,10 @@ const remembered = 10_000
 interface Member {
   readonly size: number | undefined
   readonly isSent: () => boolean
-  /** Epoch milliseconds. */
+  /** Monotonic milliseconds. */
   readonly since: number
   /** It has lost an answer, and whether it made a file is not known. */
-  lost: boolean
+  isLost: boolean
   /** When it ended without ever learning that. */
   endedAt: number | undefined
 }
@@ -94,136 +90,177 @@ interface Group {
   begun: number
 }
 
-export const make = (
-  listPage: (limit: number, page: string | undefined) => Effect.Effect<Newest, FilesError>,
+const notDone: Resolution<never> = { _tag: "NotDone" }
+const unclear: Resolution<never> = { _tag: "Unclear" }
+
+export const makeLostUploads = (options: {
+  readonly clock: ServiceClock
+  readonly newestPage: NewestPage
   /** Whether `null` for `expires_at` means that the file does not expire; the beta dialect never says. */
-  tellsExpiry: boolean
-): Uploads => {
-  const active = new Map<string, Group>()
-  const taken = new Set<string>()
+  readonly tellsExpiry: boolean
+}): LostUploads => {
+  const { clock, newestPage, tellsExpiry } = options
+  const groups = new Map<string, Group>()
+  const taken = makeTaken()
 
-  const take = (id: string) => {
-    taken.add(id)
-    if (taken.size > remembered) {
-      const [oldest] = taken
-      if (oldest !== undefined) taken.delete(oldest)
-    }
-  }
-
-  const candidates: Uploads["candidates"] = Effect.fnUntraced(function*(sought, bytes, elapsed, isNew) {
-    const found: Array<FileMetadata> = []
-    let isUnclear = false
-    let page: string | undefined
+  const candidates: LostUploads["candidates"] = Effect.fnUntraced(function*(upload, size, began) {
+    const certain: Array<FileMetadata> = []
+    const unclear: Array<FileMetadata> = []
+    let cursor: string | undefined
     for (let count = 0; count < maxPages; count++) {
-      const answer: Newest = yield* listPage(pageSize, page)
-      const now = yield* Clock.currentTimeMillis
-      const { answeredAt } = answer
-      const isTold = answeredAt !== undefined && Math.abs(answeredAt - now) <= maxSkew
-      const earliest = (isTold ? answeredAt : now) - elapsed() - tolerance
-      // Without the service's time a file that looks older may be the one that is sought.
-      const end = isTold ? earliest : earliest - maxSkew
-      for (const file of answer.page.data) {
-        if (file.created_at.epochMilliseconds < end) return found.length === 0 && isUnclear ? undefined : found
-        if (
-          isNew(file.id) && file.size_bytes === bytes && !file.downloadable
-          && file.filename.normalize() === sought.filename.normalize()
-          && (sought.mimeType === undefined || essence(file.mime_type) === essence(sought.mimeType))
-          && sameExpiry(file, sought.expiresIn)
-        ) {
-          if (file.created_at.epochMilliseconds >= earliest) found.push(file)
-          else isUnclear = true
-        }
+      const [files, next] = yield* newestPage(pageSize, cursor)
+      for (const file of files) {
+        const created = file.created_at.epochMilliseconds
+        const order = clock.order(created, began.monotonic, began.wall)
+        // Newest first: all that follow are older, but for what a timestamp is cut to.
+        if (order === "before" && precisionOf(created) < 1000) return { certain, unclear }
+        if (order === "before" || taken.has(file.id) || !isLike(file, upload, size, tellsExpiry)) continue
+        const isSameName = file.filename.normalize() === upload.filename.normalize()
+        if (order === "after" && isSameName) certain.push(file)
+        else if (isSameName || isChangedName(file.filename, upload.filename)) unclear.push(file)
       }
-      const next = answer.page.next_page ?? (answer.page.has_more ? answer.page.last_id : null)
-      if (next === null) return found.length === 0 && isUnclear ? undefined : found
-      page = next
+      if (next === null || next === undefined) return { certain, unclear }
+      cursor = next
     }
     return undefined
   })
 
-  /** Those that ended before any that is under way began. */
-  const forget = ({ members }: Group) => {
-    let earliest = Infinity
-    for (const { endedAt, since } of members) if (endedAt === undefined) earliest = Math.min(earliest, since)
-    for (const member of members) {
-      if (member.endedAt !== undefined && member.endedAt < earliest - tolerance) members.delete(member)
-    }
-  }
-
-  const track: Uploads["track"] = (sought, upload) =>
-    Effect.clockWith((clock) => {
-      const since = clock.currentTimeMillisUnsafe()
-      // Measured by a clock that nobody sets.
-      const began = clock.monotonicTimeNanosUnsafe()
-      const elapsed = () => Number((clock.monotonicTimeNanosUnsafe() - began) / BigInt(1_000_000))
-      const key = sought.filename.normalize()
-      const group = active.get(key) ?? { members: new Set(), begun: 0 }
-      const me: Member = { size: sought.size, isSent: sought.isSent, since, lost: false, endedAt: undefined }
-      active.set(key, group)
+  const track: LostUploads["track"] = (upload, run) =>
+    Effect.clockWith((runtime) => {
+      const began: Moment = { monotonic: monotonicMillis(runtime), wall: runtime.currentTimeMillisUnsafe() }
+      const name = foldName(upload.filename)
+      const group = groups.get(name) ?? { members: new Set(), begun: 0 }
+      const me: Member = {
+        size: upload.size,
+        isSent: upload.isSent,
+        since: began.monotonic,
+        isLost: false,
+        endedAt: undefined
+      }
+      groups.set(name, group)
       group.members.add(me)
       group.begun++
       forget(group)
 
-      const rivals = (bytes: number) =>
+      /** Other uploads of this client that may have made a file of that size. */
+      const rivals = (size: number) =>
         Array.from(group.members).filter((member) =>
-          member !== me && (member.lost || member.isSent()) && (member.size === undefined || member.size === bytes)
+          member !== me && (member.isLost || member.isSent()) && (member.size === undefined || member.size === size)
         )
 
-      const find = (bytes: number): Effect.Effect<Found> =>
+      /** One of the same name that has been sent may be about to answer with the very file that is found. */
+      const rivalsToSettle = (size: number, deadline: number): Effect.Effect<boolean> =>
+        Effect.suspend(() => {
+          if (!rivals(size).some((member) => !member.isLost)) return Effect.succeed(true)
+          if (monotonicMillis(runtime) > deadline) return Effect.succeed(false)
+          return Effect.andThen(Effect.sleep(50), rivalsToSettle(size, deadline))
+        })
+
+      const look = (
+        size: number,
+        looks: number,
+        deadline: number
+      ): Effect.Effect<Resolution<FileMetadata>, ListError> =>
         Effect.gen(function*() {
-          me.lost = true
-          const deadline = elapsed() + rivalPatience
-          for (let looks = 0; looks < maxLooks; looks++) {
-            // One of the same name that has been sent may be about to answer with the very file found here.
-            while (rivals(bytes).some((member) => !member.lost)) {
-              if (elapsed() > deadline) return { _tag: "Unclear" } as const
-              yield* Effect.sleep(50)
-            }
-            const { begun } = group
-            const files = yield* candidates(sought, bytes, elapsed, (id) => !taken.has(id))
-            if (files === undefined) return { _tag: "Unclear" } as const
-            const [file] = files
-            if (file === undefined) return { _tag: "None" } as const
-            // So may one that began in the meantime.
-            if (begun !== group.begun) continue
-            if (files.length > 1 || rivals(bytes).length > 0) return { _tag: "Unclear" } as const
-            take(file.id)
-            yield* report("adopted", `${file.id} is the upload of ${sought.filename} whose answer was lost`, {
-              file_id: file.id,
-              size: bytes
-            })
-            return { _tag: "One", file } as const
+          if (looks > maxLooks || !(yield* rivalsToSettle(size, deadline))) return unclear
+          const { begun } = group
+          const found = yield* candidates(upload, size, began)
+          if (found === undefined) return unclear
+          const [file] = found.certain
+          if (file === undefined && found.unclear.length === 0) {
+            if (looks > 1) return notDone
+            yield* Effect.sleep(secondLook)
+            return yield* look(size, looks + 1, deadline)
           }
-          return { _tag: "Unclear" } as const
+          // One that began in the meantime may have made what was found.
+          if (begun !== group.begun) return yield* look(size, looks + 1, deadline)
+          const isOnly = found.certain.length === 1 && found.unclear.length === 0 && rivals(size).length === 0
+          if (file === undefined || !isOnly) return unclear
+          taken.add(file.id)
+          yield* report("adopted", `${file.id} is the upload of ${printable(upload.filename)} whose answer was lost`, {
+            file_id: file.id,
+            size
+          })
+          return { _tag: "Done", value: file } as const
+        })
+
+      const resolve = (size: number): Effect.Effect<Resolution<FileMetadata>> =>
+        Effect.suspend(() => {
+          me.isLost = true
+          return look(size, 1, monotonicMillis(runtime) + rivalTimeout)
         }).pipe(
           // A listing that fails tells nothing, and nothing may be sent twice on nothing.
-          Effect.orElseSucceed(() => ({ _tag: "Unclear" }) as const),
-          // The listing is an operation of its own, with its own budget.
-          Effect.provideService(Attempt, undefined),
-          Effect.provideService(Nested, true),
-          pause
+          Effect.orElseSucceed(() => unclear)
         )
-      return Effect.onExit(upload({ find }), (exit) => {
-        if (Exit.isSuccess(exit)) take(exit.value.id)
+
+      return Effect.onExit(run(resolve), (exit) => {
+        const now = monotonicMillis(runtime)
+        if (Exit.isSuccess(exit)) {
+          taken.add(exit.value.id)
+          clock.stored(exit.value, began.monotonic, now)
+        }
         const error = Exit.findErrorOption(exit)
         // An interrupted one may have made a file as well.
         const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
         if (isKnown) group.members.delete(me)
-        me.lost = true
-        me.endedAt = clock.currentTimeMillisUnsafe()
-        if (group.members.size === 0) active.delete(key)
+        me.isLost = true
+        me.endedAt = now
+        if (group.members.size === 0) groups.delete(name)
         return Effect.void
       })
     })
 
-  const sameExpiry = (file: FileMetadata, expiresIn: number | undefined): boolean => {
-    if (!tellsExpiry) return true
-    if (file.expires_at === null || expiresIn === undefined) return file.expires_at === null && expiresIn === undefined
-    const kept = (file.expires_at.epochMilliseconds - file.created_at.epochMilliseconds) / 1000
-    return Math.abs(kept - expiresIn) <= 2
-  }
+  return { candidates, track }
+}
 
-  return { track, candidates }
+const makeTaken = () => {
+  const ids = new Set<string>()
+  return {
+    has: (id: string) => ids.has(id),
+    add: (id: string): void => {
+      ids.add(id)
+      if (ids.size <= remembered) return
+      const [oldest] = ids
+      if (oldest !== undefined) ids.delete(oldest)
+    }
+  }
+}
+
+/** How long an upload that ended without an answer may still be stored, milliseconds. */
+const lateness = 5_000
+
+/** Drops those that ended before any that is under way began. */
+const forget = ({ members }: Group): void => {
+  let earliest = Infinity
+  for (const { endedAt, since } of members) if (endedAt === undefined) earliest = Math.min(earliest, since)
+  for (const member of members) {
+    if (member.endedAt !== undefined && member.endedAt < earliest - lateness) members.delete(member)
+  }
+}
+
+/** Whether a file has the size, type and expiry of an upload. */
+const isLike = (file: FileMetadata, upload: Upload, size: number, tellsExpiry: boolean): boolean =>
+  file.size_bytes === size && !file.downloadable
+  && (upload.mimeType === undefined || essence(file.mime_type) === essence(upload.mimeType))
+  && (!tellsExpiry || isSameExpiry(file, upload.expiresIn))
+
+const isSameExpiry = (file: FileMetadata, expiresIn: number | undefined): boolean => {
+  if (file.expires_at === null || expiresIn === undefined) return file.expires_at === null && expiresIn === undefined
+  const kept = (file.expires_at.epochMilliseconds - file.created_at.epochMilliseconds) / 1000
+  return Math.abs(kept - expiresIn) <= 2
 }
 
 const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
+
+/** UTF-8 that was read as Latin-1, as some gateways do. */
+const asLatin1 = (name: string): string =>
+  Array.from(new TextEncoder().encode(name), (byte) => String.fromCharCode(byte)).join("")
+
+/** A name without what services change of it: case, composition, blanks. */
+const foldName = (name: string): string => name.normalize("NFKC").trim().toLowerCase().replace(/[\s_]+/g, "_")
+
+/** Whether a service may have made one name of the other. */
+const isChangedName = (stored: string, sent: string): boolean => {
+  const folded = foldName(stored)
+  return [sent, asLatin1(sent), asLatin1(sent.normalize("NFC"))].some((name) => foldName(name) === folded)
+}

@@ -1,223 +1,190 @@
 /**
- * What an operation tells the policies beneath it, and what they tell it. An operation knows what one try of it is, how
- * to find out whether a lost upload arrived, and how to go on with a broken download; a policy knows how often and how
- * long. With another client above a policy there is no attempt, and the policy does what can be done without.
+ * Retries of an operation. The policy is data that the operation reads, the loop stands where the operation knows what
+ * a failure means, and one function decides what comes next.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import type * as HttpClientError from "effect/http/HttpClientError"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Random from "effect/Random"
 import type { FilesError } from "../../FilesError.ts"
+import { millisOr, type Overrides, type RetryOptions } from "../policy/options.ts"
+import { report } from "../telemetry.ts"
+import { codeOf } from "./errors.ts"
+import { monotonicMillis } from "./silence.ts"
 
-export type Try = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
-
-/**
- * Whether a failed request may be sent again.
- *
- * - `Again`: nothing was done, or doing it twice changes nothing;
- * - `Done`: it had been carried out after all, and this is its answer;
- * - `Never`: it can't be sent again, or it can't be told whether it was carried out.
- */
-export type Verdict =
-  | { readonly _tag: "Again" }
-  | { readonly _tag: "Done"; readonly response: HttpClientResponse.HttpClientResponse }
-  | { readonly _tag: "Never" }
-
-/** Time without a sign of life. */
-export interface Watch {
-  /** Deliberate waits under way: a policy's back-off, a queue. They are not silence. */
-  pauses: number
-  /** Epoch milliseconds of the last sign of life. */
-  movedAt: number
+/** What a retry policy allows. Milliseconds. */
+export interface RetryPolicy {
+  readonly times: number
+  readonly baseDelay: number
+  readonly maxDelay: number
+  readonly maxElapsed: number
+  /** The whole operation up to its answer, waits included: a timeout policy around the retries. */
+  readonly total?: Duration.Duration | undefined
 }
 
+const key = Symbol("effect-anthropic-files/internal/request/RetryPolicy")
+
+/** A client whose operations retry by this policy. */
+export const withRetryPolicy = (client: HttpClient.HttpClient, policy: RetryPolicy): HttpClient.HttpClient =>
+  Object.assign(client, { [key]: policy })
+
+/** The retry policy that a client was made with. */
+export const retryPolicyOf = (client: HttpClient.HttpClient): RetryPolicy | undefined =>
+  key in client ? (client as { readonly [key]?: RetryPolicy })[key] : undefined
+
+/** Set for the requests of an operation that retries by itself: the policy beneath it leaves them alone. */
+export const IsRetriedAbove = Context.Reference<boolean>(
+  "effect-anthropic-files/internal/request/IsRetriedAbove",
+  { defaultValue: () => false }
+)
+
+/** The tries of one operation, over all requests that it takes. */
 export interface Attempt {
-  /** The innermost one, which runs. */
-  watch: Watch
-  /** Runs one try: its answer is read where the operation reads it at once, and it ends when nothing moves. */
-  readonly run: (effect: Try) => Try
-  /** Whether a failed request may be sent again at all, asked before waiting for it. */
-  readonly canRepeat: (isOutcomeUnknown: boolean) => boolean
-  /** Asked after the wait: what is known then decides. */
-  readonly verdict: (isOutcomeUnknown: boolean) => Effect.Effect<Verdict>
-  /** Tries so far, over all requests of the operation. */
   tries: number
-  /** Epoch milliseconds of the first try. */
+  /** Monotonic milliseconds. */
   startedAt: number | undefined
-  /**
-   * Set by a retry policy: asks for one more try after a failure that came behind the response headers. Waits, and
-   * gives false when the budget is used up.
-   */
-  again: ((error: FilesError) => Effect.Effect<boolean>) | undefined
+  /** A connection failed or fell silent: the others that are kept alive may be as dead. */
+  needsFreshSocket: boolean
 }
 
-export const Attempt = Context.Reference<Attempt | undefined>("effect-anthropic-files/internal/Attempt", {
-  defaultValue: () => undefined
+export const retryPolicy = (options: RetryOptions): RetryPolicy => ({
+  times: options.times ?? 4,
+  baseDelay: millisOr(options.baseDelay, 500),
+  maxDelay: millisOr(options.maxDelay, 60_000),
+  maxElapsed: millisOr(options.maxElapsed, 3_600_000)
 })
 
-/** The watches of the timeout policies around a request; with a client of this package above them, besides its own. */
-export const Watches = Context.Reference<ReadonlyArray<Watch>>("effect-anthropic-files/internal/Watches", {
-  defaultValue: () => []
-})
-
-/** Begins a deliberate wait, which no limit on silence around it counts. What it gives ends the wait, once. */
-export const startPauseIn = (fiber: Fiber.Fiber<unknown, unknown>): () => void => {
-  const clock = fiber.getRef(Clock.Clock)
-  const attempt = fiber.getRef(Attempt)
-  const watches = attempt === undefined ? fiber.getRef(Watches) : [attempt.watch, ...fiber.getRef(Watches)]
-  for (const watch of watches) watch.pauses++
-  let paused = true
-  return () => {
-    if (!paused) return
-    paused = false
-    for (const watch of watches) {
-      watch.pauses--
-      watch.movedAt = clock.currentTimeMillisUnsafe()
-    }
-  }
-}
-
-/**
- * Set for requests that are made while another one of the same operation waits for them: looking for a lost upload.
- * They use what that one holds.
- */
-export const Nested = Context.Reference<boolean>("effect-anthropic-files/internal/Nested", {
-  defaultValue: () => false
-})
-
-/** A deliberate wait: no limit on silence around it counts it. */
-export const pause = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.acquireUseRelease(
-    Effect.withFiber((fiber) => Effect.succeed(startPauseIn(fiber))),
-    () => effect,
-    (end) => Effect.sync(end)
-  )
-
-interface Guarded {
-  readonly watch: Watch
-  readonly patience: () => number
-  readonly expire: () => void
-}
-
-/**
- * Looks after all that is guarded by one clock. There is one fiber for them all, and it sleeps: a request has several
- * guards, and a fiber for each of them would cost more than the rest of a small request.
- */
-const makeWatchdog = (clock: Clock.Clock) => {
-  const all = new Set<Guarded>()
-  // Nothing of a caller's context: to interrupt a fiber costs the more the more it knows.
-  const context = Context.make(Clock.Clock, clock)
-  let sleeper: Fiber.Fiber<void> | undefined
-  let wakesAt = Infinity
-
-  const leftOf = ({ patience, watch }: Guarded, now: number): number => {
-    // A clock that was set back must not make silence last longer.
-    if (now < watch.movedAt) watch.movedAt = now
-    return patience() - (watch.pauses > 0 ? 0 : now - watch.movedAt)
-  }
-  const sleep = (left: number, now: number) => {
-    wakesAt = now + left
-    sleeper?.interruptUnsafe()
-    sleeper = Effect.runForkWith(context)(Effect.andThen(Effect.sleep(left), Effect.sync(look)))
-  }
-  const look = () => {
-    sleeper = undefined
-    wakesAt = Infinity
-    const now = clock.currentTimeMillisUnsafe()
-    let least = Infinity
-    // What one ends may end others, let them go on or begin new ones.
-    for (const one of Array.from(all)) {
-      if (!all.has(one)) continue
-      const left = leftOf(one, now)
-      if (left > 0) {
-        least = Math.min(least, left)
-      } else {
-        all.delete(one)
-        one.expire()
-      }
-    }
-    if (all.size > 0 && now + least < wakesAt) sleep(least, now)
-  }
-
-  // A timer keeps a process alive. Asked a moment later, since one request often follows another.
-  const stop = () => {
-    if (all.size > 0) return
-    sleeper?.interruptUnsafe()
-    sleeper = undefined
-  }
-
+/** A policy as one effect overrides it. */
+export const overridden = (policy: RetryPolicy, { retry }: Overrides): RetryPolicy | undefined => {
+  if (retry === undefined) return policy
+  if (retry === false) return undefined
   return {
-    add: (one: Guarded): void => {
-      all.add(one)
-      const now = clock.currentTimeMillisUnsafe()
-      const left = leftOf(one, now)
-      if (sleeper === undefined || now + left < wakesAt) sleep(left, now)
-    },
-    delete: (one: Guarded): void => {
-      all.delete(one)
-      if (all.size === 0) queueMicrotask(stop)
-    }
+    ...policy,
+    times: retry.times ?? policy.times,
+    baseDelay: millisOr(retry.baseDelay, policy.baseDelay),
+    maxDelay: millisOr(retry.maxDelay, policy.maxDelay),
+    maxElapsed: millisOr(retry.maxElapsed, policy.maxElapsed)
   }
 }
 
-const watchdogs = new WeakMap<Clock.Clock, ReturnType<typeof makeWatchdog>>()
+export const newAttempt = (): Attempt => ({ tries: 0, startedAt: undefined, needsFreshSocket: false })
 
-export interface GuardOptions<E> {
-  readonly clock: Clock.Clock
-  readonly watch: Watch
-  /** Milliseconds, asked anew each time. */
-  readonly patience: () => number
-  readonly fail: (waited: Duration.Duration) => E
-  /** What the effect runs with besides. */
-  readonly provide?: (context: Context.Context<never>) => Context.Context<never>
-  readonly onStart?: () => void
-  /** Called when the effect has ended, however that was. */
-  readonly onEnd?: () => void
+export const begin = (attempt: Attempt, clock: Clock.Clock): void => {
+  attempt.tries++
+  attempt.startedAt ??= monotonicMillis(clock)
+}
+
+/** What an operation says of its request being sent again. */
+export interface Repetition<A> {
+  /** Whether it can be sent again at all, asked before waiting: a source that was read once can't. */
+  readonly canRepeat?: (error: FilesError) => boolean
+  /** Finds out, after the wait, what became of a request whose outcome is unknown. Absent: repeating changes nothing. */
+  readonly resolve?: (error: FilesError) => Effect.Effect<Resolution<A>>
+}
+
+/** What became of a request whose outcome was unknown. */
+export type Resolution<A> =
+  | { readonly _tag: "NotDone" }
+  | { readonly _tag: "Done"; readonly value: A }
+  | { readonly _tag: "Unclear" }
+
+export type RetryDecision<A> =
+  | { readonly _tag: "Retry" }
+  | { readonly _tag: "Done"; readonly value: A }
+  | { readonly _tag: "GiveUp" }
+
+export const retryAgain: RetryDecision<never> = { _tag: "Retry" }
+
+const giveUp: RetryDecision<never> = { _tag: "GiveUp" }
+
+const maxBackoff = 8_000
+
+/** How much requests that were told the same time to wait are spread over, and a circuit's waiters over its opening. */
+const spread = 1_000
+
+/**
+ * The wait before a further try, in milliseconds: twice as long each time, less up to a quarter at random. A wish of
+ * the service lengthens it and never shortens it, and what many were told at once they do not do at once.
+ */
+export const delayBefore = (
+  policy: RetryPolicy,
+  tries: number,
+  wish: Duration.Duration | undefined,
+  random: number
+): number => {
+  const full = Math.min(policy.baseDelay * 2 ** (tries - 1), maxBackoff)
+  const backoff = Math.min(Math.round(full * (1 - random / 4)), policy.maxDelay)
+  if (wish === undefined) return backoff
+  return Math.max(backoff, Math.round(Duration.toMillis(wish) + random * Math.min(full, spread)))
+}
+
+const retryAfterOf = (error: FilesError): Duration.Duration | undefined =>
+  "retryAfter" in error ? error.retryAfter : undefined
+
+const isCircuitOpen = (error: FilesError): boolean =>
+  error._tag === "RequestFailed" && error.reason._tag === "CircuitOpen"
+
+const isConnectionLost = (error: FilesError): boolean => {
+  if (error._tag === "TransferInterrupted") return error.reason === "Reset" || error.reason === "Stalled"
+  if (error._tag !== "RequestFailed" || error.status !== undefined) return false
+  return error.reason._tag === "Unreachable" || error.reason._tag === "TimedOut"
+}
+
+/** A word for what went wrong: never a body, never a key. */
+export const reasonOf = (error: FilesError): string => {
+  if (error.errorCode !== undefined && /^[a-z_]{1,64}$/.test(error.errorCode)) return error.errorCode
+  if (error.status !== undefined && error.status >= 400) return String(error.status)
+  const code = codeOf(error.cause)
+  if (code !== undefined) return code
+  if (error._tag === "RequestFailed") return error.reason._tag
+  return error._tag === "TransferInterrupted" ? error.reason : error._tag
+}
+
+const mayBeRepeated = (error: FilesError): boolean => {
+  // The client's own rate limit: it has waited as long as it may already.
+  if (error._tag === "RateLimited" && error.status === undefined) return false
+  if (error.isRetryable) return true
+  // An answer says by its status and headers; what came instead of one may still turn out well.
+  return error.isOutcomeUnknown && !(error.status !== undefined && error.status >= 400)
 }
 
 /**
- * Runs an effect, and ends it with a failure when nothing has moved for longer than `patience`.
+ * What comes after a failure. It waits as long as it has to, so that the next try can begin at once.
  */
-export const guard = <A, E, R, E2>(
-  effect: Effect.Effect<A, E, R>,
-  options: GuardOptions<E2>
-): Effect.Effect<A, E | E2, R> =>
-  Effect.callback<A, E | E2, R>((resume) => {
-    const { clock, onEnd, onStart, patience, provide, watch } = options
-    const outer = Fiber.getCurrent()?.context ?? Context.empty()
-    onStart?.()
-    // What runs this holds what the effect needs.
-    const context = (provide === undefined ? outer : provide(outer)) as Context.Context<R>
-    const fiber = Effect.runForkWith(context)(effect)
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined) {
-      onEnd?.()
-      return resume(exit)
+export const decide = <A>(
+  policy: RetryPolicy,
+  attempt: Attempt,
+  repetition: Repetition<A>,
+  error: FilesError,
+  clock: Clock.Clock
+): Effect.Effect<RetryDecision<A>> => {
+  if (!mayBeRepeated(error) || repetition.canRepeat?.(error) === false) return Effect.succeed(giveUp)
+  return Effect.gen(function*() {
+    const random = yield* Random.next
+    attempt.needsFreshSocket ||= isConnectionLost(error)
+    // Nothing was sent: it costs no try.
+    const isFree = isCircuitOpen(error)
+    if (isFree) attempt.tries--
+    const wish = retryAfterOf(error)
+    const delay = isFree
+      ? Math.round((wish === undefined ? policy.baseDelay : Duration.toMillis(wish)) + random * spread)
+      : delayBefore(policy, attempt.tries, wish, random)
+    const now = monotonicMillis(clock)
+    const end = (attempt.startedAt ?? now) + policy.maxElapsed
+    const isTooLong = wish !== undefined && Duration.toMillis(wish) > policy.maxDelay
+    const reason = reasonOf(error)
+    const attributes = { reason, tries: attempt.tries, delay_ms: delay }
+    if ((!isFree && attempt.tries > policy.times) || isTooLong || now + delay > end) {
+      yield* report("gave_up", `${error.operation} failed (${reason}) and is not tried again`, attributes)
+      return giveUp
     }
-    let watchdog = watchdogs.get(clock)
-    if (watchdog === undefined) watchdogs.set(clock, watchdog = makeWatchdog(clock))
-    let expired: Effect.Effect<never, E2> | undefined
-    const guarded: Guarded = {
-      watch,
-      patience,
-      expire: () => {
-        expired = Effect.fail(options.fail(Duration.millis(patience())))
-        fiber.interruptUnsafe()
-      }
-    }
-    watchdog.add(guarded)
-    const { delete: release } = watchdog
-    // Not before it has cleaned up: the next try may need what it holds.
-    fiber.addObserver((exit) => {
-      release(guarded)
-      onEnd?.()
-      resume(expired ?? exit)
-    })
-    return Effect.suspend(() => {
-      release(guarded)
-      return Fiber.interrupt(fiber)
-    })
+    yield* report("retry", `${error.operation} failed (${reason}), next try in ${delay} ms`, attributes)
+    yield* Effect.sleep(delay)
+    if (!error.isOutcomeUnknown || repetition.resolve === undefined) return retryAgain
+    const resolution = yield* repetition.resolve(error)
+    if (resolution._tag === "Done") return resolution
+    return resolution._tag === "NotDone" ? retryAgain : giveUp
   })
+}

@@ -6,9 +6,9 @@ import * as Headers from "effect/http/Headers"
 import * as Predicate from "effect/Predicate"
 import type { Operation, RequestFailed } from "../../FilesError.ts"
 import { filesBeta } from "../wire/constants.ts"
-import type { Connection } from "./connection.ts"
 import { invalidRequest } from "./errors.ts"
 import { headerName, headerValue, reserved, type Settings } from "./options.ts"
+import type { Connection } from "./send.ts"
 
 /**
  * Options of a single call.

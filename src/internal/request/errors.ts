@@ -57,6 +57,8 @@ export interface Subject {
   /** Bytes of the file. */
   readonly size?: number | undefined
   readonly maxFileBytes: number
+  /** Requests that were made for the operation, where it was more than one. */
+  readonly tries?: number
 }
 
 interface Envelope {
@@ -429,7 +431,7 @@ export interface Sent {
  * A policy of this package, or one of effect's own, ended the request. Recognised by tag: naming their modules here
  * would load them for everyone.
  */
-const fromPolicy = (subject: Subject, cause: unknown): FilesError | undefined => {
+const fromPolicy = (subject: Subject, cause: unknown, description: string | undefined): FilesError | undefined => {
   const { operation } = subject
   const reason = field(cause, "reason")
   const wait = field(reason, "retryAfter")
@@ -449,7 +451,9 @@ const fromPolicy = (subject: Subject, cause: unknown): FilesError | undefined =>
   if (Predicate.isTagged(cause, "RateLimiterError") && Predicate.isTagged(reason, "RateLimitExceeded")) {
     return new RateLimited({
       operation,
-      message: `This client's own rate limit is used up for longer than it may wait, so nothing was sent${later}.`,
+      message: description === undefined
+        ? `This client's own rate limit is used up for longer than it may wait, so nothing was sent${later}.`
+        : `The service asked to wait (${description}) for longer than this request may, so nothing was sent${later}.`,
       isRetryable: true,
       isOutcomeUnknown: false,
       ...retryAfter
@@ -474,7 +478,7 @@ export const fromTransport = (
   const { operation } = subject
   const cause = "cause" in error.reason ? error.reason.cause : undefined
   if (isFilesError(cause)) return cause
-  const refused = fromPolicy(subject, cause)
+  const refused = fromPolicy(subject, cause, "description" in error.reason ? error.reason.description : undefined)
   if (refused !== undefined) return refused
   if (error.reason._tag === "InvalidUrlError") {
     return invalidRequest(operation, "baseUrl", `${subject.baseUrl} is no base URL.`)

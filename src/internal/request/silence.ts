@@ -1,29 +1,172 @@
 /**
- * A limit on how long a stream may keep its consumer waiting.
+ * The one limit on silence of a request. Its timer and its state belong to the request that it guards: they are shared
+ * with no other request, layer or clock, and they end with it.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { guard } from "./attempt.ts"
+
+/** Limits that a timeout policy sets, in milliseconds. The client's own hold where one is absent. */
+export interface SilenceLimits {
+  /** Until the answer's headers, and between two signs of progress of the request's body. */
+  readonly headers?: number | undefined
+  /** Between two chunks of the answer's body. */
+  readonly body?: number | undefined
+}
+
+/** What a request beneath the guard tells it. */
+export interface Silence {
+  /** The body of the request made progress: its source gave bytes, or the socket took some. */
+  readonly moved: () => void
+  /** A wait on purpose begins, for a turn or for a socket: it is not silence. The function that it returns ends it. */
+  readonly pause: () => () => void
+  /** Replaces limits of the client for this request. */
+  readonly limitTo: (limits: SilenceLimits) => void
+  readonly limits: SilenceLimits
+}
+
+/** The guard of the request that runs in this fiber. */
+export const CurrentSilence = Context.Reference<Silence | undefined>(
+  "effect-anthropic-files/internal/request/CurrentSilence",
+  { defaultValue: () => undefined }
+)
+
+/** Begins a wait on purpose in the guard of this fiber's request, if there is one. */
+export const pauseIn = (fiber: Fiber.Fiber<unknown, unknown>): () => void =>
+  fiber.getRef(CurrentSilence)?.pause() ?? (() => {})
+
+/** Milliseconds by a clock that nobody sets. */
+export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+/** Milliseconds of silence that are allowed now. */
+type LimitOf = (limits: SilenceLimits) => number
+
+/** A timer of Node holds 31 bits; a longer limit is looked at again. */
+const longestSleep = 0x7fffffff
+
+class Guard implements Silence {
+  private readonly clock: Clock.Clock
+  private readonly limitOf: LimitOf
+  private movedAt: number
+  private pauses = 0
+  limits: SilenceLimits = {}
+  private timer: Fiber.Fiber<void> | undefined
+  private expire: ((waited: Duration.Duration) => void) | undefined
+
+  constructor(clock: Clock.Clock, limitOf: LimitOf) {
+    this.clock = clock
+    this.limitOf = limitOf
+    this.movedAt = monotonicMillis(clock)
+  }
+
+  moved(): void {
+    this.movedAt = monotonicMillis(this.clock)
+  }
+
+  pause(): () => void {
+    let isPaused = true
+    this.pauses++
+    return () => {
+      if (!isPaused) return
+      isPaused = false
+      this.pauses--
+      this.moved()
+    }
+  }
+
+  limitTo(limits: SilenceLimits): void {
+    this.limits = { ...this.limits, ...limits }
+    if (this.timer !== undefined) this.look()
+  }
+
+  start(expire: (waited: Duration.Duration) => void): void {
+    this.expire = expire
+    this.look()
+  }
+
+  stop(): void {
+    this.expire = undefined
+    this.timer?.interruptUnsafe()
+    this.timer = undefined
+  }
+
+  private look(): void {
+    const { expire } = this
+    this.timer?.interruptUnsafe()
+    this.timer = undefined
+    if (expire === undefined) return
+    const limit = this.limitOf(this.limits)
+    const waited = this.pauses > 0 ? 0 : monotonicMillis(this.clock) - this.movedAt
+    if (waited >= limit) {
+      this.stop()
+      return expire(Duration.millis(limit))
+    }
+    if (limit === Infinity) return
+    this.timer = Effect.runForkWith(Context.make(Clock.Clock, this.clock))(
+      Effect.andThen(
+        Effect.sleep(Math.min(Math.ceil(limit - waited), longestSleep)),
+        Effect.sync(() => {
+          this.timer = undefined
+          this.look()
+        })
+      )
+    )
+  }
+}
+
+export interface GuardOptions<E> {
+  readonly limit: LimitOf
+  readonly onSilence: (waited: Duration.Duration) => E
+  /** What the effect runs with besides. */
+  readonly provide?: (context: Context.Context<never>) => Context.Context<never>
+}
+
+/**
+ * Runs what `make` gives, and fails when nothing has moved for longer than the limit. The failure comes once that has
+ * cleaned up, since the next try may need what it holds.
+ */
+export const unlessSilent = <A, E, R, E2>(
+  make: (silence: Silence) => Effect.Effect<A, E, R>,
+  options: GuardOptions<E2>
+): Effect.Effect<A, E | E2, R> =>
+  Effect.callback<A, E | E2, R>((resume) => {
+    const outer = Fiber.getCurrent()?.context ?? Context.empty()
+    const guard = new Guard(Context.get(outer, Clock.Clock), options.limit)
+    const guarded = Context.add(outer, CurrentSilence, guard)
+    // The fiber that runs this has what the effect needs.
+    const context = (options.provide === undefined ? guarded : options.provide(guarded)) as Context.Context<R>
+    const fiber = Effect.runForkWith(context)(make(guard))
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return resume(exit)
+    let silent: Effect.Effect<never, E2> | undefined
+    guard.start((waited) => {
+      silent = Effect.fail(options.onSilence(waited))
+      fiber.interruptUnsafe()
+    })
+    fiber.addObserver((exit) => {
+      guard.stop()
+      resume(silent ?? exit)
+    })
+    return Effect.suspend(() => {
+      guard.stop()
+      return Fiber.interrupt(fiber)
+    })
+  })
 
 /**
  * Fails when a pull takes longer than `limit`. While nobody pulls, no time passes.
- *
- * `Stream.timeoutOrElse` does the same through a queue, at many times the cost of a chunk.
  */
 export const unlessStalled = <A, E, R, E2>(
   self: Stream.Stream<A, E, R>,
   limit: Duration.Duration,
-  stalled: () => E2
-): Stream.Stream<A, E | E2, R> =>
-  Stream.transformPull(self, (pull) =>
-    Effect.map(Clock.Clock, (clock) => {
-      const watch = { pauses: 0, movedAt: 0 }
-      const millis = Duration.toMillis(limit)
-      const guarded = guard(pull, { clock, watch, patience: () => millis, fail: stalled })
-      return Effect.suspend(() => {
-        watch.movedAt = clock.currentTimeMillisUnsafe()
-        return guarded
-      })
-    }))
+  onSilence: () => E2
+): Stream.Stream<A, E | E2, R> => {
+  const millis = Duration.toMillis(limit)
+  return Stream.transformPull(
+    self,
+    (pull) => Effect.succeed(unlessSilent(() => pull, { limit: () => millis, onSilence }))
+  )
+}

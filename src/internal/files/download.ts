@@ -1,0 +1,236 @@
+/**
+ * Downloads: whole or an error, always. A content that breaks off goes on where it stopped.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { FileId, FileMetadata } from "../../FileMetadata.ts"
+import { type DownloadError, type FilesError, type MetadataError, TransferInterrupted } from "../../FilesError.ts"
+import { Overrides } from "../policy/options.ts"
+import { type Attempt, decide, newAttempt, overridden } from "../request/attempt.ts"
+import { content, lengthOf, type Part } from "../request/content.ts"
+import { narrow, type Subject, unexpected } from "../request/errors.ts"
+import type { Answer, Call } from "../request/send.ts"
+import { report } from "../telemetry.ts"
+import * as Checksum from "./checksum.ts"
+import { callFiles, type FilesClient, pathOf, subjectOf } from "./client.ts"
+
+type Lookup = (id: FileId) => Effect.Effect<FileMetadata, MetadataError>
+
+export const makeDownload =
+  (client: FilesClient, metadata: Lookup) => (id: FileId): Stream.Stream<Uint8Array, DownloadError> =>
+    Stream.unwrap(
+      Effect.gen(function*() {
+        const subject = subjectOf(client.connection, "download", { fileId: id })
+        const request: Call<Answer> = {
+          subject,
+          method: "GET",
+          path: `${yield* pathOf("download", id)}/content`,
+          headers: { accept: "application/binary", "accept-encoding": "identity" },
+          read: (answer, subject) => checkType(id, subject, answer, metadata)
+        }
+        const attempt = newAttempt()
+        const first = yield* callFiles(client, request, attempt)
+        return whole(client, id, request, first, attempt, metadata)
+      }).pipe(Effect.mapError(narrow("download")))
+    ).pipe(
+      Stream.mapError(narrow("download")),
+      Stream.withSpan("anthropic.files.download", { kind: "client", attributes: { "anthropic.file.id": id } })
+    )
+
+/** A page of a gateway instead of the content: HTML for a file that is not HTML. */
+const checkType = (
+  id: FileId,
+  subject: Subject,
+  answer: Answer,
+  metadata: Lookup
+): Effect.Effect<Answer, FilesError> => {
+  if (!isHtml(answer.response.headers["content-type"])) return Effect.succeed(answer)
+  return Effect.flatMap(metadata(id), (file) =>
+    isHtml(file.mime_type)
+      ? Effect.succeed(answer)
+      : Effect.fail(unexpected(
+        subject,
+        answer.response,
+        `An HTML page came instead of ${id}, which is ${file.mime_type}: something between here and the service answered.`,
+        ""
+      )))
+}
+
+const isHtml = (type: string | undefined): boolean => /^(text\/html|application\/xhtml\+xml)\b/i.test(type ?? "")
+
+const isImage = (type: string): boolean => /^image\//i.test(type)
+
+/** A strong validator: two answers with the same one have the same content. */
+const validatorOf = ({ response: { headers } }: Answer): string | undefined => {
+  const { etag } = headers
+  return etag === undefined || etag.startsWith("W/") ? undefined : etag
+}
+
+/** `content-range: bytes first-last/total`. */
+const rangeOf = ({ response }: Answer) => {
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "")
+  if (range === null) return undefined
+  const [first, last] = [Number(range[1]), Number(range[2])]
+  return first > last ? undefined : { first, last, total: range[3] === "*" ? undefined : Number(range[3]) }
+}
+
+/** The parts of a download, one after the other: what came, and what is known of the whole. */
+const whole = (
+  client: FilesClient,
+  id: FileId,
+  request: Call<Answer>,
+  first: Answer,
+  attempt: Attempt,
+  metadata: Lookup
+): Stream.Stream<Uint8Array, FilesError> =>
+  Stream.suspend(() => {
+    const { subject } = request
+    const validator = validatorOf(first)
+    const checksum = Checksum.make()
+    const part: Part = { received: 0, expected: lengthOf(first.response) }
+
+    const handedOut = (answer: Answer, until: number | undefined, from: number) =>
+      content(subject, answer, part, until).pipe(
+        from === 0 ? (bytes) => bytes : skip(from, checksum.digest(), () => changed(answer)),
+        Stream.map((chunk) => {
+          checksum.update(chunk)
+          return chunk
+        }),
+        Stream.catch((error) => afterFailure(error, from)),
+        // A part may end before the whole does.
+        Stream.concat(Stream.suspend(() =>
+          part.expected !== undefined && part.received < part.expected && until !== undefined ? rest() : Stream.empty
+        ))
+      )
+
+    const changed = (answer: Answer) =>
+      unexpected(subject, answer.response, `${id} changed while it was downloaded.`, "")
+
+    /** @param passed bytes at the start of the answer that were handed out before */
+    const afterFailure = (error: FilesError, passed: number): Stream.Stream<Uint8Array, FilesError> => {
+      part.received = Math.max(part.received, passed)
+      // Anything else is another content, or not what was asked for.
+      if (error._tag !== "TransferInterrupted" || error.reason === "Overrun") return Stream.fail(error)
+      // Broken off behind its last byte.
+      if (part.received === part.expected) return Stream.empty
+      return Stream.unwrap(Effect.gen(function*() {
+        const { retry } = client.connection
+        const policy = retry && overridden(retry, yield* Overrides)
+        if (policy === undefined) return Stream.fail(error)
+        const decision = yield* decide(policy, attempt, {}, error, yield* Clock.Clock)
+        return decision._tag === "Retry" ? rest() : Stream.fail(error)
+      }))
+    }
+
+    const rest = (): Stream.Stream<Uint8Array, FilesError> =>
+      Stream.unwrap(Effect.gen(function*() {
+        const from = part.received
+        const answer = yield* callFiles(client, {
+          ...request,
+          headers: {
+            ...request.headers,
+            ...(from === 0 ? undefined : { range: `bytes=${from}-` }),
+            ...(from === 0 || validator === undefined ? undefined : { "if-range": validator })
+          },
+          partial: from > 0
+        }, attempt)
+        const isPart = answer.response.status === 206
+        yield* report("resumed", `${id} goes on after ${from} bytes`, { offset: from, ranged: isPart })
+        const now = validatorOf(answer)
+        if (validator !== undefined && now !== undefined && now !== validator) return Stream.fail(changed(answer))
+        if (!isPart) {
+          const length = lengthOf(answer.response)
+          if (part.expected !== undefined && length !== undefined && length !== part.expected) {
+            return Stream.fail(changed(answer))
+          }
+          part.expected ??= length
+          part.received = 0
+          return handedOut(answer, undefined, from)
+        }
+        const range = rangeOf(answer)
+        const total = range?.total ?? part.expected
+        const isOther = range === undefined || range.first !== from
+          || (part.expected !== undefined && total !== part.expected)
+          || (total !== undefined && range.last >= total)
+        if (isOther) {
+          return Stream.fail(
+            unexpected(subject, answer.response, "The service sent another part than was asked for.", "")
+          )
+        }
+        part.expected = total
+        return handedOut(answer, range.last + 1, 0)
+      }))
+
+    const bytes = handedOut(first, undefined, 0)
+    if (part.expected !== undefined) return bytes
+    // Nothing announced a length: an early end can't be told from the end by the bytes alone.
+    return Stream.concat(
+      bytes,
+      Stream.unwrap(Effect.map(
+        shorterThan(id, part, metadata),
+        Option.match({
+          onNone: () => Stream.empty,
+          onSome: (size) => {
+            part.expected = size
+            return afterFailure(endedEarly(id, part.received, size), 0)
+          }
+        })
+      ))
+    )
+  })
+
+const endedEarly = (id: FileId, received: number, size: number) =>
+  new TransferInterrupted({
+    operation: "download",
+    reason: "Truncated",
+    message: `${id} came without a length and ended after ${received} of ${size} bytes.`,
+    transferred: received,
+    expected: size,
+    fileId: id,
+    isRetryable: true
+  })
+
+/**
+ * Where no answer announced a length, the size that the service tells of the file is what there is to compare with:
+ * given if the content ended before it.
+ */
+const shorterThan = (id: FileId, part: Part, metadata: Lookup): Effect.Effect<Option.Option<number>> => {
+  if (part.expected !== undefined) return Effect.succeedNone
+  const warn = (what: string) =>
+    Effect.as(Effect.logWarning(`${id} came without a length, ${what}`), Option.none<number>())
+  return Effect.matchEffect(metadata(id), {
+    onFailure: (error) => warn(`and its size could not be looked up: ${error.message}`),
+    onSuccess: ({ mime_type, size_bytes }) => {
+      const { received } = part
+      if (size_bytes === received) return Effect.succeedNone
+      // A generated image may differ in size from its metadata.
+      return received < size_bytes && !isImage(mime_type)
+        ? Effect.succeedSome(size_bytes)
+        : warn(`and has ${received} bytes; its metadata says ${size_bytes}.`)
+    }
+  })
+}
+
+/** Passes over the first bytes, which have to be those that were handed out before. */
+const skip =
+  (count: number, expected: string, changed: () => FilesError) =>
+  (bytes: Stream.Stream<Uint8Array, FilesError>): Stream.Stream<Uint8Array, FilesError> =>
+    Stream.suspend(() => {
+      const seen = Checksum.make()
+      let left = count
+      return Stream.mapEffect(bytes, (chunk) => {
+        if (left === 0) return Effect.succeed(chunk)
+        const known = chunk.subarray(0, left)
+        seen.update(known)
+        left -= known.length
+        return left === 0 && seen.digest() !== expected
+          ? Effect.fail(changed())
+          : Effect.succeed(chunk.subarray(known.length))
+      }).pipe(
+        Stream.filter((chunk) => chunk.length > 0),
+        // Shorter than what was handed out before.
+        Stream.concat(Stream.suspend(() => left > 0 ? Stream.fail(changed()) : Stream.empty))
+      )
+    })

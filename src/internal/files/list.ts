@@ -1,0 +1,282 @@
+/**
+ * Listings: pages, all files, and files by their ids.
+ */
+import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
+import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { type FileId, type FileMetadata, FilePage } from "../../FileMetadata.ts"
+import type { FilesError, ListError, MetadataError, RequestFailed } from "../../FilesError.ts"
+import { decodeJson } from "../request/decode.ts"
+import { invalidRequest, narrow, unexpected } from "../request/errors.ts"
+import type { Answer } from "../request/send.ts"
+import { annotate } from "../telemetry.ts"
+import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
+import { type Direction, nextCursor, rows } from "../wire/cursor.ts"
+import { decodePage as decodeRows } from "../wire/rows.ts"
+import { callFiles, checkIds, type FilesClient, subjectOf } from "./client.ts"
+
+export interface ListOptions {
+  /**
+   * Files a page, 1 to 1000.
+   *
+   * @default 20, the service's
+   */
+  readonly limit?: number | undefined
+  /**
+   * Just these files: any number, duplicates count once, none gives none, and ids that don't exist are left out. Goes
+   * with no other option but `scopeId`.
+   */
+  readonly ids?: Iterable<FileId> | undefined
+  /** Only files of this scope; needs a managed-agents beta. */
+  readonly scopeId?: string | undefined
+  /** Beta dialect: from the file after this one on, towards older ones. */
+  readonly afterId?: FileId | undefined
+  /** Beta dialect: from the page before this file on, towards newer ones. Each page stays newest first. */
+  readonly beforeId?: FileId | undefined
+}
+
+export interface ListPageOptions extends ListOptions {
+  /** GA dialect: the `next_page` of the page before. */
+  readonly page?: string | undefined
+}
+
+const decodePage = decodeJson(FilePage, decodeRows)
+
+/** Requests for many ids at once, however many ask. */
+export const lookUpsAtOnce = 8
+
+const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
+
+type Params = ReadonlyArray<readonly [string, string]>
+
+export const makeList = (
+  client: FilesClient,
+  metadata: (id: FileId) => Effect.Effect<FileMetadata, MetadataError>
+) => {
+  const { connection } = client
+  const { dialect } = connection.settings
+
+  const fetchPage = Effect.fn("anthropic.files.list", { kind: "client" })(
+    (urlParams: Params, asked?: ReadonlySet<string>): Effect.Effect<FilePage, FilesError> => {
+      const subject = subjectOf(connection, "list")
+      const read = (answer: Answer): Effect.Effect<FilePage, FilesError> =>
+        decodePage(subject, answer, (page) => {
+          const problem = problemOf(page, dialect, asked)
+          if (problem !== undefined) return Effect.fail(unexpected(subject, answer.response, problem, ""))
+          const newest = page.data.reduce((time, file) => Math.max(time, file.created_at.epochMilliseconds), -Infinity)
+          client.clock.saw(newest, answer.receivedAt)
+          return Effect.succeed(page)
+        })
+      return Effect.withFiber((fiber) =>
+        Effect.map(callFiles(client, { subject, method: "GET", path: "/v1/files", urlParams, read }), (page) => {
+          annotate(fiber, "files.count", page.data.length)
+          return page
+        })
+      )
+    },
+    Effect.mapError(narrow("list"))
+  )
+
+  const byIds = (ids: ReadonlyArray<FileId>, options: ListOptions) => fetchPage(idParams(ids, options), new Set(ids))
+
+  const listPage = (options: ListPageOptions = {}): Effect.Effect<FilePage, ListError> =>
+    Effect.gen(function*() {
+      yield* checkList(dialect, options)
+      if (options.ids === undefined) return yield* fetchPage(pageParams(options))
+      const ids = Array.from(new Set(options.ids))
+      yield* checkIds(ids)
+      if (ids.length > maxIdsPerRequest) {
+        return yield* invalidRequest(
+          "list",
+          "ids",
+          `One page takes at most ${maxIdsPerRequest} ids, not ${ids.length}: list() splits them.`
+        )
+      }
+      if (ids.length === 0) return emptyPage
+      if (dialect === "ga") return yield* byIds(ids, options)
+      return { ...emptyPage, data: yield* Stream.runCollect(lookUp(ids)) }
+    })
+
+  const lookUps = Semaphore.makeUnsafe(lookUpsAtOnce)
+
+  /** The beta dialect has no `ids[]`: one lookup each, and what does not exist is left out alike. */
+  const lookUp = (ids: ReadonlyArray<FileId>): Stream.Stream<FileMetadata, ListError> =>
+    Stream.fromIterable(ids).pipe(
+      Stream.mapEffect((id) =>
+        metadata(id).pipe(
+          Effect.asSome,
+          Effect.catchTag("FileNotFound", () => Effect.succeed(Option.none<FileMetadata>())),
+          lookUps.withPermit
+        ), { concurrency: lookUpsAtOnce }),
+      Stream.filter(Option.isSome),
+      Stream.map((found) => found.value)
+    )
+
+  const inBatches = (ids: ReadonlyArray<FileId>, options: ListOptions): Stream.Stream<FileMetadata, ListError> =>
+    Stream.paginate(0, (from) => {
+      if (from >= ids.length) return Effect.succeed([[], Option.none<number>()] as const)
+      const until = from + maxIdsPerRequest
+      return Effect.map(
+        byIds(ids.slice(from, until), options),
+        (page) => [page.data, until < ids.length ? Option.some(until) : Option.none<number>()] as const
+      )
+    })
+
+  /** All files from where `options` begin. */
+  const all = (options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
+    const direction = directionOf(dialect, options)
+    return rows<FileMetadata, ListError>({
+      direction,
+      fetch: (cursor) => fetchPage(pageParams(withCursor(options, direction, cursor))),
+      onEndless: (what) => unexpected(subjectOf(connection, "list"), { status: 200, headers: Headers.empty }, what, "")
+    })
+  }
+
+  /**
+   * The same, where the caller may delete what it is given: a cursor can be the id of a file, and the file may be gone.
+   * The listing then begins again, and passes over what it has given.
+   */
+  const surviving = (options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
+    if (options.beforeId !== undefined) return all(options)
+    return Stream.suspend(() => {
+      const given = makeGiven()
+      const from = (
+        begin: ListOptions,
+        isNew: (file: FileMetadata) => boolean
+      ): Stream.Stream<FileMetadata, ListError> => {
+        const before = given.count()
+        return all(begin).pipe(
+          Stream.filter((file) => {
+            const passes = isNew(file)
+            if (passes) given.add(file)
+            return passes
+          }),
+          Stream.catch((error) =>
+            isGone(error) && given.count() > before
+              ? from({ ...options, afterId: undefined }, given.isOlder())
+              : Stream.fail(error)
+          )
+        )
+      }
+      return from(options, () => true)
+    })
+  }
+
+  const list = (options: ListOptions = {}): Stream.Stream<FileMetadata, ListError> => {
+    // Read now: an iterator gives its ids only once, and a stream may be run again.
+    const ids = options.ids === undefined ? undefined : Array.from(new Set(options.ids))
+    return Stream.unwrap(Effect.map(Effect.andThen(checkList(dialect, options), checkIds(ids)), () => {
+      if (ids === undefined) return surviving(options)
+      return dialect === "beta" ? lookUp(ids) : inBatches(ids, options)
+    }))
+  }
+
+  return { fetchPage, list, listPage }
+}
+
+/** What a listing has given: its last file, and those of the same moment. */
+const makeGiven = () => {
+  let last = Infinity
+  let ids = new Set<string>()
+  let count = 0
+  return {
+    count: () => count,
+    add: (file: FileMetadata): void => {
+      const created = file.created_at.epochMilliseconds
+      if (created !== last) ids = new Set()
+      last = created
+      ids.add(file.id)
+      count++
+    },
+    /** Whether a file comes after what was given by now, in a listing that is newest first. */
+    isOlder: () => {
+      const until = last
+      const known = ids
+      return (file: FileMetadata): boolean => {
+        const created = file.created_at.epochMilliseconds
+        return created < until || (created === until && !known.has(file.id))
+      }
+    }
+  }
+}
+
+/** The file that a cursor names does not exist any more. */
+const isGone = (error: ListError): boolean => error.status === 404 || error.status === 400
+
+const problemOf = (page: FilePage, dialect: Dialect, asked: ReadonlySet<string> | undefined): string | undefined => {
+  const foreign = asked === undefined ? undefined : page.data.find((file) => !asked.has(file.id))
+  if (foreign !== undefined) return `The answer holds ${foreign.id}, a file that was not asked for.`
+  if (dialect === "ga" && page.next_page === null && page.has_more) {
+    return "The answer is in the beta dialect, whose pages this client would not ask for: set dialect to \"beta\"."
+  }
+  return dialect === "beta" && page.next_page !== null && !page.has_more
+    ? "The answer is in the GA dialect, whose pages this client would not ask for: set dialect to \"ga\"."
+    : undefined
+}
+
+const directionOf = (dialect: Dialect, options: ListOptions): Direction => {
+  if (dialect === "ga") return "page"
+  return options.beforeId === undefined ? "after" : "before"
+}
+
+const withCursor = (options: ListOptions, direction: Direction, cursor: string | undefined): ListPageOptions => {
+  if (cursor === undefined) return options
+  if (direction === "page") return { ...options, page: cursor }
+  return direction === "before" ? { ...options, beforeId: cursor as FileId } : { ...options, afterId: cursor as FileId }
+}
+
+/** One page of the newest files, and the cursor of the next. */
+export const newestPage = (
+  fetchPage: (urlParams: Params) => Effect.Effect<FilePage, ListError>,
+  dialect: Dialect,
+  limit: number,
+  cursor: string | undefined
+): Effect.Effect<readonly [files: ReadonlyArray<FileMetadata>, next: string | null | undefined], ListError> => {
+  const direction = directionOf(dialect, {})
+  return Effect.map(
+    fetchPage(pageParams(withCursor({ limit }, direction, cursor))),
+    (page) => [page.data, nextCursor(page, direction)] as const
+  )
+}
+
+const pageParams = (options: ListPageOptions): Params => {
+  const params: Array<readonly [string, string]> = []
+  if (options.limit !== undefined) params.push(["limit", String(options.limit)])
+  if (options.page !== undefined) params.push(["page", options.page])
+  if (options.afterId !== undefined) params.push(["after_id", options.afterId])
+  if (options.beforeId !== undefined) params.push(["before_id", options.beforeId])
+  if (options.scopeId !== undefined) params.push(["scope_id", options.scopeId])
+  return params
+}
+
+const idParams = (ids: ReadonlyArray<FileId>, options: ListOptions): Params => {
+  const params = ids.map((id) => ["ids[]", id] as const)
+  return options.scopeId === undefined ? params : [...params, ["scope_id", options.scopeId]]
+}
+
+const checkList = (dialect: Dialect, options: ListPageOptions): Effect.Effect<void, RequestFailed> => {
+  const refuse = (option: string, message: string) => Effect.fail(invalidRequest("list", option, message))
+  const { afterId, beforeId, ids, limit, page } = options
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= maxPageLimit)) {
+    return refuse("limit", `limit is ${limit}; a page has 1 to ${maxPageLimit} files.`)
+  }
+  if (afterId !== undefined && beforeId !== undefined) {
+    return refuse("beforeId", "afterId and beforeId exclude each other.")
+  }
+  if (dialect === "ga" && (afterId !== undefined || beforeId !== undefined)) {
+    return refuse(
+      afterId === undefined ? "beforeId" : "afterId",
+      "afterId and beforeId belong to the beta dialect; in the GA one a listing goes on with page."
+    )
+  }
+  if (dialect === "beta" && page !== undefined) {
+    return refuse("page", "page belongs to the GA dialect; in the beta one a listing goes on with afterId or beforeId.")
+  }
+  const isPlaced = limit !== undefined || page !== undefined || afterId !== undefined || beforeId !== undefined
+  if (ids !== undefined && isPlaced) {
+    return refuse("ids", "ids names the files by itself and goes with no limit and no cursor.")
+  }
+  return Effect.void
+}

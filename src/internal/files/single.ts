@@ -1,0 +1,88 @@
+/**
+ * One file: its metadata, its deletion.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { DeletedFile, type FileId, FileMetadata } from "../../FileMetadata.ts"
+import type { FilesError } from "../../FilesError.ts"
+import type { Resolution } from "../request/attempt.ts"
+import { decodeJson } from "../request/decode.ts"
+import { narrow, type Subject, unexpected } from "../request/errors.ts"
+import type { Answer } from "../request/send.ts"
+import { annotate } from "../telemetry.ts"
+import { decodeRow } from "../wire/rows.ts"
+import { callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf } from "./client.ts"
+import type { Internals } from "./internals.ts"
+
+export const decodeMetadata = decodeJson(FileMetadata, decodeRow)
+const decodeDeleted = decodeJson(DeletedFile)
+
+/** What came is held against what was asked for. */
+const sameFile = <A extends { readonly id: string }>(id: FileId, subject: Subject, answer: Answer) => (file: A) =>
+  file.id === id
+    ? Effect.succeed(file)
+    : Effect.fail(
+      unexpected(subject, answer.response, `The answer is about ${file.id}, and ${id} was asked for.`, "")
+    )
+
+export const makeMetadata = (client: FilesClient) =>
+  Effect.fn("anthropic.files.retrieve_metadata", { kind: "client" })(
+    (id: FileId): Effect.Effect<FileMetadata, FilesError> =>
+      Effect.withFiber((fiber) => {
+        annotate(fiber, "anthropic.file.id", id)
+        if (!isId(id)) return Effect.fail(notAnId("metadata", "id", id))
+        return callFiles(client, {
+          subject: subjectOf(client.connection, "metadata", { fileId: id }),
+          method: "GET",
+          path: pathTo(id),
+          read: (answer, subject) =>
+            decodeMetadata(subject, answer, (file) => {
+              client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
+              return sameFile<FileMetadata>(id, subject, answer)(file)
+            })
+        })
+      }),
+    Effect.mapError(narrow("metadata"))
+  )
+
+const notDone: Resolution<never> = { _tag: "NotDone" }
+
+/** Whether there is no such file after a deletion. */
+const isGone = (exit: Exit.Exit<unknown, FilesError>): boolean =>
+  Exit.isSuccess(exit) || Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "FileNotFound")
+
+/**
+ * @param listeners each is told of every file that is deleted, or found to be gone
+ */
+export const makeDelete = (client: FilesClient, listeners: Internals["deletionListeners"]) =>
+  Effect.fn("anthropic.files.delete", { kind: "client" })(
+    (id: FileId): Effect.Effect<DeletedFile, FilesError> =>
+      Effect.withFiber((fiber) => {
+        annotate(fiber, "anthropic.file.id", id)
+        if (!isId(id)) return Effect.fail(notAnId("delete", "id", id))
+        let isAnswerLost = false
+        return callFiles(client, {
+          subject: subjectOf(client.connection, "delete", { fileId: id }),
+          method: "DELETE",
+          path: pathTo(id),
+          read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
+          resolve: () =>
+            Effect.sync(() => {
+              isAnswerLost = true
+              return notDone
+            })
+        }).pipe(
+          // Gone, as was asked: the answer that said so never came.
+          Effect.catchTag(
+            "FileNotFound",
+            (error): Effect.Effect<DeletedFile, FilesError> =>
+              isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
+          ),
+          Effect.onExit((exit) =>
+            isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
+          )
+        )
+      }),
+    Effect.mapError(narrow("delete"))
+  )

@@ -1,0 +1,361 @@
+/**
+ * Uploads: everything that can be checked is checked before a byte is sent, the bytes are counted once, and what was
+ * stored is held against what was sent.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import type { FileId, FileMetadata } from "../../FileMetadata.ts"
+import {
+  type DeleteError,
+  type FilesError,
+  type FileTooLarge,
+  InvalidFilename,
+  InvalidFileType,
+  type RequestFailed,
+  SourceFailed,
+  TransferInterrupted
+} from "../../FilesError.ts"
+import { type Content, type FileSource, isFileSource } from "../../FileSource.ts"
+import type { Resolution } from "../request/attempt.ts"
+import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject } from "../request/errors.ts"
+import type { Progress } from "../request/send.ts"
+import { CurrentSilence } from "../request/silence.ts"
+import { annotate } from "../telemetry.ts"
+import { excerpt, loneSurrogate, printable } from "../text.ts"
+import * as Wire from "../wire/constants.ts"
+import { mimeTypeOf } from "../wire/mimeType.ts"
+import * as Multipart from "../wire/multipart.ts"
+import { callFiles, type FilesClient, subjectOf } from "./client.ts"
+import type { LostUploads } from "./lostUploads.ts"
+import { decodeMetadata } from "./single.ts"
+
+export interface UploadOptions {
+  /**
+   * 1 to 255 characters without `< > : " | ? * \ /` and control characters.
+   *
+   * @default the source's own name
+   */
+  readonly filename?: string | undefined
+  /**
+   * @default what the source states, else what the name's extension says. Where that says nothing the GA service
+   * detects it, and the beta one gets `application/octet-stream`
+   */
+  readonly mimeType?: string | undefined
+  /**
+   * How long the content is kept: 1 hour to 90 days, whole seconds.
+   *
+   * @default until it is deleted
+   */
+  readonly expiresIn?: Duration.Input | undefined
+  /**
+   * Sent only when given; the service documents no such field, some gateways do.
+   *
+   * @default none
+   */
+  readonly purpose?: string | undefined
+  /**
+   * What a retry policy does with an upload whose answer was lost, so that the service may have stored it: the API
+   * knows no idempotency key.
+   *
+   * - `adopt`: look among the newest files for one of this name, size, type and expiry that was created since the
+   *   upload began. If exactly one can be it and nobody else's can, it is taken for the answer; if none can, the file
+   *   is sent again; where a doubt remains, the upload fails with `isOutcomeUnknown`.
+   * - `resend`: send it again. There may be two files afterwards.
+   * - `fail`: fail with `isOutcomeUnknown`.
+   *
+   * @default "adopt"
+   */
+  readonly onUnknownOutcome?: "adopt" | "resend" | "fail" | undefined
+}
+
+/** A source that has been opened and checked. */
+interface Checked {
+  readonly content: Content
+  readonly filename: string
+  readonly mimeType: string | undefined
+  readonly fields: Fields
+}
+
+type Fields = ReadonlyArray<readonly [name: string, value: string]>
+
+export const makeUpload = (
+  client: FilesClient,
+  lost: LostUploads,
+  remove: (id: FileId) => Effect.Effect<unknown, DeleteError>
+) => {
+  const { connection } = client
+  const { dialect, maxFileBytes } = connection.settings
+
+  const open = Effect.fnUntraced(function*<R>(source: FileSource<R>, options: UploadOptions) {
+    if (!isFileSource(source)) return yield* noSource()
+    const fields = yield* uploadFields(options)
+    yield* checkOnUnknownOutcome(options.onUnknownOutcome)
+    const content = yield* source.open
+    const filename = yield* checkFilename(options.filename ?? content.filename)
+    const mimeType = yield* checkMimeType(
+      options.mimeType ?? content.mimeType ?? mimeTypeOf(filename) ?? content.fallbackMimeType
+        ?? (dialect === "ga" ? undefined : "application/octet-stream")
+    )
+    yield* checkSize(filename, content.size, maxFileBytes)
+    const checked: Checked = { content, filename, mimeType, fields }
+    return checked
+  })
+
+  const send = ({ content, fields, filename, mimeType }: Checked, options: UploadOptions) => {
+    const { bytes, size } = content
+    const progress: Progress = {
+      started: false,
+      sent: { bytes: bytes?.length ?? 0, total: size, complete: bytes !== undefined },
+      failure: undefined
+    }
+    const onUnknownOutcome = options.onUnknownOutcome ?? "adopt"
+    const upload = {
+      filename,
+      size,
+      mimeType: options.mimeType,
+      expiresIn: expirySeconds(fields),
+      isSent: () => progress.sent.complete
+    }
+    return lost.track(upload, (resolve) =>
+      callFiles(client, {
+        subject: subjectOf(connection, "upload", { filename, size }),
+        method: "POST",
+        path: "/v1/files",
+        body: bodyOf(Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType }), content, () =>
+          watched(content, filename, progress, maxFileBytes)),
+        progress,
+        read: (answer, subject) =>
+          decodeMetadata(subject, answer, (file) =>
+            checkStored(subject, file, progress.sent, remove)),
+        canRepeat: (error) =>
+          progress.failure === undefined && (content.isReplayable || !progress.started)
+          && !(error.isOutcomeUnknown && progress.sent.complete && onUnknownOutcome === "fail"),
+        resolve: () =>
+          progress.sent.complete && onUnknownOutcome === "adopt"
+            ? resolve(progress.sent.bytes)
+            : Effect.succeed(notDone)
+      }))
+  }
+
+  return Effect.fn("anthropic.files.upload", { kind: "client" })(
+    <R>(source: FileSource<R>, options: UploadOptions = {}): Effect.Effect<FileMetadata, FilesError, R> =>
+      Effect.withFiber((fiber) =>
+        Effect.map(
+          Effect.scoped(Effect.flatMap(open(source, options), (checked) => send(checked, options))),
+          (file) => {
+            annotate(fiber, "anthropic.file.id", file.id)
+            return file
+          }
+        )
+      ),
+    Effect.mapError(narrow("upload"))
+  )
+}
+
+const notDone: Resolution<never> = { _tag: "NotDone" }
+
+const bodyOf = (
+  frame: Multipart.Frame,
+  { bytes, size }: Content,
+  stream: () => Stream.Stream<Uint8Array, SourceFailed | FileTooLarge>
+): HttpBody.HttpBody =>
+  bytes !== undefined
+    ? HttpBody.uint8Array(Multipart.toBytes(frame, bytes), frame.contentType)
+    : HttpBody.stream(
+      Multipart.toStream(frame, stream()),
+      frame.contentType,
+      size === undefined ? undefined : frame.head.length + size + frame.tail.length
+    )
+
+/** Counts what the transport takes, and breaks the request off when the count can't come out right. */
+const watched = (
+  { size, stream }: Content,
+  filename: string,
+  progress: Progress,
+  maxFileBytes: number
+): Stream.Stream<Uint8Array, SourceFailed | FileTooLarge> =>
+  Stream.unwrap(Effect.map(CurrentSilence, (silence) => {
+    const limit = size ?? maxFileBytes
+    const move = (bytes: number, complete: boolean) => {
+      progress.sent = { bytes, total: size, complete }
+      silence?.moved()
+    }
+    move(0, false)
+    progress.started = true
+    progress.failure = undefined
+    return stream.pipe(
+      // What a source fetches by itself is not a part of this request.
+      Stream.provideService(CurrentSilence, undefined),
+      Stream.mapEffect((chunk) => {
+        if (!ArrayBuffer.isView(chunk)) return Effect.fail(notBytes(filename))
+        const bytes = progress.sent.bytes + chunk.length
+        if (bytes > limit) {
+          return Effect.fail(
+            size === undefined ? fileTooLarge(filename, undefined, limit) : sizeMismatch(filename, size, bytes)
+          )
+        }
+        move(bytes, false)
+        return Effect.succeed(chunk)
+      }),
+      Stream.concat(Stream.suspend(() => {
+        const { bytes } = progress.sent
+        if (size !== undefined && bytes !== size) return Stream.fail(sizeMismatch(filename, size, bytes))
+        move(bytes, true)
+        return Stream.empty
+      })),
+      Stream.tapError((failure) => Effect.sync(() => void (progress.failure = failure)))
+    )
+  }))
+
+/**
+ * A stored size that is not what was sent, or an answer before all of it was, means a file that nobody asked for: it is
+ * deleted again.
+ */
+const checkStored = (
+  subject: Subject,
+  file: FileMetadata,
+  { bytes: sent, complete, total }: Sent,
+  remove: (id: FileId) => Effect.Effect<unknown, DeleteError>
+): Effect.Effect<FileMetadata, FilesError> => {
+  if (complete && file.size_bytes === sent) return Effect.succeed(file)
+  const expected = complete ? sent : total
+  return Effect.flatMap(Effect.isSuccess(remove(file.id)), (isDeleted) =>
+    Effect.fail(
+      new TransferInterrupted({
+        operation: "upload",
+        reason: "SizeMismatch",
+        message: `${printable(subject.filename ?? "The file")} has ${
+          expected ?? "more"
+        } bytes, but the service stored ${file.size_bytes} as ${file.id}${
+          isDeleted ? ", which was deleted again" : ", and that could not be deleted"
+        }.`,
+        transferred: file.size_bytes,
+        expected,
+        fileId: file.id,
+        tries: subject.tries,
+        isRetryable: isDeleted
+      })
+    ))
+}
+
+const noSource = () =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "Failed",
+    message: "An upload takes a FileSource: FileSource.path(…), FileSource.bytes(…) and others make one."
+  })
+
+const notBytes = (filename: string): SourceFailed =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "Failed",
+    message: `The stream for ${printable(filename)} gave something that is not a Uint8Array; nothing was stored.`,
+    source: filename
+  })
+
+const sizeMismatch = (filename: string, declared: number, given: number): SourceFailed =>
+  new SourceFailed({
+    operation: "upload",
+    reason: "SizeMismatch",
+    message: `${printable(filename)} was declared with ${declared} bytes but gave ${
+      given > declared ? "more" : `only ${given}`
+    }; nothing was stored.`,
+    source: filename
+  })
+
+const checkSize = (
+  filename: string,
+  size: number | undefined,
+  maxFileBytes: number
+): Effect.Effect<void, RequestFailed | FileTooLarge> => {
+  if (size === undefined) return Effect.void
+  if (!(Number.isSafeInteger(size) && size >= 0)) {
+    return Effect.fail(
+      invalidRequest("upload", "size", `The source's size is ${size}, which is not a whole number of bytes.`)
+    )
+  }
+  return size > maxFileBytes ? Effect.fail(fileTooLarge(filename, size, maxFileBytes)) : Effect.void
+}
+
+const outcomes: ReadonlyArray<unknown> = [undefined, "adopt", "resend", "fail"]
+
+const checkOnUnknownOutcome = (given: unknown): Effect.Effect<void, RequestFailed> =>
+  outcomes.includes(given)
+    ? Effect.void
+    : Effect.fail(
+      invalidRequest(
+        "upload",
+        "onUnknownOutcome",
+        `onUnknownOutcome is ${JSON.stringify(given)}; expected "adopt", "resend" or "fail".`
+      )
+    )
+
+const filenameProblem = (filename: unknown): string | undefined => {
+  if (!Predicate.isString(filename) || filename === "") {
+    return "A file needs a name: give one as the upload's filename."
+  }
+  // A name has no more characters than UTF-16 units.
+  const length = filename.length > Wire.maxFilenameLength ? Array.from(filename).length : filename.length
+  if (length > Wire.maxFilenameLength) {
+    return `The name has ${length} characters; the service takes ${Wire.maxFilenameLength}.`
+  }
+  if (Wire.forbiddenFilenameCharacters.test(filename)) {
+    return `“${printable(filename)}” holds one of < > : " | ? * \\ / or a control character, which the service refuses.`
+  }
+  return loneSurrogate.test(filename)
+    ? `“${printable(filename)}” holds half a character (a lone surrogate), which UTF-8 can't express.`
+    : undefined
+}
+
+const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
+  const problem = filenameProblem(filename)
+  if (problem === undefined && filename !== undefined) return Effect.succeed(filename)
+  return Effect.fail(
+    new InvalidFilename({ operation: "upload", message: problem ?? "", filename: String(filename ?? "") })
+  )
+}
+
+// RFC 9110: type/subtype of token characters, then parameters with token or plainly quoted values.
+const mimeTypePattern =
+  /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+(\s*;\s*[!#$%&'*+\-.^_`|~0-9a-z]+=([!#$%&'*+\-.^_`|~0-9a-z]+|"[\x20\x21\x23-\x5b\x5d-\x7e]*"))*$/i
+
+const isMimeType = (mimeType: unknown): boolean =>
+  Predicate.isString(mimeType) && mimeType.length <= Wire.maxMimeTypeLength && mimeTypePattern.test(mimeType)
+
+const checkMimeType = (mimeType: string | undefined): Effect.Effect<string | undefined, InvalidFileType> =>
+  mimeType === undefined || isMimeType(mimeType)
+    ? Effect.succeed(mimeType)
+    : Effect.fail(
+      new InvalidFileType({
+        operation: "upload",
+        message: `“${excerpt(String(mimeType))}” is not a MIME type; expected for example application/pdf.`,
+        mimeType: String(mimeType)
+      })
+    )
+
+export const expirySeconds = (fields: Fields): number | undefined => {
+  const field = fields.find(([name]) => name === "expires_in_seconds")
+  return field === undefined ? undefined : Number(field[1])
+}
+
+export const uploadFields = (
+  { expiresIn, purpose }: Pick<UploadOptions, "expiresIn" | "purpose">
+): Effect.Effect<Fields, RequestFailed> => {
+  const fields: Array<readonly [string, string]> = []
+  if (expiresIn !== undefined) {
+    const duration = Duration.fromInput(expiresIn)
+    const seconds = Option.isSome(duration) ? Duration.toSeconds(duration.value) : NaN
+    if (!Number.isInteger(seconds) || seconds < Wire.minExpiresIn || seconds > Wire.maxExpiresIn) {
+      return Effect.fail(
+        invalidRequest("upload", "expiresIn", "expiresIn has to be 1 hour to 90 days, in whole seconds.")
+      )
+    }
+    fields.push(["expires_in_seconds", String(seconds)])
+  }
+  if (purpose !== undefined) fields.push(["purpose", purpose])
+  return Effect.succeed(fields)
+}

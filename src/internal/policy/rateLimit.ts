@@ -1,0 +1,295 @@
+/**
+ * Requests within a rate. The counts are effect's own `RateLimiter`; what is added here is a queue in order of arrival,
+ * a lane for each kind of request, and what the service says of its limits.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Headers from "effect/http/Headers"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Semaphore from "effect/Semaphore"
+import { serviceTime } from "../request/serviceTime.ts"
+import { monotonicMillis, pauseIn } from "../request/silence.ts"
+import { ofLines } from "../sha256.ts"
+import { report } from "../telemetry.ts"
+import { filesBeta, requestsPerMinute } from "../wire/constants.ts"
+import { retryAfter } from "../wire/retryAfter.ts"
+import { millisOr, type RateLimitOptions, rateLimitProblem } from "./options.ts"
+import { RateLimitWindow } from "./rateLimitWindow.ts"
+import { makeSteadyClock } from "./steadyClock.ts"
+import { nameOf, type Policy, policyOf, responseOf, type Sending, through, urlOf } from "./through.ts"
+
+/**
+ * Keeps requests within a rate, in order of arrival. Files, messages and batches have a lane each, for every credential
+ * and base URL, and so has every other host: none waits for another.
+ *
+ * It learns from answers: after a 429 nothing is sent in its lane for as long as `retry-after` says, and after
+ * `anthropic-ratelimit-requests-remaining: 0` nothing until `anthropic-ratelimit-requests-reset`; never for longer than
+ * a minute at a time.
+ *
+ * The counts are kept in the `RateLimiterStore` of effect if one is provided, in Redis for many processes, and in
+ * memory otherwise. What it learned from answers each client keeps for itself. A store that fails, or gives no answer
+ * for 2 seconds, lets requests pass, with a warning: the service limits them too.
+ */
+export const rateLimit = (options: RateLimitOptions = {}): Policy =>
+  Layer.unwrap(Effect.map(Effect.serviceOption(RateLimiter.RateLimiterStore), (store) =>
+    Layer.provide(
+      policyOf(rateLimitProblem(options), (client) =>
+        Effect.gen(function*() {
+          const limiter = yield* RateLimiter.make
+          const clock = yield* Clock.Clock
+          const context: Limited = {
+            options,
+            minute: yield* RateLimitWindow,
+            consume: Option.isSome(store) ? remotely(limiter) : locally(limiter, makeSteadyClock(clock))
+          }
+          return withRateLimit(context, client)
+        })),
+      Option.isSome(store)
+        ? Layer.succeed(RateLimiter.RateLimiterStore, store.value)
+        : RateLimiter.layerStoreMemory
+    )))
+
+type Consume = (
+  options: Parameters<RateLimiter.RateLimiter["consume"]>[0]
+) => Effect.Effect<unknown, RateLimiter.RateLimiterError>
+
+interface Limited {
+  readonly options: RateLimitOptions
+  readonly minute: Duration.Duration
+  readonly consume: Consume
+}
+
+const storeTimeout = Duration.seconds(2)
+
+const remotely = (limiter: RateLimiter.RateLimiter): Consume => (options) =>
+  Effect.timeoutOrElse(limiter.consume(options), {
+    duration: storeTimeout,
+    orElse: () =>
+      Effect.fail(
+        new RateLimiter.RateLimiterError({
+          reason: new RateLimiter.RateLimitStoreError({ message: "The store gives no answer" })
+        })
+      )
+  })
+
+const locally = (limiter: RateLimiter.RateLimiter, steady: Clock.Clock): Consume => (options) =>
+  Effect.provideService(limiter.consume(options), Clock.Clock, steady)
+
+interface Lane {
+  /** Its name in the store. */
+  readonly key: string
+  /** `undefined` where only what the service says counts. */
+  readonly budget: { readonly limit: number; readonly window: Duration.Duration } | undefined
+  readonly perMinute: number
+  /** One waits at the store, the others behind it in order. An interrupted one leaves no gap. */
+  readonly queue: Semaphore.Semaphore
+  /** Between two requests, evenly. */
+  readonly interval: Duration.Duration
+  /** Until when the service wants nothing, and which header said so. */
+  hold: { readonly until: number; readonly header: string } | undefined
+}
+
+/** By how much two requests may differ in the time they travel. */
+const travelTime = Duration.seconds(1)
+
+/** The service's word is taken for as long as this, in milliseconds; then a request asks again. */
+const maxHold = 60_000
+
+type Kind = "files" | "messages" | "batches" | "other"
+
+const kindOf = (path: string): Kind => {
+  if (/\/v1\/files(\/|$)/.test(path)) return "files"
+  if (/\/v1\/messages\/batches(\/|$)/.test(path)) return "batches"
+  return /\/v1\/messages(\/|$)/.test(path) ? "messages" : "other"
+}
+
+const limitOf = (kind: Kind, isBeta: boolean, options: RateLimitOptions): number | undefined => {
+  switch (kind) {
+    case "files":
+      return options.requestsPerMinute ?? requestsPerMinute[isBeta ? "beta" : "ga"]
+    case "messages":
+      return options.messagesPerMinute
+    case "batches":
+      return options.batchesPerMinute
+    case "other":
+      return options.requestsPerMinute
+  }
+}
+
+const makeLane = (identity: string, limit: number | undefined, { minute, options }: Limited): Lane => {
+  const perMinute = limit ?? 0
+  const burst = Math.min(Math.max(1, options.burst ?? Math.floor(perMinute / 10)), Math.max(1, perMinute))
+  // In any window a bucket admits its capacity plus its refill.
+  const interval = Duration.times(Duration.sum(minute, travelTime), 1 / Math.max(1, perMinute - burst + 1))
+  const bucket = options.algorithm === "fixed-window"
+    ? { limit: perMinute, window: minute }
+    : { limit: burst, window: Duration.times(interval, burst) }
+  return {
+    // The store may be one that others read: of a credential it is told a digest.
+    key: `anthropic-files:${ofLines(identity)}`,
+    budget: limit === undefined ? undefined : bucket,
+    perMinute,
+    queue: Semaphore.makeUnsafe(1),
+    interval,
+    hold: undefined
+  }
+}
+
+const makeLanes = (context: Limited) => {
+  const lanes = new Map<string, Lane>()
+  return (request: HttpClientRequest.HttpClientRequest): Lane => {
+    const { headers } = request
+    const url = urlOf(request)
+    const path = url?.pathname ?? ""
+    const kind = kindOf(path)
+    const isBeta = (headers["anthropic-beta"] ?? "").includes(filesBeta)
+    const limit = limitOf(kind, isBeta, context.options)
+    const base = kind === "other" ? "" : path.slice(0, path.indexOf("/v1/"))
+    // No header holds a line break.
+    const identity = [
+      kind,
+      `${url?.origin ?? ""}${base}`,
+      headers["x-api-key"] ?? headers["authorization"] ?? "",
+      headers["anthropic-workspace-id"] ?? "",
+      limit
+    ].join("\n")
+    const known = lanes.get(identity)
+    if (known !== undefined) return known
+    const lane = makeLane(identity, limit, context)
+    lanes.set(identity, lane)
+    return lane
+  }
+}
+
+/** A turn that did not come in time. `header` is the one by which the service asked to wait, if it did. */
+const exceeded = (
+  request: HttpClientRequest.HttpClientRequest,
+  { perMinute }: Lane,
+  wait: Duration.Duration,
+  header: string | undefined
+) =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.TransportError({
+      request,
+      ...(header === undefined ? undefined : { description: header }),
+      cause: new RateLimiter.RateLimiterError({
+        reason: new RateLimiter.RateLimitExceeded({ key: "", retryAfter: wait, limit: perMinute, remaining: 0 })
+      })
+    })
+  })
+
+/** Waits for a turn in the lane, until `deadline` (monotonic milliseconds) at most. */
+const waitForTurn = (
+  request: HttpClientRequest.HttpClientRequest,
+  lane: Lane,
+  deadline: number,
+  { consume, options }: Limited,
+  clock: Clock.Clock
+): Effect.Effect<void, HttpClientError.HttpClientError> => {
+  const waitFor = (wait: number, reason: string, header: string | undefined) =>
+    monotonicMillis(clock) + wait > deadline
+      ? Effect.fail(exceeded(request, lane, Duration.millis(wait), header))
+      : Effect.andThen(
+        report("wait", `${nameOf(request)} waits ${wait} ms (${reason})`, { reason, delay_ms: wait }),
+        Effect.sleep(wait)
+      )
+  const turn: Effect.Effect<void, HttpClientError.HttpClientError> = Effect.suspend(() => {
+    const { budget, hold } = lane
+    const held = hold === undefined ? 0 : Math.ceil(hold.until - monotonicMillis(clock))
+    if (hold !== undefined && held > 0) {
+      return Effect.flatMap(waitFor(held, "the service asked to", hold.header), () => turn)
+    }
+    if (budget === undefined) return Effect.void
+    const algorithm = options.algorithm ?? "token-bucket"
+    return Effect.matchEffect(consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" }), {
+      onSuccess: () => Effect.void,
+      onFailure: ({ reason }) =>
+        reason._tag === "RateLimitExceeded"
+          ? Effect.flatMap(
+            waitFor(Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter))), "rate limit", undefined),
+            () => turn
+          )
+          : Effect.logWarning(`The rate limiter's store failed, a request is sent unlimited: ${reason.message}`)
+    })
+  })
+  return turn
+}
+
+const withRateLimit = (context: Limited, client: HttpClient.HttpClient): HttpClient.HttpClient => {
+  const laneOf = makeLanes(context)
+  return through(client, (request, send, { clock, fiber, overrides }) => {
+    if (overrides.rateLimit === false) return send(request)
+    const lane = laneOf(request)
+    const maxWait = millisOr(overrides.rateLimit?.maxWait, millisOr(context.options.maxWait, 300_000))
+    const learn = learnFrom(lane, clock)
+    const sent = Effect.suspend(() =>
+      Effect.matchEffect(send(request), {
+        onFailure: (error) => {
+          const response = responseOf(error)
+          if (response !== undefined) learn(response)
+          return Effect.fail(error)
+        },
+        onSuccess: (response) => {
+          learn(response)
+          return Effect.succeed(response)
+        }
+      })
+    )
+    if (lane.budget === undefined && lane.hold === undefined) return sent
+    return Effect.andThen(queued(request, lane, maxWait, context, clock, fiber), sent)
+  })
+}
+
+const queued = (
+  request: HttpClientRequest.HttpClientRequest,
+  lane: Lane,
+  maxWait: number,
+  context: Limited,
+  clock: Clock.Clock,
+  fiber: Sending["fiber"]
+): Effect.Effect<void, HttpClientError.HttpClientError> =>
+  Effect.suspend(() => {
+    const endPause = pauseIn(fiber)
+    const deadline = monotonicMillis(clock) + maxWait
+    let isFirst = false
+    const mine = Effect.suspend(() => {
+      isFirst = true
+      return waitForTurn(request, lane, deadline, context, clock)
+    })
+    // Behind one that may wait longer than this one. A request at the head of the queue is not ended here.
+    const late = Effect.suspend(() =>
+      isFirst ? Effect.never : Effect.fail(exceeded(request, lane, lane.interval, lane.hold?.header))
+    )
+    // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
+    const inQueue = Effect.raceFirst(
+      Semaphore.withPermit(lane.queue, mine),
+      Effect.andThen(Effect.sleep(maxWait), late)
+    )
+    return Effect.flatMap(
+      Semaphore.withPermitsIfAvailable(lane.queue, 1)(mine),
+      Option.match({ onNone: () => inQueue, onSome: () => Effect.void })
+    ).pipe(Effect.ensuring(Effect.sync(endPause)))
+  })
+
+/** Times of the service are compared with its own `date`: its clock and this machine's may differ. */
+const learnFrom =
+  (lane: Lane, clock: Clock.Clock) =>
+  ({ headers, status }: { readonly headers: Headers.Headers; readonly status: number }): void => {
+    const now = serviceTime(headers) ?? clock.currentTimeMillisUnsafe()
+    const hold = (wait: number, header: string) => {
+      const until = monotonicMillis(clock) + Math.min(wait, maxHold)
+      if (wait > 0 && until > (lane.hold?.until ?? -Infinity)) lane.hold = { until, header }
+    }
+    const wait = status === 429 ? retryAfter(headers, now) : undefined
+    if (wait !== undefined) hold(Duration.toMillis(wait), "retry-after")
+    if (headers["anthropic-ratelimit-requests-remaining"]?.trim() === "0") {
+      const reset = Date.parse(headers["anthropic-ratelimit-requests-reset"] ?? "")
+      if (reset > now) hold(reset - now, "anthropic-ratelimit-requests-reset")
+    }
+  }

@@ -1,0 +1,303 @@
+/**
+ * One operation's request: made, sent under the limit on silence, read, and tried again as the retry policy allows.
+ * Every failure is classified once, here.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import {
+  type FilesError,
+  type InvalidConfig,
+  type Operation,
+  type RequestFailed,
+  TransferInterrupted
+} from "../../FilesError.ts"
+import { Overrides, overridesProblem } from "../policy/options.ts"
+import { printable } from "../text.ts"
+import {
+  type Attempt,
+  begin,
+  decide,
+  IsRetriedAbove,
+  newAttempt,
+  overridden,
+  type Repetition,
+  type RetryPolicy,
+  retryPolicyOf
+} from "./attempt.ts"
+import { parseJson, readText } from "./body.ts"
+import { changes, fromResponse, fromTransport, invalidRequest, type Sent, type Subject, timedOut } from "./errors.ts"
+import { type Options, parse, type Settings } from "./options.ts"
+import { CurrentOwnRequest } from "./ownRequest.ts"
+import { serviceTime } from "./serviceTime.ts"
+import { monotonicMillis, type Silence, type SilenceLimits, unlessSilent } from "./silence.ts"
+
+/** An error's body is read this far, in bytes. */
+const maxErrorBytes = 64 * 1024
+
+/** Operations whose answer takes work first: a file has to be stored, a model has to write. */
+const slowOperations: ReadonlySet<Operation> = new Set(["upload", "createMessage", "streamMessage", "createBatch"])
+
+/** The answer of a slow operation may take this many times the idle timeout. */
+const slowFactor = 10
+
+/** Bytes that the service is given a millisecond more for, before it answers: it has to store them. */
+const storedPerMilli = 1000
+
+/** What the operations of a client share. */
+export interface Connection {
+  readonly settings: Settings
+  readonly client: HttpClient.HttpClient
+  readonly retry: RetryPolicy | undefined
+}
+
+export const connect = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<Connection, InvalidConfig, HttpClient.HttpClient> {
+  const client = yield* HttpClient.HttpClient
+  return { settings: yield* parse(options), client, retry: retryPolicyOf(client) }
+})
+
+export interface Request {
+  readonly subject: Subject
+  readonly method: "GET" | "POST" | "DELETE"
+  readonly path: string
+  readonly urlParams?: UrlParams.Input
+  readonly headers?: Headers.Input
+  readonly body?: HttpBody.HttpBody
+}
+
+/** The progress of a streamed upload, written by its body. */
+export interface Progress {
+  /** The source has been asked for its bytes. */
+  started: boolean
+  sent: Sent
+  /** Why the body broke off, if it did: it takes precedence over what the transport makes of it. */
+  failure: FilesError | undefined
+}
+
+/** An answer whose body is still to be read, and how long that may be silent. */
+export interface Answer {
+  readonly response: HttpClientResponse.HttpClientResponse
+  readonly idle: Duration.Duration
+  /** When the request was sent and its answer's headers came, monotonic milliseconds. */
+  readonly sentAt: number
+  readonly receivedAt: number
+}
+
+/** An operation's request, with what its answer means and what is known of sending it again. */
+export interface Call<A> extends Request, Repetition<A> {
+  /** Reads a successful answer. It belongs to the try: a failure of it may be tried again. */
+  readonly read: (answer: Answer, subject: Subject) => Effect.Effect<A, FilesError>
+  readonly progress?: Progress
+  /** A part of the content is asked for: a 206 is a success. */
+  readonly partial?: boolean
+}
+
+const manual: RequestInit = { redirect: "manual" }
+
+/**
+ * What a request runs with. fetch follows redirects by itself and would carry a key along; other transports leave them
+ * alone. Secrets among the headers belong in no span, whatever a user lets be recorded.
+ */
+const contextOf = (
+  { retry, settings }: Connection,
+  { needsFreshSocket }: Attempt
+) =>
+(context: Context.Context<never>): Context.Context<never> => {
+  const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
+  return context.pipe(
+    Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
+    Context.add(Headers.CurrentRedactedNames, [
+      ...Context.get(context, Headers.CurrentRedactedNames),
+      ...settings.secretHeaders
+    ]),
+    Context.add(IsRetriedAbove, retry !== undefined),
+    Context.add(CurrentOwnRequest, { needsFreshSocket })
+  )
+}
+
+const make = (settings: Settings, request: Request): HttpClientRequest.HttpClientRequest => {
+  const headers = request.headers === undefined ? settings.headers : Headers.setAll(settings.headers, request.headers)
+  const made = HttpClientRequest.makeWith(
+    request.method,
+    `${settings.baseUrl}${request.path}`,
+    request.urlParams === undefined ? UrlParams.empty : UrlParams.fromInput(request.urlParams),
+    Option.none(),
+    headers,
+    HttpBody.empty
+  )
+  return request.body === undefined ? made : HttpClientRequest.setBody(made, request.body)
+}
+
+/**
+ * Sends a request, reads its answer, and tries again where that may help. An operation that takes several requests
+ * gives the same `attempt` to each.
+ */
+export const call = <A>(
+  connection: Connection,
+  request: Call<A>,
+  attempt: Attempt = newAttempt()
+): Effect.Effect<A, FilesError> =>
+  Effect.withFiber((fiber) => {
+    const overrides = fiber.getRef(Overrides)
+    const problem = overridesProblem(overrides)
+    if (problem !== undefined) {
+      return Effect.fail(invalidRequest(request.subject.operation, problem.option, problem.message))
+    }
+    const once = tryOnce(fiber, connection, request, attempt)
+    const policy = connection.retry && overridden(connection.retry, overrides)
+    if (policy === undefined) return once
+    const clock = fiber.getRef(Clock.Clock)
+    const loop: Effect.Effect<A, FilesError> = Effect.catch(once, (error) =>
+      Effect.flatMap(decide(policy, attempt, request, error, clock), (decision) => {
+        if (decision._tag === "Retry") {
+          return loop
+        }
+        return decision._tag === "Done" ? Effect.succeed(decision.value) : Effect.fail(error)
+      }))
+    const { total } = policy
+    if (total === undefined) {
+      return loop
+    }
+    const { subject } = request
+    const isOutcomeUnknown = changes(subject.operation)
+    return Effect.timeoutOrElse(loop, {
+      duration: total,
+      orElse: () =>
+        Effect.fail(
+          timedOut(subject, `The request took longer than ${Duration.format(total)}.`, { isOutcomeUnknown })
+        )
+    })
+  })
+
+const isSuccess = <A>(
+  { status }: HttpClientResponse.HttpClientResponse,
+  request: Call<A>
+): boolean => status === 200 || status === 201 || (status === 206 && request.partial === true)
+
+const tryOnce = <A>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  connection: Connection,
+  request: Call<A>,
+  attempt: Attempt
+): Effect.Effect<A, FilesError> =>
+  Effect.suspend(() => {
+    const clock = fiber.getRef(Clock.Clock)
+    const { client, settings } = connection
+    const { progress } = request
+    begin(attempt, clock)
+    const subject = attempt.tries > 1 ? { ...request.subject, tries: attempt.tries } : request.subject
+    const idle = Duration.toMillis(settings.idleTimeout)
+    const answering = slowOperations.has(subject.operation) ? idle * slowFactor : idle
+    const sentAt = monotonicMillis(clock)
+    let response: HttpClientResponse.HttpClientResponse | undefined
+
+    const limit = (limits: SilenceLimits): number => {
+      if (response !== undefined) return limits.body ?? idle
+      if (progress !== undefined && !progress.sent.complete) return limits.headers ?? idle
+      return (limits.headers ?? answering) + (progress?.sent.bytes ?? 0) / storedPerMilli
+    }
+    const refused = (received: HttpClientResponse.HttpClientResponse, body: string): FilesError =>
+      progress?.failure ?? fromResponse(subject, {
+        status: received.status,
+        headers: received.headers,
+        body,
+        json: Result.getOrUndefined(parseJson(body)),
+        now: serviceTime(received.headers) ?? clock.currentTimeMillisUnsafe()
+      })
+    const read = (received: HttpClientResponse.HttpClientResponse, silence: Silence): Effect.Effect<A, FilesError> => {
+      response = received
+      silence.moved()
+      if (!isSuccess(received, request)) {
+        return Effect.flatMap(errorBody(received), (body) => Effect.fail(refused(received, body)))
+      }
+      const bodyIdle = Duration.millis(silence.limits.body ?? idle)
+      const answer = { response: received, idle: bodyIdle, sentAt, receivedAt: monotonicMillis(clock) }
+      return Effect.mapError(request.read(answer, subject), (error) => progress?.failure ?? error)
+    }
+    const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
+      Effect.matchEffect(client.execute(make(settings, request)), {
+        onFailure: (error) =>
+          // A client beneath may make failures of answers that are not a success.
+          error.reason._tag === "StatusCodeError"
+            ? read(error.reason.response, silence)
+            : Effect.fail(progress?.failure ?? fromTransport(subject, error, progress?.sent)),
+        onSuccess: (received) => read(received, silence)
+      })
+    return unlessSilent(sent, {
+      limit,
+      provide: contextOf(connection, attempt),
+      onSilence: (waited) => {
+        if (response === undefined) return silent(subject, progress, waited)
+        return isSuccess(response, request)
+          ? unfinished(subject, response, waited)
+          : refused(response, "")
+      }
+    })
+  })
+
+/** The body of an answer that is not a success, as far as it goes: the status says enough without it. */
+const errorBody = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
+  Effect.match(readText(response, maxErrorBytes), { onFailure: () => "", onSuccess: ({ text }) => text })
+
+/** An answer that began with a success and stopped before its end. */
+const unfinished = (
+  subject: Subject,
+  response: HttpClientResponse.HttpClientResponse,
+  waited: Duration.Duration
+): RequestFailed => {
+  const isOutcomeUnknown = changes(subject.operation)
+  return timedOut(
+    subject,
+    `The answer of ${subject.baseUrl} began and did not end within ${Duration.format(waited)}${
+      isOutcomeUnknown ? "; the service may have done what was asked" : ""
+    }.`,
+    { isOutcomeUnknown, status: response.status }
+  )
+}
+
+/** What it means that nothing moved, and no answer had begun. */
+const silent = (subject: Subject, progress: Progress | undefined, waited: Duration.Duration): FilesError => {
+  if (progress === undefined || progress.sent.complete) return noAnswer(subject, waited)
+  const { bytes, total } = progress.sent
+  return new TransferInterrupted({
+    operation: subject.operation,
+    reason: "Stalled",
+    message: `Sending ${printable(subject.filename ?? "the file")} stopped for ${
+      Duration.format(waited)
+    } after ${bytes} of ${total ?? "an unknown number of"} bytes; nothing was stored.`,
+    transferred: bytes,
+    ...(total === undefined ? undefined : { expected: total }),
+    isRetryable: true,
+    isOutcomeUnknown: false
+  })
+}
+
+const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed => {
+  const isOutcomeUnknown = changes(subject.operation)
+  return timedOut(
+    subject,
+    `${subject.baseUrl} gave no answer within ${Duration.format(waited)}${
+      isOutcomeUnknown ? "; the service may have done what was asked" : ""
+    }.`,
+    { isOutcomeUnknown }
+  )
+}
+
+/**
+ * Sends a request, and gives its answer with its body unread.
+ */
+export const send = (connection: Connection, request: Request): Effect.Effect<Answer, FilesError> =>
+  call(connection, { ...request, read: Effect.succeed })

@@ -1,0 +1,84 @@
+/**
+ * How a listing goes on, in both dialects and for batches: one place works out the next cursor, and sees that a listing
+ * ends.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { excerpt } from "../text.ts"
+
+/** A page, as far as it says where the next one begins. */
+export interface Page<Row extends { readonly id: string }> {
+  readonly data: ReadonlyArray<Row>
+  /** GA dialect. */
+  readonly next_page?: string | null | undefined
+  /** Beta dialect and batches. */
+  readonly has_more?: boolean | undefined
+  readonly first_id?: string | null | undefined
+  readonly last_id?: string | null | undefined
+}
+
+/** Which parameter a cursor goes into. */
+export type Direction = "page" | "after" | "before"
+
+/**
+ * The cursor of the next page: `null` where there is none, `undefined` where the page says that there are more rows but
+ * not where they begin.
+ */
+export const nextCursor = <Row extends { readonly id: string }>(
+  page: Page<Row>,
+  direction: Direction
+): string | null | undefined => {
+  if (direction === "page") return page.next_page ?? null
+  if (page.has_more !== true) return null
+  return direction === "before"
+    ? page.first_id ?? page.data.at(0)?.id
+    : page.last_id ?? page.data.at(-1)?.id
+}
+
+/** Empty pages in a row, each with a new cursor, before a listing is given up. */
+const maxEmptyPages = 100
+
+/**
+ * Watches the cursors of one listing, and says what is wrong with the next one.
+ */
+export const makeCursorCheck = () => {
+  const seen = new Set<string>()
+  let empty = 0
+  return (rows: number, cursor: string | undefined): string | undefined => {
+    empty = rows === 0 ? empty + 1 : 0
+    if (cursor === undefined) return "The service says there is more to list, but not where it begins."
+    if (seen.has(cursor)) {
+      return `The service gave the cursor ${excerpt(cursor)} a second time: the listing would never end.`
+    }
+    if (empty > maxEmptyPages) {
+      return `The service gave ${empty} empty pages in a row, and a further cursor each time: the listing would never end.`
+    }
+    seen.add(cursor)
+    return undefined
+  }
+}
+
+/**
+ * All rows, page by page. A page is fetched only when the stream's consumer comes to it.
+ */
+export const rows = <Row extends { readonly id: string }, E>(options: {
+  readonly direction: Direction
+  /** The first page is asked for without a cursor. */
+  readonly fetch: (cursor: string | undefined) => Effect.Effect<Page<Row>, E>
+  readonly onEndless: (what: string) => E
+}): Stream.Stream<Row, E> =>
+  Stream.suspend(() => {
+    const check = makeCursorCheck()
+    return Stream.paginate<string | undefined, Row, E>(undefined, (cursor) =>
+      Effect.flatMap(options.fetch(cursor), (page) => {
+        const next = nextCursor(page, options.direction)
+        if (next === null) {
+          return Effect.succeed([page.data, Option.none<string>()] as const)
+        }
+        const problem = check(page.data.length, next)
+        return problem !== undefined || next === undefined
+          ? Effect.fail(options.onEndless(problem ?? ""))
+          : Effect.succeed([page.data, Option.some(next)] as const)
+      }))
+  })
