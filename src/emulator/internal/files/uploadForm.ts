@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import type { StoreFailed } from "../../Store.ts"
 import type { BodyError, RecordedPart, RequestContext } from "../context.ts"
 import { type ApiError, invalidRequest, tooLarge } from "../http/apiError.ts"
+import { makeFilter } from "./delimiterBlanks.ts"
 
 export interface UploadedFile {
   /** Absent when the part had none. */
@@ -42,6 +43,11 @@ type Event =
 const header = (info: MultipartParser.PartInfo, name: string): string | undefined => {
   const value = info.headers[name]
   return typeof value === "string" ? value : value?.[0]
+}
+
+const boundaryOf = (contentType: string): string => {
+  const [, quoted, plain] = /;\s*boundary=(?:"([^"]*)"|([^;\s]*))/i.exec(contentType) ?? []
+  return quoted ?? plain ?? ""
 }
 
 const describe = (error: MultipartParser.MultipartError): ApiError => {
@@ -102,6 +108,7 @@ export const read = Effect.fnUntraced(function*(
     }
   })
 
+  const unblanked = makeFilter(boundaryOf(contentType))
   const fields = new Map<string, string>()
   const recorded: Array<RecordedPart> = []
   let filePart = 0
@@ -186,12 +193,13 @@ export const read = Effect.fnUntraced(function*(
         epilogue += chunk.byteLength
         if (epilogue > maxEpilogueBytes) return yield* invalidRequest("Data after the end of the multipart body")
       } else {
-        parser.write(chunk)
+        for (const piece of unblanked(chunk)) parser.write(piece)
         yield* drain()
       }
     }
   }
   if (!done) {
+    for (const piece of unblanked()) parser.write(piece)
     parser.end()
     yield* drain()
   }

@@ -1,0 +1,73 @@
+/**
+ * RFC 2046 lets blanks stand between a delimiter of a multipart body and the end of its line. The parser expects none,
+ * so they are taken out before it sees the body.
+ */
+
+const CR = 13
+
+const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9
+
+/** Blanks that are looked for; a line with more of them is not a delimiter's. */
+const maxBlanks = 64
+
+const encoder = new TextEncoder()
+
+const join = (a: Uint8Array, b: Uint8Array): Uint8Array => {
+  if (a.byteLength === 0) return b
+  const out = new Uint8Array(a.byteLength + b.byteLength)
+  out.set(a)
+  out.set(b, a.byteLength)
+  return out
+}
+
+/** Gives for each chunk the pieces to parse; the last call, without a chunk, gives what was held back. */
+export const makeFilter = (boundary: string): (chunk?: Uint8Array) => ReadonlyArray<Uint8Array> => {
+  const delimiter = encoder.encode(`\r\n--${boundary}`)
+  // A body may begin with a delimiter: the line break before it is added here, and dropped again.
+  let held: Uint8Array = encoder.encode("\r\n")
+  let toDrop = 2
+
+  /** Where the delimiter at `at` stops matching: its length for a whole one, less for another text. */
+  const matched = (bytes: Uint8Array, at: number): number => {
+    let length = 0
+    while (length < delimiter.byteLength && bytes[at + length] === delimiter[length]) length++
+    return length
+  }
+
+  const withoutAdded = (pieces: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> =>
+    pieces.flatMap((piece) => {
+      const rest = piece.subarray(toDrop)
+      toDrop -= piece.byteLength - rest.byteLength
+      return rest.byteLength === 0 ? [] : [rest]
+    })
+
+  return (chunk) => {
+    if (chunk === undefined) {
+      const last = held
+      held = new Uint8Array(0)
+      return withoutAdded([last])
+    }
+    const bytes = join(held, chunk)
+    held = new Uint8Array(0)
+    const pieces: Array<Uint8Array> = []
+    let from = 0
+    for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at + 1)) {
+      const end = at + matched(bytes, at)
+      if (end - at < delimiter.byteLength && end < bytes.byteLength) continue
+      let after = end
+      while (isBlank(bytes[after]) && after - end < maxBlanks) after++
+      // The rest of the line has yet to come.
+      if (after >= bytes.byteLength) {
+        pieces.push(bytes.subarray(from, at))
+        held = bytes.slice(at)
+        return withoutAdded(pieces)
+      }
+      if (after > end && bytes[after] === CR) {
+        pieces.push(bytes.subarray(from, end))
+        from = after
+      }
+    }
+    pieces.push(bytes.subarray(from))
+    return withoutAdded(pieces)
+  }
+}
