@@ -14,10 +14,17 @@ interface Run {
   readonly exit: Promise<number | null>
 }
 
-const start = (...args: ReadonlyArray<string>): Effect.Effect<Run, never, Scope.Scope> =>
+const start = (...args: ReadonlyArray<string>): Effect.Effect<Run, never, Scope.Scope> => startIn({}, ...args)
+
+const startIn = (
+  environment: Readonly<Record<string, string>>,
+  ...args: ReadonlyArray<string>
+): Effect.Effect<Run, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, ["--no-warnings", "dist/cli/bin.js", ...args])
+      const child = spawn(process.execPath, ["--no-warnings", "dist/cli/bin.js", ...args], {
+        env: { ...process.env, ...environment }
+      })
       let text = ""
       for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => text += data.toString())
       return {
@@ -74,6 +81,140 @@ describe("anthropic-files emulator", () => {
       assert.strictEqual(yield* Effect.promise(() => second.exit), 130)
     }), 60_000)
 
+  const ask = (at: { readonly url: string; readonly apiKey: string }, path: string, headers = {}) =>
+    Effect.promise(async () => {
+      const response = await fetch(`${at.url}${path}`, {
+        headers: { "x-api-key": at.apiKey, "anthropic-version": "2023-06-01", ...headers }
+      })
+      return { status: response.status, text: await response.text(), headers: response.headers }
+    })
+
+  it.live("takes every option as a flag and from the environment", () =>
+    Effect.gen(function*() {
+      const folder = yield* directory
+      fs.writeFileSync(`${folder}/key`, "sk-ant-key-from-a-file\n")
+      fs.writeFileSync(
+        `${folder}/faults`,
+        JSON.stringify([{ _tag: "Answer", status: 418, match: { operation: "list" } }])
+      )
+      fs.writeFileSync(`${folder}/rules`, JSON.stringify([{ answer: { text: "by rule" } }]))
+      const values = {
+        host: "127.0.0.1",
+        "key-file": `${folder}/key`,
+        "allow-host": "emulator",
+        "allow-origin": "https://app.example",
+        quota: "10B",
+        "max-file": "8B",
+        rate: "50",
+        "token-rate": "60000",
+        "batch-delay": "1h",
+        "context-window": "100",
+        faults: `${folder}/faults`,
+        rules: `${folder}/rules`
+      }
+      const flags = Object.entries(values).flatMap(([name, value]) => [`--${name}`, value])
+      const environment = Object.fromEntries(
+        Object.entries({ ...values, admin: "true", json: "true", memory: "true", port: "0" }).map(([name, value]) => [
+          `ANTHROPIC_FILES_EMULATOR_${name.toUpperCase().replaceAll("-", "_")}`,
+          value
+        ])
+      )
+      const runs = [
+        yield* start("emulator", "--memory", "--admin", "--json", "--port", "0", ...flags),
+        // An empty variable counts as unset.
+        yield* startIn({ ...environment, ANTHROPIC_FILES_EMULATOR_DATA: "" }, "emulator")
+      ]
+      for (const run of runs) {
+        const at = yield* listening(run)
+        assert.strictEqual(at.apiKey, "sk-ant-key-from-a-file")
+        assert.strictEqual((yield* ask(at, "/v1/files")).status, 418)
+        const listed = yield* ask(at, "/v1/files", { origin: "https://app.example" })
+        assert.strictEqual(listed.status, 200)
+        assert.strictEqual(listed.headers.get("anthropic-ratelimit-requests-limit"), "50")
+        assert.strictEqual(listed.headers.get("anthropic-ratelimit-tokens-limit"), "60000")
+        assert.strictEqual(listed.headers.get("access-control-allow-origin"), "https://app.example")
+        assert.strictEqual((yield* ask(at, "/_emulator/requests")).status, 200)
+        const upload = (content: string) =>
+          Effect.promise(async () => {
+            const form = new FormData()
+            form.append("file", new Blob([content]), "a.txt")
+            const response = await fetch(`${at.url}/v1/files`, {
+              method: "POST",
+              headers: { "x-api-key": at.apiKey, "anthropic-version": "2023-06-01" },
+              body: form
+            })
+            return { status: response.status, text: await response.text() }
+          })
+        assert.strictEqual((yield* upload("123456789")).status, 413)
+        assert.strictEqual((yield* upload("1234567")).status, 200)
+        assert.include((yield* upload("1234567")).text, "storage_quota_exceeded")
+        const message = (content: string) =>
+          Effect.promise(async () => {
+            const response = await fetch(`${at.url}/v1/messages`, {
+              method: "POST",
+              headers: { "x-api-key": at.apiKey, "anthropic-version": "2023-06-01" },
+              body: JSON.stringify({ model: "m", max_tokens: 20, messages: [{ role: "user", content }] })
+            })
+            return { status: response.status, text: await response.text() }
+          })
+        assert.include((yield* message("hi")).text, "by rule")
+        assert.strictEqual((yield* message("word ".repeat(1000))).status, 400)
+      }
+    }), 60_000)
+
+  it.live(
+    "prints its one line first on standard output, and everything else on standard error",
+    () =>
+      Effect.gen(function*() {
+        const data = yield* directory
+        const first = yield* start("emulator", "--data", data, "--json")
+        const one = yield* listening(first)
+        const { id } = yield* Effect.provide(
+          Files.upload(FileSource.text("lost", "lost.txt")),
+          NodeFiles.layer({ apiKey: Redacted.make(one.apiKey), baseUrl: one.url })
+        )
+        first.child.kill("SIGHUP")
+        assert.strictEqual(yield* Effect.promise(() => first.exit), 129)
+        // The kept key: 0600, beside the data, the same after a restart.
+        assert.strictEqual(fs.statSync(`${data}/key`).mode & 0o777, 0o600)
+        const [content = ""] = fs.readdirSync(`${data}/blobs`)
+        fs.rmSync(`${data}/blobs/${content}`)
+        const second = yield* start("emulator", "--data", data, "--json")
+        let out = ""
+        let err = ""
+        second.child.stdout.on("data", (data: Buffer) => out += data.toString())
+        second.child.stderr.on("data", (data: Buffer) => err += data.toString())
+        const two = yield* listening(second)
+        assert.strictEqual(two.apiKey, one.apiKey)
+        assert.strictEqual((yield* ask(two, `/v1/files/${id}`)).status, 404)
+        second.child.kill("SIGTERM")
+        yield* Effect.promise(() => second.exit)
+        assert.match(out, /^\{"url":"http:[^\n]+"\}\n$/)
+        assert.include(err, "have lost their content")
+      }),
+    60_000
+  )
+
+  it.live(
+    "ends when whoever started it is gone, and not where there is no standard input",
+    () =>
+      Effect.gen(function*() {
+        const run = yield* start("emulator", "--json")
+        yield* listening(run)
+        run.child.stdin.end()
+        assert.strictEqual(yield* Effect.promise(() => run.exit), 0)
+        const detached = spawn(process.execPath, ["--no-warnings", "dist/cli/bin.js", "emulator", "--json"], {
+          stdio: ["ignore", "pipe", "inherit"]
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => detached.kill("SIGKILL")))
+        const at = yield* Effect.callback<{ readonly url: string; readonly apiKey: string }>((resume) => {
+          detached.stdout.once("data", (data: Buffer) => resume(Effect.succeed(JSON.parse(data.toString()))))
+        })
+        assert.strictEqual((yield* ask(at, "/_emulator/health")).status, 200)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
   it.live("says to a person how to use it", () =>
     Effect.gen(function*() {
       const run = yield* start("emulator")
@@ -94,6 +235,13 @@ describe("anthropic-files emulator", () => {
     [["--faults", "package.json"], /not a list of faults/, 2],
     [["--port", "70000"], /port/, 2],
     [["--wrong"], /wrong/, 2],
+    [["--data", ""], /an empty name/, 7],
+    [["--data", "."], /not a folder of the emulator's and not empty/, 7],
+    [["--rules", "package.json"], /not a list of rules/, 2],
+    [["--faults", "README.md"], /is not JSON/, 2],
+    [["--quota", "a lot"], /--quota takes a size/, 2],
+    [["--rate", "0"], /--rate takes a whole number from 1 on/, 2],
+    [["--batch-delay", "soon"], /--batch-delay takes a time/, 2],
     [["--host", "0.0.0.0"], /set a key of your own/, 7]
   ]
   for (const [args, message, code] of refused) {
