@@ -16,8 +16,8 @@ const callerLine = 3
 
 type AddFrame = (parent: References.StackFrame | undefined) => References.StackFrame
 
-/** Called directly by the accessor, whose caller is recorded. */
-const capture = (name: string): AddFrame => {
+/** The stack frame of the caller's caller: called directly by the function that its user calls. */
+export const capture = (name: string): AddFrame => {
   const limit = Error.stackTraceLimit
   if (limit === 0) return (parent) => ({ name, stack: () => undefined, parent })
   if (canLimit) Error.stackTraceLimit = callerLine

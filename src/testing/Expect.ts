@@ -9,7 +9,9 @@ import * as Exit from "effect/Exit"
 import * as Formatter from "effect/Formatter"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as References from "effect/References"
 import type { FilesError, Reason, RequestFailed } from "../FilesError.ts"
+import { capture } from "../internal/accessor.ts"
 
 /** Written by a failed assertion. Test runners take it for one of their own. */
 export class AssertionError extends Error {
@@ -89,13 +91,23 @@ export const expectFailure: {
     self: Effect.Effect<A, E, R>,
     tag: Tag
   ): Effect.Effect<Extract<E, { readonly _tag: Tag }>, never, R>
-} = <A, E, R>(self: Effect.Effect<A, E, R>, tag: string, reason?: string): Effect.Effect<never, never, R> =>
-  Effect.flatMap(Effect.exit(self), (exit) => {
+} = <A, E, R>(self: Effect.Effect<A, E, R>, tag: string, reason?: string): Effect.Effect<never, never, R> => {
+  const frame = capture("expectFailure")
+  return Effect.flatMap(Effect.exit(self), (exit) => {
     const error: unknown = Option.getOrUndefined(Exit.findErrorOption(exit))
     return isFailure(error, tag, reason)
       ? Effect.succeed(error as never)
-      : Effect.die(new AssertionError(wrong(article(nameOf(tag, reason)), exit)))
+      : die(wrong(article(nameOf(tag, reason)), exit), frame)
   })
+}
+
+/** Dies with the caller's line in the trace. */
+const die = (message: string, frame: ReturnType<typeof capture>): Effect.Effect<never> =>
+  Effect.updateService(
+    Effect.suspend(() => Effect.die(new AssertionError(message))),
+    References.CurrentStackFrame,
+    frame
+  )
 
 const isFailure = (error: unknown, tag: string, reason: string | undefined): boolean =>
   Predicate.isTagged(error, tag)
@@ -105,14 +117,35 @@ const isFailure = (error: unknown, tag: string, reason: string | undefined): boo
  * Runs an effect that has to succeed. Its failure becomes the message of an {@link AssertionError}, with every field of
  * the error, instead of the one line that a test runner prints.
  */
-export const expectSuccess = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, never, R> =>
-  Effect.catchCause(
+export const expectSuccess = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, never, R> => {
+  const frame = capture("expectSuccess")
+  return Effect.catchCause(
     self,
     (cause) =>
       !Cause.hasFails(cause)
         ? Effect.failCause(cause as Cause.Cause<never>)
-        : Effect.die(new AssertionError(wrong("it to succeed", Exit.failCause(cause))))
+        : die(wrong("it to succeed", Exit.failCause(cause)), frame)
   )
+}
+
+/**
+ * What {@link matchers} adds to the `expect` of a test runner, for its types. For vitest there is
+ * `testing/VitestMatchers`; for jest, declare it once:
+ *
+ * ```ts
+ * import type * as Expect from "effect-anthropic-files/testing/Expect"
+ *
+ * declare global {
+ *   namespace jest {
+ *     interface Matchers<R, T = {}> extends Expect.Matchers<R> {}
+ *   }
+ * }
+ * ```
+ */
+export interface Matchers<R> {
+  /** The exit, or the error, is a failure with this tag, and with this reason. */
+  readonly toFailWith: (tag: FilesError["_tag"], reason?: Reason["_tag"]) => R
+}
 
 /**
  * For a test runner's own `expect`, of vitest or jest: `expect.extend(Expect.matchers)`, then

@@ -4,6 +4,7 @@ import { Files, FilesError } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Expect from "effect-anthropic-files/testing/Expect"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
+import { matchers } from "effect-anthropic-files/testing/VitestMatchers"
 
 const overloaded = new FilesError.RequestFailed({
   operation: "upload",
@@ -24,6 +25,8 @@ const notFound = new FilesError.FileNotFound({
   isRetryable: false,
   isOutcomeUnknown: false
 })
+
+const failing: Effect.Effect<number, FilesError.FilesError> = Effect.fail(notFound)
 
 const fail = (error: FilesError.FilesError): Effect.Effect<number, FilesError.FilesError> => Effect.fail(error)
 
@@ -133,6 +136,22 @@ describe("the text of an error", () => {
   })
 })
 
+it.effect("an assertion that fails holds the line of its caller in its trace", () =>
+  Effect.gen(function*() {
+    const failure = yield* Effect.exit(Expect.expectFailure(fail(overloaded), "FileNotFound"))
+    const success = yield* Effect.exit(Expect.expectSuccess(failing))
+    const exits: ReadonlyArray<readonly [Exit.Exit<unknown, unknown>, string]> = [
+      [failure, "expectFailure"],
+      [success, "expectSuccess"]
+    ]
+    for (const [exit, name] of exits) {
+      assert.match(
+        Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "",
+        new RegExp(`at ${name} \\(.*Expect\\.test\\.ts:\\d+`)
+      )
+    }
+  }))
+
 describe("matchers", () => {
   it("work on exits and on errors", () => {
     assert.isTrue(Expect.matchers.toFailWith(Exit.fail(notFound), "FileNotFound").pass)
@@ -144,16 +163,12 @@ describe("matchers", () => {
 
   it.effect("extend vitest's expect, and fail readably", () =>
     Effect.gen(function*() {
-      expect.extend(Expect.matchers)
+      expect.extend(matchers)
       const exit = yield* Effect.exit(Files.listPage())
-      // What a user declares once, in `declare module "vitest"`.
-      const extended = expect as unknown as (actual: unknown) => {
-        readonly toFailWith: (tag: string, reason?: string) => void
-      }
-      const check = extended(exit)
-      check.toFailWith("RequestFailed", "Overloaded")
+      expect(exit).toFailWith("RequestFailed", "Overloaded")
+      expect(exit).not.toFailWith("RequestFailed", "TimedOut")
       assert.throws(
-        () => check.toFailWith("RateLimited"),
+        () => expect(exit).toFailWith("RateLimited"),
         /Expected a RateLimited, but it failed with RequestFailed \(Overloaded\)/
       )
     }).pipe(Effect.provide(FilesTest.layer({ faults: [Fault.overloaded()] }))))
