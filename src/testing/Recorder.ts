@@ -5,6 +5,8 @@
  * and messages, are replaced by names such as `file_redacted_1`, the same for the same, so that a recording still hangs
  * together. Played back, a name stands for whatever the program sends in that place.
  */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -35,6 +37,7 @@ import {
   type Wire
 } from "./internal/request.ts"
 import { respond } from "./internal/response.ts"
+import * as Times from "./internal/times.ts"
 import type { SentRequest } from "./SentRequest.ts"
 
 /**
@@ -84,7 +87,7 @@ type Response = HttpClientResponse.HttpClientResponse
 const kept = {
   request: /^(accept|content-type|range|anthropic-version|anthropic-beta)$/,
   response:
-    /^(content-type|content-length|content-range|request-id|retry-after(-ms)?|x-should-retry|anthropic-ratelimit-.*)$/
+    /^(content-type|content-length|content-range|date|request-id|retry-after(-ms)?|x-should-retry|anthropic-ratelimit-.*)$/
 }
 
 const keep = (
@@ -193,11 +196,12 @@ export const layerRecord = (
       const redactBodies = options.redactBodies ?? true
       const redaction = Redaction.make({ ids: options.redactIds ?? true, bodies: redactBodies })
       const slots: Array<Slot> = []
+      const recordedAt = DateTime.formatIso(yield* DateTime.now)
       let refused: RecorderFailed | undefined
 
       const save = Effect.suspend(() => {
         if (refused !== undefined) return Effect.die(refused)
-        const text = `${JSON.stringify({ version: 1, exchanges: slots }, null, 2)}\n`
+        const text = `${JSON.stringify({ version: 1, recordedAt, exchanges: slots }, null, 2)}\n`
         const parent = parentOf(path)
         return Effect.orDie(Effect.andThen(
           parent === path || parent === "" ? Effect.void : fs.makeDirectory(parent, { recursive: true }),
@@ -296,13 +300,14 @@ const withoutRedacted = (live: Cassette.Request, recorded: Cassette.Request): ob
 const unreadable = (path: string, cause: unknown): RecorderFailed =>
   new RecorderFailed({
     reason: "Unreadable",
-    message: `${path} is no recording that can be read: ${cause instanceof Error ? cause.message : String(cause)}`
+    message: `${path} is not a recording that can be read: ${cause instanceof Error ? cause.message : String(cause)}`
   })
 
 const titleOf = ({ method, path }: { readonly method: string; readonly path: string }): string => `${method} ${path}`
 
 /**
- * Answers requests from a recording. No network is needed, and no key: `FilesTest.layerClient()` makes the client.
+ * Answers requests from a recording. No network is needed, and no key: `FilesTest.layerClient()` makes the client. Times
+ * in its answers are moved, so that what was an hour ahead when it was recorded is an hour ahead.
  *
  * A request is compared by method, path, query and body, as far as they were recorded. One that does not fit fails with
  * the difference, and is not tried again by a policy. In strict order, exchanges that are left over when the scope
@@ -317,14 +322,20 @@ export const layerReplay = (
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const text = yield* Effect.mapError(fs.readFileString(path), (cause) => unreadable(path, cause))
-      const { exchanges } = yield* Effect.mapError(Cassette.decodeCassette(text), (cause) => unreadable(path, cause))
+      const { exchanges, recordedAt } = yield* Effect.mapError(Cassette.decodeCassette(text), (cause) =>
+        unreadable(path, cause))
+      const sinceRecorded = recordedAt === undefined
+        ? Duration.zero
+        : DateTime.distance(recordedAt, yield* DateTime.now)
       const strict = options.order !== "any"
       const tapes: ReadonlyArray<Tape> = exchanges.map((exchange) => ({ exchange, used: false }))
       const bindings: Redaction.Bindings = new Map()
 
       const complain = (request: Request, sent: SentRequest, candidates: ReadonlyArray<Tape>) => {
         const [nearest] = candidates
-          .map(({ exchange }) => hold(exchange.request, sent, bindings).comparison)
+          .map(({ exchange }) =>
+            hold(exchange.request, sent, bindings).comparison
+          )
           .sort((a, b) => distance(a) - distance(b))
         return refuse(
           request,
@@ -361,7 +372,7 @@ export const layerReplay = (
           tape.used = true
           const { exchange } = tape
           Redaction.bind(exchange.request, hold(exchange.request, sent, bindings).live, bindings)
-          return play(request, exchange, bindings)
+          return play(request, exchange, bindings, sinceRecorded)
         })
       )
     })
@@ -370,7 +381,8 @@ export const layerReplay = (
 const play = (
   request: Request,
   { failure, response }: Cassette.Exchange,
-  bindings: Redaction.Bindings
+  bindings: Redaction.Bindings,
+  sinceRecorded: Duration.Duration
 ): Effect.Effect<Response, HttpClientError.HttpClientError> => {
   if (response === undefined) {
     const code = failure ?? "ECONNRESET"
@@ -381,7 +393,10 @@ const play = (
       )
     )
   }
-  const told = Cassette.mapTexts(response, (text) => Redaction.reveal(text, bindings)) as Cassette.Response
+  const told = Times.moved(
+    Cassette.mapTexts(response, (text) => Redaction.reveal(text, bindings)) as Cassette.Response,
+    sinceRecorded
+  )
   const bytes = Cassette.toBytes(told.body)
   return Effect.succeed(respond(request, {
     status: told.status,
@@ -396,3 +411,32 @@ const play = (
       : bytes
   }))
 }
+
+/** How a recorder works that does both. */
+export interface Options extends RecordOptions, ReplayOptions {
+  /**
+   * - `record`: requests go through and are written down.
+   * - `replay`: requests are answered from the recording.
+   * - `auto`: `replay` where there is a recording, else `record`.
+   *
+   * @default "auto"
+   */
+  readonly mode?: "record" | "replay" | "auto" | undefined
+}
+
+/**
+ * One Layer for both: {@link layerRecord} or {@link layerReplay}, by its `mode`. To record anew, delete the recording, or
+ * set the mode from an environment variable.
+ */
+export const layer = (
+  path: string,
+  options: Options = {}
+): Layer.Layer<HttpClient.HttpClient, RecorderFailed, HttpClient.HttpClient | FileSystem.FileSystem> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { mode = "auto" } = options
+    if (mode === "record") return layerRecord(path, options)
+    if (mode === "replay") return layerReplay(path, options)
+    const fs = yield* FileSystem.FileSystem
+    const isThere = yield* Effect.mapError(fs.exists(path), (cause) => unreadable(path, cause))
+    return isThere ? layerReplay(path, options) : layerRecord(path, options)
+  }))

@@ -1,6 +1,6 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, FileSystem, Layer, Redacted, Result, Stream } from "effect"
+import { Cause, Clock, DateTime, Duration, Effect, Exit, FileSystem, Layer, Redacted, Result, Stream } from "effect"
 import { ContentBlock, FileMetadata, Files, FileSource, MessageBatches, Messages, Policy } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -9,6 +9,7 @@ import * as Faults from "effect-anthropic-files/testing/Faults"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import * as Recorder from "effect-anthropic-files/testing/Recorder"
+import { TestClock } from "effect/testing"
 
 const key = "sk-ant-canary-0123456789"
 
@@ -522,6 +523,88 @@ describe("a replay", () => {
         yield* fs.makeDirectory(path.replace(/\/[^/]*$/, ""))
         yield* fs.writeFileString(path, "{\"version\":2}")
         assert.strictEqual((yield* Effect.flip(Layer.build(Recorder.layerReplay(path)))).reason, "Unreadable")
+      })
+    ))
+
+  /** How far from now the file of a listing was made and expires, and how long a refusal asks to wait; in seconds. */
+  const distances = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const { data: [file] } = yield* Files.listPage()
+    const limited = yield* expectFailure(Files.listPage(), "RateLimited")
+    const from = (time: DateTime.Utc | null | undefined) => Math.round(((time?.epochMilliseconds ?? NaN) - now) / 1000)
+    const wait = limited.retryAfter === undefined ? NaN : Math.round(Duration.toSeconds(limited.retryAfter))
+    return [from(file?.created_at), from(file?.expires_at), wait]
+  })
+
+  it.live("under the real clock, of a recording from long ago: its times are as far from now as they were", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const file = {
+          id: "file_1",
+          type: "file",
+          filename: "a.txt",
+          mime_type: "text/plain",
+          size_bytes: 1,
+          created_at: "2020-01-01T00:00:00.123456Z",
+          expires_at: "2020-01-01T02:00:00Z",
+          downloadable: false
+        }
+        const request = { method: "GET", path: "/v1/files", query: {}, headers: {} }
+        const listed = {
+          status: 200,
+          headers: { "content-type": "application/json" },
+          body: { json: { data: [file] } }
+        }
+        const limited = { status: 429, headers: { "retry-after": "Wed, 01 Jan 2020 01:00:30 GMT" } }
+        const exchanges = [listed, limited].map((response) => ({ request, response }))
+        yield* fs.makeDirectory(path.replace(/\/[^/]*$/, ""), { recursive: true })
+        yield* fs.writeFileString(path, JSON.stringify({ version: 1, recordedAt: "2020-01-01T01:00:00Z", exchanges }))
+        const [made = 0, expires = 0, wait = 0] = yield* Effect.provide(distances, replaying(path))
+        assert.closeTo(made, -3600, 10)
+        assert.closeTo(expires, 3600, 10)
+        assert.closeTo(wait, 30, 10)
+      })
+    ))
+
+  it.effect("of what was recorded on another day gives the same distances in time", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(Date.UTC(2020, 0, 1))
+        const page = HttpMock.page([{ expires_at: DateTime.makeUnsafe(Date.UTC(2020, 0, 1, 2)) }])
+        const limited = HttpMock.error.rateLimited({ headers: { "retry-after": "Wed, 01 Jan 2020 00:00:30 GMT" } })
+        const service = HttpMock.layer(HttpMock.expect("GET /v1/files", page, limited))
+        const either = (mode?: "record" | "replay" | "auto") =>
+          FilesTest.layerClient().pipe(
+            Layer.provide(Recorder.layer(path, { mode })),
+            Layer.provide(mode === "replay" ? HttpMock.layer() : service)
+          )
+        const recorded = yield* Effect.provide(distances, either("auto"))
+        assert.deepStrictEqual(recorded, [0, 7200, 30])
+        yield* TestClock.adjust("400 days")
+        assert.deepStrictEqual(yield* Effect.provide(distances, either("replay")), recorded)
+      })
+    ))
+
+  it.effect("comes by itself once there is a recording, and not where the mode says to record", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const list = Effect.map(Files.listPage(), (page) => page.data.length)
+        const either = (mode: "record" | "replay" | "auto" | undefined, files: number) =>
+          FilesTest.layerClient().pipe(
+            Layer.provide(Recorder.layer(path, { mode })),
+            Layer.provide(
+              HttpMock.layer(HttpMock.stub("GET /v1/files", HttpMock.page(Array.from({ length: files }, () => ({})))))
+            )
+          )
+        assert.strictEqual(yield* Effect.provide(list, either(undefined, 1)), 1)
+        assert.strictEqual(yield* Effect.provide(list, either(undefined, 2)), 1)
+        assert.strictEqual(yield* Effect.provide(list, either("record", 3)), 3)
+        assert.strictEqual(yield* Effect.provide(list, either("replay", 4)), 3)
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(
+          Recorder.layer(`${path}.nowhere`, { mode: "replay" }).pipe(Layer.provide(HttpMock.layer()))
+        )))
+        assert.strictEqual(error.reason, "Unreadable")
       })
     ))
 

@@ -67,6 +67,8 @@ export type Exchange = typeof Exchange.Type
 
 export const Cassette = Schema.Struct({
   version: Schema.Literal(1),
+  /** When the recording began. Times in its answers are played back as far from now as they were from this. */
+  recordedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   exchanges: Schema.Array(Exchange)
 })
 
