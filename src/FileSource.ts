@@ -24,7 +24,7 @@ import { modifiedAt, versionOf } from "./internal/cache/versions.ts"
 import { fail, fromPlatformError } from "./internal/files/sourceFailed.ts"
 import { concat, parseLength } from "./internal/request/body.ts"
 import { Buffers } from "./internal/request/buffers.ts"
-import { codeOf } from "./internal/request/errors.ts"
+import { codeOf } from "./internal/request/evidence.ts"
 import { userAgent } from "./internal/request/userAgent.ts"
 import { printable } from "./internal/text.ts"
 

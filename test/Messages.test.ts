@@ -221,13 +221,11 @@ describe("Messages.create", () => {
           fileId: otherId
         }
       ],
-      ["the only file", request, 404, "not_found_error", "File not found", undefined, {
-        tag: "FileNotFound",
-        fileId
+      ["something that the answer does not name", request, 404, "not_found_error", "Not found", undefined, {
+        tag: "InvalidRequest"
       }],
-      ["one of several files", two, 404, "not_found_error", "File not found", undefined, {
-        tag: "FileNotFound",
-        fileId: undefined
+      ["a container", two, 404, "not_found_error", "Container container_011CX not found", undefined, {
+        tag: "InvalidRequest"
       }],
       ["a model that does not exist", request, 404, "not_found_error", "model: claude-sonnet-5-5", undefined, {
         tag: "InvalidRequest"
@@ -884,7 +882,9 @@ describe("Messages.stream", () => {
   )
 
   it.effect("an answer that is not a success fails like create", () => {
-    const { layer } = answering(() => Response.json(errorBody("not_found_error", "File not found"), { status: 404 }))
+    const { layer } = answering(() =>
+      Response.json(errorBody("not_found_error", `File not found: ${fileId}`), { status: 404 })
+    )
     return Effect.gen(function*() {
       const error = yield* Effect.flip(Stream.runDrain(Messages.stream(request)))
       assert.strictEqual(error._tag === "FileNotFound" && error.fileId, fileId)

@@ -232,7 +232,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         )
         assert.strictEqual(reasonOf(error), "Unreachable")
         assert.isTrue(error.isOutcomeUnknown)
-        assert.include(error.message, "may have done")
+        assert.include(error.message, "x.txt may have been stored")
       }))
 
     it.live("another stored size is an error, and that file is deleted again", () =>

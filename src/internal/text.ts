@@ -41,3 +41,26 @@ export const excerpt = (text: string): string => {
     .trim()
   return plain.length > excerptLength ? `${cut(plain, excerptLength - 1)}…` : plain
 }
+
+/** Whether a body that was read as text is none: an image, an archive, something compressed. */
+export const isBinary = (text: string): boolean => {
+  const start = text.slice(0, 1024)
+  // oxlint-disable-next-line no-control-regex
+  return /[\u0000-\u0008\u000e-\u001a]/.test(start) || (start.match(/\ufffd/g)?.length ?? 0) > 2
+}
+
+/** What a value is, for a sentence about one that was not expected. It never shows the value itself. */
+export const kindOf = (value: unknown): string => {
+  if (value === undefined) return "undefined"
+  if (value === null) return "null"
+  if (typeof value === "string") return "a string"
+  if (typeof value === "function") return "a function"
+  if (typeof value !== "object") return `a ${typeof value}`
+  if (Array.isArray(value)) return "an array"
+  if ("getReader" in value) return "a web ReadableStream"
+  if ("pipe" in value && "read" in value && "on" in value) return "a Node stream"
+  if ("then" in value) return "a Promise"
+  const name = value.constructor?.name ?? ""
+  if (name === "" || name === "Object") return "an object"
+  return `${/^[AEIOU]/.test(name) ? "an" : "a"} ${printable(name.slice(0, 60))}`
+}

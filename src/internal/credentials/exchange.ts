@@ -16,7 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { CredentialsFailed } from "../../FilesError.ts"
 import { parseJson, readText } from "../request/body.ts"
-import { codeOf, isPermanent } from "../request/errors.ts"
+import { evidenceOf } from "../request/evidence.ts"
 import { isRetryable } from "../request/retryable.ts"
 import { userAgent } from "../request/userAgent.ts"
 import { excerpt } from "../text.ts"
@@ -99,12 +99,12 @@ const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted
     body: HttpBody.text(JSON.stringify(fields), "application/json")
   })
   const unreachable = (error: HttpClientError.HttpClientError) => {
-    const code = codeOf("cause" in error.reason ? error.reason.cause : undefined)
+    const { code, isPermanent } = evidenceOf("cause" in error.reason ? error.reason.cause : undefined)
     return credentialsFailed(
       grant.source,
       `The token endpoint ${url} can't be reached (${code ?? error.reason._tag}): check the network and the base URL.`,
       // The error itself holds the request, and with it what is secret in its body.
-      { isRetryable: !isPermanent(code) }
+      { isRetryable: !isPermanent }
     )
   }
   return Effect.gen(function*() {

@@ -25,7 +25,8 @@ import {
   withRetryPolicy
 } from "../request/attempt.ts"
 import { decodeText, parseJson, readBody } from "../request/body.ts"
-import { codeOf, isPermanent, isUnsent, readEnvelope } from "../request/errors.ts"
+import { readEnvelope } from "../request/errors.ts"
+import { evidenceOf } from "../request/evidence.ts"
 import { isRetryable } from "../request/retryable.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 import { monotonicMillis } from "../request/silence.ts"
@@ -137,8 +138,8 @@ export const failureOf = (error: HttpClientError.HttpClientError): Failure | und
   if (Predicate.isTagged(cause, "ConnectTimeoutError")) {
     return { reason: cause._tag, isOutcomeUnknown: false, wait: undefined }
   }
-  if (isPermanent(codeOf(cause))) return undefined
-  return { reason: codeOf(cause) ?? reason._tag, isOutcomeUnknown: !isUnsent(codeOf(cause)), wait: undefined }
+  const { code, isPermanent, isUnsent } = evidenceOf(cause)
+  return isPermanent ? undefined : { reason: code ?? reason._tag, isOutcomeUnknown: !isUnsent, wait: undefined }
 }
 
 const isUpload = (request: HttpClientRequest.HttpClientRequest): boolean =>

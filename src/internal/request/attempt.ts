@@ -11,7 +11,7 @@ import * as Random from "effect/Random"
 import type { FilesError } from "../../FilesError.ts"
 import { millisOr, type Overrides, type RetryOptions } from "../policy/options.ts"
 import { report } from "../telemetry.ts"
-import { codeOf } from "./errors.ts"
+import { codeOf } from "./evidence.ts"
 import { monotonicMillis } from "./silence.ts"
 
 /** What a retry policy allows. Milliseconds. */

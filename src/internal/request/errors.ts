@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as Predicate from "effect/Predicate"
+import type * as Schema from "effect/Schema"
 import {
   type BatchError,
   BillingBlocked,
@@ -34,10 +35,12 @@ import {
   UnexpectedResponse,
   Unreachable
 } from "../../FilesError.ts"
-import { excerpt, printable } from "../text.ts"
+import { excerpt, isBinary, printable } from "../text.ts"
 import type { Dialect } from "../wire/constants.ts"
 import { retryAfter } from "../wire/retryAfter.ts"
-import { isRetryable, isSpendCap } from "./retryable.ts"
+import { evidenceOf, explain, wordsOf } from "./evidence.ts"
+import { isRetryable } from "./retryable.ts"
+import { scrubCause, scrubJson } from "./scrub.ts"
 
 /**
  * What an operation was about, for the error's fields and its sentence.
@@ -48,17 +51,19 @@ export interface Subject {
   readonly baseUrl: string
   /** Replaces what must not be shown, should a server echo it. */
   readonly scrub: (text: string) => string
-  readonly fileId?: string
-  readonly filename?: string
+  readonly fileId?: string | undefined
+  readonly filename?: string | undefined
   /** The files that a message refers to, and its model; looked up only for an error. */
   readonly fileIds?: (() => ReadonlyArray<string>) | undefined
   readonly model?: string | undefined
-  readonly batchId?: string
+  readonly batchId?: string | undefined
   /** Bytes of the file. */
   readonly size?: number | undefined
   readonly maxFileBytes: number
-  /** Requests that were made for the operation, where it was more than one. */
-  readonly tries?: number
+  /** Whether the whole body has been handed over; before that an upload can't have been stored. */
+  readonly isSent?: (() => boolean) | undefined
+  /** Requests made so far, this one included. */
+  readonly tries?: number | undefined
 }
 
 interface Envelope {
@@ -73,7 +78,7 @@ const string = (value: unknown): string | undefined => Predicate.isString(value)
 const field = (value: unknown, name: string): unknown => Predicate.hasProperty(value, name) ? value[name] : undefined
 
 /**
- * Reads the error envelope out of whatever came: a body that is none of the API's gives an empty one.
+ * Reads the error envelope out of whatever came. A body that is not the API's gives an empty one.
  */
 export const readEnvelope = (json: unknown): Envelope => {
   const error = field(json, "error")
@@ -85,8 +90,28 @@ export const readEnvelope = (json: unknown): Envelope => {
   }
 }
 
-const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
-  value === undefined ? {} : { [key]: value } as { readonly [P in K]: V }
+/** Whether a body that is not JSON may be the beginning of one. */
+const isCutJson = (body: string): boolean => /^\s*(\{|$)/.test(body)
+
+/** What a body says in words, the API's or that of a gateway, whose JSON has other fields. */
+const wordsIn = (json: unknown, body: string): string => {
+  if (json === undefined) return isBinary(body) || isCutJson(body) ? "" : body
+  const error = field(json, "error")
+  for (const words of [field(error, "message"), error, field(json, "message"), field(json, "detail"), json]) {
+    const said = string(words)
+    if (said !== undefined) return said
+  }
+  // An object without words says nothing that a reader could use.
+  return ""
+}
+
+/** A service's details beyond the code, as far as an error may carry them. */
+const detailsIn = (subject: Subject, json: unknown): Readonly<Record<string, Schema.Json>> | undefined => {
+  const details = scrubJson(field(field(json, "error"), "details"), subject.scrub)
+  if (details === undefined) return undefined
+  const kept = Object.entries(details).filter(([name]) => name !== "error_code" && name !== "__proto__")
+  return kept.length === 0 ? undefined : Object.fromEntries(kept)
+}
 
 const bytesOf = (bytes: number): string => `${bytes} bytes`
 
@@ -104,19 +129,102 @@ const adds = (operation: Operation): boolean => operation === "upload" || operat
 /** Whether the operation sends a message, with the files that it refers to. */
 const asks = (operation: Operation): boolean => operation === "createMessage" || operation === "streamMessage"
 
+/** Whether words name an id, and not a longer one that begins like it. */
+const names = (words: string, id: string): boolean => {
+  for (let at = words.indexOf(id); at >= 0; at = words.indexOf(id, at + 1)) {
+    if (!/[\w-]/.test(words.charAt(at - 1)) && !/[\w-]/.test(words.charAt(at + id.length))) return true
+  }
+  return false
+}
+
 /** The file that an answer is about: the operation's own, the one that a message's error names, or the only one. */
 const fileOf = (subject: Subject, said: string): string | undefined => {
   if (subject.fileId !== undefined) return subject.fileId
   const ids = subject.fileIds?.() ?? []
-  const [named] = ids.filter((id) => said.includes(id)).sort((a, b) => b.length - a.length)
-  return named ?? (ids.length === 1 ? ids[0] : undefined)
+  return ids.find((id) => names(said, id)) ?? (ids.length === 1 ? ids[0] : undefined)
 }
+
+/** Foreign text as a part of a sentence: short, on one line, without secrets. */
+export const quote = (subject: Pick<Subject, "scrub">, text: string): string => excerpt(subject.scrub(text))
 
 /** The service's id for the request, as it may be shown. */
 export const requestIdOf = (subject: Subject, headers: Headers.Headers): string | undefined => {
   const id = string(headers["request-id"])
-  return id === undefined ? undefined : excerpt(subject.scrub(id))
+  return id === undefined ? undefined : quote(subject, id)
 }
+
+/** What the operation was doing, as the subject of a sentence. */
+export const doing = (subject: Subject): string => {
+  const file = subject.fileId === undefined ? "a file" : printable(subject.fileId)
+  const batch = subject.batchId === undefined ? "a batch" : printable(subject.batchId)
+  switch (subject.operation) {
+    case "upload":
+      return `Uploading ${printable(subject.filename ?? "a file")}`
+    case "list":
+      return "Listing files"
+    case "metadata":
+      return `Looking up ${file}`
+    case "download":
+      return `Downloading ${file}`
+    case "delete":
+      return `Deleting ${file}`
+    case "contentBlock":
+      return "Making a content block"
+    case "createMessage":
+      return "Creating a message"
+    case "streamMessage":
+      return "Streaming a message"
+    case "createBatch":
+      return "Creating a batch"
+    case "getBatch":
+      return `Looking up ${batch}`
+    case "listBatches":
+      return "Listing batches"
+    case "cancelBatch":
+      return `Cancelling ${batch}`
+    case "deleteBatch":
+      return `Deleting ${batch}`
+    case "batchResults":
+      return `Reading the results of ${batch}`
+  }
+}
+
+/** What the service may have done although the request failed, and what to do then. */
+export const mayHaveDone = (subject: Subject): string => {
+  switch (subject.operation) {
+    case "upload":
+      return `${
+        printable(subject.filename ?? "The file")
+      } may have been stored: look for it before you upload it again.`
+    case "createBatch":
+      return "The batch may have been created: look for it before you create another."
+    case "delete":
+      return `${printable(subject.fileId ?? "The file")} may have been deleted.`
+    case "cancelBatch":
+      return `${printable(subject.batchId ?? "The batch")} may have been cancelled.`
+    case "deleteBatch":
+      return `${printable(subject.batchId ?? "The batch")} may have been deleted.`
+    default:
+      return ""
+  }
+}
+
+/** Nothing was done, for the operations where that matters. */
+const nothingDone = (operation: Operation): string => {
+  if (operation === "upload") return "Nothing was stored."
+  return operation === "createBatch" ? "No batch was created." : ""
+}
+
+/** Whether what was asked may have been done, in words. */
+export const outcomeOf = (subject: Subject, isOutcomeUnknown: boolean): string =>
+  isOutcomeUnknown ? mayHaveDone(subject) : nothingDone(subject.operation)
+
+/** Sentences, one after the other; those without words are left out. */
+const sentences = (...parts: ReadonlyArray<string | undefined>): string =>
+  parts.filter((part) => part !== undefined && part !== "").join(" ")
+
+const wait = (delay: Duration.Duration | undefined): string | undefined =>
+  delay === undefined || Duration.isZero(delay) ? undefined : `Wait ${Duration.format(delay)} before the next request.`
 
 export const requestFailed = (operation: Operation, reason: Reason): RequestFailed =>
   new RequestFailed({ operation, reason })
@@ -125,7 +233,7 @@ export const requestFailed = (operation: Operation, reason: Reason): RequestFail
  * A request that is refused before it is sent.
  */
 export const invalidRequest = (operation: Operation, option: string, message: string): RequestFailed =>
-  requestFailed(operation, new InvalidRequest({ message, option, isRetryable: false, isOutcomeUnknown: false }))
+  requestFailed(operation, new InvalidRequest({ message, option }))
 
 export const fileTooLarge = (filename: string, size: number | undefined, limit: number): FileTooLarge => {
   // Rounded, a size just over the limit would read like the limit.
@@ -135,11 +243,59 @@ export const fileTooLarge = (filename: string, size: number | undefined, limit: 
     message: `${printable(filename)} ${size === undefined ? "is larger than" : `has ${words(size)}, more than`} the ${
       words(limit)
     } that one file may have: split or compress it.`,
-    ...optional("size", size),
-    limit,
-    isRetryable: false,
-    isOutcomeUnknown: false
+    size,
+    limit
   })
+}
+
+const tried = /^After \d+ tries: /
+
+/** How often an operation was tried, as the beginning of its sentence. */
+const withTries = (message: string, tries: number | undefined): string =>
+  tries === undefined || tries < 2 ? message : `After ${tries} tries: ${message.replace(tried, "")}`
+
+interface Finish {
+  readonly scrub: (text: string) => string
+  readonly tries?: number | undefined
+}
+
+const finishField = (name: string, value: unknown, scrub: Finish["scrub"]): unknown => {
+  if (name === "cause") return scrubCause(value, scrub)
+  if (name === "details") return scrubJson(value, scrub)
+  return Predicate.isString(value) ? scrub(value) : value
+}
+
+const finishOne = <E extends Exclude<FilesError, RequestFailed> | Reason>(error: E, { scrub, tries }: Finish): E => {
+  const before = Object.entries({
+    ...error,
+    message: error.message,
+    ...("cause" in error && error.cause !== undefined ? { cause: error.cause } : undefined)
+  })
+  const after = before
+    .map(([name, value]): [string, unknown] => [name, finishField(name, value, scrub)])
+    // What is not known is not printed either.
+    .filter(([, value]) => value !== undefined)
+  const isCounted = tries !== undefined && tries > 1 && error.tries !== tries
+  const isSame = before.length === after.length && after.every(([name, value], at) => {
+    const known = before[at]
+    return known !== undefined && (known[1] === value || name === "details")
+  })
+  if (isSame && !isCounted) return error
+  const fields = Object.fromEntries(after)
+  const make = error.constructor as new(fields: object) => E
+  return new make(
+    isCounted ? { ...fields, message: withTries(String(fields["message"]), tries), tries } : fields
+  )
+}
+
+/**
+ * The last thing that is done to an error before anyone sees it: no field, message or cause holds a secret, and with
+ * `tries` it says how often the operation was tried. Doing it twice changes nothing.
+ */
+export const finish = <E extends FilesError>(error: E, options: Finish): E => {
+  if (error._tag !== "RequestFailed") return finishOne<Exclude<FilesError, RequestFailed>>(error, options) as E
+  const reason = finishOne<Reason>(error.reason, options)
+  return reason === error.reason ? error : requestFailed(error.operation, reason) as E
 }
 
 /**
@@ -152,59 +308,162 @@ export const fromResponse = (subject: Subject, response: {
   readonly json: unknown
   /** Epoch milliseconds. */
   readonly now: number
-}): FilesError => {
-  const { headers, status } = response
-  const envelope = readEnvelope(response.json)
-  const { errorCode } = envelope
-  const requestId = string(headers["request-id"]) ?? envelope.requestId
-  const said = excerpt(subject.scrub(envelope.message ?? response.body))
-  const says = said === "" ? "" : ` The service says: ${said}`
-  const wait = retryAfter(headers, response.now)
-  const about = (sentence: string) => ({
-    message: `${sentence}${says}`,
-    status,
-    ...optional("requestId", requestId === undefined ? undefined : excerpt(subject.scrub(requestId))),
-    ...optional("errorCode", errorCode === undefined ? undefined : excerpt(subject.scrub(errorCode))),
-    isRetryable: isRetryable(status, headers, errorCode),
-    isOutcomeUnknown: changes(subject.operation) && status >= 500 && status !== 529
-  })
+}): FilesError => finish(classify(subject, response), subject)
+
+const reasonPhrases: ReadonlyMap<number, string> = new Map([
+  [404, "not found"],
+  [405, "method not allowed"],
+  [406, "not acceptable"],
+  [410, "gone"],
+  [411, "length required"],
+  [412, "precondition failed"],
+  [414, "URI too long"],
+  [415, "unsupported media type"],
+  [416, "range not satisfiable"],
+  [417, "expectation failed"],
+  [418, "I'm a teapot"],
+  [421, "misdirected request"],
+  [422, "unprocessable content"],
+  [423, "locked"],
+  [424, "failed dependency"],
+  [425, "too early"],
+  [426, "upgrade required"],
+  [428, "precondition required"],
+  [431, "header fields too large"],
+  [451, "unavailable for legal reasons"]
+])
+
+const phraseOf = (status: number): string => {
+  const phrase = reasonPhrases.get(status)
+  return phrase === undefined ? String(status) : `${status}, ${phrase}`
+}
+
+/** Statuses behind which the service may have done what was asked: it failed, or gave up waiting for itself. */
+const leavesOutcomeOpen = (status: number): boolean =>
+  (status >= 500 && status !== 529) || status === 408 || status === 409
+
+const storageFull = "The organization's file storage is full: delete files first."
+
+/** What every error of an answer carries. */
+interface Facts {
+  readonly message: string
+  readonly status: number
+  readonly requestId: string | undefined
+  readonly errorCode: string | undefined
+  readonly details: Readonly<Record<string, Schema.Json>> | undefined
+  readonly isRetryable: boolean
+  readonly isOutcomeUnknown: boolean
+}
+
+const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]): FilesError => {
+  const { headers, json, status } = response
   const { operation } = subject
-  const flat = (sentence: string) => ({ operation, ...about(sentence) })
+  const envelope = readEnvelope(json)
+  const { errorCode } = envelope
+  const words = envelope.message ?? ""
+  const said = quote(subject, wordsIn(json, response.body))
+  const delay = retryAfter(headers, response.now)
+  const details = detailsIn(subject, json)
+  const requestId = requestIdOf(subject, headers)
+    ?? (envelope.requestId === undefined ? undefined : quote(subject, envelope.requestId))
+  const isOutcomeUnknown = changes(operation) && leavesOutcomeOpen(status) && subject.isSent?.() !== false
+
+  const about = (...parts: ReadonlyArray<string | undefined>): Facts => ({
+    message: sentences(...parts, said === "" ? undefined : `The service says: ${said}`),
+    status,
+    requestId,
+    errorCode: errorCode === undefined ? undefined : quote(subject, errorCode),
+    details,
+    isRetryable: isRetryable(status, headers, errorCode),
+    isOutcomeUnknown
+  })
+  const flat = (...parts: ReadonlyArray<string | undefined>) => ({ operation, ...about(...parts) })
   const failed = (reason: Reason) => requestFailed(operation, reason)
-  const fileId = fileOf(subject, envelope.message ?? "")
-  const id = optional("fileId", fileId)
-  const file = fileId ?? (asks(operation) ? "a file of the message" : "the file")
+  const failing = `${doing(subject)} failed`
+  const fileId = fileOf(subject, words)
+  const file = fileId ?? (asks(operation) ? "A file of the message" : "The file")
+
+  const invalid = (...parts: ReadonlyArray<string>) => failed(new InvalidRequest(about(...parts)))
+  const billing = (...parts: ReadonlyArray<string>) => failed(new BillingBlocked(about(...parts)))
+  const denied = (...parts: ReadonlyArray<string>) => failed(new PermissionDenied(about(...parts)))
+  const serverFailed = (what: string) =>
+    failed(
+      new ServerFailed({
+        ...about(`${failing}: ${what}.`, outcomeOf(subject, isOutcomeUnknown), wait(delay)),
+        retryAfter: delay
+      })
+    )
+  const tooLarge = (what: string, limit?: number): FilesError =>
+    operation === "upload"
+      ? new FileTooLarge({
+        ...flat(`${printable(subject.filename ?? "The file")} ${what}: split or compress it.`),
+        size: subject.size,
+        limit
+      })
+      : invalid(`${failing}: the request ${what}.`)
 
   switch (errorCode) {
     case "file_not_downloadable":
       return new FileNotDownloadable({
         ...flat(`${file} was uploaded, and only files that a tool or skill made can be downloaded.`),
-        ...id
+        fileId
       })
     case "file_expired":
       return operation === "metadata" || operation === "delete"
-        ? new FileNotFound({ ...flat(`${file} has expired and is gone.`), ...id })
-        : new FileExpired({ ...flat(`${file} has expired: upload it again.`), ...id })
+        ? new FileNotFound({ ...flat(`${file} has expired and is gone.`), fileId })
+        : new FileExpired({ ...flat(`${file} has expired: upload it again.`), fileId })
     case "storage_quota_exceeded":
-      return new StorageLimitExceeded(flat("The organization's file storage is full: delete files first."))
+      return new StorageLimitExceeded(flat(storageFull))
     case "organization_on_hold":
-      return failed(new BillingBlocked(about("The organization is on hold.")))
+      return billing(`${failing}: the organization is on hold. Its administrators know why.`)
+    case "linked_organization_billing_unavailable":
+      return billing(`${failing}: another organization pays for this one, and can't at the moment. Ask its owners.`)
+    case "linked_organization_spend_limit_reached":
+      return billing(`${failing}: the organization that pays for this one has reached its spend limit. Ask its owners.`)
+    case "enforced_spend_limit_reached":
+    case "contract_spend_limit_reached":
+      return billing(`${failing}: a spend limit has been reached. Raise it, or wait for the next period.`)
     case "claude_code_key_creator_not_member":
-      return failed(new PermissionDenied(about("The key's creator is no member of the organization any more.")))
+      return denied(`${failing}: whoever made the key is not a member of the organization any more. Make a new key.`)
     case "cmek_key_disabled":
+      return denied(`${failing}: the organization's encryption key is disabled. Enable it where it is managed.`)
     case "cmek_key_network_blocked":
-      return failed(new PermissionDenied(about("The organization's encryption key can't be used.")))
+      return denied(
+        `${failing}: a network rule keeps the service from the organization's encryption key. Change it where the key is managed.`
+      )
+    case "cmek_context_unavailable":
+    case "cmek_key_unreachable":
+      return serverFailed("the organization's encryption key can't be reached at the moment")
+    case "user_profile_billing_not_authorized":
+      return denied(`${failing}: the user profile may not be billed for this.`)
+    case "user_profile_required":
+      return invalid(`${failing}: it needs a user profile. Give userProfileId.`)
+    case "user_profile_not_found":
+      return invalid(`${failing}: there is no such user profile. Check userProfileId.`)
+    case "workspace_human_review_disabled":
+      return denied(`${failing}: human review is disabled in this workspace, and this needs it. Enable it there.`)
+    case "image_dimensions_too_large":
+      return invalid(imageTooLarge(subject, failing, details))
     case "request_body_timeout":
-      return failed(new TimedOut(about("The service waited too long for the request's body; nothing was done.")))
+      return failed(
+        new TimedOut(about(`${failing}: the service waited too long for the request's body. Nothing was done.`))
+      )
+    case "request_body_encoding_invalid":
+      return invalid(`${failing}: the service can't decode the request's body. Something on the way has changed it.`)
+    case "request_body_encoding_unsupported":
+      return invalid(
+        `${failing}: the service does not take the request's content-encoding. Something on the way has added it.`
+      )
+    case "request_body_too_large_after_decoding":
+      return tooLarge("is larger than the service takes once it is decoded")
   }
-  if (isSpendCap(errorCode)) {
-    return failed(new BillingBlocked(about("A spend limit has been reached: raise it, or wait for the next period.")))
+  if (/credit balance is too low/i.test(words)) {
+    return billing(`${failing}: the organization's credit is used up. Buy more.`)
   }
   switch (status) {
     case 400: {
       if (!asks(operation)) break
       // Neither has a code: status, operation and wording together tell them.
-      const words = envelope.message ?? ""
       if (/prompt is too long|context (window|length|limit)/i.test(words)) {
         return new ContextWindowExceeded(
           flat(
@@ -215,84 +474,147 @@ export const fromResponse = (subject: Subject, response: {
       if (
         subject.fileIds?.().length
         && /unsupported .*(file|document|image)|(file|mime|media|content)[ _-]?type/i.test(words)
+        && !/source\.base64|source\.url/.test(words)
       ) {
         return new InvalidFileType({
           ...flat(`${file} is not of a type that its block takes: ContentBlock.forFile picks the block.`),
-          ...id,
-          ...optional("mimeType", /\b(application|audio|image|text|video)\/[\w.+-]*\w/.exec(words)?.[0])
+          fileId,
+          mimeType: /\b(application|audio|image|text|video)\/[\w.+-]*\w/.exec(words)?.[0]
         })
       }
       break
     }
     case 401:
-      return failed(new Unauthorized(about("The service refused the key: check ANTHROPIC_API_KEY.")))
+      return failed(
+        new Unauthorized(
+          about(
+            `${failing}: the service refused the key or token. Check that it is valid, and that it belongs to ${subject.baseUrl}.`
+          )
+        )
+      )
     case 402:
-      return failed(new BillingBlocked(about("The organization has no credit left.")))
+      return billing(`${failing}: the organization has no credit left. Buy more.`)
     case 403:
       // The beta dialect has no code for a full storage: status, dialect, operation and wording together tell it.
-      return operation === "upload" && subject.dialect === "beta" && /storage|quota/i.test(envelope.message ?? "")
-        ? new StorageLimitExceeded(flat("The organization's file storage is full: delete files first."))
-        : failed(new PermissionDenied(about("The key may not do this.")))
-    case 404:
-      if (asks(operation)) {
-        const words = envelope.message ?? ""
-        const ids = subject.fileIds?.() ?? []
-        return ids.some((one) => words.includes(one))
-            || (ids.length > 0 && envelope.type === "not_found_error"
-              && (subject.model === undefined || !words.includes(subject.model)))
-          ? new FileNotFound({ ...flat(`There is no ${fileId ?? "such file"} in this workspace.`), ...id })
-          : failed(
-            new InvalidRequest(about("The message names something that does not exist: check model and base URL."))
-          )
+      if (operation === "upload" && subject.dialect === "beta" && /storage|quota/i.test(words)) {
+        return new StorageLimitExceeded(flat(storageFull))
       }
-      if (subject.batchId !== undefined) {
-        return failed(new InvalidRequest(about(`There is no ${subject.batchId} in this workspace.`)))
-      }
-      return subject.fileId === undefined
-        ? failed(new InvalidRequest(about(`There is no Files API at ${subject.baseUrl}: check the base URL.`)))
-        : new FileNotFound({ ...flat(`There is no ${subject.fileId} in this workspace.`), ...id })
+      return denied(
+        envelope.type === undefined
+          ? `${failing}: a firewall or proxy before ${subject.baseUrl} seems to refuse it (403).`
+          : `${failing}: the key may not do this.`
+      )
+    case 404: {
+      // Its body may have broken off; its own header still tells the service from what is in front of it.
+      const isOwn = json === undefined && isCutJson(response.body) && (headers["request-id"] ?? "").startsWith("req_")
+      return notFound(subject, words, isOwn || envelope.type === "not_found_error", { flat, invalid, failing })
+    }
+    case 407:
+      return invalid(
+        `${failing}: a proxy on the way to ${subject.baseUrl} wants authorization (407). Check HTTPS_PROXY.`
+      )
     case 408:
     case 409:
-      return failed(
-        new ServerFailed({
-          ...about(`The service answered ${status} and may succeed if asked again.`),
-          ...optional("retryAfter", wait)
-        })
-      )
-    case 413:
-      return operation === "upload"
-        ? new FileTooLarge({
-          ...flat(`${printable(subject.filename ?? "The file")} is larger than the service takes.`),
-          ...optional("size", subject.size),
-          limit: subject.maxFileBytes
-        })
-        : failed(new InvalidRequest(about("The request is larger than the service takes.")))
+      return serverFailed(`the service answered ${status}`)
+    case 413: {
+      const { maxFileBytes, size } = subject
+      const isService = envelope.type === "request_too_large"
+      if (!isService) return tooLarge(`is larger than a proxy before ${subject.baseUrl} lets through`)
+      // A smaller file was refused for another limit than the documented one.
+      return size !== undefined && size <= maxFileBytes
+        ? tooLarge("is larger than the service takes")
+        : tooLarge(`is larger than the ${megabytes(maxFileBytes)} that the service takes`, maxFileBytes)
+    }
     case 429:
       return new RateLimited({
         ...flat(
-          `Too many requests${
-            wait === undefined || Duration.isZero(wait) ? "" : `, wait ${Duration.format(wait)} before the next`
-          }.`
+          errorCode === "ramp_limit_exceeded"
+            ? `${failing}: the rate of requests rises too fast.`
+            : `${failing}: too many requests.`,
+          wait(delay)
         ),
-        ...optional("retryAfter", wait)
+        retryAfter: delay
       })
     case 529:
-      return failed(new Overloaded({ ...about("The service is overloaded."), ...optional("retryAfter", wait) }))
+      return failed(
+        new Overloaded({
+          ...about(`${failing}: the service is overloaded.`, nothingDone(operation), wait(delay)),
+          retryAfter: delay
+        })
+      )
   }
   if (status >= 500) {
-    return failed(new ServerFailed({ ...about(`The service failed with ${status}.`), ...optional("retryAfter", wait) }))
+    const who = status >= 502 && envelope.type === undefined ? "the service, or a proxy before it," : "the service"
+    return serverFailed(`${who} answered ${status}`)
   }
-  if (status >= 400) return failed(new InvalidRequest(about(`The service refused the request with ${status}.`)))
+  if (status >= 400) {
+    return invalid(
+      status === 400 && envelope.type !== undefined
+        ? `${failing}: the service refused the request.`
+        : `${failing}: ${subject.baseUrl} answered ${phraseOf(status)}.`
+    )
+  }
   return failed(
     new UnexpectedResponse({
-      ...about(
-        status === 0 || status >= 300
-          ? `${subject.baseUrl} redirects elsewhere, and a key is never sent to another address: correct the base URL.`
-          : `The service answered ${status}, which this operation does not know.`
-      ),
+      ...about(`${failing}: ${strangeStatus(subject, status, headers)}`),
       isOutcomeUnknown: changes(operation) && status < 300 && status > 0
     })
   )
+}
+
+/** fetch says of a redirect that it was not let follow only that there was one: status 0. */
+const isRedirect = (status: number): boolean => status === 0 || [301, 302, 303, 307, 308].includes(status)
+
+const strangeStatus = (subject: Subject, status: number, headers: Headers.Headers): string => {
+  if (!isRedirect(status)) {
+    return sentences(
+      `${subject.baseUrl} answered ${status}, which is not an answer to this request.`,
+      changes(subject.operation) && status < 300 ? mayHaveDone(subject) : undefined
+    )
+  }
+  const location = string(headers["location"])
+  const where = location === undefined ? "elsewhere" : `to ${quote(subject, location.replace(/[?#].*/s, ""))}`
+  return `${subject.baseUrl} redirects ${where}, and a key is never sent to another address. Correct the base URL.`
+}
+
+const imageTooLarge = (
+  subject: Subject,
+  failing: string,
+  details: Readonly<Record<string, Schema.Json>> | undefined
+): string => {
+  const side = details?.["max_side_length_pixels"]
+  const paths = details?.["paths"]
+  const where = Array.isArray(paths) && paths.length > 0
+    ? ` (${quote(subject, paths.filter(Predicate.isString).join(", "))})`
+    : ""
+  return `${failing}: an image${where} is larger than ${
+    Predicate.isNumber(side) ? `${side} pixels on a side` : "the service takes"
+  }. Scale it down.`
+}
+
+/**
+ * A 404 is about a file only where it says so: its words name the file, or it is the API's own answer to a request for
+ * just that file. Else it may be about a container, a skill, a model, or a route that a gateway does not have.
+ */
+const notFound = (subject: Subject, words: string, isApi: boolean, make: {
+  readonly flat: (...parts: ReadonlyArray<string>) => Facts & { readonly operation: Operation }
+  readonly invalid: (...parts: ReadonlyArray<string>) => RequestFailed
+  readonly failing: string
+}): FilesError => {
+  const { failing, flat, invalid } = make
+  const there = (id: string) => `There is no ${printable(id)} in this workspace.`
+  const { baseUrl, batchId, fileId } = subject
+  if (fileId !== undefined && (isApi || names(words, fileId))) {
+    return new FileNotFound({ ...flat(there(fileId)), fileId })
+  }
+  const named = subject.fileIds?.().find((id) => names(words, id))
+  if (named !== undefined) return new FileNotFound({ ...flat(there(named)), fileId: named })
+  if (batchId !== undefined && (isApi || names(words, batchId))) return invalid(there(batchId))
+  if (!isApi) return invalid(`${failing}: there is no such API at ${baseUrl} (404). Check the base URL.`)
+  if (asks(subject.operation) || subject.operation === "createBatch") {
+    return invalid(`${failing}: it names something that does not exist. Check the model and every id.`)
+  }
+  return invalid(`${failing}: the service does not know what was asked for.`)
 }
 
 const statusOfType: ReadonlyMap<string | undefined, number> = new Map([
@@ -320,6 +642,28 @@ export const fromEnvelope = (subject: Subject, headers: Headers.Headers, json: u
     now: 0
   })
 
+/** The error of an envelope at a success status, as gateways send one; `undefined` when the JSON is not an envelope. */
+export const fromMisplacedEnvelope = (
+  subject: Subject,
+  headers: Headers.Headers,
+  json: unknown
+): FilesError | undefined =>
+  field(json, "type") === "error" && readEnvelope(json).type !== undefined
+    ? fromEnvelope(subject, headers, json)
+    : undefined
+
+/** Where an answer that is not the service's comes from, and what it may be. */
+const strangeOrigin = (subject: Subject, headers: Headers.Headers): string | undefined => {
+  const encoding = string(headers["content-encoding"])
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return `It came from ${subject.baseUrl} as ${quote(subject, encoding)}.`
+  }
+  const type = string(headers["content-type"])
+  if (type === undefined || /json|octet-stream|event-stream|binary/i.test(type)) return undefined
+  const advice = /html/i.test(type) ? ": is a proxy or a login page in between?" : "."
+  return `It came from ${subject.baseUrl} as ${quote(subject, type)}${advice}`
+}
+
 /**
  * An answer with a success status that is not what the API documents.
  */
@@ -333,90 +677,71 @@ export const unexpected = (
   body: string,
   options?: { readonly isOutcomeUnknown?: boolean; readonly isRetryable?: boolean }
 ): RequestFailed => {
-  const shown = excerpt(subject.scrub(body))
-  return requestFailed(
+  const isOutcomeUnknown = options?.isOutcomeUnknown ?? changes(subject.operation)
+  const shown = isBinary(body) ? "" : quote(subject, body)
+  const error = requestFailed(
     subject.operation,
     new UnexpectedResponse({
-      message: shown === "" ? what : `${what} It begins: ${shown}`,
+      message: sentences(
+        subject.scrub(what),
+        strangeOrigin(subject, response.headers),
+        isOutcomeUnknown ? mayHaveDone(subject) : undefined,
+        shown === "" ? undefined : `It begins: ${shown}`
+      ),
       status: response.status,
-      ...optional("requestId", requestIdOf(subject, response.headers)),
+      requestId: requestIdOf(subject, response.headers),
       // Asking again changes nothing that is stored, except where a file would be stored twice.
       isRetryable: options?.isRetryable ?? !adds(subject.operation),
-      isOutcomeUnknown: options?.isOutcomeUnknown ?? changes(subject.operation)
+      isOutcomeUnknown
     })
   )
+  return finish(error, subject)
 }
 
 export const timedOut = (subject: Subject, message: string, options: {
   readonly status?: number | undefined
   readonly isOutcomeUnknown: boolean
 }): RequestFailed =>
-  requestFailed(
-    subject.operation,
-    new TimedOut({
-      message,
-      ...optional("status", options.status),
-      isRetryable: true,
-      isOutcomeUnknown: options.isOutcomeUnknown
-    })
+  finish(
+    requestFailed(
+      subject.operation,
+      new TimedOut({
+        message,
+        status: options.status,
+        isRetryable: true,
+        isOutcomeUnknown: options.isOutcomeUnknown
+      })
+    ),
+    subject
   )
 
-/** Failures of a connection that was never made: no byte of the request went out. */
-const neverConnected: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "UND_ERR_CONNECT_TIMEOUT"
-])
-
-/** What is wrong with a certificate comes up before a byte of the request goes out, and will come up again. */
-const certificate = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$)/
-
-/** Whether a connection's failure code means that not a byte of the request went out. */
-export const isUnsent = (code: string | undefined): boolean =>
-  code !== undefined && (neverConnected.has(code) || certificate.test(code))
-
-/** Whether a connection's failure code will come again: a certificate does not get better. */
-export const isPermanent = (code: string | undefined): boolean => code !== undefined && certificate.test(code)
-
-/** The first `code` along the chain of causes, as Node, undici and Bun give one. */
-export const codeOf = (cause: unknown): string | undefined => {
-  let current = cause
-  for (let depth = 0; depth < 5 && Predicate.isObject(current); depth++) {
-    const code = string(field(current, "code"))
-    if (code !== undefined) return code
-    current = field(current, "cause")
-  }
-  return undefined
+/** No answer came in time. */
+export const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed => {
+  const isOutcomeUnknown = changes(subject.operation) && subject.isSent?.() !== false
+  return timedOut(
+    subject,
+    sentences(
+      `${doing(subject)} failed: ${subject.baseUrl} gave no answer within ${Duration.format(waited)}.`,
+      outcomeOf(subject, isOutcomeUnknown)
+    ),
+    { isOutcomeUnknown }
+  )
 }
 
-const describe = (cause: unknown): string => {
-  let current = cause
-  let message = ""
-  for (let depth = 0; depth < 5 && Predicate.isObject(current); depth++) {
-    message = string(field(current, "message")) ?? message
-    current = field(current, "cause")
-  }
-  return message
-}
-
-/** A cause that repeats a secret is replaced by what can be said of it. */
-const scrubbed = (subject: Subject, cause: unknown): unknown => {
-  let current = cause
-  for (let depth = 0; depth < 5 && Predicate.isObject(current); depth++) {
-    const shown = [field(current, "message"), field(current, "stack"), ...Object.values(current)]
-      .filter(Predicate.isString)
-    if (shown.some((text) => subject.scrub(text) !== text)) {
-      const code = codeOf(cause)
-      const safe = new Error(excerpt(subject.scrub(describe(cause))))
-      return code === undefined ? safe : Object.assign(safe, { code })
-    }
-    current = field(current, "cause")
-  }
-  return Predicate.isString(current) ? subject.scrub(current) : cause
+/** An answer began, and no more of it came in time. */
+export const answerStalled = (subject: Subject, response: {
+  readonly status: number
+  readonly headers: Headers.Headers
+}, waited: Duration.Duration): RequestFailed => {
+  const isOutcomeUnknown = changes(subject.operation)
+  return timedOut(
+    subject,
+    sentences(
+      `${doing(subject)} failed: the answer of ${subject.baseUrl} stalled for ${Duration.format(waited)}.`,
+      outcomeOf(subject, isOutcomeUnknown)
+    ),
+    { status: response.status, isOutcomeUnknown }
+  )
 }
 
 /** How far an upload's body had come. */
@@ -427,6 +752,25 @@ export interface Sent {
   readonly complete: boolean
 }
 
+const progressOf = ({ bytes, total }: Sent): string => `${bytes} of ${total ?? "an unknown number of"} bytes`
+
+/** Sending stopped before the last byte. */
+export const sendingStalled = (subject: Subject, sent: Sent, waited: Duration.Duration): TransferInterrupted =>
+  finish(
+    new TransferInterrupted({
+      operation: subject.operation,
+      reason: "Stalled",
+      message: sentences(
+        `${doing(subject)} stalled for ${Duration.format(waited)} after ${progressOf(sent)}.`,
+        nothingDone(subject.operation)
+      ),
+      transferred: sent.bytes,
+      expected: sent.total,
+      isRetryable: true
+    }),
+    subject
+  )
+
 /**
  * A policy of this package, or one of effect's own, ended the request. Recognised by tag: naming their modules here
  * would load them for everyone.
@@ -434,37 +778,45 @@ export interface Sent {
 const fromPolicy = (subject: Subject, cause: unknown, description: string | undefined): FilesError | undefined => {
   const { operation } = subject
   const reason = field(cause, "reason")
-  const wait = field(reason, "retryAfter")
-  const retryAfter = optional("retryAfter", Duration.isDuration(wait) ? wait : undefined)
-  const later = Duration.isDuration(wait) ? `, ask again in ${Duration.format(wait)}` : ""
+  const asked = field(reason, "retryAfter")
+  const retryAfter = Duration.isDuration(asked) ? asked : undefined
+  const failing = `${doing(subject)} failed`
   if (Predicate.isTagged(cause, "CircuitBreakerError") && !Predicate.isTagged(reason, "CircuitBreakerStoreError")) {
     return requestFailed(
       operation,
       new CircuitOpen({
-        message: `Too many requests to ${subject.baseUrl} failed of late, so this one was not sent${later}.`,
+        message: sentences(
+          `${failing}: too many requests to ${subject.baseUrl} failed of late, so this one was not sent.`,
+          wait(retryAfter)
+        ),
         isRetryable: true,
-        isOutcomeUnknown: false,
-        ...retryAfter
+        retryAfter
       })
     )
   }
   if (Predicate.isTagged(cause, "RateLimiterError") && Predicate.isTagged(reason, "RateLimitExceeded")) {
+    const why = description === undefined
+      ? "this client's own rate limit is used up for longer than it may wait"
+      : `the service asked to wait (${description}) for longer than this request may`
     return new RateLimited({
       operation,
-      message: description === undefined
-        ? `This client's own rate limit is used up for longer than it may wait, so nothing was sent${later}.`
-        : `The service asked to wait (${description}) for longer than this request may, so nothing was sent${later}.`,
+      message: sentences(`${failing}: ${why}, so nothing was sent.`, wait(retryAfter)),
       isRetryable: true,
-      isOutcomeUnknown: false,
-      ...retryAfter
+      retryAfter
     })
   }
   if (Predicate.isTagged(cause, "ConnectTimeoutError") && cause instanceof Error) {
-    return timedOut(subject, `${subject.baseUrl}: ${cause.message}`, { isOutcomeUnknown: false })
+    return timedOut(
+      subject,
+      sentences(`${failing}: ${subject.baseUrl}: ${cause.message}`, nothingDone(operation)),
+      { isOutcomeUnknown: false }
+    )
   }
-  return Predicate.isTagged(cause, "TimeoutError") && cause instanceof Error
-    ? timedOut(subject, cause.message, { isOutcomeUnknown: changes(operation) })
-    : undefined
+  if (!Predicate.isTagged(cause, "TimeoutError") || !(cause instanceof Error)) return undefined
+  const isOutcomeUnknown = changes(operation)
+  return timedOut(subject, sentences(`${failing}: ${cause.message}`, outcomeOf(subject, isOutcomeUnknown)), {
+    isOutcomeUnknown
+  })
 }
 
 /**
@@ -475,52 +827,69 @@ export const fromTransport = (
   error: HttpClientError.HttpClientError,
   sent: Sent | undefined
 ): FilesError => {
-  const { operation } = subject
   const cause = "cause" in error.reason ? error.reason.cause : undefined
-  if (isFilesError(cause)) return cause
+  return isFilesError(cause) ? cause : finish(classifyTransport(subject, error, cause, sent), subject)
+}
+
+const classifyTransport = (
+  subject: Subject,
+  error: HttpClientError.HttpClientError,
+  cause: unknown,
+  sent: Sent | undefined
+): FilesError => {
+  const { operation } = subject
   const refused = fromPolicy(subject, cause, "description" in error.reason ? error.reason.description : undefined)
   if (refused !== undefined) return refused
   if (error.reason._tag === "InvalidUrlError") {
-    return invalidRequest(operation, "baseUrl", `${subject.baseUrl} is no base URL.`)
+    return invalidRequest(operation, "baseUrl", `${subject.baseUrl} is not a base URL.`)
   }
-  const code = codeOf(cause)
-  const detail = excerpt(
-    subject.scrub(describe(cause) || ("description" in error.reason ? error.reason.description ?? "" : ""))
-  )
-  const why = detail === ""
-    ? code ?? error.reason._tag
-    : code === undefined || detail.includes(code)
-    ? detail
-    : `${code}, ${detail}`
-  const unsent = isUnsent(code)
-  const details = {
-    isRetryable: !isPermanent(code),
-    ...(cause === undefined ? undefined : { cause: scrubbed(subject, cause) })
+  const { code, isPermanent, isUnsent } = evidenceOf(cause)
+  const explained = isUnsent || code?.startsWith("HPE_") ? explain(cause) : undefined
+  const said = quote(subject, wordsOf(cause) || ("description" in error.reason ? error.reason.description ?? "" : ""))
+  const own = said === "" || said === code ? undefined : said
+  const why = explained?.what ?? own ?? (code === undefined ? "no cause is known" : undefined)
+  const evidence = why === undefined || (code !== undefined && !why.includes(code)) ? code : undefined
+  const because = [why, evidence === undefined ? undefined : why === undefined ? evidence : `(${evidence})`]
+    .filter(Predicate.isNotUndefined).join(" ")
+  const advice = explained?.advice === undefined ? undefined : `${explained.advice}.`
+  const beneath = { isRetryable: !isPermanent, ...(cause === undefined ? undefined : { cause }) }
+  if (isUnsent) {
+    return requestFailed(
+      operation,
+      new Unreachable({
+        message: sentences(
+          `${doing(subject)} failed: ${subject.baseUrl} can't be reached, ${because}.`,
+          nothingDone(operation),
+          advice
+        ),
+        ...beneath
+      })
+    )
   }
-  if (sent !== undefined && !sent.complete && !unsent) {
+  if (sent !== undefined && !sent.complete) {
     return new TransferInterrupted({
       operation,
       reason: "Reset",
-      message: `The connection broke while ${
-        printable(subject.filename ?? "the file")
-      } was sent, after ${sent.bytes} of ${sent.total ?? "an unknown number of"} bytes; nothing was stored (${why}).`,
+      message: sentences(
+        `${doing(subject)} failed: the connection broke after ${progressOf(sent)}, ${because}.`,
+        nothingDone(operation)
+      ),
       transferred: sent.bytes,
-      ...optional("expected", sent.total),
-      isOutcomeUnknown: false,
-      ...details
+      expected: sent.total,
+      ...beneath
     })
   }
-  const isOutcomeUnknown = changes(operation) && !unsent
+  const isOutcomeUnknown = changes(operation)
   return requestFailed(
     operation,
     new Unreachable({
-      message: unsent
-        ? `${subject.baseUrl} can't be reached (${why}).`
-        : `The connection to ${subject.baseUrl} broke before an answer came (${why})${
-          isOutcomeUnknown ? "; the service may have done what was asked" : ""
-        }.`,
+      message: sentences(
+        `${doing(subject)} failed: the connection to ${subject.baseUrl} broke before an answer came, ${because}.`,
+        outcomeOf(subject, isOutcomeUnknown),
+        advice
+      ),
       isOutcomeUnknown,
-      ...details
+      ...beneath
     })
   )
 }
@@ -580,17 +949,17 @@ const isErrorOf = <O extends Operation>(operation: O, error: FilesError): error 
 /**
  * Keeps an operation's error within its union: an answer that the API does not document for it is a refused request.
  */
-export const narrow = <O extends Operation>(operation: O) => (error: FilesError): ErrorOf[O] | RequestFailed => {
+export const toOperationError = <O extends Operation>(operation: O) =>
+(
+  error: FilesError
+): ErrorOf[O] | RequestFailed => {
   if (isErrorOf(operation, error)) return error
+  const { details, errorCode, isOutcomeUnknown, isRetryable, message, requestId, status, tries } = error
   return requestFailed(
     operation,
-    new InvalidRequest({
-      message: error.message,
-      ...optional("status", error.status),
-      ...optional("requestId", error.requestId),
-      ...optional("errorCode", error.errorCode),
-      isRetryable: error.isRetryable,
-      isOutcomeUnknown: error.isOutcomeUnknown
-    })
+    new InvalidRequest({ message, status, requestId, errorCode, details, tries, isRetryable, isOutcomeUnknown })
   )
 }
+
+/** Its former name, for callers that are still to be moved. */
+export const narrow = toOperationError

@@ -4,7 +4,11 @@
 import type * as Headers from "effect/http/Headers"
 
 /** Codes that make a retryable status final: no amount of waiting helps. */
-const spendCaps: ReadonlySet<string> = new Set(["enforced_spend_limit_reached", "contract_spend_limit_reached"])
+const spendCaps: ReadonlySet<string> = new Set([
+  "enforced_spend_limit_reached",
+  "contract_spend_limit_reached",
+  "linked_organization_spend_limit_reached"
+])
 
 export const isSpendCap = (errorCode: string | undefined): boolean =>
   errorCode !== undefined && spendCaps.has(errorCode)

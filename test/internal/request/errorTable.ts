@@ -58,8 +58,17 @@ export const errorTable: ReadonlyArray<ErrorRow> = [
   row(400, "organization_on_hold", "invalid_request_error", false, "BillingBlocked"),
   row(400, "claude_code_key_creator_not_member", "invalid_request_error", false, "PermissionDenied"),
   row(400, "request_body_timeout", "invalid_request_error", true, "TimedOut"),
+  row(400, "image_dimensions_too_large", "invalid_request_error", false, "InvalidRequest"),
+  row(400, "workspace_human_review_disabled", "invalid_request_error", false, "PermissionDenied"),
+  row(400, "user_profile_required", "invalid_request_error", false, "InvalidRequest"),
+  row(400, "user_profile_not_found", "invalid_request_error", false, "InvalidRequest"),
+  row(400, "request_body_encoding_invalid", "invalid_request_error", false, "InvalidRequest"),
+  row(400, "request_body_encoding_unsupported", "invalid_request_error", false, "InvalidRequest"),
   row(401, undefined, "authentication_error", false, "Unauthorized"),
   row(402, undefined, "billing_error", false, "BillingBlocked"),
+  row(402, "linked_organization_billing_unavailable", "billing_error", false, "BillingBlocked"),
+  row(402, "linked_organization_spend_limit_reached", "billing_error", false, "BillingBlocked"),
+  row(403, "user_profile_billing_not_authorized", "permission_error", false, "PermissionDenied"),
   row(404, undefined, "not_found_error", false, {
     ...all("FileNotFound"),
     upload: "InvalidRequest",
@@ -75,6 +84,10 @@ export const errorTable: ReadonlyArray<ErrorRow> = [
   row(408, undefined, "conflict_error", true, "ServerFailed"),
   row(409, undefined, "conflict_error", true, "ServerFailed"),
   row(413, undefined, "request_too_large", false, { ...all("InvalidRequest"), upload: "FileTooLarge" }),
+  row(413, "request_body_too_large_after_decoding", "request_too_large", false, {
+    ...all("InvalidRequest"),
+    upload: "FileTooLarge"
+  }),
   row(429, undefined, "rate_limit_error", true, "RateLimited"),
   row(429, "enforced_spend_limit_reached", "rate_limit_error", false, "BillingBlocked"),
   row(429, "contract_spend_limit_reached", "rate_limit_error", false, "BillingBlocked"),

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Schema } from "effect"
 import { Headers, HttpClientError, HttpClientRequest } from "effect/http"
+import { inspect } from "node:util"
 import {
   FileNotDownloadable,
   FilesError,
@@ -12,13 +13,16 @@ import {
 } from "../../../src/FilesError.ts"
 import {
   fileTooLarge,
+  finish,
   fromEnvelope,
+  fromMisplacedEnvelope,
   fromResponse,
   fromTransport,
-  narrow,
+  noAnswer,
   readEnvelope,
   type Sent,
   type Subject,
+  toOperationError,
   unexpected
 } from "../../../src/internal/request/errors.ts"
 import { isSpendCap } from "../../../src/internal/request/retryable.ts"
@@ -82,12 +86,12 @@ const checkMessage = (message: string, bound = 512) => {
 
 const cases = errorTable.flatMap((row) => operations.map((operation) => ({ ...row, operation })))
 
-describe("fromResponse and narrow, over the service's error table", () => {
+describe("fromResponse and toOperationError, over the service's error table", () => {
   it.effect.each<ErrorRow & { readonly operation: FilesOperation }>(cases)(
     "$operation: $status $code",
     ({ code, operation, outcome, retry, status, type }) =>
       Effect.sync(() => {
-        const error = narrow(operation)(
+        const error = toOperationError(operation)(
           answer(subjectOf(operation), {
             status,
             headers: { "request-id": "req_header" },
@@ -102,7 +106,8 @@ describe("fromResponse and narrow, over the service's error table", () => {
         assert.strictEqual(error.isRetryable, retry)
         assert.strictEqual(
           error.isOutcomeUnknown,
-          (operation === "upload" || operation === "delete") && status >= 500 && status !== 529
+          (operation === "upload" || operation === "delete")
+            && ((status >= 500 && status !== 529) || status === 408 || status === 409)
         )
         assert.include(error.message, "Some words that change.")
         checkMessage(error.message)
@@ -113,10 +118,14 @@ describe("fromResponse and narrow, over the service's error table", () => {
     "$operation: $status $code without a body keeps what the status alone says",
     ({ code, operation, outcome, retry, status }) =>
       Effect.sync(() => {
-        const error = narrow(operation)(answer(subjectOf(operation), { status }))
+        const error = toOperationError(operation)(answer(subjectOf(operation), { status }))
         assert.strictEqual(error.errorCode, undefined)
         assert.strictEqual(error.requestId, undefined)
-        if (code === undefined) {
+        // Of a bare 404 nobody knows what it is about.
+        if (status === 404) {
+          assert.strictEqual(outcomeOf(error), "InvalidRequest")
+          assert.include(error.message, "Check the base URL")
+        } else if (code === undefined) {
           assert.strictEqual(outcomeOf(error), outcome[operation])
           assert.strictEqual(error.isRetryable, retry)
         }
@@ -130,7 +139,7 @@ describe("fromResponse and narrow, over the service's error table", () => {
       Effect.sync(() => {
         for (const operation of operations) {
           for (const value of [true, false]) {
-            const error = narrow(operation)(answer(subjectOf(operation), {
+            const error = toOperationError(operation)(answer(subjectOf(operation), {
               status,
               headers: { "x-should-retry": String(value) },
               json: envelopeOf(type, code)
@@ -161,9 +170,10 @@ describe("fromResponse and narrow, over the service's error table", () => {
   it.effect("a 429 says how long to wait, unless that is no time at all", () =>
     Effect.sync(() => {
       const of = (wait: string) => answer(subjectOf("list"), { status: 429, headers: { "retry-after": wait } }).message
-      assert.strictEqual(of("90"), "Too many requests, wait 1m 30s before the next.")
-      assert.strictEqual(of("0"), "Too many requests.")
-      assert.strictEqual(of("Thu, 01 Jan 1970 00:00:00 GMT"), "Too many requests.")
+      const plain = "Listing files failed: too many requests."
+      assert.strictEqual(of("90"), `${plain} Wait 1m 30s before the next request.`)
+      assert.strictEqual(of("0"), plain)
+      assert.strictEqual(of("Thu, 01 Jan 1970 00:00:00 GMT"), plain)
     }))
 
   it.effect("a spend cap stays one when the service also asks to wait", () =>
@@ -179,18 +189,39 @@ describe("fromResponse and narrow, over the service's error table", () => {
 
   it.effect("what an error carries besides", () =>
     Effect.sync(() => {
-      const tooLarge = answer(subjectOf("upload"), { status: 413, body: "<html>413</html>" })
-      assert(tooLarge._tag === "FileTooLarge")
-      assert.strictEqual(tooLarge.size, 1234)
-      assert.strictEqual(tooLarge.limit, 500_000_000)
-      assert.include(tooLarge.message, "report.pdf")
       const unsized = answer(subjectOf("upload", { size: undefined }), { status: 413 })
       assert(unsized._tag === "FileTooLarge")
       assert.isFalse("size" in unsized)
-      const notFound = answer(subjectOf("metadata", { fileId: "file_x" }), { status: 404 })
+      const notFound = answer(subjectOf("metadata", { fileId: "file_x" }), {
+        status: 404,
+        json: envelopeOf("not_found_error", undefined)
+      })
       assert(notFound._tag === "FileNotFound")
       assert.strictEqual(notFound.fileId, "file_x")
       assert.include(notFound.message, "file_x")
+    }))
+
+  it.effect("a 413 claims the documented limit only when the service itself refused a file that may be over it", () =>
+    Effect.sync(() => {
+      const json = envelopeOf("request_too_large", undefined)
+      const of = (size: number | undefined, more: { readonly json?: unknown; readonly body?: string }) => {
+        const error = answer(subjectOf("upload", { size }), { status: 413, ...more })
+        assert(error._tag === "FileTooLarge")
+        assert.strictEqual(error.size, size)
+        assert.isFalse(error.isRetryable)
+        assert.include(error.message, "report.pdf")
+        checkMessage(error.message)
+        return error
+      }
+      for (const size of [undefined, 500_000_001]) {
+        assert.strictEqual(of(size, { json }).limit, 500_000_000)
+        assert.include(of(size, { json }).message, "500 MB")
+      }
+      for (const error of [of(1234, { json }), of(1234, { body: "<html>413</html>" }), of(undefined, { body: "" })]) {
+        assert.isFalse("limit" in error)
+        assert.notInclude(error.message, "500 MB")
+      }
+      assert.include(of(1234, { body: "<html>413</html>" }).message, "a proxy before https://api.anthropic.com")
     }))
 
   it.effect("a 403 of the beta dialect means a full storage only for an upload that says so", () =>
@@ -214,14 +245,25 @@ describe("fromResponse and narrow, over the service's error table", () => {
       }
     }))
 
-  it.effect.each([301, 302, 307, 308, 304, 0])("%i is a redirect that is not followed", (status) =>
+  it.effect("304 is not a redirect", () =>
+    Effect.sync(() => {
+      const error = answer(subjectOf("metadata"), { status: 304 })
+      assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
+      assert.notInclude(error.message, "redirect")
+      assert.include(error.message, "https://api.anthropic.com answered 304")
+    }))
+
+  it.effect.each([301, 302, 303, 307, 308, 0])("%i is a redirect that is not followed", (status) =>
     Effect.sync(() => {
       for (const operation of operations) {
-        const error = answer(subjectOf(operation), { status, headers: { location: "https://elsewhere.example/" } })
+        const error = answer(subjectOf(operation), {
+          status,
+          headers: { location: `https://elsewhere.example/?token=${key}` }
+        })
         assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
         assert.isFalse(error.isRetryable)
         assert.isFalse(error.isOutcomeUnknown)
-        assert.include(error.message, "redirects elsewhere")
+        assert.include(error.message, "redirects to https://elsewhere.example/,")
       }
     }))
 
@@ -236,6 +278,321 @@ describe("fromResponse and narrow, over the service's error table", () => {
         }
       })
   )
+})
+
+describe("a 404", () => {
+  const id = "file_011CNha8iCJcU1wXNR6q4V8w"
+  const notFound = (message: string) => ({ status: 404, json: envelopeOf("not_found_error", undefined, message) })
+
+  it.effect("of the API about exactly one file is about that file", () =>
+    Effect.sync(() => {
+      for (const operation of ["metadata", "download", "delete"] as const) {
+        assert.strictEqual(outcomeOf(answer(subjectOf(operation), notFound("Not found"))), "FileNotFound")
+      }
+    }))
+
+  it.effect("of something else in front of the service is not about a file", () =>
+    Effect.sync(() => {
+      for (const operation of operations) {
+        for (
+          const response of [
+            { status: 404 },
+            { status: 404, body: "<html><title>404 Not Found</title></html>" },
+            { status: 404, json: { message: "no Route matched with those values" } },
+            { status: 404, json: { error: { code: "404", message: "Resource not found" } } }
+          ]
+        ) {
+          const error = answer(subjectOf(operation), response)
+          assert.strictEqual(outcomeOf(error), "InvalidRequest")
+          assert.isFalse(error.isRetryable)
+          assert.include(error.message, "https://api.anthropic.com")
+        }
+      }
+    }))
+
+  it.effect("of the service whose body broke off is told by its own request-id", () =>
+    Effect.sync(() => {
+      const of = (headers: Record<string, string>, body = "") =>
+        outcomeOf(answer(subjectOf("delete"), { status: 404, headers, body }))
+      assert.strictEqual(of({ "request-id": "req_011" }), "FileNotFound")
+      assert.strictEqual(of({ "request-id": "req_011" }, "{\"type\""), "FileNotFound")
+      assert.strictEqual(of({ "request-id": "5f1c" }), "InvalidRequest")
+      assert.strictEqual(of({ "request-id": "req_011" }, "<html>404</html>"), "InvalidRequest")
+    }))
+
+  it.effect("whose words name the file is about it, whoever answers", () =>
+    Effect.sync(() => {
+      const error = answer(subjectOf("metadata"), { status: 404, body: `{}`, json: { error: { message: `no ${id}` } } })
+      assert.strictEqual(error._tag, "FileNotFound")
+    }))
+
+  const message = (ids: ReadonlyArray<string>): Subject => ({
+    ...subjectOf("list"),
+    operation: "createMessage",
+    fileIds: () => ids,
+    model: "claude-sonnet-5-5"
+  })
+
+  it.effect.each<readonly [words: string, ids: ReadonlyArray<string>, fileId: string | undefined]>([
+    ["File `file_1` not found.", ["file_1"], "file_1"],
+    ["File file_1 not found", ["file_12", "file_1"], "file_1"],
+    ["file_2: not found", ["file_1", "file_2"], "file_2"],
+    ["File file_12 not found", ["file_1"], undefined],
+    ["File x-file_1 not found", ["file_1"], undefined],
+    ["Container container_011CX not found", ["file_1"], undefined],
+    ["skill_id: skill_01Ab not found", ["file_1"], undefined],
+    ["model: claude-sonnet-5-5", ["file_1"], undefined],
+    ["Not found", ["file_1"], undefined],
+    ["Not found", [], undefined]
+  ])("of a message, “%s” with the files %j, is about %s", ([words, ids, fileId]) =>
+    Effect.sync(() => {
+      const error = answer(message(ids), notFound(words))
+      assert.strictEqual(outcomeOf(error), fileId === undefined ? "InvalidRequest" : "FileNotFound")
+      if (error._tag === "FileNotFound") assert.strictEqual(error.fileId, fileId)
+      assert.include(error.message, words)
+    }))
+
+  it.effect("of a later page does not say that there is no API", () =>
+    Effect.sync(() => {
+      assert.notInclude(answer(subjectOf("list"), notFound("page gone")).message, "API at")
+    }))
+})
+
+describe("what a code means", () => {
+  const details = { error_code: "x", max_side_length_pixels: 2000, paths: ["messages.0.content.1"] }
+
+  it.effect.each<readonly [status: number, code: string, words: RegExp, forbidden?: RegExp]>([
+    [400, "image_dimensions_too_large", /image \(messages\.0\.content\.1\) is larger than 2000 pixels/],
+    [400, "workspace_human_review_disabled", /human review is disabled in this workspace/],
+    [402, "linked_organization_billing_unavailable", /another organization pays/, /no credit/],
+    [402, "linked_organization_spend_limit_reached", /organization that pays for this one/, /no credit|next period/],
+    [403, "user_profile_billing_not_authorized", /user profile may not be billed/, /key may not/],
+    [400, "user_profile_required", /Give userProfileId/],
+    [400, "user_profile_not_found", /Check userProfileId/, /no file/i],
+    [413, "request_body_too_large_after_decoding", /once it is decoded/, /500 MB/],
+    [400, "request_body_encoding_invalid", /can't decode the request's body/],
+    [400, "request_body_encoding_unsupported", /content-encoding/],
+    [400, "organization_on_hold", /organization is on hold/],
+    [400, "cmek_key_disabled", /encryption key is disabled/],
+    [400, "cmek_key_network_blocked", /network rule/],
+    [503, "cmek_context_unavailable", /encryption key can't be reached/],
+    [503, "cmek_key_unreachable", /encryption key can't be reached/],
+    [429, "ramp_limit_exceeded", /rises too fast/],
+    [429, "enforced_spend_limit_reached", /spend limit has been reached/, /too many requests/i],
+    [400, "claude_code_key_creator_not_member", /not a member/]
+  ])("%i %s has a sentence of its own", ([status, code, words, forbidden = /^$/]) =>
+    Effect.sync(() => {
+      const error = answer(subjectOf("upload"), {
+        status,
+        json: { error: { type: "x_error", message: "m", details: { ...details, error_code: code } }, request_id: "r" }
+      })
+      assert.match(error.message, words)
+      assert.notMatch(error.message, forbidden)
+      assert.strictEqual(error.errorCode, code)
+      assert.deepStrictEqual(error.details, { max_side_length_pixels: 2000, paths: ["messages.0.content.1"] })
+    }))
+
+  it.effect("details that hold a key, a prototype or 20 KB do no harm", () =>
+    Effect.sync(() => {
+      const of = (details: unknown) =>
+        answer(subjectOf("upload"), { status: 400, json: { error: { type: "x_error", message: "m", details } } })
+          .details
+      assert.deepStrictEqual(of({ echoed: key }), { echoed: "[redacted]" })
+      assert.strictEqual(of(JSON.parse(`{"__proto__":{"isRetryable":true}}`)), undefined)
+      for (const nothing of [undefined, null, "x", [1], {}, { error_code: "x" }, { text: "x".repeat(20_000) }]) {
+        assert.strictEqual(of(nothing), undefined)
+      }
+    }))
+
+  it.effect("a 400 about the credit balance is about billing, for every operation", () =>
+    Effect.sync(() => {
+      const words = "Your credit balance is too low to access the Anthropic API."
+      for (const operation of operations) {
+        const error = answer(subjectOf(operation), {
+          status: 400,
+          json: envelopeOf("invalid_request_error", undefined, words)
+        })
+        assert.strictEqual(outcomeOf(error), "BillingBlocked")
+        assert.include(error.message, words)
+      }
+    }))
+
+  it.effect.each([405, 407, 410, 415, 418, 422, 431, 451, 499])(
+    "an unknown %i says what it is",
+    (status) =>
+      Effect.sync(() => {
+        const error = answer(subjectOf("upload"), { status })
+        assert.strictEqual(outcomeOf(error), "InvalidRequest")
+        assert.include(error.message, String(status))
+        assert.include(error.message, "https://api.anthropic.com")
+        assert.include(error.message, "report.pdf")
+      })
+  )
+})
+
+describe("what a message says", () => {
+  it.effect("an upload that failed with 500 may have been stored, and nothing is quoted where nothing was said", () =>
+    Effect.sync(() => {
+      const of = (body: string) =>
+        answer(subjectOf("upload"), { status: 500, body, json: JSON.parse(body) as unknown }).message
+      const plain = "Uploading report.pdf failed: the service answered 500."
+        + " report.pdf may have been stored: look for it before you upload it again."
+      for (const body of ["{}", "[]", "null", "{\"error\":{}}", "{\"code\":7}"]) assert.strictEqual(of(body), plain)
+      assert.strictEqual(of("{\"message\":\"away\"}"), `${plain} The service says: away`)
+      assert.strictEqual(of("{\"error\":\"away\"}"), `${plain} The service says: away`)
+      assert.strictEqual(of("{\"detail\":\"away\"}"), `${plain} The service says: away`)
+    }))
+
+  it.effect("before the last byte was sent, nothing was stored", () =>
+    Effect.sync(() => {
+      for (const status of [500, 408, 409]) {
+        const error = answer(subjectOf("upload", { isSent: () => false }), { status })
+        assert.isFalse(error.isOutcomeUnknown)
+        assert.include(error.message, "Nothing was stored.")
+        assert.isTrue(answer(subjectOf("upload", { isSent: () => true }), { status }).isOutcomeUnknown)
+      }
+    }))
+
+  it.effect("a binary body is not shown", () =>
+    Effect.sync(() => {
+      for (const body of ["\u001f\ufffd\b\u0000\u0000", "%PDF-1.7 \ufffd\ufffd\ufffd\ufffd", "\ufffdPNG\r\n\u001a\n"]) {
+        assert.notInclude(answer(subjectOf("list"), { status: 500, body }).message, "The service says")
+        const headers = Headers.fromInput({ "content-encoding": "gzip" })
+        const { message } = unexpected(subjectOf("list"), { status: 200, headers }, "The answer is not JSON.", body)
+        assert.strictEqual(
+          message,
+          "The answer is not JSON. It came from https://api.anthropic.com as gzip."
+        )
+      }
+    }))
+
+  it.effect("a page of a proxy names the address and its type", () =>
+    Effect.sync(() => {
+      const headers = Headers.fromInput({ "content-type": "text/html; charset=utf-8" })
+      const { message } = unexpected(
+        subjectOf("metadata"),
+        { status: 200, headers },
+        "The answer is not JSON.",
+        "<html>Log in</html>"
+      )
+      assert.strictEqual(
+        message,
+        "The answer is not JSON. It came from https://api.anthropic.com as text/html; charset=utf-8:"
+          + " is a proxy or a login page in between? It begins: Log in"
+      )
+    }))
+
+  it.effect("no answer", () =>
+    Effect.sync(() => {
+      const waited = Duration.seconds(60)
+      assert.strictEqual(
+        noAnswer(subjectOf("upload"), waited).message,
+        "Uploading report.pdf failed: https://api.anthropic.com gave no answer within 1m."
+          + " report.pdf may have been stored: look for it before you upload it again."
+      )
+      const early = noAnswer(subjectOf("upload", { isSent: () => false }), waited)
+      assert.isFalse(early.isOutcomeUnknown)
+      assert.include(early.message, "Nothing was stored.")
+      assert.strictEqual(
+        noAnswer(subjectOf("list"), waited).message,
+        "Listing files failed: https://api.anthropic.com gave no answer within 1m."
+      )
+    }))
+
+  it.effect.each<readonly [what: string, cause: unknown, message: string]>([
+    [
+      "a refused connection",
+      Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:1"), { code: "ECONNREFUSED", syscall: "connect" }),
+      "https://api.anthropic.com can't be reached, nothing accepts connections there (ECONNREFUSED). Check the base URL."
+    ],
+    [
+      "https on an http port",
+      Object.assign(new Error("write EPROTO 4:error:0A00010B:SSL routines:x:wrong version number:a.c:77:\n"), {
+        code: "EPROTO"
+      }),
+      "https://api.anthropic.com can't be reached, it does not speak TLS (EPROTO). It may be an http address."
+    ],
+    [
+      "a certificate",
+      Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" }),
+      "https://api.anthropic.com can't be reached, its certificate is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT)."
+      + " Where a proxy opens TLS, add its certificate (NODE_EXTRA_CA_CERTS)."
+    ],
+    [
+      "a reset",
+      Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", syscall: "read" }),
+      "the connection to https://api.anthropic.com broke before an answer came, read ECONNRESET."
+    ],
+    [
+      "nothing that is known",
+      undefined,
+      "the connection to https://api.anthropic.com broke before an answer came, no cause is known."
+    ]
+  ])(
+    "%s",
+    ([, cause, message]) =>
+      Effect.sync(() =>
+        assert.strictEqual(transport(subjectOf("list"), cause).message, `Listing files failed: ${message}`)
+      )
+  )
+})
+
+describe("finish", () => {
+  it.effect("says how often it was tried, once", () =>
+    Effect.sync(() => {
+      const error = answer(subjectOf("list"), { status: 500 })
+      const scrub = (text: string) => text
+      const five = finish(error, { scrub, tries: 5 })
+      assert.strictEqual(five.message, "After 5 tries: Listing files failed: the service answered 500.")
+      assert.strictEqual(five.tries, 5)
+      assert.strictEqual(five._tag, "RequestFailed")
+      assert.strictEqual(five.isRetryable, true)
+      assert.strictEqual(finish(five, { scrub, tries: 5 }), five)
+      assert.strictEqual(finish(five, { scrub, tries: 6 }).message.match(/tries/g)?.length, 1)
+      assert.strictEqual(finish(error, { scrub, tries: 1 }), error)
+      assert.strictEqual(finish(error, { scrub }), error)
+      assert.include(answer(subjectOf("list", { tries: 3 }), { status: 429 }).message, "After 3 tries: ")
+    }))
+
+  it.effect("takes a key out of every field and of the cause, whatever the error", () =>
+    Effect.gen(function*() {
+      const { scrub } = subjectOf("list")
+      const error = new SourceFailed({
+        operation: "upload",
+        reason: "Failed",
+        message: `bad ${key}`,
+        source: `https://${key}/`,
+        details: { [key]: [key] },
+        cause: new Error("x", { cause: { headers: { key } } })
+      })
+      const finished = finish(error, { scrub })
+      assert.strictEqual(finished._tag, "SourceFailed")
+      assert.notInclude(inspect(finished, { depth: 20, showHidden: true }), key)
+      const clean = new SourceFailed({ operation: "upload", reason: "Failed", message: "m", cause: new Error("x") })
+      assert.strictEqual(finish(clean, { scrub }), clean)
+    }))
+
+  it.effect("prints nothing of what is not known", () =>
+    Effect.sync(() => {
+      for (const operation of operations) {
+        for (const status of [404, 413, 429, 500]) {
+          assert.notInclude(inspect(answer(subjectOf(operation), { status }), { depth: 5 }), "undefined")
+        }
+      }
+    }))
+})
+
+describe("fromMisplacedEnvelope", () => {
+  it.effect("an error envelope at 200 is that error, and other JSON is none", () =>
+    Effect.sync(() => {
+      const subject = subjectOf("list")
+      const error = fromMisplacedEnvelope(subject, Headers.empty, envelopeOf("overloaded_error", undefined))
+      assert(error !== undefined)
+      assert.strictEqual(outcomeOf(error), "Overloaded")
+      for (const json of [{}, null, [], { type: "error" }, { error: { type: "x" } }, { data: [], next_page: null }]) {
+        assert.strictEqual(fromMisplacedEnvelope(subject, Headers.empty, json), undefined)
+      }
+    }))
 })
 
 describe("the body may be anything", () => {
@@ -291,7 +648,7 @@ describe("the body may be anything", () => {
     Effect.sync(() => {
       for (const operation of operations) {
         for (const status of [400, 404, 413, 429, 500, 502, 529]) {
-          const error = narrow(operation)(answer(subjectOf(operation), { status, body, json: json(body) }))
+          const error = toOperationError(operation)(answer(subjectOf(operation), { status, body, json: json(body) }))
           checkMessage(error.message)
           assert.strictEqual(error.status, status)
           assert.strictEqual(error.requestId, undefined)
@@ -417,7 +774,7 @@ describe("a key that a server echoes", () => {
             { body: `${" ".repeat(16_360)}${key}` }
           ]
           for (const body of bodies) {
-            const error = narrow(operation)(answer(subjectOf(operation), { status, ...body }))
+            const error = toOperationError(operation)(answer(subjectOf(operation), { status, ...body }))
             yield* checkCanary(error)
           }
         }
@@ -565,8 +922,8 @@ describe("fromTransport", () => {
       })
   )
 
-  it.effect.each(["ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "ERR_SSL_BAD_RECORD_TYPE", "EPROTO"])(
-    "%s is no certificate: after the whole body went out an upload's outcome is open",
+  it.effect.each(["ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "ERR_SSL_BAD_RECORD_TYPE", "ERR_SSL_SOMETHING_NEW"])(
+    "%s may come at any time: after the whole body went out an upload's outcome is open",
     (code) =>
       Effect.sync(() => {
         const error = transport(subjectOf("upload"), withCode(code), complete)
@@ -633,7 +990,15 @@ describe("unexpected", () => {
           "<html>hello\nthere</html>"
         )
         assert.strictEqual(error.reason._tag, "UnexpectedResponse")
-        assert.strictEqual(error.message, "The answer is not JSON. It begins: hello there")
+        assert.strictEqual(
+          error.message,
+          {
+            upload: "The answer is not JSON. report.pdf may have been stored: look for it before you upload it again."
+              + " It begins: hello there",
+            delete: "The answer is not JSON. file_011CNha8iCJcU1wXNR6q4V8w may have been deleted."
+              + " It begins: hello there"
+          }[operation as string] ?? "The answer is not JSON. It begins: hello there"
+        )
         assert.strictEqual(error.requestId, "req_1")
         assert.strictEqual(error.isRetryable, operation !== "upload")
         assert.strictEqual(error.isOutcomeUnknown, operation === "upload" || operation === "delete")
@@ -664,7 +1029,7 @@ describe("fileTooLarge", () => {
     Effect.sync(() => checkMessage(fileTooLarge("a\u202efdp.\u009b31m\u2028\u0085exe", 2, 1).message)))
 })
 
-describe("narrow", () => {
+describe("toOperationError", () => {
   const foreign = {
     message: "Storage is full.",
     status: 400,
@@ -676,7 +1041,7 @@ describe("narrow", () => {
 
   it.effect("what an operation can't raise becomes a refused request with the same facts", () =>
     Effect.sync(() => {
-      const error = narrow("list")(new StorageLimitExceeded({ operation: "list", ...foreign }))
+      const error = toOperationError("list")(new StorageLimitExceeded({ operation: "list", ...foreign }))
       assert.strictEqual(error._tag, "RequestFailed")
       const failed = error as RequestFailed
       assert.strictEqual(failed.reason._tag, "InvalidRequest")
@@ -689,8 +1054,8 @@ describe("narrow", () => {
   it.effect("what it can raise stays the same object", () =>
     Effect.sync(() => {
       const error = new FileNotDownloadable({ operation: "download", ...foreign })
-      assert.strictEqual(narrow("download")(error), error)
+      assert.strictEqual(toOperationError("download")(error), error)
       const limited = answer(subjectOf("list"), { status: 429 }) as RateLimited
-      for (const operation of operations) assert.strictEqual(narrow(operation)(limited), limited)
+      for (const operation of operations) assert.strictEqual(toOperationError(operation)(limited), limited)
     }))
 })
