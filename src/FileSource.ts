@@ -7,12 +7,9 @@
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Option from "effect/Option"
 import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
@@ -21,12 +18,15 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "./FilesError.ts"
 import { modifiedAt, versionOf } from "./internal/cache/versions.ts"
-import { fail, fromPlatformError } from "./internal/files/sourceFailed.ts"
-import { concat, parseLength } from "./internal/request/body.ts"
+import { isDetached, toBytes } from "./internal/files/bytes.ts"
+import { baseName, nameOfPath, pathOfUrl } from "./internal/files/names.ts"
+import { onlyBytes, onlyOnce, sameEachTime } from "./internal/files/runs.ts"
+import { fail, fromDefect, fromPlatformError } from "./internal/files/sourceFailed.ts"
+import { openUrl } from "./internal/files/urlSource.ts"
+import { concat } from "./internal/request/body.ts"
 import { Buffers } from "./internal/request/buffers.ts"
-import { codeOf } from "./internal/request/evidence.ts"
-import { userAgent } from "./internal/request/userAgent.ts"
-import { printable } from "./internal/text.ts"
+import { kindOf, shorten } from "./internal/text.ts"
+import { isGeneric } from "./internal/wire/mimeType.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
 
@@ -66,10 +66,23 @@ export interface FileSource<out R = never> {
 /** Whether `u` is a {@link FileSource}. */
 export const isFileSource = (u: unknown): u is FileSource<unknown> => Predicate.hasProperty(u, TypeId)
 
-const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>): FileSource<R> => ({
-  [TypeId]: TypeId,
-  open
-})
+/** What a defect is in a program that uploads is a failure of the source, and final. */
+const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>, name?: string): FileSource<R> => {
+  const failed = fromDefect(name)
+  return {
+    [TypeId]: TypeId,
+    open: open.pipe(
+      Effect.map((content) => ({
+        ...content,
+        stream: Stream.catchDefect(content.stream, (defect) => Stream.fail(failed(defect)))
+      })),
+      Effect.catchDefect((defect) => Effect.fail(failed(defect)))
+    )
+  }
+}
+
+/** A source of a thing that none can be made of. */
+const refuse = (message: string): FileSource => make(Effect.suspend(() => Effect.fail(fail("Failed", message))))
 
 /** Read and sent at a time. Smaller chunks cost throughput: at 64 KiB an upload takes three times as long. */
 const chunkSize = 1 << 20
@@ -84,89 +97,191 @@ const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: st
 })
 
 /**
- * Bytes in memory. They must not be changed while an upload runs.
+ * Bytes in memory, of any realm. They must not be changed while an upload runs.
  *
  * @param filename what the service is to call the file; `options.filename` of the upload overrides it
  */
-export const bytes = (content: ArrayBufferView | ArrayBuffer, filename: string): FileSource =>
-  make(Effect.suspend(() =>
-    ArrayBuffer.isView(content)
-      ? Effect.succeed(
-        fromBytes(new Uint8Array(content.buffer, content.byteOffset, content.byteLength), filename, undefined)
-      )
-      : content instanceof ArrayBuffer
-      ? Effect.succeed(fromBytes(new Uint8Array(content), filename, undefined))
-      : Effect.fail(fail("Failed", "FileSource.bytes takes bytes; for a string there is FileSource.text."))
-  ))
+export const bytes = (content: ArrayBufferView | ArrayBufferLike, filename: string): FileSource =>
+  make(
+    Effect.suspend(() => {
+      const bytes = toBytes(content)
+      if (bytes !== undefined) return Effect.succeed(fromBytes(bytes, filename, undefined))
+      if (isDetached(content)) {
+        return Effect.fail(
+          fail("Failed", `The bytes of ${shorten(filename)} were given away: their buffer is detached, and empty.`, {
+            source: filename
+          })
+        )
+      }
+      const advice = Predicate.isString(content) ? " For a string there is FileSource.text." : ""
+      return Effect.fail(fail("Failed", `FileSource.bytes takes bytes, not ${kindOf(content)}.${advice}`))
+    }),
+    filename
+  )
 
 /**
  * Text, sent as UTF-8. Its MIME type is `text/plain` where the name does not tell another.
  */
 export const text = (content: string, filename: string): FileSource =>
-  make(Effect.suspend(() =>
-    Predicate.isString(content)
-      ? Effect.succeed({
+  Predicate.isString(content)
+    ? make(
+      Effect.sync(() => ({
         ...fromBytes(new TextEncoder().encode(content), filename, undefined),
         fallbackMimeType: "text/plain"
-      })
-      : Effect.fail(fail("Failed", "FileSource.text takes a string."))
-  ))
+      })),
+      filename
+    )
+    : refuse(`FileSource.text takes a string, not ${kindOf(content)}.`)
+
+/** What is asked of a `Blob` here. Other realms, runtimes and polyfills have classes of their own. */
+interface BlobLike {
+  readonly size: number
+  readonly type: string
+  readonly name?: unknown
+  readonly arrayBuffer: () => Promise<unknown>
+  readonly stream: () => unknown
+}
+
+const isBlobLike = (u: unknown): u is BlobLike =>
+  Predicate.hasProperty(u, "size") && Predicate.isNumber(u.size) && Predicate.hasProperty(u, "type")
+  && Predicate.isString(u.type) && Predicate.hasProperty(u, "arrayBuffer") && Predicate.isFunction(u.arrayBuffer)
+  && Predicate.hasProperty(u, "stream") && Predicate.isFunction(u.stream)
 
 /**
- * A `Blob`, or a `File` with its name and type.
+ * A `Blob`, or a `File` with its name and type, of this realm or another. A name that is a path counts by its last
+ * component, and a type that says nothing, such as `application/octet-stream`, leaves it to the name.
  *
  * @param filename needed for a `Blob`, which has no name of its own
  */
 export const blob = (content: Blob, filename?: string): FileSource =>
-  make(Effect.suspend(() => {
-    const name = filename ?? (typeof File !== "undefined" && content instanceof File ? content.name : undefined)
-    const mimeType = content.type === "" ? undefined : content.type
-    const onError = (cause: unknown) =>
-      fail("Failed", `${printable(name ?? "The Blob")} could not be read to its end.`, { source: name, cause })
-    if (content.size <= chunkSize) {
-      return Effect.map(
-        Effect.tryPromise({ try: () => content.arrayBuffer(), catch: onError }),
-        (buffer) => fromBytes(new Uint8Array(buffer), name, mimeType)
+  isBlobLike(content)
+    ? fromBlob(content, filename)
+    : refuse(
+      `FileSource.blob takes a Blob with arrayBuffer() and stream(), not ${kindOf(content)}.${
+        Predicate.isString(content) ? " For a string there is FileSource.text." : ""
+      }`
+    )
+
+const fromBlob = (content: BlobLike, filename: string | undefined): FileSource => {
+  const own = Predicate.isString(content.name) ? baseName(content.name) : undefined
+  const name = filename ?? own
+  const shown = shorten(name ?? "The Blob")
+  const onError = (cause: unknown) =>
+    fail("Failed", `${shown} could not be read to its end. Nothing was stored.`, { source: name, cause })
+  return make(
+    Effect.suspend(() => {
+      const { size } = content
+      const mimeType = isGeneric(content.type) ? undefined : content.type
+      if (size <= chunkSize) {
+        return Effect.flatMap(Effect.tryPromise({ try: () => content.arrayBuffer(), catch: onError }), (buffer) => {
+          const bytes = toBytes(buffer)
+          if (bytes === undefined) {
+            return Effect.fail(fail("Failed", `${shown} gave ${kindOf(buffer)} as its bytes.`, { source: name }))
+          }
+          return bytes.length === size
+            ? Effect.succeed(fromBytes(bytes, name, mimeType))
+            : Effect.fail(
+              fail("SizeMismatch", `${shown} said that it has ${size} bytes and gave ${bytes.length}.`, {
+                source: name
+              })
+            )
+        })
+      }
+      const stream = Stream.unwrap(
+        Effect.map(Effect.sync(() => content.stream()), (readable) => fromReadable(readable, shown, name, onError))
       )
-    }
-    return Effect.succeed<Content>({
-      filename: name,
-      mimeType,
-      size: content.size,
-      bytes: undefined,
-      isReplayable: true,
-      stream: Stream.fromReadableStream({ evaluate: () => content.stream(), onError })
-    })
-  }))
+      return Effect.succeed<Content>({
+        filename: name,
+        mimeType,
+        size,
+        bytes: undefined,
+        isReplayable: true,
+        stream: sameEachTime(onlyBytes(stream, name ?? "The Blob"), name ?? "The Blob")
+      })
+    }),
+    name
+  )
+}
+
+/** What a web stream is told by, whatever made it. */
+const isReadableStream = (u: unknown): u is ReadableStream<unknown> =>
+  Predicate.hasProperty(u, "getReader") && Predicate.isFunction(u.getReader)
+
+const isAsyncIterable = (u: unknown): u is AsyncIterable<unknown> => Predicate.hasProperty(u, Symbol.asyncIterator)
+
+const fromReadable = (
+  readable: unknown,
+  shown: string,
+  name: string | undefined,
+  onError: (cause: unknown) => SourceFailed
+): Stream.Stream<unknown, SourceFailed> => {
+  if (isReadableStream(readable)) return Stream.fromReadableStream({ evaluate: () => readable, onError })
+  // Polyfills of Blob have streams of Node.
+  if (isAsyncIterable(readable)) return Stream.fromAsyncIterable(readable, onError)
+  return Stream.fail(fail("Failed", `${shown} gave ${kindOf(readable)} as its stream.`, { source: name }))
+}
+
+/** What was given where a Stream of effect is taken, and what to do with it. */
+const otherStream = (given: unknown): string => {
+  if (isReadableStream(given)) return `${kindOf(given)}. For that there is FileSource.readableStream.`
+  return isAsyncIterable(given)
+    ? `${kindOf(given)}. Make a Stream of it with Stream.fromAsyncIterable.`
+    : `${kindOf(given)}.`
+}
+
+const sayReplayable = "Where each run gives the same bytes, say `replayable: true`."
 
 /**
- * A `Stream` of bytes. Its own failures become `SourceFailed` with the reason `Failed` and the failure as `cause`.
+ * A `Stream` of bytes. Its own failures and defects become `SourceFailed` with the reason `Failed` and what it failed
+ * with as `cause`.
  *
- * A retry runs the stream again. One that can be run only once is stated as such, and is then never sent twice.
+ * It is read once, since nothing tells whether a second run would give the same: an iterator, a response's body and a
+ * Node stream give less. An upload that fails on its way is then not retried. With `replayable: true` it is run again
+ * for each try, and a run that gives less, more or other bytes than an earlier one fails with `Consumed`.
  */
 export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: {
   readonly filename: string
   /** Bytes, if known: it gives the request a content-length, and a stream that differs from it fails. */
   readonly size?: number | undefined
-  /** @default false */
-  readonly once?: boolean | undefined
+  /**
+   * Whether each run of the stream gives the same bytes, so that a retry may run it again.
+   *
+   * @default false
+   */
+  readonly replayable?: boolean | undefined
 }): FileSource<R> => {
-  const isReplayable = options.once !== true
-  const source = Stream.mapError(content, streamFailed(options.filename))
-  const guarded = isReplayable ? source : readOnce(source, options.filename)
-  return make(Effect.map(Effect.context<R>(), (context): Content => ({
-    filename: options.filename,
-    mimeType: undefined,
-    size: options.size,
-    bytes: undefined,
-    isReplayable,
-    stream: Stream.provideContext(guarded, context)
-  })))
+  const { filename, replayable = false, size } = options
+  if (!Stream.isStream(content)) {
+    return refuse(`FileSource.stream takes a Stream of effect, not ${otherStream(content)}`)
+  }
+  const source = onlyBytes(Stream.mapError(content, streamFailed(filename)), filename)
+  const once = replayable ? undefined : onlyOnce(source, filename, sayReplayable)
+  return make(
+    Effect.map(Effect.context<R>(), (context): Content => ({
+      filename,
+      mimeType: undefined,
+      size,
+      bytes: undefined,
+      isReplayable: replayable,
+      stream: Stream.provideContext(once ?? sameEachTime(source, filename), context)
+    })),
+    filename
+  )
 }
 
+/** Streams that have been read, by whatever source: their bytes are gone. */
+const consumed = new WeakSet<ReadableStream<unknown>>()
+
+/** Node's own mark of a stream that something has read from; other runtimes have none. */
+const disturbed = Symbol.for("nodejs.stream.disturbed")
+
+const isConsumed = (readable: ReadableStream<unknown>): boolean =>
+  consumed.has(readable) || (Predicate.hasProperty(readable, disturbed) && readable[disturbed] === true)
+
 /**
- * A web `ReadableStream` of bytes. It can be read only once, so it is never sent twice; a function that makes a new
- * one each time can be.
+ * A web `ReadableStream` of bytes. It can be read only once, so it is never sent twice. A function that makes a new
+ * one each time says that each has the same bytes: it is called again for each try, and one that gives the same stream
+ * again, or other bytes than before, fails with `Consumed`.
  */
 export const readableStream = (
   content: ReadableStream<Uint8Array> | (() => ReadableStream<Uint8Array>),
@@ -179,132 +294,168 @@ export const readableStream = (
   const { filename, size } = options
   const onError = streamFailed(filename)
   const isReplayable = typeof content === "function"
-  const source = Stream.unwrap(Effect.map(
-    Effect.try({
-      try: () => {
-        const readable = isReplayable ? content() : content
-        // Reading one that has a reader already would be a defect.
-        if (readable.locked) throw new TypeError("The ReadableStream is locked to another reader")
-        return readable
-      },
-      catch: onError
-    }),
-    (readable) => Stream.fromReadableStream({ evaluate: () => readable, onError })
-  ))
-  const guarded = isReplayable ? source : readOnce(source, filename)
+  const taken = Effect.suspend((): Effect.Effect<ReadableStream<unknown>, SourceFailed> => {
+    const readable: unknown = isReplayable ? content() : content
+    if (!isReadableStream(readable)) {
+      return Effect.fail(fail(
+        "Failed",
+        `FileSource.readableStream takes a web ReadableStream, not ${kindOf(readable)}.${
+          isAsyncIterable(readable) ? " For a Node stream there are Readable.toWeb and Stream.fromAsyncIterable." : ""
+        }`,
+        { source: filename }
+      ))
+    }
+    if (isConsumed(readable)) {
+      return Effect.fail(
+        fail(
+          "Consumed",
+          `The stream for ${shorten(filename)} was read already. Give a function that makes a new one each time.`,
+          { source: filename }
+        )
+      )
+    }
+    if (readable.locked) return Effect.fail(onError(new TypeError("The ReadableStream is locked to another reader")))
+    consumed.add(readable)
+    return Effect.succeed(readable)
+  })
+  const source = onlyBytes(
+    Stream.unwrap(
+      Effect.map(
+        Effect.catchDefect(taken, (defect) => Effect.fail(onError(defect))),
+        (readable) => Stream.fromReadableStream({ evaluate: () => readable, onError })
+      )
+    ),
+    filename
+  )
   return make(
-    Effect.succeed<Content>({
+    Effect.sync((): Content => ({
       filename,
       mimeType: undefined,
       size,
       bytes: undefined,
       isReplayable,
-      stream: guarded
-    })
+      stream: isReplayable ? sameEachTime(source, filename) : source
+    })),
+    filename
   )
 }
 
 const streamFailed = (filename: string) => (cause: unknown): SourceFailed =>
-  fail("Failed", `The stream for ${printable(filename)} failed before its end.`, { source: filename, cause })
-
-/** One guard for all uploads of a source: what a first one has read, a second one can't. */
-const readOnce = <R>(
-  content: Stream.Stream<Uint8Array, SourceFailed, R>,
-  name: string
-): Stream.Stream<Uint8Array, SourceFailed, R> => {
-  let consumed = false
-  return Stream.suspend((): Stream.Stream<Uint8Array, SourceFailed, R> => {
-    if (consumed) {
-      return Stream.fail(
-        fail("Consumed", `${printable(name)} can be read only once and was: it can't be sent again.`, { source: name })
-      )
-    }
-    consumed = true
-    return content
+  fail("Failed", `The stream for ${shorten(filename)} failed before its end. Nothing was stored.`, {
+    source: filename,
+    cause
   })
-}
+
+/** A URL of any realm, or the text of a `file:` one. */
+const isUrl = (u: unknown): u is string | URL =>
+  Predicate.isString(u)
+    ? u.startsWith("file://")
+    : Predicate.hasProperty(u, "href") && Predicate.hasProperty(u, "protocol") && Predicate.hasProperty(u, "pathname")
 
 /**
- * A regular file. It is watched while it is read: one that shrinks, grows or is rewritten fails with `Changed`, and
- * nothing is stored. Directories, FIFOs and devices are refused; give a pipe as a {@link stream}.
+ * A regular file, by its path or its `file:` URL. It is watched while it is read: one that shrinks, grows or is
+ * rewritten fails with `Changed`, and nothing is stored. Directories, FIFOs and devices are refused; give a pipe as a
+ * {@link stream}.
  */
-export const path = (path: string): FileSource<FileSystem.FileSystem> =>
-  make(Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const onError = fromPlatformError(path)
-    // Looked at before it is opened: opening a FIFO would wait for a writer.
-    yield* Effect.flatMap(Effect.mapError(fs.stat(path), onError), (info) => regularFile(path, info))
-    const file = yield* Effect.mapError(fs.open(path), onError)
-    // A transport may pull once more after the upload has ended. The descriptor is then closed, and its number may
-    // already belong to another file.
-    let closed = false
-    yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
-    const before = yield* Effect.mapError(file.stat, onError)
-    yield* regularFile(path, before)
-    const size = Number(before.size)
+export const path = (path: string | URL): FileSource<FileSystem.FileSystem> => {
+  if (isUrl(path)) {
+    const found = pathOfUrl(path)
+    return "path" in found ? fromPath(found.path) : refuse(`${shorten(String(path))} ${found.problem}.`)
+  }
+  return Predicate.isString(path)
+    ? fromPath(path)
+    : refuse(`FileSource.path takes a path or a file: URL, not ${kindOf(path)}.`)
+}
 
-    const changed = (what: string) =>
-      fail("Changed", `${printable(path)} ${what} while it was read: nothing was stored, upload it again.`, {
-        source: path
+const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
+  make(
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const onError = fromPlatformError(path)
+      // Looked at before it is opened: opening a FIFO would wait for a writer.
+      yield* Effect.flatMap(Effect.mapError(fs.stat(path), onError), (info) => regularFile(path, info))
+      const file = yield* Effect.mapError(fs.open(path), onError)
+      // A transport may pull once more after the upload has ended. The descriptor is then closed, and its number may
+      // already belong to another file.
+      let closed = false
+      yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
+      const before = yield* Effect.mapError(file.stat, onError)
+      yield* regularFile(path, before)
+      const size = Number(before.size)
+
+      const changed = (what: string) =>
+        fail("Changed", `${shorten(path)} ${what} while it was read. Nothing was stored: upload it again.`, {
+          source: path
+        })
+
+      const wrongSize = (what: string) =>
+        fail("NotAFile", `${shorten(path)} ${what}, as files of the system do: give its bytes as a stream.`, {
+          source: path
+        })
+
+      const unchanged = Effect.gen(function*() {
+        const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
+        const after = yield* Effect.mapError(file.stat, onError)
+        if (size === 0 && Option.isSome(beyond)) {
+          return yield* wrongSize("has content but tells no size")
+        }
+        if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed its size")
+        if (modifiedAt(after) !== modifiedAt(before)) return yield* changed("was written to")
       })
 
-    const unchanged = Effect.gen(function*() {
-      const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
-      const after = yield* Effect.mapError(file.stat, onError)
-      if (size === 0 && Option.isSome(beyond)) {
-        return yield* fail(
-          "NotAFile",
-          `${printable(path)} has content but tells no size, as in /proc: give its bytes as a stream.`,
-          { source: path }
-        )
-      }
-      if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed its size")
-      if (modifiedAt(after) !== modifiedAt(before)) return yield* changed("was written to")
-    })
+      const shrank = (read: number) =>
+        Effect.flatMap(Effect.mapError(file.stat, onError), (after) =>
+          Effect.fail(
+            after.size === before.size && modifiedAt(after) === modifiedAt(before)
+              ? wrongSize(`tells a size of ${size} bytes but ends after ${read}`)
+              : changed("shrank")
+          ))
 
-    const stream = Stream.fromPull(Effect.map(Buffers, (buffers) => {
-      let position = 0
-      return Effect.suspend((): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, SourceFailed> => {
-        if (position === size) return Cause.done()
-        if (closed) return Effect.interrupt
-        const bytes = Math.min(chunkSize, size - position)
-        const lent = buffers?.take(bytes)
-        const options = { position: BigInt(position) }
-        const reading: Effect.Effect<Option.Option<Uint8Array>, PlatformError.PlatformError> = lent === undefined
-          ? file.readAlloc(bytes, options)
-          : Effect.map(
-            file.read(lent, options),
-            (read) => read === 0 ? Option.none() : Option.some(read === bytes ? lent : lent.subarray(0, read))
+      const stream = Stream.fromPull(Effect.map(Buffers, (buffers) => {
+        let position = 0
+        return Effect.suspend((): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, SourceFailed> => {
+          if (position === size) return Cause.done()
+          if (closed) return Effect.interrupt
+          const bytes = Math.min(chunkSize, size - position)
+          const lent = buffers?.take(bytes)
+          const options = { position: BigInt(position) }
+          const reading: Effect.Effect<Option.Option<Uint8Array>, PlatformError.PlatformError> = lent === undefined
+            ? file.readAlloc(bytes, options)
+            : Effect.map(
+              file.read(lent, options),
+              (read) => read === 0 ? Option.none() : Option.some(read === bytes ? lent : lent.subarray(0, read))
+            )
+          return reading.pipe(
+            Effect.mapError(onError),
+            Effect.flatMap((read) => {
+              if (closed) return Effect.interrupt
+              if (Option.isNone(read)) return shrank(position)
+              position += read.value.length
+              const chunk = Arr.of<Uint8Array>(read.value)
+              // Asked before the last bytes are handed over, so that a changed file never completes a request.
+              return position === size ? Effect.as(unchanged, chunk) : Effect.succeed(chunk)
+            })
           )
-        return reading.pipe(
-          Effect.mapError(onError),
-          Effect.flatMap((read) => {
-            if (closed) return Effect.interrupt
-            if (Option.isNone(read)) return Effect.fail(changed("shrank"))
-            position += read.value.length
-            const chunk = Arr.of<Uint8Array>(read.value)
-            // Asked before the last bytes are handed over, so that a changed file never completes a request.
-            return position === size ? Effect.as(unchanged, chunk) : Effect.succeed(chunk)
-          })
-        )
-      })
-    }))
+        })
+      }))
 
-    const version = versionOf(before, yield* Clock.currentTimeMillis)
-    const content: Content = {
-      ...(version === undefined ? undefined : { version }),
-      filename: path.replace(/[/\\]+$/, "").replace(/^.*[/\\]/s, ""),
-      mimeType: undefined,
-      size,
-      bytes: undefined,
-      isReplayable: true,
-      stream
-    }
-    if (size > chunkSize) return content
-    if (size === 0) yield* unchanged
-    const chunks = yield* Stream.runCollect(stream)
-    return { ...content, bytes: concat(chunks, size) }
-  }))
+      const version = versionOf(before, yield* Clock.currentTimeMillis)
+      const content: Content = {
+        ...(version === undefined ? undefined : { version }),
+        filename: nameOfPath(path),
+        mimeType: undefined,
+        size,
+        bytes: undefined,
+        isReplayable: true,
+        stream
+      }
+      if (size > chunkSize) return content
+      if (size === 0) yield* unchanged
+      const chunks = yield* Stream.runCollect(stream)
+      return { ...content, bytes: concat(chunks, size) }
+    }),
+    path
+  )
 
 const kinds: Partial<Record<FileSystem.File.Type, string>> = {
   Directory: "a directory",
@@ -318,96 +469,18 @@ const regularFile = (path: string, info: FileSystem.File.Info): Effect.Effect<vo
   info.type === "File"
     ? Effect.void
     : Effect.fail(
-      fail("NotAFile", `${printable(path)} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path })
+      fail("NotAFile", `${shorten(path)} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path })
     )
 
 /**
- * What a GET of a URL answers, a presigned one for example: streamed through, never on disk. Redirects are followed.
- * The URL's query, which may hold a signature, appears in no error.
+ * What a GET of a URL answers, a presigned one for example: streamed through, never on disk. Redirects to http and https
+ * are followed, and no credential of this client goes along. The URL's query, which may hold a signature, appears in no
+ * error.
  *
- * The answer's content-type is taken unless it says nothing; the filename is the last segment of the URL's path.
+ * The name is the one in the answer's content-disposition, else the last segment of the URL that was redirected to. The
+ * answer's content-type is taken unless it is malformed or says nothing. A retry fetches it again.
  */
-export const url = (url: string | URL): FileSource<HttpClient.HttpClient> =>
-  make(Effect.gen(function*() {
-    const parsed = yield* Effect.try({
-      try: () => new URL(url),
-      // The cause repeats the text, and with it a signature.
-      catch: () => fail("Unreadable", "That is not an absolute URL.")
-    })
-    if (parsed.protocol !== "https:" && parsed.protocol !== "http:") {
-      return yield* fail("Unreadable", `A ${parsed.protocol} URL can't be fetched, only http: and https: ones can.`)
-    }
-    const shown = printable(`${parsed.origin}${parsed.pathname}`)
-    const failed = (what: string, cause?: unknown) => {
-      const code = codeOf(cause)
-      return fail("Failed", `${shown} ${what}${code === undefined ? "" : ` (${code})`}.`, { source: shown })
-    }
-    const client = HttpClient.followRedirects(yield* HttpClient.HttpClient)
-    const request = HttpClientRequest.get(parsed, { headers: { ...userAgent, "accept-encoding": "identity" } })
-    const get = client.execute(request).pipe(
-      // A signature in the query belongs in no span either.
-      Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
-      Effect.mapError((error) => failed("can't be reached", "cause" in error.reason ? error.reason.cause : undefined)),
-      Effect.timeoutOrElse({
-        duration: urlTimeout,
-        orElse: () => Effect.fail(failed(`gave no answer within ${Duration.format(urlTimeout)}`))
-      }),
-      Effect.filterOrElse(
-        (response) => response.status >= 200 && response.status < 300,
-        (response) =>
-          Effect.andThen(letGo(response), Effect.fail(failed(`answered ${response.status} instead of its content`)))
-      )
-    )
-    const bodyOf = (response: HttpClientResponse.HttpClientResponse) =>
-      response.stream.pipe(
-        Stream.timeoutOrElse({
-          duration: urlTimeout,
-          orElse: () => Stream.fail(failed(`stalled for ${Duration.format(urlTimeout)}`))
-        }),
-        Stream.catch((error): Stream.Stream<Uint8Array, SourceFailed> => {
-          if (error._tag === "SourceFailed") return Stream.fail(error)
-          return error.reason._tag === "EmptyBodyError"
-            ? Stream.empty
-            : Stream.fail(failed("broke off before its end", "cause" in error.reason ? error.reason.cause : undefined))
-        })
-      )
-    let opened: HttpClientResponse.HttpClientResponse | undefined = yield* get
-    // An upload that ends before it pulls the body must not leave the connection open.
-    yield* Effect.addFinalizer(() => opened === undefined ? Effect.void : letGo(opened))
-    const { headers } = opened
-    const encoding = headers["content-encoding"]
-    const isEncoded = encoding !== undefined && encoding.toLowerCase() !== "identity"
-    // fetch takes an encoding off by itself; elsewhere the file would be stored as the encoded bytes.
-    if (isEncoded && Option.isNone(HttpClientResponse.toWeb(opened))) {
-      return yield* failed(`sent its content as ${printable(encoding)}, which was not asked for`)
-    }
-    const mimeType = headers["content-type"]?.split(";")[0]?.trim().toLowerCase()
-    const segment = parsed.pathname.split("/").at(-1) ?? ""
-    return {
-      filename: yield* Effect.orElseSucceed(
-        Effect.try({ try: () => decodeURIComponent(segment), catch: () => segment }),
-        () => segment
-      ),
-      mimeType: mimeType === "" || mimeType === "application/octet-stream" || mimeType === "binary/octet-stream"
-        ? undefined
-        : mimeType,
-      size: isEncoded ? undefined : parseLength(headers["content-length"]),
-      bytes: undefined,
-      isReplayable: true,
-      stream: Stream.suspend(() => {
-        const response = opened
-        opened = undefined
-        return response === undefined ? Stream.unwrap(Effect.map(get, bodyOf)) : bodyOf(response)
-      })
-    }
-  }))
-
-/** For an answer, and between two chunks of it. */
-const urlTimeout = Duration.seconds(60)
-
-/** Closes a response nobody reads: its stream is begun and interrupted before a byte is waited for. */
-const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
-  Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
+export const url = (url: string | URL): FileSource<HttpClient.HttpClient> => make(openUrl(url))
 
 /**
  * Runs `f` with each chunk as it is handed to the transport: progress, a hash, a copy.
@@ -415,8 +488,9 @@ const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<v
 export const tap = <R, R2>(
   self: FileSource<R>,
   f: (chunk: Uint8Array) => Effect.Effect<unknown, never, R2>
-): FileSource<R | R2> =>
-  make(Effect.gen(function*() {
+): FileSource<R | R2> => {
+  if (!isFileSource(self)) return refuse(`FileSource.tap takes a FileSource, not ${kindOf(self)}.`)
+  return make(Effect.gen(function*() {
     const content = yield* self.open
     const context = yield* Effect.context<R2>()
     return {
@@ -430,3 +504,4 @@ export const tap = <R, R2>(
       )
     }
   }))
+}

@@ -1,13 +1,16 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Context, Data, Deferred, Effect, Exit, Fiber, FileSystem, Layer, PlatformError, Stream } from "effect"
+import { Cause, Context, Data, Deferred, Effect, Exit, Fiber, FileSystem, Layer, PlatformError, Stream } from "effect"
 import { FileSource } from "effect-anthropic-files"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { Readable } from "node:stream"
+import { pathToFileURL } from "node:url"
 import { inspect } from "node:util"
+import * as vm from "node:vm"
 import type { SourceFailed } from "../src/FilesError.ts"
 import { scripted } from "./support/mock.ts"
 
@@ -49,7 +52,6 @@ const failure = <R>(source: FileSource.FileSource<R>) =>
           Effect.sync(() => {
             assert.strictEqual(error._tag, "SourceFailed")
             assert.strictEqual(error.operation, "upload")
-            assert.isFalse(error.isRetryable)
             assert.isFalse(error.isOutcomeUnknown)
             return { error, reason: error.reason, seen }
           })
@@ -153,6 +155,70 @@ layer(Folder.layer)("path", (it) => {
           assert.isTrue(same(bytes, content))
         }
       }))
+    }))
+
+  it.effect("a file: URL is its path, as a URL or as text", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const file = write("a b%20c ü.txt", "by URL")
+      const url = pathToFileURL(file)
+      for (const given of [url, url.href, vm.runInNewContext("new URL(href)", { URL, href: url.href }) as URL]) {
+        const { bytes, content } = yield* read(FileSource.path(given))
+        assert.strictEqual(Buffer.from(bytes).toString(), "by URL")
+        assert.strictEqual(content.filename, "a b%20c ü.txt")
+      }
+    }))
+
+  it.effect("a backslash in a name stays in it here, where it is not a separator", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const { content } = yield* read(FileSource.path(write("dir\\a.txt", "x")))
+      assert.strictEqual(content.filename, "dir\\a.txt")
+    }))
+
+  it.effect.each<readonly [code: string, words: string]>([
+    ["ELOOP", "links go round"],
+    ["ENAMETOOLONG", "too long"],
+    ["ENOTDIR", "not a directory"],
+    ["EMFILE", "too many files open"],
+    ["EWEIRD", "EWEIRD"]
+  ])("a path that fails with %s says so, and names no function", ([code, words]) =>
+    Effect.gen(function*() {
+      const broken = PlatformError.systemError({
+        _tag: "BadResource",
+        module: "FileSystem",
+        method: "stat",
+        cause: Object.assign(new Error(`${code}: stat`), { code })
+      })
+      const { error, reason } = yield* failure(FileSource.path("/a/b.txt")).pipe(
+        Effect.updateService(FileSystem.FileSystem, (inner) =>
+          FileSystem.FileSystem.of({ ...inner, stat: () => Effect.fail(broken) }))
+      )
+      assert.strictEqual(reason, "Unreadable")
+      assert.include(error.message, words)
+      assert.include(error.message, code)
+      assert.notInclude(error.message, "FileSystem")
+    }))
+
+  it.effect("a file of the system that tells a wrong size is not one to upload again", () =>
+    Effect.gen(function*() {
+      const { write } = yield* Folder
+      const file = write("sys", "short")
+      const { error, reason } = yield* failure(FileSource.path(file)).pipe(
+        Effect.updateService(FileSystem.FileSystem, (inner) => {
+          const larger = <E>(stat: Effect.Effect<FileSystem.File.Info, E>) =>
+            Effect.map(stat, (info) => ({ ...info, size: 4096n as typeof info.size }))
+          return FileSystem.FileSystem.of({
+            ...inner,
+            open: (path, options) =>
+              Effect.map(inner.open(path, options), (opened): FileSystem.File =>
+                Object.create(opened, { stat: { value: larger(opened.stat) } }))
+          })
+        })
+      )
+      assert.strictEqual(reason, "NotAFile")
+      assert.include(error.message, "4096 bytes but ends after 5")
+      assert.include(error.message, "as a stream")
     }))
 
   it.effect("a symbolic link to a file is that file, under the link's name", () =>
@@ -516,9 +582,13 @@ class Greeting extends Context.Service<Greeting, string>()("test/Greeting") {}
 const encoded = (text: string) => new TextEncoder().encode(text)
 
 describe("stream", () => {
-  it.effect("its bytes, with the size that was stated, as often as it is run", () =>
+  it.effect("its bytes, with the size that was stated, as often as it is run where it is replayable", () =>
     Effect.gen(function*() {
-      const source = FileSource.stream(Stream.make(encoded("a"), encoded("bc")), { filename: "s.txt", size: 3 })
+      const source = FileSource.stream(Stream.make(encoded("a"), encoded("bc")), {
+        filename: "s.txt",
+        size: 3,
+        replayable: true
+      })
       yield* Effect.scoped(Effect.gen(function*() {
         const content = yield* source.open
         assert.strictEqual(content.size, 3)
@@ -553,7 +623,7 @@ describe("stream", () => {
       assert.strictEqual(Buffer.from(bytes).toString(), "hello")
     }))
 
-  it.effect("one that can be run only once is never run twice, not by a second upload either", () =>
+  it.effect("is run once unless it is said to be replayable, not by a second upload either", () =>
     Effect.gen(function*() {
       let runs = 0
       const source = FileSource.stream(
@@ -561,7 +631,7 @@ describe("stream", () => {
           runs++
           return Stream.make(encoded("abc"))
         }),
-        { filename: "s.txt", once: true }
+        { filename: "s.txt" }
       )
       yield* Effect.scoped(Effect.gen(function*() {
         const { stream } = yield* source.open
@@ -715,7 +785,7 @@ describe("url", () => {
   )("%j makes the size %s", ([headers, size]) =>
     Effect.gen(function*() {
       const { content } = yield* read(FileSource.url(address)).pipe(
-        answering("content", { headers: { ...headers } })
+        answering(size === 0 ? null : "content", { headers: { ...headers } })
       )
       assert.strictEqual(content.size, size)
     }))
@@ -774,7 +844,7 @@ describe("url", () => {
       ])
     }))
 
-  it.effect.each([403, 404, 500, 304])("%i is not its content", (status) =>
+  it.effect.each([403, 404, 429, 500, 304])("%i is not its content", (status) =>
     Effect.gen(function*() {
       const { error, reason } = yield* failure(FileSource.url(address)).pipe(
         answering(status === 304 ? null : `<Error>${secret}</Error>`, { status })
@@ -782,6 +852,7 @@ describe("url", () => {
       assert.strictEqual(reason, "Failed")
       assert.include(error.message, `https://bucket.example/folder/report%20one.pdf answered ${status}`)
       assert.strictEqual(error.source, "https://bucket.example/folder/report%20one.pdf")
+      assert.strictEqual(error.isRetryable, status === 500 || status === 429)
       checkSecret(error)
     }))
 
@@ -934,6 +1005,141 @@ describe("url", () => {
     }))
 })
 
+describe("url, as stores and apps give them", () => {
+  const over = (answer: Parameters<typeof scripted>[0]) =>
+    Effect.provideService(HttpClient.HttpClient, scripted(answer))
+
+  const answering = (headers: Record<string, string>, body: BodyInit | null = "hello") =>
+    over(() => Effect.sync(() => new Response(body, { headers })))
+
+  it.effect.each<readonly [header: string, name: string]>([
+    ["attachment; filename=\"Annual report.pdf\"", "Annual report.pdf"],
+    ["attachment; filename=plain.pdf", "plain.pdf"],
+    ["attachment;filename=plain.pdf;size=3", "plain.pdf"],
+    ["attachment; filename*=UTF-8''J%C3%A4hrlich.pdf", "Jährlich.pdf"],
+    ["attachment; filename=\"ascii.pdf\"; filename*=utf-8'de'J%C3%A4hrlich.pdf", "Jährlich.pdf"],
+    ["attachment; filename=\"a \\\"quoted\\\" name.pdf\"", "a \"quoted\" name.pdf"],
+    ["attachment; filename=\"../../etc/passwd\"", "passwd"],
+    ["attachment; filename=\"C:\\\\temp\\\\r.pdf\"", "r.pdf"],
+    ["attachment; filename=\"J\u00c3\u00a4hrlich.pdf\"", "Jährlich.pdf"],
+    ["attachment; filename=\"J\u00e4hrlich.pdf\"", "Jährlich.pdf"],
+    ["attachment; filename*=UTF-8''%FF.pdf", "77"],
+    ["attachment; filename=\"\"", "77"],
+    ["inline", "77"]
+  ])("content-disposition %j names it %j", ([header, name]) =>
+    Effect.gen(function*() {
+      const { content } = yield* read(FileSource.url("https://a.example/get/77?id=1")).pipe(
+        answering({ "content-disposition": header })
+      )
+      assert.strictEqual(content.filename, name)
+    }))
+
+  it.effect("behind redirects, the last URL names it, and no request carries more than it needs", () =>
+    Effect.gen(function*() {
+      const asked: Array<string> = []
+      const { content } = yield* read(FileSource.url("https://one.example/go")).pipe(
+        over((request, url) =>
+          Effect.sync(() => {
+            asked.push(url.href)
+            assert.deepStrictEqual(
+              Object.keys(request.headers).filter((name) => name !== "user-agent"),
+              ["accept-encoding"]
+            )
+            if (url.pathname === "/go") {
+              return new Response(null, { status: 301, headers: { location: "https://two.example/d/mid" } })
+            }
+            return url.pathname === "/d/mid"
+              ? new Response(null, { status: 307, headers: { location: "final%20one.pdf" } })
+              : new Response("x")
+          })
+        )
+      )
+      assert.strictEqual(content.filename, "final one.pdf")
+      assert.deepStrictEqual(asked, [
+        "https://one.example/go",
+        "https://two.example/d/mid",
+        "https://two.example/d/final%20one.pdf"
+      ])
+    }))
+
+  it.effect.each(["file:///etc/passwd", "ftp://x/y", "data:text/plain,x", "http://[", "javascript:alert(1)"])(
+    "a redirect to %s is refused, and says why",
+    (location) =>
+      Effect.gen(function*() {
+        const { error, reason } = yield* failure(FileSource.url("https://a.example/b.txt")).pipe(
+          over(() => Effect.sync(() => new Response(null, { status: 302, headers: { location } })))
+        )
+        assert.strictEqual(reason, "Failed")
+        assert.include(error.message, "https://a.example/b.txt redirects to")
+        assert.isFalse(error.isRetryable)
+      })
+  )
+
+  it.effect.each(["pdf", "application/pdf, application/pdf", "null", "*/*"])(
+    "the content-type %j is taken for none",
+    (type) =>
+      Effect.gen(function*() {
+        const { content } = yield* read(FileSource.url("https://a.example/b.pdf")).pipe(
+          answering({ "content-type": type })
+        )
+        assert.strictEqual(content.mimeType, undefined)
+      })
+  )
+
+  it.effect("aws-chunked that a store left behind is passed over, and what is still framed is refused", () =>
+    Effect.gen(function*() {
+      const encoding = { "content-encoding": "aws-chunked" }
+      const { bytes, content } = yield* read(FileSource.url("https://a.example/b.csv")).pipe(
+        answering({ ...encoding, "content-length": "5" })
+      )
+      assert.strictEqual(Buffer.from(bytes).toString(), "hello")
+      assert.strictEqual(content.size, 5)
+      const framed = `5;chunk-signature=${"a".repeat(64)}\r\nhello\r\n0;chunk-signature=${"b".repeat(64)}\r\n\r\n`
+      const { error, seen } = yield* failure(FileSource.url("https://a.example/b.csv")).pipe(
+        answering(encoding, framed)
+      )
+      assert.include(error.message, "aws-chunked")
+      assert.strictEqual(seen, 0)
+    }))
+
+  it.effect("what breaks off may be fetched again, and a second answer may be another", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const client = over(() =>
+        Effect.sync(() => {
+          count++
+          return count === 1
+            ? new Response("hello", { headers: { "content-length": "50" } })
+            : new Response("x".repeat(50), { headers: { "content-length": "50" } })
+        })
+      )
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { isReplayable, stream } = yield* FileSource.url("https://a.example/c.txt").open
+        assert.isTrue(isReplayable)
+        const error = yield* Effect.flip(Stream.runDrain(stream))
+        assert.strictEqual(error.reason, "Failed")
+        assert.isTrue(error.isRetryable)
+        assert.include(error.message, "broke off after 5 of 50 bytes")
+        assert.strictEqual((yield* Stream.mkUint8Array(stream)).length, 50)
+      })).pipe(client)
+    }))
+
+  it.effect("a certificate that is refused is final", () =>
+    Effect.gen(function*() {
+      const { error } = yield* failure(FileSource.url("https://a.example/c.txt")).pipe(
+        over((request) =>
+          Effect.fail(
+            new HttpClientError.HttpClientError({
+              reason: new HttpClientError.TransportError({ request, cause: { code: "CERT_HAS_EXPIRED" } })
+            })
+          )
+        )
+      )
+      assert.isFalse(error.isRetryable)
+      assert.include(error.message, "CERT_HAS_EXPIRED")
+    }))
+})
+
 describe("tap", () => {
   const collecting = () => {
     const seen: Array<Uint8Array> = []
@@ -947,7 +1153,10 @@ describe("tap", () => {
         const source of [
           FileSource.bytes(content, "a"),
           FileSource.blob(new Blob([content]), "a"),
-          FileSource.stream(Stream.make(content.subarray(0, 5), content.subarray(5)), { filename: "a" }),
+          FileSource.stream(Stream.make(content.subarray(0, 5), content.subarray(5)), {
+            filename: "a",
+            replayable: true
+          }),
           FileSource.readableStream(() => new Blob([content]).stream(), { filename: "a" })
         ]
       ) {
@@ -979,6 +1188,322 @@ describe("tap", () => {
     }))
 })
 
+describe("a second run", () => {
+  const twice = <R>(source: FileSource.FileSource<R>) =>
+    Effect.scoped(
+      Effect.flatMap(source.open, ({ stream }) =>
+        Effect.andThen(Effect.exit(Stream.runDrain(stream)), Effect.exit(Stream.mkUint8Array(stream))))
+    )
+
+  /** A stream whose n-th run gives the n-th of these. */
+  const changing = (...runs: ReadonlyArray<ReadonlyArray<string>>) => {
+    let run = 0
+    return FileSource.stream(
+      Stream.suspend(() => Stream.map(Stream.fromIterable(runs[run++] ?? []), encoded)),
+      { filename: "s.txt", replayable: true }
+    )
+  }
+
+  const iterator = [encoded("abc"), encoded("def")].values()
+
+  const body = new Blob(["abcdef"]).stream()
+
+  it.effect.each<readonly [what: string, source: () => FileSource.FileSource]>([
+    ["nothing", () => changing(["abcdef"], [])],
+    ["less", () => changing(["abc", "def"], ["abc", "de"])],
+    ["more", () => changing(["abc"], ["abc", "d"])],
+    ["as much of something else", () => changing(["abcdef"], ["abcdeg"])],
+    ["something else that is longer", () => changing(["abc"], ["xyzxyz"])],
+    ["the rest of an iterator", () =>
+      FileSource.stream(Stream.fromIterable({ [Symbol.iterator]: () => iterator }), {
+        filename: "s.txt",
+        replayable: true
+      })],
+    ["the same body again", () => FileSource.readableStream(() => body, { filename: "s.txt" })],
+    ["a new stream over the same iterator", () => {
+      const shared = [encoded("abc")].values()
+      return FileSource.readableStream(
+        () =>
+          new ReadableStream({
+            pull: (controller) => {
+              const next = shared.next()
+              if (next.done === true) controller.close()
+              else controller.enqueue(next.value)
+            }
+          }),
+        { filename: "s.txt" }
+      )
+    }],
+    ["a Blob whose stream is used up", () => {
+      const content = new Blob([pattern(2 * MiB)])
+      const only = content.stream()
+      return FileSource.blob(Object.defineProperty(content, "stream", { value: () => only }), "s.bin")
+    }]
+  ])("that gives %s fails", ([, source]) =>
+    Effect.gen(function*() {
+      const exit = yield* twice(source())
+      assert(Exit.isFailure(exit))
+      const error = Cause.squash(exit.cause) as SourceFailed
+      assert.strictEqual(error._tag, "SourceFailed")
+      assert.include(["Consumed", "Failed"], error.reason)
+      assert.isFalse(error.isRetryable)
+    }))
+
+  it.effect("of which the first broke off has to begin like it, and may be longer", () =>
+    Effect.gen(function*() {
+      const runs = (second: string) => {
+        let run = 0
+        return FileSource.stream(
+          Stream.suspend(() =>
+            run++ === 0
+              ? Stream.concat(Stream.make(encoded("abc"), encoded("def")), Stream.fail("torn"))
+              : Stream.make(encoded(second.slice(0, 2)), encoded(second.slice(2)))
+          ),
+          { filename: "s.txt", replayable: true }
+        )
+      }
+      const longer = yield* twice(runs("abcdefghi"))
+      assert(Exit.isSuccess(longer))
+      assert.strictEqual(Buffer.from(longer.value).toString(), "abcdefghi")
+      for (const other of ["ghi", "abcxefghi", "abcde", ""]) assert.isTrue(Exit.isFailure(yield* twice(runs(other))))
+    }))
+
+  it.effect("that gives the same in other pieces is the same", () =>
+    Effect.gen(function*() {
+      const exit = yield* twice(changing(["abc", "def"], ["a", "", "bcde", "f"]))
+      assert(Exit.isSuccess(exit))
+      assert.strictEqual(Buffer.from(exit.value).toString(), "abcdef")
+    }))
+
+  it.effect("of a stream that was never said to be replayable says what to do", () =>
+    Effect.gen(function*() {
+      const exit = yield* twice(FileSource.stream(Stream.make(encoded("a")), { filename: "s.txt" }))
+      assert(Exit.isFailure(exit))
+      const error = Cause.squash(exit.cause) as SourceFailed
+      assert.strictEqual(error.reason, "Consumed")
+      assert.include(error.message, "s.txt was read already")
+      assert.include(error.message, "replayable: true")
+    }))
+
+  it.effect("of two openings may differ: they are two uploads", () =>
+    Effect.gen(function*() {
+      const source = changing(["monday"], ["tuesday"])
+      assert.strictEqual(Buffer.from((yield* read(source)).bytes).toString(), "monday")
+      assert.strictEqual(Buffer.from((yield* read(source)).bytes).toString(), "tuesday")
+    }))
+
+  it.effect("of a stream that another source has read is Consumed", () =>
+    Effect.gen(function*() {
+      const shared = new Blob(["abc"]).stream()
+      yield* read(FileSource.readableStream(shared, { filename: "a" }))
+      assert.strictEqual((yield* failure(FileSource.readableStream(shared, { filename: "b" }))).reason, "Consumed")
+    }))
+
+  it.effect("of a body that somebody else has read is Consumed, not an empty file", () =>
+    Effect.gen(function*() {
+      const response = new Response("abc")
+      const body = response.body
+      assert(body !== null)
+      yield* Effect.promise(() => response.text())
+      assert.include(
+        ["Consumed", "Failed"],
+        (yield* failure(FileSource.readableStream(body, { filename: "a" }))).reason
+      )
+    }))
+})
+
+describe("a bug in the program", () => {
+  const bug = new TypeError("a bug")
+  const abc = Stream.make(encoded("abc"))
+
+  it.effect.each<readonly [what: string, source: () => FileSource.FileSource]>([
+    ["an exception in a mapping", () =>
+      FileSource.stream(
+        Stream.map(abc, (): Uint8Array => {
+          throw bug
+        }),
+        { filename: "a" }
+      )],
+    ["a stream that dies", () => FileSource.stream(Stream.concat(abc, Stream.die(bug)), { filename: "a" })],
+    ["a tap that dies", () => FileSource.tap(FileSource.stream(abc, { filename: "a" }), () => Effect.die(bug))],
+    ["a tap that throws", () =>
+      FileSource.tap(FileSource.text("abc", "a"), () => {
+        throw bug
+      })],
+    ["a Blob whose stream() throws", () =>
+      FileSource.blob(
+        Object.defineProperty(new Blob([pattern(2 * MiB)]), "stream", {
+          value: () => {
+            throw bug
+          }
+        }),
+        "a"
+      )],
+    ["a function for a stream that throws", () =>
+      FileSource.readableStream(() => {
+        throw bug
+      }, { filename: "a" })]
+  ])("%s is Failed with the bug as its cause, and final", ([, source]) =>
+    Effect.gen(function*() {
+      const { error, reason } = yield* failure(source())
+      assert.strictEqual(reason, "Failed")
+      assert.strictEqual(error.cause, bug)
+      assert.isFalse(error.isRetryable)
+    }))
+
+  const given = (value: unknown) => value as never
+
+  const detached = () => {
+    const bytes = new Uint8Array(5)
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    return bytes
+  }
+
+  it.effect.each<readonly [what: string, source: () => FileSource.FileSource<FileSystem.FileSystem>, words: string]>([
+    ["nothing as a path", () => FileSource.path(given(undefined)), "undefined"],
+    ["a number as a path", () => FileSource.path(given(7)), "a number"],
+    ["an https: URL as a path", () => FileSource.path(new URL("https://a.example/b")), "FileSource.url"],
+    ["a file: URL of another machine", () => FileSource.path("file://server/b"), "server"],
+    ["a string as bytes", () => FileSource.bytes(given("abc"), "a"), "FileSource.text"],
+    ["nothing as bytes", () => FileSource.bytes(given(undefined), "a"), "undefined"],
+    ["a detached view", () => FileSource.bytes(detached(), "a"), "detached"],
+    ["a detached buffer", () => FileSource.bytes(detached().buffer, "a"), "detached"],
+    ["bytes as text", () => FileSource.text(given(new Uint8Array(1)), "a"), "a Uint8Array"],
+    ["a string as a Blob", () => FileSource.blob(given("hello"), "a"), "a string"],
+    ["nothing as a Blob", () => FileSource.blob(given(undefined), "a"), "undefined"],
+    ["null as a Blob", () => FileSource.blob(given(null), "a"), "null"],
+    [
+      "a Node stream as a Stream",
+      () => FileSource.stream(given(Readable.from(["x"])), { filename: "a" }),
+      "Node stream"
+    ],
+    [
+      "a web stream as a Stream",
+      () => FileSource.stream(given(new ReadableStream()), { filename: "a" }),
+      "FileSource.readableStream"
+    ],
+    [
+      "a Node stream as a web stream",
+      () => FileSource.readableStream(given(Readable.from(["x"])), { filename: "a" }),
+      "Readable.toWeb"
+    ],
+    [
+      "a promise as a web stream",
+      () => FileSource.readableStream(given(Promise.resolve()), { filename: "a" }),
+      "a Promise"
+    ],
+    ["strings in a stream", () => FileSource.stream(given(Stream.make("abc")), { filename: "a" }), "a string"],
+    ["numbers in a stream", () => FileSource.stream(given(Stream.make(1)), { filename: "a" }), "a number"],
+    ["a detached chunk", () => FileSource.stream(Stream.sync(detached), { filename: "a" }), "detached"],
+    [
+      "strings in a web stream",
+      () => FileSource.readableStream(given(new ReadableStream({ start: (c) => c.enqueue("abc") })), { filename: "a" }),
+      "a string"
+    ],
+    ["no source for tap", () => FileSource.tap(given(undefined), () => Effect.void), "undefined"]
+  ])("%s is Failed with a sentence that says so", ([, source, words]) =>
+    Effect.gen(function*() {
+      const { error, reason } = yield* failure(source()).pipe(
+        Effect.provide(NodeFileSystem.layer)
+      )
+      assert.strictEqual(reason, "Failed")
+      assert.include(error.message, words)
+      assert.notMatch(error.message, /Cannot read|is not a function/)
+      assert.isFalse(error.isRetryable)
+    }))
+})
+
+describe("things of other makes", () => {
+  const there = vm.createContext({})
+  const foreign = (code: string) => vm.runInContext(code, there) as never
+
+  class OtherFile extends Blob {
+    readonly name: string
+    constructor(parts: ReadonlyArray<BlobPart>, name: string, type = "") {
+      super(parts.slice(), { type })
+      this.name = name
+    }
+  }
+
+  it.effect.each<readonly [what: string, bytes: () => never]>([
+    ["a Uint8Array of another realm", () => foreign("new Uint8Array([1, 2, 3])")],
+    ["an ArrayBuffer of another realm", () => foreign("new Uint8Array([1, 2, 3]).buffer")],
+    ["a DataView of another realm", () => foreign("new DataView(new Uint8Array([0, 1, 2, 3]).buffer, 1)")],
+    ["a shared buffer", () => {
+      const shared = new Uint8Array(new SharedArrayBuffer(3))
+      shared.set([1, 2, 3])
+      return shared.buffer as never
+    }]
+  ])("%s is bytes, alone and in a stream", ([, bytes]) =>
+    Effect.gen(function*() {
+      for (
+        const source of [
+          FileSource.bytes(bytes(), "a"),
+          FileSource.stream(Stream.sync(bytes), { filename: "a" }),
+          FileSource.readableStream(
+            new ReadableStream({
+              start: (controller) => {
+                controller.enqueue(bytes())
+                controller.close()
+              }
+            }),
+            { filename: "a" }
+          )
+        ]
+      ) {
+        assert.deepStrictEqual(Array.from((yield* read(source)).bytes), [1, 2, 3])
+      }
+    }))
+
+  it.effect.each<readonly [name: string, filename: string]>([
+    ["r.pdf", "r.pdf"],
+    ["/srv/in/r.pdf", "r.pdf"],
+    ["C:\\fakepath\\r.pdf", "r.pdf"],
+    ["in/r.pdf/", "r.pdf"]
+  ])("a File of another class that is called %s is %s", ([name, filename]) =>
+    Effect.gen(function*() {
+      const { content } = yield* read(FileSource.blob(new OtherFile(["x"], name, "application/pdf")))
+      assert.deepInclude(content, { filename, mimeType: "application/pdf" })
+    }))
+
+  it.effect("a Blob that no class of this realm made", () =>
+    Effect.gen(function*() {
+      for (const size of [3, 2 * MiB]) {
+        const like = {
+          size,
+          type: "text/csv",
+          name: "a.csv",
+          arrayBuffer: () => Promise.resolve(pattern(size).buffer),
+          // As polyfills have it.
+          stream: () => Readable.from([Buffer.from(pattern(size))])
+        }
+        const { bytes, content } = yield* read(FileSource.blob(like as never))
+        assert.isTrue(same(bytes, pattern(size)))
+        assert.deepInclude(content, { filename: "a.csv", mimeType: "text/csv", size })
+      }
+    }))
+
+  it.effect("a Blob that gives other bytes than it said", () =>
+    Effect.gen(function*() {
+      const liar = {
+        size: 5,
+        type: "",
+        arrayBuffer: () => Promise.resolve(new ArrayBuffer(3)),
+        stream: () => undefined
+      }
+      assert.strictEqual((yield* failure(FileSource.blob(liar as never, "a"))).reason, "SizeMismatch")
+    }))
+
+  it.effect.each(["", "application/octet-stream", "binary/octet-stream", "application/x-download"])(
+    "a File of the type %j leaves it to its name",
+    (type) =>
+      Effect.gen(function*() {
+        const { content } = yield* read(FileSource.blob(new File(["x"], "notes.txt", { type })))
+        assert.strictEqual(content.mimeType, undefined)
+      })
+  )
+})
+
 describe("isReplayable", () => {
   it.effect("tells whether the stream can be run a second time, through tap as well", () =>
     Effect.gen(function*() {
@@ -989,8 +1514,9 @@ describe("isReplayable", () => {
         [true, FileSource.text("abc", "a")],
         [true, FileSource.blob(new Blob(["abc"]))],
         [true, FileSource.blob(new Blob([new Uint8Array(2 * MiB)]))],
-        [true, FileSource.stream(Stream.make(encoded("abc")), { filename: "a" })],
-        [false, FileSource.stream(Stream.make(encoded("abc")), { filename: "a", once: true })],
+        [false, FileSource.stream(Stream.make(encoded("abc")), { filename: "a" })],
+        [false, FileSource.stream(Stream.make(encoded("abc")), { filename: "a", replayable: false })],
+        [true, FileSource.stream(Stream.make(encoded("abc")), { filename: "a", replayable: true })],
         [true, FileSource.readableStream(many, { filename: "a" })],
         [false, FileSource.readableStream(once, { filename: "a" })]
       ]

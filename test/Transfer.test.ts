@@ -689,7 +689,12 @@ describe("lookups", () => {
           return Effect.ensuring(
             Effect.as(
               Effect.sleep(1),
-              HttpClientResponse.fromWeb(request, Response.json({ type: "error", error: {} }, { status: 404 }))
+              HttpClientResponse.fromWeb(
+                request,
+                Response.json({ type: "error", error: { type: "not_found_error", message: "Not found" } }, {
+                  status: 404
+                })
+              )
             ),
             Effect.sync(() => void running--)
           )
@@ -942,7 +947,8 @@ describe("progress", () => {
       )
       const source = FileSource.stream(Stream.make(content.subarray(0, 2_500_000), content.subarray(2_500_000)), {
         filename: "x.bin",
-        size: content.length
+        size: content.length,
+        replayable: true
       })
       yield* Effect.provide(Transfer.upload({ source }, progress), retrying)
       assert.strictEqual((yield* progress.snapshot).bytes, content.length)

@@ -277,7 +277,8 @@ for (const transport of ["node:http", "fetch"] as const) {
         > = [
           Files.metadata(id),
           Files.upload(FileSource.stream(Stream.concat(Stream.make(new Uint8Array(9)), Stream.never), {
-            filename: "x.bin"
+            filename: "x.bin",
+            replayable: true
           })),
           run(Files.download(id))
         ]
@@ -347,7 +348,7 @@ it.live("an upload that is not taken ends as stalled, one that moves slowly does
       socket.write(http(200, stored(8_000_000), json))
     })
     const chunks = Stream.fromIterable(Array.from({ length: 80 }, () => new Uint8Array(100_000)))
-    const source = FileSource.stream(chunks, { filename: "x.bin", size: 8_000_000 })
+    const source = FileSource.stream(chunks, { filename: "x.bin", size: 8_000_000, replayable: true })
     const file = yield* Effect.provide(
       Files.upload(source),
       client("node:http", slow.url, { idleTimeout: "500 millis" })

@@ -19,6 +19,12 @@ const escape = (character: string): string => `\\u${character.charCodeAt(0).toSt
  */
 export const printable = (name: string): string => name.replace(unprintable, escape).replace(loneSurrogates, escape)
 
+/** A name or path as it may stand in a sentence, however long it is. */
+export const shorten = (name: string): string => {
+  const shown = printable(name)
+  return shown.length <= 300 ? shown : `${cut(shown, 100)}…${shown.slice(-190).replace(/^[\udc00-\udfff]/, "")}`
+}
+
 /** Not in the middle of a character. */
 const cut = (text: string, length: number): string => {
   const last = text.charCodeAt(length - 1)
@@ -57,10 +63,12 @@ export const kindOf = (value: unknown): string => {
   if (typeof value === "function") return "a function"
   if (typeof value !== "object") return `a ${typeof value}`
   if (Array.isArray(value)) return "an array"
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value
+  if ("detached" in buffer && buffer.detached === true) return "a detached buffer, whose bytes were given away"
   if ("getReader" in value) return "a web ReadableStream"
   if ("pipe" in value && "read" in value && "on" in value) return "a Node stream"
   if ("then" in value) return "a Promise"
   const name = value.constructor?.name ?? ""
   if (name === "" || name === "Object") return "an object"
-  return `${/^[AEIOU]/.test(name) ? "an" : "a"} ${printable(name.slice(0, 60))}`
+  return `${/^[AEIO]/.test(name) ? "an" : "a"} ${printable(name.slice(0, 60))}`
 }

@@ -22,9 +22,10 @@ import type * as Scope from "effect/Scope"
 import http from "node:http"
 import https from "node:https"
 import type { Duplex } from "node:stream"
+import { evidenceOf } from "../internal/request/evidence.ts"
 import { CurrentOwnRequest, type OwnRequest } from "../internal/request/ownRequest.ts"
 import { CurrentSilence, type Silence } from "../internal/request/silence.ts"
-import { StaleSocketError } from "../internal/request/transportErrors.ts"
+import { StaleSocketError, UnsentError } from "../internal/request/transportErrors.ts"
 import * as Agents from "./agents.ts"
 import { sendBytes, sendStream } from "./body.ts"
 import { Response } from "./response.ts"
@@ -195,8 +196,13 @@ const send = (
     const isProxied = (node: http.ClientRequest): boolean =>
       proxies?.http !== undefined && node.path.startsWith("http://")
 
-    const asProxyError = (node: http.ClientRequest, cause: Error): Error =>
-      isProxied(node) ? Agents.proxyError(proxies?.http ?? "", cause) : cause
+    const asProxyError = (cause: Error): Error => Agents.proxyError(proxies?.http ?? "", cause)
+
+    /** The connection that was made for the request never came to carry it, in its TLS handshake for example. */
+    const asUnsent = (node: http.ClientRequest, cause: Error): Error => {
+      if (isProxied(node)) return asProxyError(cause)
+      return evidenceOf(cause).isUnsent ? cause : new UnsentError(cause)
+    }
 
     const start = (agents: NodeHttpClient.HttpAgent["Service"]): void => {
       const opened = Result.try(() => open(agents))
@@ -219,7 +225,7 @@ const send = (
         // Who gives up, has closed the socket himself.
         if (isGivenUp || current !== node) return
         if (isAnswered || !node.reusedSocket || !isReset(cause)) {
-          return fail(connection === undefined || isConnected ? cause : asProxyError(node, cause))
+          return fail(connection === undefined || isConnected ? cause : asUnsent(node, cause))
         }
         // The server closed a kept-alive socket as it was taken up again. Nothing is wrong with the request.
         origin.closedAt = clock.monotonicTimeNanosUnsafe()
@@ -245,7 +251,7 @@ const send = (
         }
         if (response.statusCode === 407 && isProxied(node)) {
           response.resume()
-          return fail(asProxyError(node, Object.assign(new Error("407"), { statusCode: 407 })))
+          return fail(asProxyError(Object.assign(new Error("407"), { statusCode: 407 })))
         }
         // A server may answer before it has read all. Sending goes on for as long as the answer is read.
         if (body._tag !== "Empty") {

@@ -79,7 +79,8 @@ for (const [name, place] of places) {
           yield* UploadCache.get(text("content", "other.txt")),
           yield* UploadCache.get(FileSource.path(path)),
           yield* UploadCache.get(FileSource.stream(Stream.make(new TextEncoder().encode("content")), {
-            filename: "streamed.txt"
+            filename: "streamed.txt",
+            replayable: true
           })),
           yield* another(UploadCache.get(text("content")))
         ]
@@ -369,12 +370,13 @@ describe("upload cache", () => {
   it.effect("what can be read only once is refused, and what changes is not stored", () =>
     withCache(Effect.gen(function*() {
       const bytes = new TextEncoder().encode("content")
-      const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt", once: true })
+      const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt" })
       const error = yield* Effect.flip(UploadCache.get(once))
       assert.strictEqual(error._tag === "SourceFailed" && error.reason, "Consumed")
       let run = 0
       const differing = FileSource.stream(Stream.suspend(() => Stream.make(bytes, new Uint8Array([run++]))), {
-        filename: "differing.txt"
+        filename: "differing.txt",
+        replayable: true
       })
       const changed = yield* Effect.flip(UploadCache.get(differing))
       assert.strictEqual(changed._tag === "SourceFailed" && changed.reason, "Changed")
@@ -473,7 +475,7 @@ describe("upload cache", () => {
     it.effect("a source that can be read only once is taken", () =>
       withCache(Effect.gen(function*() {
         const bytes = new TextEncoder().encode("content")
-        const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt", once: true, size: 7 })
+        const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt", size: 7 })
         assert.strictEqual((yield* UploadCache.get(once, { key: "v1" })).size_bytes, 7)
       })).pipe(Effect.provide(layer)))
 

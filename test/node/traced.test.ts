@@ -67,7 +67,7 @@ const requests: Readonly<Record<string, Effect.Effect<unknown, unknown, Files.Fi
   "an upload": Files.upload(FileSource.text("abc", "a.txt")),
   "a streamed upload": Files.upload(FileSource.stream(
     Stream.fromEffect(Effect.withSpan(Effect.succeed(new Uint8Array(3)), "read")),
-    { filename: "a.txt", size: 3 }
+    { filename: "a.txt", size: 3, replayable: true }
   ))
 }
 

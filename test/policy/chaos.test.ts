@@ -135,7 +135,7 @@ for (const seed of [1, 20_261_121]) {
                 Stream.fromIterable([content.slice(0, 5), content.slice(5)]).pipe(
                   Stream.map((part) => new TextEncoder().encode(part))
                 ),
-                { filename: `${n}.txt` }
+                { filename: `${n}.txt`, replayable: true }
               )
               const file = yield* Files.upload(source)
               assert.strictEqual(file.filename, `${n}.txt`)

@@ -103,7 +103,7 @@ it.live("an upload is answered early: it stops sending and is tried again", () =
     })
     const source = FileSource.stream(
       Stream.fromIterable(Array.from({ length: 50 }, () => new Uint8Array(100_000)), { chunkSize: 1 }),
-      { filename: "a.bin", size: 5_000_000 }
+      { filename: "a.bin", size: 5_000_000, replayable: true }
     )
     const file = yield* Effect.provide(Files.upload(source), over("node:http", server.url, fast))
     assert.strictEqual(file.size_bytes, 5_000_000)

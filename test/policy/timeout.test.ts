@@ -55,7 +55,7 @@ const slow = (count: number, every: number) =>
     Stream.fromIterable(Array.from({ length: count }, () => bytes(1_000_000)), { chunkSize: 1 }).pipe(
       Stream.tap(() => Effect.sleep(every))
     ),
-    { filename: "a.bin", size: count * 1_000_000 }
+    { filename: "a.bin", size: count * 1_000_000, replayable: true }
   )
 
 const take = (size: number, answer: () => Answer | Effect.Effect<Answer> = () => ok({ size_bytes: size })) =>

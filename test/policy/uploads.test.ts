@@ -81,7 +81,7 @@ const path = Effect.gen(function*() {
 
 const cold = FileSource.stream(
   Stream.fromIterable(["hel", "lo"]).pipe(Stream.map((text) => new TextEncoder().encode(text))),
-  { filename: "a.txt" }
+  { filename: "a.txt", replayable: true }
 )
 
 const sources = [["bytes", hello], ["a cold stream", cold]] as const
@@ -206,8 +206,7 @@ describe("an upload whose answer was lost", () => {
 })
 
 describe("a source that can be read only once", () => {
-  const once = () =>
-    FileSource.stream(Stream.make(new TextEncoder().encode("hello")), { filename: "a.txt", once: true })
+  const once = () => FileSource.stream(Stream.make(new TextEncoder().encode("hello")), { filename: "a.txt" })
 
   for (const [name, fault] of losses) {
     it.effect(`is not sent twice, and the first error is the one given: ${name}`, () =>
@@ -250,7 +249,7 @@ describe("a source that can be read only once", () => {
             read++
             return Stream.make(new TextEncoder().encode("hello"))
           }),
-          { filename: "a.txt", once: true }
+          { filename: "a.txt" }
         )
         // In process nobody takes the body of a request that is refused.
         yield* emulator.addFault(fault)

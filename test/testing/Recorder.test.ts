@@ -315,8 +315,7 @@ describe("a recording", () => {
     inFolder((path) =>
       Effect.gen(function*() {
         const once = FileSource.stream(Stream.succeed(new TextEncoder().encode("once")), {
-          filename: "a.txt",
-          once: true
+          filename: "a.txt"
         })
         yield* Effect.provide(Files.upload(once), recording(path))
         assert.strictEqual((yield* readRecording(path)).exchanges.length, 1)

@@ -37,7 +37,7 @@ const sourceOf = (
     case "Url":
       return FileSource.url(input.path)
     case "Stdin":
-      return FileSource.stream(stdin, { filename: name ?? "stdin", once: true })
+      return FileSource.stream(stdin, { filename: name ?? "stdin" })
   }
 }
 

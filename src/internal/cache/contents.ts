@@ -38,7 +38,7 @@ const readOnce = (name: string | undefined): SourceFailed =>
     "Consumed",
     `${
       printable(name ?? "The source")
-    } can be read only once, and an upload cache reads twice: give it as bytes, as a path, as a stream that can be run again, or with a key that tells its content.`
+    } can be read only once, and an upload cache reads twice: give it as bytes, as a path, as a stream that is replayable, or with a key that tells its content.`
   )
 
 const hashOf = (makeHash: () => Hash, bytes: Uint8Array): string => {

@@ -3,31 +3,56 @@
  */
 import type { PlatformError } from "effect/PlatformError"
 import { SourceFailed } from "../../FilesError.ts"
-import { printable } from "../text.ts"
+import { codeOf } from "../request/evidence.ts"
+import { printable, shorten } from "../text.ts"
 
 export const fail = (
   reason: SourceFailed["reason"],
   message: string,
-  options?: { readonly source?: string | undefined; readonly cause?: unknown }
+  options: { readonly source?: string | undefined; readonly cause?: unknown; readonly isRetryable?: boolean } = {}
 ): SourceFailed =>
   new SourceFailed({
     operation: "upload",
     reason,
     message,
-    isRetryable: false,
-    isOutcomeUnknown: false,
-    ...(options?.source === undefined ? undefined : { source: options.source }),
-    ...(options?.cause === undefined ? undefined : { cause: options.cause })
+    isRetryable: options.isRetryable ?? false,
+    ...(options.source === undefined ? undefined : { source: options.source }),
+    ...(options.cause === undefined ? undefined : { cause: options.cause })
   })
+
+/** A bug in what was handed in: an exception in a mapping, a thing of another kind than its type says. */
+export const fromDefect = (name: string | undefined) => (cause: unknown): SourceFailed =>
+  fail(
+    "Failed",
+    `${name === undefined ? "The source" : shorten(name)} can't be uploaded: its code failed${
+      cause instanceof Error && cause.message !== "" ? ` with “${shorten(cause.message)}”` : ""
+    }. Nothing was stored.`,
+    { source: name, cause }
+  )
+
+/** What a system's code means, as the end of a sentence about a path. */
+const meanings: Readonly<Record<string, string>> = {
+  ELOOP: "its symbolic links go round in a circle",
+  ENAMETOOLONG: "the path or a name in it is too long",
+  ENOTDIR: "a part of the path is a file, not a directory",
+  EMFILE: "this process has too many files open",
+  ENFILE: "this machine has too many files open",
+  EIO: "the disk failed",
+  EBUSY: "it is in use",
+  ESTALE: "the network drive has lost it",
+  ETIMEDOUT: "the network drive does not answer"
+}
 
 export const fromPlatformError = (path: string) => (error: PlatformError): SourceFailed => {
   const options = { source: path, cause: error }
   switch (error.reason._tag) {
     case "NotFound":
-      return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : printable(path)}.`, options)
+      return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : shorten(path)}.`, options)
     case "PermissionDenied":
-      return fail("PermissionDenied", `${printable(path)} may not be read by this user.`, options)
-    default:
-      return fail("Unreadable", `${printable(path)} can't be read: ${printable(error.message)}.`, options)
+      return fail("PermissionDenied", `${shorten(path)} may not be read by this user.`, options)
   }
+  const code = codeOf(error)
+  const meaning = code === undefined ? undefined : meanings[code]
+  const why = meaning === undefined ? code ?? error.reason.description ?? error.message : `${meaning} (${code})`
+  return fail("Unreadable", `${shorten(path)} can't be read: ${printable(why)}.`, options)
 }

@@ -5,18 +5,6 @@
  */
 import * as Predicate from "effect/Predicate"
 
-/**
- * For a transport that knows that not a byte of the request went out: wraps the error of a connection that broke before
- * it could be used, in its TLS handshake for example.
- */
-export class UnsentError extends Error {
-  readonly _tag = "UnsentError"
-  constructor(cause: Error) {
-    super(cause.message, { cause })
-    this.name = "UnsentError"
-  }
-}
-
 export interface Evidence {
   /** The first `code` in the error, its causes and the errors it sums up. */
   readonly code: string | undefined
@@ -78,7 +66,7 @@ const connectWords = /before secure TLS connection|client error \(Connect\)|^bad
 
 const isUnsentItself = (error: unknown): boolean => {
   const tag = text(error, "_tag")
-  if (tag === "UnsentError" || tag === "ConnectTimeoutError") return true
+  if (tag === "UnsentError" || tag === "ConnectTimeoutError" || tag === "ProxyError") return true
   const syscall = text(error, "syscall")
   if (connecting.has(syscall)) return true
   const code = text(error, "code")
@@ -95,9 +83,13 @@ const isUnsentWithin = (error: unknown, depth: number): boolean => {
   return isUnsentItself(error) || isUnsentWithin(field(error, "cause"), depth + 1)
 }
 
+/** A proxy that asks for a password asks for it again. */
+const isRefusedByProxy = (error: unknown): boolean =>
+  text(error, "_tag") === "ProxyError" && field(error, "status") === 407
+
 const isPermanentItself = (error: unknown): boolean => {
   const code = text(error, "code")
-  if (certificate.test(code) || refusedHere.test(code)) return true
+  if (certificate.test(code) || refusedHere.test(code) || isRefusedByProxy(error)) return true
   const message = text(error, "message")
   return isHandshake(code, message) && noCommonTls.test(`${code} ${message}`)
 }
@@ -166,6 +158,12 @@ const explanations: ReadonlyArray<readonly [code: RegExp, what: string, advice?:
 
 /** Words for a failure's code, where there are better ones than the error's own. */
 export const explain = (cause: unknown): Explanation | undefined => {
+  if (text(cause, "_tag") === "ProxyError") {
+    return {
+      what: text(cause, "message").replace(/^The /, "the ").replace(/\.$/, ""),
+      advice: "Check HTTPS_PROXY or the option proxy"
+    }
+  }
   const code = codeOf(cause)
   if (code === undefined) return undefined
   if (isTls(code)) {

@@ -39,3 +39,13 @@ export class StaleSocketError extends Error {
     this.name = "StaleSocketError"
   }
 }
+
+/** The connection broke before it could carry the request, in its TLS handshake for example: not a byte went out. */
+export class UnsentError extends Error {
+  readonly _tag = "UnsentError"
+
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+    this.name = "UnsentError"
+  }
+}

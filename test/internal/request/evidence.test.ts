@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { codeOf, evidenceOf, explain, UnsentError, wordsOf } from "../../../src/internal/request/evidence.ts"
+import { codeOf, evidenceOf, explain, wordsOf } from "../../../src/internal/request/evidence.ts"
+import { ProxyError, UnsentError } from "../../../src/internal/request/transportErrors.ts"
 
 const withFields = (message: string, fields: object) => Object.assign(new Error(message), fields)
 
@@ -42,6 +43,7 @@ describe("isUnsent", () => {
     ["a certificate", withFields("self-signed certificate", { code: "DEPTH_ZERO_SELF_SIGNED_CERT" })],
     ["all addresses of a host", summedUp(errors.refused, errors.connectTimedOut)],
     ["undici's limit on connecting", withFields("Connect Timeout Error", { code: "UND_ERR_CONNECT_TIMEOUT" })],
+    ["a proxy that can't be reached", new ProxyError("http://p:1", undefined, errors.reset)],
     ["a proxy's tunnel", withFields("Failed to establish tunnel", { code: "ERR_PROXY_TUNNEL" })],
     ["Bun", withFields("Unable to connect. Is the computer able to access the url?", { code: "ConnectionRefused" })],
     ["Deno", new TypeError("error sending request for url (https://x/): client error (Connect): tcp connect error")],
@@ -88,6 +90,8 @@ describe("isPermanent", () => {
     ["a certificate", { code: "CERT_HAS_EXPIRED" }, true],
     ["a header that can't be sent", { code: "ERR_INVALID_CHAR" }, true],
     ["a server that fails in its handshake", errors.tlsAlert, false],
+    ["a proxy that asks for a password", new ProxyError("http://p:1", 407, errors.reset), true],
+    ["a proxy that failed", new ProxyError("http://p:1", 502, errors.reset), false],
     ["a refused connection", errors.refused, false],
     ["a reset", errors.reset, false],
     ["too many open files", { code: "EMFILE", syscall: "connect" }, false],
@@ -107,6 +111,11 @@ describe("what is said of a failure", () => {
     assert.strictEqual(wordsOf(new TypeError("fetch failed", { cause: errors.reset })), "read ECONNRESET")
     assert.strictEqual(wordsOf(summedUp(errors.refused)), "connect ECONNREFUSED 127.0.0.1:1")
     assert.strictEqual(wordsOf(errors.wrongVersion), "wrong version number")
+  })
+
+  it("a proxy's failure is told apart from the service's", () => {
+    const explained = explain(new ProxyError("http://p:1", 502, errors.reset))
+    assert.strictEqual(explained?.what, "the proxy http://p:1 made no connection to the service (502)")
   })
 
   it("https on an http port is said to speak no TLS", () => {

@@ -1,0 +1,182 @@
+/**
+ * A file that is fetched from an address while it is uploaded.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { SourceFailed } from "../../FilesError.ts"
+import type { Content } from "../../FileSource.ts"
+import { parseLength } from "../request/body.ts"
+import { codeOf, evidenceOf } from "../request/evidence.ts"
+import { userAgent } from "../request/userAgent.ts"
+import { printable, shorten } from "../text.ts"
+import { statedMimeType } from "../wire/mimeType.ts"
+import { nameOfDisposition, nameOfUrl } from "./names.ts"
+import { fail } from "./sourceFailed.ts"
+
+/** For an answer, and between two chunks of it. */
+const urlTimeout = Duration.seconds(60)
+
+const maxRedirects = 10
+
+interface Opened {
+  readonly response: HttpClientResponse.HttpClientResponse
+  /** The address that answered in the end. */
+  readonly url: URL
+}
+
+const isWeb = ({ protocol }: URL): boolean => protocol === "https:" || protocol === "http:"
+
+/** The URL as it may be shown: without its query, in which a signature may stand, and without a password. */
+const shownUrl = (url: URL): string => shorten(`${url.origin}${url.pathname}`)
+
+const parse = (text: string | URL, base?: URL): URL | undefined =>
+  Result.getOrUndefined(Result.try({ try: () => new URL(text, base), catch: () => undefined }))
+
+/** Closes a response that nobody reads: its stream is begun and interrupted before a byte is waited for. */
+const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
+
+/** Encodings that the bytes still have. Stores leave `aws-chunked` behind although they have taken it off. */
+const encodingsOf = (header: string | undefined): ReadonlyArray<string> =>
+  (header ?? "").toLowerCase().split(",").map((name) => name.trim()).filter((name) =>
+    name !== "" && name !== "identity" && name !== "aws-chunked"
+  )
+
+const isSigned = (chunk: Uint8Array): boolean =>
+  /^[0-9a-f]+;chunk-signature=/i.test(new TextDecoder("latin1").decode(chunk.subarray(0, 40)))
+
+const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status)
+
+/** Statuses that a moment later may be others. */
+const isPassing = (status: number): boolean => status >= 500 || status === 408 || status === 425 || status === 429
+
+const causeOf = (error: HttpClientError.HttpClientError): unknown =>
+  "cause" in error.reason ? error.reason.cause : undefined
+
+export const openUrl = (
+  url: string | URL
+): Effect.Effect<Content, SourceFailed, HttpClient.HttpClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const start = parse(url)
+    // The text itself is not repeated: it may hold a signature.
+    if (start === undefined) return yield* fail("Unreadable", "FileSource.url takes an absolute URL, and got none.")
+    if (!isWeb(start)) {
+      const advice = start.protocol === "file:" ? " For a file there is FileSource.path." : ""
+      return yield* fail(
+        "Unreadable",
+        `A ${start.protocol} URL can't be fetched, only http: and https: ones can.${advice}`
+      )
+    }
+    const shown = shownUrl(start)
+    const failed = (what: string, options: { readonly cause?: unknown; readonly isRetryable?: boolean } = {}) => {
+      const code = codeOf(options.cause)
+      return fail("Failed", `${shown} ${what}${code === undefined ? "" : ` (${code})`}. Nothing was stored.`, {
+        source: shown,
+        isRetryable: options.isRetryable ?? false
+      })
+    }
+    const client = yield* HttpClient.HttpClient
+
+    const ask = (target: URL) =>
+      // Made anew for each address: no header of one goes to another.
+      client.execute(HttpClientRequest.get(target, { headers: { ...userAgent, "accept-encoding": "identity" } })).pipe(
+        // A signature in the query belongs in no span either.
+        Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
+        Effect.mapError((error) => {
+          const cause = causeOf(error)
+          return failed("can't be reached", { cause, isRetryable: !evidenceOf(cause).isPermanent })
+        }),
+        Effect.timeoutOrElse({
+          duration: urlTimeout,
+          orElse: () =>
+            Effect.fail(failed(`gave no answer within ${Duration.format(urlTimeout)}`, { isRetryable: true }))
+        })
+      )
+
+    const get = Effect.gen(function*() {
+      let target = start
+      for (let redirects = 0; redirects <= maxRedirects; redirects++) {
+        const response = yield* ask(target)
+        const { headers, status } = response
+        // fetch follows redirects by itself, and tells where it came to.
+        if (status >= 200 && status < 300) return { response, url: parse(response.url) ?? target } satisfies Opened
+        yield* letGo(response)
+        const location = headers["location"]
+        if (!isRedirect(status) || location === undefined) {
+          return yield* failed(`answered ${status} instead of its content`, { isRetryable: isPassing(status) })
+        }
+        const next = parse(location, target)
+        if (next === undefined) return yield* failed("redirects to what is not a URL")
+        if (!isWeb(next)) return yield* failed(`redirects to a ${next.protocol} URL, which is not fetched`)
+        target = next
+      }
+      return yield* failed(`redirects more than ${maxRedirects} times`)
+    })
+
+    const bodyOf = ({ response }: Opened): Stream.Stream<Uint8Array, SourceFailed> =>
+      Stream.suspend(() => {
+        const { headers } = response
+        const length = encodingsOf(headers["content-encoding"]).length > 0
+          ? undefined
+          : parseLength(headers["content-length"])
+        const mayBeSigned = headers["content-encoding"] !== undefined
+        let count = 0
+        const brokeOff = (cause?: unknown) =>
+          failed(`broke off after ${count} of ${length ?? "an unknown number of"} bytes`, { cause, isRetryable: true })
+        return response.stream.pipe(
+          Stream.timeoutOrElse({
+            duration: urlTimeout,
+            orElse: () => Stream.fail(failed(`stalled for ${Duration.format(urlTimeout)}`, { isRetryable: true }))
+          }),
+          Stream.catch((error): Stream.Stream<Uint8Array, SourceFailed> => {
+            if (error._tag === "SourceFailed") return Stream.fail(error)
+            return error.reason._tag === "EmptyBodyError" ? Stream.empty : Stream.fail(brokeOff(causeOf(error)))
+          }),
+          Stream.mapEffect((chunk) => {
+            if (count === 0 && mayBeSigned && isSigned(chunk)) {
+              return Effect.fail(
+                failed("was stored with the frames of its own upload around it (aws-chunked), and is not a plain file")
+              )
+            }
+            count += chunk.length
+            return Effect.succeed(chunk)
+          }),
+          Stream.concat(
+            Stream.suspend(() => length === undefined || count === length ? Stream.empty : Stream.fail(brokeOff()))
+          )
+        )
+      })
+
+    const first = yield* get
+    let opened: Opened | undefined = first
+    // An upload that ends before it pulls the body must not leave the connection open.
+    yield* Effect.addFinalizer(() => opened === undefined ? Effect.void : letGo(opened.response))
+    const { headers } = first.response
+    const encodings = encodingsOf(headers["content-encoding"])
+    // fetch takes an encoding off by itself; elsewhere the file would be stored as the encoded bytes.
+    if (encodings.length > 0 && Option.isNone(HttpClientResponse.toWeb(first.response))) {
+      return yield* failed(`sent its content as ${printable(encodings.join(", "))}, which was not asked for`)
+    }
+    const again = Stream.suspend(() => {
+      const response = opened
+      opened = undefined
+      return response === undefined ? Stream.unwrap(Effect.map(get, bodyOf)) : bodyOf(response)
+    })
+    return {
+      filename: nameOfDisposition(headers["content-disposition"]) ?? nameOfUrl(first.url),
+      mimeType: statedMimeType(headers["content-type"]),
+      size: encodings.length > 0 ? undefined : parseLength(headers["content-length"]),
+      bytes: undefined,
+      isReplayable: true,
+      // Each answer is whole in itself, so that a later one may have other content.
+      stream: again
+    }
+  })
