@@ -30,10 +30,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ContentBlock from "./ContentBlock.ts"
-import type { FileMetadata } from "./FileMetadata.ts"
+import { FileMetadata } from "./FileMetadata.ts"
 import { Files, type UploadOptions } from "./Files.ts"
 import {
   type FileExpired,
@@ -45,7 +46,7 @@ import {
 import { type FileSource, isFileSource } from "./FileSource.ts"
 import { hasCodeExecution, needsCodeExecution } from "./internal/messages/request.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
-import { printable } from "./internal/text.ts"
+import { excerpt, printable } from "./internal/text.ts"
 import * as Messages from "./Messages.ts"
 
 /**
@@ -154,6 +155,7 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
   const { deleteAtEnd = false, upload, ...documentOptions } = options ?? {}
   const files = yield* Files
   const messages = yield* Messages.Messages
+  if (!isSource(source) && !isMetadata(source)) return yield* notAFile(source)
   const isUploadedNow = isSource(source)
   const open: Effect.Effect<FileMetadata, UploadError, R> = isUploadedNow
     ? files.upload(source, upload)
@@ -226,6 +228,15 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
 })
 
 const isSource = <R>(source: FileMetadata | FileSource<R>): source is FileSource<R> => isFileSource(source)
+
+const isMetadata = Schema.is(Schema.toType(FileMetadata))
+
+const notAFile = (given: unknown): RequestFailed => {
+  const message =
+    `“${excerpt(String(given))}” is neither a FileSource nor the metadata of an uploaded file; expected for `
+    + "example FileSource.path(\"report.pdf\")."
+  return invalidRequest("upload", "source", message)
+}
 
 const checkQuestion = (question: string, after: Answer | undefined): Effect.Effect<void, RequestFailed> => {
   if (!Predicate.isString(question) || question.trim() === "") {

@@ -201,6 +201,18 @@ describe("Conversation", () => {
     })).pipe(Effect.provide(layer))
   })
 
+  it.effect.each([undefined, null, "contract.txt", "file_1", { id: "file_1" }])(
+    "%j in place of a file is refused before anything is sent",
+    (given) => {
+      const { layer, sent } = answering([])
+      return Effect.gen(function*() {
+        const error = yield* Effect.flip(Effect.scoped(Conversation.about(given as never, params)))
+        assert.include(error.message, "FileSource.path")
+        assert.deepStrictEqual(sent, [])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
   it.effect("options that are null count as none", () => {
     const { layer, sent } = watched()
     const none = null as never
