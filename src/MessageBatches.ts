@@ -1,17 +1,36 @@
 /**
  * Message Batches: many requests at once, answered within 24 hours. Shapes: the Message Batches API reference.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Stream } from "effect"
+ * import { type FileMetadata, MessageBatches, Messages } from "effect-anthropic-files"
+ *
+ * // Asks two questions about every file, and prints the answers when the batch has ended.
+ * const survey = Effect.fn(function*(files: ReadonlyArray<FileMetadata.FileMetadata>) {
+ *   const plan = yield* MessageBatches.plan({
+ *     files,
+ *     questions: ["Who signs it?", "When does it end?"],
+ *     params: { model: "claude-sonnet-5-5", max_tokens: 256 }
+ *   })
+ *   const batch = yield* MessageBatches.create(plan.requests)
+ *   yield* MessageBatches.wait(batch.id)
+ *   yield* Stream.runForEach(MessageBatches.answers(batch.id, plan), ({ file, question, result }) =>
+ *     Console.log(file.filename, question, result.type === "succeeded" ? Messages.text(result.message) : result.type))
+ * })
+ * ```
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Ndjson from "effect/encoding/Ndjson"
 import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -20,6 +39,7 @@ import type { FileMetadata } from "./FileMetadata.ts"
 import {
   type BatchError,
   type BatchResultsError,
+  type ContentBlockError,
   type CreateBatchError,
   FileExpired,
   type FilesError,
@@ -29,19 +49,34 @@ import {
   TimedOut,
   TransferInterrupted
 } from "./FilesError.ts"
-import { warnWithoutCodeExecution } from "./internal/messages/request.ts"
+import * as Accessor from "./internal/accessor.ts"
+import { encodeBatch, isCustomId } from "./internal/messages/batch.ts"
+import { isError } from "./internal/messages/events.ts"
+import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "./internal/messages/request.ts"
+import { type CallOptions, type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
-import { invalidRequest, narrow, type Subject, unexpected } from "./internal/request/errors.ts"
+import {
+  fromEnvelope,
+  invalidRequest,
+  narrow,
+  requestIdOf,
+  type Subject,
+  unexpected
+} from "./internal/request/errors.ts"
 import type { Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
-import { excerpt } from "./internal/text.ts"
+import { excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
-import { nullByDefault, open, otherType } from "./internal/wire/schemas.ts"
+import { issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 import * as Messages from "./Messages.ts"
 
 export type {
+  /** Options of a single call: `workspaceId`, `headers`. */
+  CallOptions,
+  /** Options of a single call that creates a batch: `userProfileId` besides. */
+  MessageCallOptions,
   /** What a client is made from: the same as for `Files`. */
   Options
 }
@@ -49,13 +84,13 @@ export type {
 const time = nullByDefault(Schema.DateTimeUtcFromString)
 
 /**
- * A batch and how far it has come.
+ * A batch, and how far it has come.
  */
 export const MessageBatch = open({
   id: Schema.NonEmptyString,
   /** `in_progress`, `canceling` or `ended`. */
   processing_status: Schema.String,
-  /** All but `processing` stay 0 until the whole batch has ended. */
+  /** Until the whole batch has ended, all requests count as `processing`. */
   request_counts: open({
     processing: Schema.Natural,
     succeeded: Schema.Natural,
@@ -64,7 +99,7 @@ export const MessageBatch = open({
     expired: Schema.Natural
   }),
   created_at: Schema.DateTimeUtcFromString,
-  /** 24 hours after its creation: what has not been answered by then never will be. */
+  /** 24 hours after its creation: requests that are not answered by then expire. */
   expires_at: Schema.DateTimeUtcFromString,
   ended_at: time,
   cancel_initiated_at: time,
@@ -73,7 +108,7 @@ export const MessageBatch = open({
 })
 
 /** @see {@link MessageBatch:var} */
-export type MessageBatch = typeof MessageBatch.Type
+export interface MessageBatch extends TypeOf<typeof MessageBatch> {}
 
 const BatchPage = Schema.Struct({
   data: Schema.Array(MessageBatch),
@@ -81,41 +116,67 @@ const BatchPage = Schema.Struct({
   last_id: nullByDefault(Schema.String)
 })
 
-const DeletedBatch = Schema.Struct({ id: Schema.String })
+const DeletedAnswer = Schema.Struct({ id: Schema.String })
+
+/** The request was answered. */
+export const Succeeded = open({ type: Schema.Literal("succeeded"), message: Messages.Message })
+
+/** @see {@link Succeeded:var} */
+export interface Succeeded extends TypeOf<typeof Succeeded> {}
+
+/** The request failed, with an error envelope. */
+export const Errored = open({
+  type: Schema.Literal("errored"),
+  error: open({
+    request_id: nullByDefault(Schema.String),
+    error: open({ type: Schema.String, message: Schema.String })
+  })
+})
+
+/** @see {@link Errored:var} */
+export interface Errored extends TypeOf<typeof Errored> {}
+
+/** The request was not answered: the batch was cancelled, or its 24 hours were over. */
+export const Unanswered = open({ type: otherType(["canceled", "expired"], ["succeeded", "errored"]) })
+
+/** @see {@link Unanswered:var} */
+export interface Unanswered extends TypeOf<typeof Unanswered> {}
 
 /**
- * What became of one request: `succeeded` with its message, `errored` with an error envelope, `canceled` or `expired`.
+ * What became of one request.
  */
-export const Outcome = Schema.Union([
-  open({ type: Schema.Literal("succeeded"), message: Messages.Message }),
-  open({
-    type: Schema.Literal("errored"),
-    error: open({
-      request_id: nullByDefault(Schema.String),
-      error: open({ type: Schema.String, message: Schema.String })
-    })
-  }),
-  open({ type: otherType(["canceled", "expired"], ["succeeded", "errored"]) })
-])
+export type Outcome = Succeeded | Errored | Unanswered
 
-/** @see {@link Outcome:var} */
-export type Outcome = typeof Outcome.Type
+/** @see {@link Outcome:type} */
+export const Outcome: Schema.Codec<Outcome, unknown> = Schema.Union([Succeeded, Errored, Unanswered])
 
 /**
- * One line of a batch's results. They come in any order.
+ * The result of one request. Results come in any order.
  */
 export const BatchResult = open({ custom_id: Schema.String, result: Outcome })
 
 /** @see {@link BatchResult:var} */
-export type BatchResult = typeof BatchResult.Type
+export interface BatchResult extends TypeOf<typeof BatchResult> {}
 
+/** A deleted batch. */
+export interface DeletedBatch {
+  readonly id: string
+}
+
+/**
+ * One request of a batch.
+ */
 export interface BatchRequest {
-  /** 1 to 64 of `a-z A-Z 0-9 _ -`, once in a batch. */
+  /** 1 to 64 of `a-z A-Z 0-9 _ -`, unique in the batch. */
   readonly custom_id: string
+  /** The request of the message. */
   readonly params: Messages.Request
 }
 
-export interface ListOptions {
+/**
+ * Options of a listing.
+ */
+export interface ListOptions extends CallOptions {
   /**
    * Batches a page, 1 to 1000.
    *
@@ -125,48 +186,69 @@ export interface ListOptions {
 }
 
 /**
+ * Options of waiting for a batch.
+ */
+export interface WaitOptions extends CallOptions {
+  /**
+   * How often the batch is asked about, and for how long.
+   *
+   * @default after 5 seconds, then half as long again each time, up to a minute; without end
+   */
+  readonly schedule?: Schedule.Schedule<unknown, unknown> | undefined
+}
+
+/**
  * The Message Batches API.
  */
 export class MessageBatches extends Context.Service<MessageBatches, {
-  /** Custom ids are checked before anything is sent. */
-  readonly create: (requests: ReadonlyArray<BatchRequest>) => Effect.Effect<MessageBatch, CreateBatchError>
-  readonly get: (id: string) => Effect.Effect<MessageBatch, BatchError>
+  /**
+   * Creates a batch of 1 to 100,000 requests and at most 256 MB. Its requests and their custom ids are checked before
+   * anything is sent.
+   */
+  readonly create: (
+    requests: ReadonlyArray<BatchRequest>,
+    options?: MessageCallOptions
+  ) => Effect.Effect<MessageBatch, CreateBatchError>
+  readonly get: (id: string, options?: CallOptions) => Effect.Effect<MessageBatch, BatchError>
   /** All batches, newest first. A page is fetched only when the stream's consumer comes to it. */
   readonly list: (options?: ListOptions) => Stream.Stream<MessageBatch, BatchError>
-  /** What has begun may still be finished; the batch has ended when {@link wait} says so. */
-  readonly cancel: (id: string) => Effect.Effect<MessageBatch, BatchError>
+  /** Requests under way may still be answered. The batch has ended when {@link wait} gives it. */
+  readonly cancel: (id: string, options?: CallOptions) => Effect.Effect<MessageBatch, BatchError>
   /** Only a batch that has ended can be deleted. */
-  readonly delete: (id: string) => Effect.Effect<{ readonly id: string }, BatchError>
+  readonly delete: (id: string, options?: CallOptions) => Effect.Effect<DeletedBatch, BatchError>
   /**
-   * The results of a batch that has ended, decoded as they arrive. A line that can't be read fails the stream with its
-   * number, after the lines before it.
+   * The results of a batch that has ended, decoded as they arrive. One that can't be read fails the stream with its
+   * number, after the results before it.
    */
-  readonly results: (id: string) => Stream.Stream<BatchResult, BatchResultsError>
+  readonly results: (id: string, options?: CallOptions) => Stream.Stream<BatchResult, BatchResultsError>
   /**
-   * Asks at the schedule's pace until the batch has ended, and gives it. Fails with `TimedOut` where the schedule ends
-   * first.
-   *
-   * @default from 5 seconds, half as long again each time, up to a minute
+   * Asks about the batch until it has ended, and gives it. Fails with `TimedOut` where the schedule ends first.
    */
-  readonly wait: (
-    id: string,
-    schedule?: Schedule.Schedule<unknown, unknown>
-  ) => Effect.Effect<MessageBatch, BatchError>
+  readonly wait: (id: string, options?: WaitOptions) => Effect.Effect<MessageBatch, BatchError>
 }>()("effect-anthropic-files/MessageBatches") {}
 
 const decodeBatch = decodeJson(MessageBatch)
 const decodePage = decodeJson(BatchPage)
-const decodeDeleted = decodeJson(DeletedBatch)
-const decodeLine = Schema.decodeUnknownExit(Schema.fromJsonString(BatchResult))
+const decodeDeleted = decodeJson(DeletedAnswer)
+const decodeResult = Schema.decodeUnknownExit(BatchResult)
 
-const customId = /^[a-zA-Z0-9_-]{1,64}$/
+/** A result, which holds one message, has at most this many bytes. */
+const maxResultBytes = 16 * 1024 * 1024
 
-/** A line of results, which holds one message, is at most this long. Bytes. */
-const maxLineBytes = 16 * 1024 * 1024
+/** What is kept of the beginning of a body, for the case that it holds no results. */
+const maxHead = 4096
 
 const pace = Schedule.min([Schedule.exponential("5 seconds", 1.5), Schedule.spaced("1 minute")])
 
 const path = "/v1/messages/batches"
+
+const pathOf = (operation: Operation, id: string): Effect.Effect<string, RequestFailed> =>
+  // A dot segment would be resolved away and reach another route.
+  Predicate.isString(id) && /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
+    ? Effect.succeed(`${path}/${encodeURIComponent(id)}`)
+    : Effect.fail(
+      invalidRequest(operation, "id", `“${excerpt(String(id))}” is not a batch id; expected for example msgbatch_….`)
+    )
 
 /**
  * A client over the `HttpClient` in the context.
@@ -175,86 +257,101 @@ export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<MessageBatches["Service"], InvalidConfig, HttpClient.HttpClient> {
   const connection = yield* connect(options)
-  const { settings } = connection
 
-  const subjectOf = (operation: Operation, more?: Partial<Subject>): Subject => ({
+  const subjectOf = (operation: Operation, { settings } = connection, batchId?: string): Subject => ({
     operation,
     dialect: settings.dialect,
     baseUrl: settings.baseUrl,
     scrub: settings.scrub,
     maxFileBytes: settings.maxFileBytes,
-    ...more
+    ...(batchId === undefined ? undefined : { batchId })
   })
 
-  const pathOf = (operation: Operation, id: string): Effect.Effect<string, RequestFailed> =>
-    // A dot segment would be resolved away and reach another route.
-    /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
-      ? Effect.succeed(`${path}/${encodeURIComponent(id)}`)
-      : Effect.fail(invalidRequest(operation, "id", `${JSON.stringify(id)} is no batch id, such as msgbatch_….`))
-
-  const create = Effect.fn("MessageBatches.create")(
-    function*(requests: ReadonlyArray<BatchRequest>): Effect.fn.Return<MessageBatch, FilesError> {
-      yield* checkRequests(requests)
+  const create = Effect.fn("anthropic.messages.batches.create", { kind: "client" })(
+    function*(
+      requests: ReadonlyArray<BatchRequest>,
+      options?: MessageCallOptions
+    ): Effect.fn.Return<MessageBatch, FilesError> {
+      const bytes = yield* encodeBatch(requests)
       yield* warnWithoutCodeExecution(requests.map(({ params }) => params))
-      const body = yield* Effect.mapError(
-        HttpBody.json({ requests }),
-        () => invalidRequest("createBatch", "requests", "A request holds a value that JSON can't express.")
-      )
-      const subject = subjectOf("createBatch")
-      const batch = yield* call(connection, {
-        subject,
+      yield* Effect.annotateCurrentSpan("anthropic.message.batch.request_count", requests.length)
+      const called = yield* withCallOptions(connection, "createBatch", options)
+      const batch = yield* call(called, {
+        subject: subjectOf("createBatch", called),
         method: "POST",
         path,
-        body,
+        body: HttpBody.uint8Array(bytes, "application/json"),
         read: (answer, subject) => decodeBatch(subject, answer),
         // A second batch would be paid for as well.
         canRepeat: (error) => !error.isOutcomeUnknown
       })
-      yield* Effect.annotateCurrentSpan({ "batch.id": batch.id, "batch.requests": requests.length })
+      yield* Effect.annotateCurrentSpan("anthropic.message.batch.id", batch.id)
       return batch
     },
     Effect.mapError(narrow("createBatch"))
   )
 
-  const onOne = <A>(
+  const onOne = <A extends { readonly id: string }>(
     operation: "getBatch" | "cancelBatch" | "deleteBatch",
     method: "GET" | "POST" | "DELETE",
     suffix: string,
-    id: string,
-    read: (subject: Subject, answer: Received) => Effect.Effect<A, FilesError>
-  ): Effect.Effect<A, BatchError> =>
-    Effect.gen(function*() {
-      yield* Effect.annotateCurrentSpan("batch.id", id)
-      const subject = subjectOf(operation, { batchId: id })
-      return yield* call(connection, {
-        subject,
-        method,
-        path: `${yield* pathOf(operation, id)}${suffix}`,
-        read: (answer, subject) => read(subject, answer)
+    decode: (
+      subject: Subject,
+      answer: Received,
+      then: (value: A) => Effect.Effect<A, FilesError>
+    ) => Effect.Effect<A, FilesError>
+  ) =>
+    Effect.fnUntraced(
+      function*(id: string, options?: CallOptions): Effect.fn.Return<A, FilesError> {
+        yield* Effect.annotateCurrentSpan("anthropic.message.batch.id", id)
+        const called = yield* withCallOptions(connection, operation, options)
+        return yield* call(called, {
+          subject: subjectOf(operation, called, id),
+          method,
+          path: `${yield* pathOf(operation, id)}${suffix}`,
+          read: (answer, subject) =>
+            decode(subject, answer, (value) => {
+              if (value.id === id) return Effect.succeed(value)
+              const what = `The answer is about ${excerpt(subject.scrub(value.id))}, and ${id} was asked for.`
+              return Effect.fail(unexpected(subject, answer.response, what, ""))
+            })
+        })
+      },
+      Effect.mapError(narrow(operation))
+    )
+
+  const get = Effect.fn("anthropic.messages.batches.retrieve", { kind: "client" })(
+    onOne("getBatch", "GET", "", decodeBatch)
+  )
+
+  const cancel = Effect.fn("anthropic.messages.batches.cancel", { kind: "client" })(
+    onOne("cancelBatch", "POST", "/cancel", decodeBatch)
+  )
+
+  const remove = Effect.fn("anthropic.messages.batches.delete", { kind: "client" })(
+    onOne("deleteBatch", "DELETE", "", decodeDeleted)
+  )
+
+  const fetchPage = Effect.fn("anthropic.messages.batches.list", { kind: "client" })(
+    function*(
+      urlParams: Readonly<Record<string, string>>,
+      options: CallOptions
+    ): Effect.fn.Return<typeof BatchPage.Type, FilesError> {
+      const called = yield* withCallOptions(connection, "listBatches", options)
+      return yield* call(called, {
+        subject: subjectOf("listBatches", called),
+        method: "GET",
+        path,
+        urlParams,
+        read: (answer, subject) => decodePage(subject, answer)
       })
-    }).pipe(Effect.mapError(narrow(operation)))
-
-  const get = Effect.fn("MessageBatches.get")((id: string) => onOne("getBatch", "GET", "", id, decodeBatch))
-
-  const cancel = Effect.fn("MessageBatches.cancel")((id: string) =>
-    onOne("cancelBatch", "POST", "/cancel", id, decodeBatch)
-  )
-
-  const remove = Effect.fn("MessageBatches.delete")((id: string) =>
-    onOne("deleteBatch", "DELETE", "", id, decodeDeleted)
-  )
-
-  const fetchPage = Effect.fn("MessageBatches.listPage")(
-    function*(urlParams: Readonly<Record<string, string>>): Effect.fn.Return<typeof BatchPage.Type, FilesError> {
-      const subject = subjectOf("listBatches")
-      const read = (answer: Received, subject: Subject) => decodePage(subject, answer)
-      return yield* call(connection, { subject, method: "GET", path, urlParams, read })
     },
     Effect.mapError(narrow("listBatches"))
   )
 
-  const list = ({ limit }: ListOptions = {}): Stream.Stream<MessageBatch, BatchError> =>
+  const list = (options?: ListOptions): Stream.Stream<MessageBatch, BatchError> =>
     Stream.suspend((): Stream.Stream<MessageBatch, BatchError> => {
+      const { limit, ...callOptions } = options ?? {}
       if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= 1000)) {
         return Stream.fail(
           invalidRequest("listBatches", "limit", `limit is ${limit}; a page has 1 to 1000 batches.`)
@@ -263,41 +360,46 @@ export const make = Effect.fnUntraced(function*(
       const size = limit === undefined ? undefined : { limit: String(limit) }
       return rows<MessageBatch, BatchError>({
         direction: "after",
-        fetch: (cursor) => fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }),
-        onEndless: (what) => unexpected(subjectOf("listBatches"), { status: 200, headers: Headers.empty }, what, "")
+        fetch: (cursor) =>
+          fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }, callOptions),
+        onEndless: (what) => {
+          const subject = subjectOf("listBatches")
+          return unexpected(subject, { status: 200, headers: Headers.empty }, subject.scrub(what), "")
+        }
       })
     })
 
-  const results = (id: string): Stream.Stream<BatchResult, BatchResultsError> =>
+  const results = (id: string, options?: CallOptions): Stream.Stream<BatchResult, BatchResultsError> =>
     Stream.unwrap(Effect.gen(function*() {
-      const subject = subjectOf("batchResults", { batchId: id })
+      const called = yield* withCallOptions(connection, "batchResults", options)
+      const subject = subjectOf("batchResults", called, id)
       // Not the batch's results_url: a key is never sent to an address that an answer names.
-      const answer = yield* send(connection, {
+      const answer = yield* send(called, {
         subject,
         method: "GET",
         path: `${yield* pathOf("batchResults", id)}/results`,
         headers: { "accept-encoding": "identity" }
       })
-      return lines(subject, answer.response, content(subject, answer))
+      return decodeResults(subject, answer, content(subject, answer))
     })).pipe(
       Stream.mapError(narrow("batchResults")),
-      Stream.withSpan("MessageBatches.results", { attributes: { "batch.id": id } })
+      Stream.withSpan("anthropic.messages.batches.results", {
+        kind: "client",
+        attributes: { "anthropic.message.batch.id": id }
+      })
     )
 
   const wait = Effect.fn("MessageBatches.wait")(
-    function*(
-      id: string,
-      schedule: Schedule.Schedule<unknown, unknown> = pace
-    ): Effect.fn.Return<MessageBatch, BatchError> {
+    function*(id: string, options?: WaitOptions): Effect.fn.Return<MessageBatch, BatchError> {
+      const { schedule = pace, ...callOptions } = options ?? {}
       const hasEnded = (batch: MessageBatch) => batch.processing_status === "ended"
-      const batch = yield* Effect.repeat(get(id), { schedule, until: hasEnded })
+      const batch = yield* Effect.repeat(get(id, callOptions), { schedule, until: hasEnded })
       if (hasEnded(batch)) return batch
+      const end = DateTime.formatIso(batch.expires_at)
       return yield* new RequestFailed({
         operation: "getBatch",
         reason: new TimedOut({
-          message: `${id} is still ${batch.processing_status}: wait longer, it ends by ${
-            DateTime.formatIso(batch.expires_at)
-          }.`,
+          message: `${id} is still ${batch.processing_status}: wait longer, it ends by ${end}.`,
           isRetryable: true
         })
       })
@@ -307,56 +409,56 @@ export const make = Effect.fnUntraced(function*(
   return MessageBatches.of({ create, get, list, cancel, delete: remove, results, wait })
 })
 
-const checkRequests = (requests: ReadonlyArray<BatchRequest>): Effect.Effect<void, RequestFailed> => {
-  const refuse = (message: string) => Effect.fail(invalidRequest("createBatch", "requests", message))
-  if (requests.length === 0) return refuse("A batch has at least one request.")
-  const seen = new Set<string>()
-  for (const { custom_id } of requests) {
-    if (!customId.test(custom_id)) {
-      return refuse(`The custom id ${JSON.stringify(custom_id.slice(0, 100))} is not 1 to 64 of a-z A-Z 0-9 _ -.`)
-    }
-    if (seen.has(custom_id)) return refuse(`The custom id ${custom_id} stands twice in the batch.`)
-    seen.add(custom_id)
-  }
-  return Effect.void
-}
-
-const lines = (
+/** The results in a body of JSON lines, which may be something else after all. */
+const decodeResults = (
   subject: Subject,
-  response: HttpClientResponse.HttpClientResponse,
+  { response }: Received,
   bytes: Stream.Stream<Uint8Array, FilesError>
 ): Stream.Stream<BatchResult, FilesError> =>
   Stream.suspend(() => {
-    let number = 0
-    let pending = 0
-    return bytes.pipe(
-      Stream.mapEffect((chunk) => {
-        const end = chunk.lastIndexOf(0x0a)
-        pending = end === -1 ? pending + chunk.length : chunk.length - end - 1
-        return pending <= maxLineBytes ? Effect.succeed(chunk) : Effect.fail(
-          unexpected(subject, response, `A line of the results is longer than ${maxLineBytes} bytes.`, "")
-        )
-      }),
-      Stream.decodeText(),
-      Stream.splitLines,
-      Stream.map((line) => ({ line, number: ++number })),
-      Stream.filter(({ line }) => line.trim() !== ""),
-      Stream.mapEffect(({ line, number }) => {
-        const decoded = decodeLine(line)
-        if (Exit.isSuccess(decoded)) return Effect.succeed(decoded.value)
-        const issue = Option.match(Exit.findErrorOption(decoded), {
-          onNone: () => "",
-          onSome: (error) => excerpt(subject.scrub(error.message))
+    const decoder = new TextDecoder()
+    let head = ""
+    let received = 0
+    let count = 0
+
+    const unreadable = (error: Ndjson.NdjsonError): FilesError => {
+      if (error.reason === "LineTooLarge") {
+        return unexpected(subject, response, `Result ${count + 1} is longer than ${maxResultBytes} bytes.`, "")
+      }
+      if (error.unterminated === true && head.trimStart().startsWith("{")) {
+        return new TransferInterrupted({
+          operation: subject.operation,
+          reason: "Truncated",
+          message: `The results of ${subject.batchId} ended in the middle of result ${count + 1}.`,
+          transferred: received,
+          requestId: requestIdOf(subject, response.headers),
+          status: response.status,
+          isRetryable: true
         })
-        return Effect.fail(
-          unexpected(
-            subject,
-            response,
-            `Line ${number} of the results is not what the API documents (${issue}).`,
-            line.slice(0, 4096)
-          )
-        )
-      })
+      }
+      const why = error.cause instanceof Error ? excerpt(subject.scrub(error.cause.message)) : ""
+      return unexpected(subject, response, `Result ${count + 1} is not JSON (${why}).`, count === 0 ? head : "")
+    }
+
+    const decode = (json: unknown): Effect.Effect<BatchResult, FilesError> => {
+      count++
+      if (isError(json)) return Effect.fail(fromEnvelope(subject, response.headers, json))
+      const decoded = decodeResult(json)
+      if (Exit.isSuccess(decoded)) return Effect.succeed(decoded.value)
+      const issue = excerpt(subject.scrub(issueOf(decoded)))
+      const what = `Result ${count} is not what the API documents (${issue}).`
+      return Effect.fail(unexpected(subject, response, what, JSON.stringify(json).slice(0, maxHead)))
+    }
+
+    return bytes.pipe(
+      Stream.map((chunk) => {
+        received += chunk.length
+        if (head.length < maxHead) head += decoder.decode(chunk.subarray(0, maxHead), { stream: true })
+        return chunk
+      }),
+      Stream.pipeThroughChannelOrFail(Ndjson.decode({ ignoreEmptyLines: true, maxLineBytes: maxResultBytes })),
+      Stream.mapError((error) => error._tag === "NdjsonError" ? unreadable(error) : error),
+      Stream.mapEffect(decode)
     )
   })
 
@@ -385,87 +487,98 @@ export interface Answer extends Question {
   readonly result: Outcome
 }
 
+/**
+ * What a plan is made from.
+ */
 export interface PlanOptions extends ContentBlock.DocumentOptions {
   readonly files: Iterable<FileMetadata>
   readonly questions: Iterable<string>
-  /** What all requests share: model, max_tokens, tools and every other field of the API. */
+  /** What all requests share: model, max_tokens, tools and the other fields of the API. */
   readonly params: Messages.Params
 }
 
 const lifetime = Duration.hours(24)
 
-/**
- * Plans a batch that asks every question about every file. A file whose content may be gone within the 24 hours that
- * the batch may take fails with `FileExpired`. Files and questions that are given twice count once.
- */
-export const plan = Effect.fnUntraced(function*(options: PlanOptions): Effect.fn.Return<Plan, FileExpired> {
-  const files = Array.from(new Map(Array.from(options.files, (file) => [file.id, file])).values())
-  const questions = Array.from(new Set(options.questions))
-  const until = DateTime.addDuration(yield* DateTime.now, lifetime)
-  // A file's id tells most, but its form is the service's own.
-  const isTelling = files.every(({ id }) => customId.test(`${id}-q${questions.length}`))
-  const requests: Array<BatchRequest> = []
-  const asked = new Map<string, Question>()
-  for (const [f, file] of files.entries()) {
-    if (file.expires_at !== null && DateTime.isLessThanOrEqualTo(file.expires_at, until)) {
-      return yield* new FileExpired({
-        operation: "createBatch",
-        message: `${file.filename} (${file.id}) expires at ${
-          DateTime.formatIso(file.expires_at)
-        }, and a batch may take 24 hours: upload it again with a longer expiresIn.`,
-        fileId: file.id
-      })
-    }
-    const block = yield* ContentBlock.forFile(file, options)
-    for (const [q, question] of questions.entries()) {
-      const custom_id = `${isTelling ? file.id : `f${f + 1}`}-q${q + 1}`
-      asked.set(custom_id, { file, question })
-      requests.push({
-        custom_id,
-        params: { ...options.params, messages: [{ role: "user", content: [block, { type: "text", text: question }] }] }
-      })
-    }
-  }
-  return { requests, questions: asked }
-})
-
-/**
- * The results of a planned batch, each with the file and the question that it answers. A custom id that is not the
- * plan's fails the stream: the batch is another one.
- */
-export const answers = (
-  id: string,
-  plan: Plan
-): Stream.Stream<Answer, BatchResultsError, MessageBatches> =>
-  Stream.suspend(() => {
-    const missing = new Set(plan.questions.keys())
-    return Stream.mapEffect(results(id), ({ custom_id, result }) => {
-      const asked = plan.questions.get(custom_id)
-      missing.delete(custom_id)
-      return asked === undefined
-        ? Effect.fail(
-          invalidRequest("batchResults", "plan", `${id} answers ${excerpt(custom_id)}, which the plan does not ask.`)
-        )
-        : Effect.succeed<Answer>({ ...asked, custom_id, result })
-    }).pipe(
-      // A body without a length that ends between two lines looks whole.
-      Stream.concat(Stream.suspend(() =>
-        missing.size === 0 ? Stream.empty : Stream.fail(
-          new TransferInterrupted({
-            operation: "batchResults",
-            reason: "Truncated",
-            message: `The results of ${id} ended with ${missing.size} of ${plan.questions.size} answers missing.`,
-            transferred: plan.questions.size - missing.size,
-            expected: plan.questions.size,
-            isRetryable: true
-          })
-        )
-      ))
-    )
+const expiresTooEarly = (file: FileMetadata, at: DateTime.Utc): FileExpired =>
+  new FileExpired({
+    operation: "createBatch",
+    message: `${printable(file.filename)} (${file.id}) expires at ${DateTime.formatIso(at)}, and a batch may take 24 `
+      + "hours: upload it again with a longer expiresIn.",
+    fileId: file.id
   })
 
 /**
- * The service from options. It needs an `HttpClient`, and what a policy Layer does to that holds for it.
+ * Plans a batch that asks every question about every file. Files and questions that are given twice count once.
+ *
+ * A file whose content may be gone within the 24 hours that the batch may take fails with `FileExpired`. One that only
+ * the code execution tool can read fails with `InvalidFileType`, unless that tool is in `params`.
+ */
+export const plan = Effect.fn("MessageBatches.plan")(
+  function*(options: PlanOptions): Effect.fn.Return<Plan, ContentBlockError> {
+    const { params } = options
+    const files = Array.from(new Map(Array.from(options.files, (file) => [file.id, file])).values())
+    const questions = Array.from(new Set(options.questions))
+    const until = DateTime.addDuration(yield* DateTime.now, lifetime)
+    // A file's id says most, but its form is up to the service.
+    const isUsable = files.every(({ id }) => isCustomId(`${id}-q${questions.length}`))
+    const requests: Array<BatchRequest> = []
+    const asked = new Map<string, Question>()
+    for (const [f, file] of files.entries()) {
+      if (file.expires_at !== null && DateTime.isLessThanOrEqualTo(file.expires_at, until)) {
+        return yield* expiresTooEarly(file, file.expires_at)
+      }
+      const block = yield* ContentBlock.forFile(file, options)
+      if (block.type === "container_upload" && !hasCodeExecution(params)) return yield* needsCodeExecution(file)
+      for (const [q, question] of questions.entries()) {
+        const custom_id = `${isUsable ? file.id : `f${f + 1}`}-q${q + 1}`
+        asked.set(custom_id, { file, question })
+        requests.push({
+          custom_id,
+          params: { ...params, messages: [{ role: "user", content: [block, { type: "text", text: question }] }] }
+        })
+      }
+    }
+    return { requests, questions: asked }
+  }
+)
+
+/**
+ * The results of a planned batch, each with the file and the question that it answers. A custom id that the plan does
+ * not have fails the stream, since the batch is another one; so do answers that are missing at its end.
+ */
+export const answers = (
+  id: string,
+  plan: Plan,
+  options?: CallOptions
+): Stream.Stream<Answer, BatchResultsError, MessageBatches> =>
+  Stream.suspend(() => {
+    const missing = new Set(plan.questions.keys())
+    const answered = Stream.mapEffect(results(id, options), ({ custom_id, result }) => {
+      const asked = plan.questions.get(custom_id)
+      missing.delete(custom_id)
+      if (asked !== undefined) return Effect.succeed<Answer>({ ...asked, custom_id, result })
+      const message = `${id} answers ${excerpt(custom_id)}, which the plan does not ask.`
+      return Effect.fail(invalidRequest("batchResults", "plan", message))
+    })
+    // A body without a length that ends between two lines looks whole.
+    const atEnd = Stream.suspend(() => {
+      if (missing.size === 0) return Stream.empty
+      return Stream.fail(
+        new TransferInterrupted({
+          operation: "batchResults",
+          reason: "Truncated",
+          message: `The results of ${id} ended with ${missing.size} of ${plan.questions.size} answers missing.`,
+          transferred: plan.questions.size - missing.size,
+          expected: plan.questions.size,
+          isRetryable: true
+        })
+      )
+    })
+    return Stream.concat(answered, atEnd)
+  })
+
+/**
+ * The service from options. It needs an `HttpClient`; a policy Layer over that client applies to the service.
  */
 export const layer = (options: Options): Layer.Layer<MessageBatches, InvalidConfig, HttpClient.HttpClient> =>
   Layer.effect(MessageBatches, make(options))
@@ -479,36 +592,63 @@ export const layerConfig = (
   Layer.effect(MessageBatches, Effect.flatMap(fromEnvironment(options), make))
 
 /** {@link MessageBatches.create} of the service in the context. */
-export const create = (
-  requests: ReadonlyArray<BatchRequest>
-): Effect.Effect<MessageBatch, CreateBatchError, MessageBatches> =>
-  Effect.flatMap(MessageBatches, (batches) => batches.create(requests))
+export const create: (
+  requests: ReadonlyArray<BatchRequest>,
+  options?: MessageCallOptions
+) => Effect.Effect<MessageBatch, CreateBatchError, MessageBatches> = Accessor.effect(
+  MessageBatches,
+  "MessageBatches.create"
+)(({ create }) => create)
 
 /** {@link MessageBatches.get} of the service in the context. */
-export const get = (id: string): Effect.Effect<MessageBatch, BatchError, MessageBatches> =>
-  Effect.flatMap(MessageBatches, (batches) => batches.get(id))
+export const get: (
+  id: string,
+  options?: CallOptions
+) => Effect.Effect<MessageBatch, BatchError, MessageBatches> = Accessor.effect(
+  MessageBatches,
+  "MessageBatches.get"
+)(({ get }) => get)
 
 /** {@link MessageBatches.list} of the service in the context. */
-export const list = (options?: ListOptions): Stream.Stream<MessageBatch, BatchError, MessageBatches> =>
-  Stream.unwrap(Effect.map(MessageBatches, (batches) => batches.list(options)))
+export const list: (options?: ListOptions) => Stream.Stream<MessageBatch, BatchError, MessageBatches> = Accessor.stream(
+  MessageBatches,
+  "MessageBatches.list"
+)(({ list }) => list)
 
 /** {@link MessageBatches.cancel} of the service in the context. */
-export const cancel = (id: string): Effect.Effect<MessageBatch, BatchError, MessageBatches> =>
-  Effect.flatMap(MessageBatches, (batches) => batches.cancel(id))
+export const cancel: (
+  id: string,
+  options?: CallOptions
+) => Effect.Effect<MessageBatch, BatchError, MessageBatches> = Accessor.effect(
+  MessageBatches,
+  "MessageBatches.cancel"
+)(({ cancel }) => cancel)
 
 /** {@link MessageBatches.results} of the service in the context. */
-export const results = (id: string): Stream.Stream<BatchResult, BatchResultsError, MessageBatches> =>
-  Stream.unwrap(Effect.map(MessageBatches, (batches) => batches.results(id)))
+export const results: (
+  id: string,
+  options?: CallOptions
+) => Stream.Stream<BatchResult, BatchResultsError, MessageBatches> = Accessor.stream(
+  MessageBatches,
+  "MessageBatches.results"
+)(({ results }) => results)
 
 /** {@link MessageBatches.wait} of the service in the context. */
-export const wait = (
+export const wait: (
   id: string,
-  schedule?: Schedule.Schedule<unknown, unknown>
-): Effect.Effect<MessageBatch, BatchError, MessageBatches> =>
-  Effect.flatMap(MessageBatches, (batches) => batches.wait(id, schedule))
+  options?: WaitOptions
+) => Effect.Effect<MessageBatch, BatchError, MessageBatches> = Accessor.effect(
+  MessageBatches,
+  "MessageBatches.wait"
+)(({ wait }) => wait)
 
-const delete_ = (id: string): Effect.Effect<{ readonly id: string }, BatchError, MessageBatches> =>
-  Effect.flatMap(MessageBatches, (batches) => batches.delete(id))
+const delete_: (
+  id: string,
+  options?: CallOptions
+) => Effect.Effect<DeletedBatch, BatchError, MessageBatches> = Accessor.effect(
+  MessageBatches,
+  "MessageBatches.delete"
+)((batches) => batches.delete)
 
 export {
   /** {@link MessageBatches.delete} of the service in the context. */

@@ -58,6 +58,7 @@ import {
   type Request,
   warnWithoutCodeExecution
 } from "./internal/messages/request.ts"
+import { answerAttributes, requestAttributes } from "./internal/messages/spans.ts"
 import { type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
@@ -473,6 +474,13 @@ export class Messages extends Context.Service<Messages, {
 
 const decodeMessage = decodeJson(Message)
 
+/** What the span of a streamed answer learns from an event. */
+const eventAttributes = (event: Event) => {
+  if (event.type === "message_start") return answerAttributes(event.message)
+  if (event.type !== "message_delta") return {}
+  return answerAttributes({ stop_reason: event.delta.stop_reason, usage: event.usage })
+}
+
 const documentedEvents: ReadonlySet<string> = new Set(eventTypes)
 
 /**
@@ -510,13 +518,16 @@ export const make = Effect.fnUntraced(function*(
     return { connection: called, subject, request: { subject, method: "POST", path: "/v1/messages", body } } as const
   })
 
-  const create = Effect.fn("Messages.create")(
+  const create = Effect.fn("anthropic.messages.create", { kind: "client" })(
     function*(request: Request, options?: MessageCallOptions): Effect.fn.Return<Message, FilesError> {
       const prepared = yield* prepare("createMessage", request, undefined, options)
-      return yield* call(prepared.connection, {
+      yield* Effect.annotateCurrentSpan(requestAttributes(request, false))
+      const message = yield* call(prepared.connection, {
         ...prepared.request,
         read: (answer, subject) => decodeMessage(subject, answer)
       })
+      yield* Effect.annotateCurrentSpan(answerAttributes(message))
+      return message
     },
     Effect.mapError(narrow("createMessage"))
   )
@@ -524,6 +535,7 @@ export const make = Effect.fnUntraced(function*(
   const stream = (request: Request, options?: MessageCallOptions): Stream.Stream<Event, StreamMessageError> =>
     Stream.unwrap(Effect.gen(function*() {
       const { connection, subject, request: prepared } = yield* prepare("streamMessage", request, true, options)
+      yield* Effect.annotateCurrentSpan(requestAttributes(request, true))
       const answer = yield* send(connection, {
         ...prepared,
         headers: { accept: "text/event-stream", "accept-encoding": "identity" }
@@ -535,10 +547,10 @@ export const make = Effect.fnUntraced(function*(
         schema: Event,
         documented: documentedEvents,
         isLast: ({ type }) => type === "message_stop"
-      })
+      }).pipe(Stream.tap((event) => Effect.annotateCurrentSpan(eventAttributes(event))))
     })).pipe(
       Stream.mapError(narrow("streamMessage")),
-      Stream.withSpan("Messages.stream")
+      Stream.withSpan("anthropic.messages.create", { kind: "client" })
     )
 
   return Messages.of({ create, stream })

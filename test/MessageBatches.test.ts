@@ -1,12 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Schedule, Schema, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Redacted,
+  Schedule,
+  Schema,
+  Stream
+} from "effect"
 import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as MessageBatches from "effect-anthropic-files/MessageBatches"
 import * as Messages from "effect-anthropic-files/Messages"
 import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
-import { scripted } from "./support/mock.ts"
+import { inspect } from "node:util"
+import { bodyOf, scripted } from "./support/mock.ts"
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
 
@@ -137,6 +151,159 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect.each(
+    [
+      ["nothing", undefined, "list"],
+      ["null", null, "list"],
+      ["what is not a list", { requests: [] }, "list"],
+      ["100,001 requests", Array.from({ length: 100_001 }, (_, i) => requestOf(`r${i}`)), "at most 100000 requests"],
+      ["a request that is undefined", [undefined], "custom_id of request 0 is missing"],
+      ["a custom id that is a number", [{ ...requestOf("a"), custom_id: 7 }], "custom_id of request 0 is “7”"],
+      ["a custom id that stands twice", [requestOf("a"), requestOf("a")], "a stands twice"],
+      ["no params", [requestOf("a"), { custom_id: "b" }], "b has no params"],
+      ["no max_tokens", [{ custom_id: "a", params: { model: "m", messages: [] } }], "max_tokens"],
+      ["max_tokens of -1", [{ custom_id: "a", params: { ...requestOf("a").params, max_tokens: -1 } }], "max_tokens"],
+      ["no messages", [{ custom_id: "a", params }], "messages"],
+      ["an empty list of messages", [{ custom_id: "a", params: { ...params, messages: [] } }], "messages"],
+      [
+        "a role that does not exist",
+        [{ custom_id: "a", params: { ...params, messages: [{ role: "bot", content: "" }] } }],
+        "The request a is not one that the API takes: messages[0].role"
+      ],
+      [
+        "what JSON can't express",
+        [{ custom_id: "a", params: { ...requestOf("a").params, seed: 1n } }],
+        "a holds a value"
+      ]
+    ] as const
+  )("create refuses %s before anything is sent, and names it", ([, requests, named]) => {
+    const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(MessageBatches.create(requests as never))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
+      assert.include(error.message, named)
+      assert.isFalse(error.isOutcomeUnknown)
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("create refuses a batch of more than 256 MB before anything is sent", () => {
+    const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
+    const content = "x".repeat(64_000_000)
+    const large = ["a", "b", "c", "d"].map((custom_id): MessageBatches.BatchRequest => ({
+      custom_id,
+      params: { ...params, messages: [{ role: "user", content }] }
+    }))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(MessageBatches.create(large))
+      assert.include(error.message, "at most 256 MB, which it exceeds with request 4 of 4")
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("create sends fields that are undefined as if they were left out", () => {
+    const bodies: Array<unknown> = []
+    const client = scripted((request) =>
+      Effect.map(Effect.orDie(bodyOf(request)), (bytes) => {
+        bodies.push(JSON.parse(new TextDecoder().decode(bytes)))
+        return Response.json(batch("msgbatch_1"))
+      })
+    )
+    return Effect.gen(function*() {
+      const [request] = [requestOf("a")]
+      yield* MessageBatches.create([{ custom_id: "a", params: { ...request.params, tools: undefined } }])
+      assert.deepStrictEqual(bodies, [{ requests: [request] }])
+    }).pipe(Effect.provide(
+      MessageBatches.layer({ apiKey }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+    ))
+  })
+
+  it.effect("an answer about another batch is not taken for the one that was asked for", () => {
+    const { layer } = answering((_url, method) =>
+      Response.json(method === "DELETE" ? { id: "msgbatch_2" } : batch("msgbatch_2"))
+    )
+    return Effect.gen(function*() {
+      for (const ask of [MessageBatches.get, MessageBatches.cancel, MessageBatches.delete]) {
+        const error = yield* Effect.flip(Effect.asVoid(ask("msgbatch_1")))
+        assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "UnexpectedResponse")
+        assert.include(error.message, "msgbatch_2")
+      }
+      const error = yield* Effect.flip(MessageBatches.wait("msgbatch_1"))
+      assert.include(error.message, "msgbatch_2")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("every call takes options of its own", () => {
+    const headers: Array<ReadonlyArray<string | undefined>> = []
+    const client = scripted((request, url) => {
+      headers.push(
+        ["anthropic-workspace-id", "anthropic-user-profile-id", "x-team"].map((name) => request.headers[name])
+      )
+      if (url.pathname.endsWith("/results")) return Effect.succeed(new Response(""))
+      const listed = { data: [], has_more: false, last_id: null }
+      const isList = request.method === "GET" && url.pathname.endsWith("/batches")
+      return Effect.succeed(
+        Response.json(isList ? listed : batch("msgbatch_1", { processing_status: "ended" }))
+      )
+    })
+    return Effect.gen(function*() {
+      const options = { workspaceId: "wrkspc_call", headers: { "x-team": "red" } }
+      yield* MessageBatches.create([requestOf("a")], { ...options, userProfileId: "uprof_1" })
+      yield* MessageBatches.get("msgbatch_1", options)
+      yield* MessageBatches.cancel("msgbatch_1", options)
+      yield* MessageBatches.delete("msgbatch_1", options)
+      yield* MessageBatches.wait("msgbatch_1", options)
+      yield* Stream.runDrain(MessageBatches.list(options))
+      yield* Stream.runDrain(MessageBatches.results("msgbatch_1", options))
+      assert.deepStrictEqual(headers[0], ["wrkspc_call", "uprof_1", "red"])
+      assert.deepStrictEqual(headers.slice(1), Array.from({ length: 6 }, () => ["wrkspc_call", undefined, "red"]))
+      yield* MessageBatches.get("msgbatch_1", null as never)
+      yield* Stream.runDrain(MessageBatches.list(null as never))
+      yield* MessageBatches.wait("msgbatch_1", null as never)
+      assert.deepStrictEqual(headers.at(-1), [undefined, undefined, undefined])
+    }).pipe(Effect.provide(
+      MessageBatches.layer({ apiKey }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+    ))
+  })
+
+  it.effect("P6: shows no key that the service repeats in a batch, a cursor or a result", () => {
+    const key = Redacted.value(apiKey)
+    const { layer } = answering((url) => {
+      if (url.pathname.endsWith("/results")) return new Response(`{"custom_id": "a", "result": "${key}"}\n`)
+      if (url.pathname.endsWith("/batches")) return Response.json({ data: [], has_more: true, last_id: key })
+      return Response.json(batch(key))
+    })
+    return Effect.gen(function*() {
+      for (
+        const failing of [
+          MessageBatches.get("msgbatch_1"),
+          Stream.runDrain(MessageBatches.list()),
+          Stream.runDrain(MessageBatches.results("msgbatch_1"))
+        ]
+      ) {
+        const error = yield* Effect.flip<unknown, Error, never>(failing as never)
+        assert.notInclude(`${inspect(error, { depth: 10 })} ${error.message}`, key)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a failure's trace holds the line of its caller", () => {
+    const { layer } = answering(() => new Response("nothing", { status: 500 }))
+    return Effect.gen(function*() {
+      const exits: ReadonlyArray<Exit.Exit<void, unknown>> = [
+        yield* Effect.exit(Effect.asVoid(MessageBatches.create([requestOf("a")]))),
+        yield* Effect.exit(Effect.asVoid(MessageBatches.get("msgbatch_1"))),
+        yield* Effect.exit(Effect.asVoid(MessageBatches.wait("msgbatch_1"))),
+        yield* Effect.exit(Stream.runDrain(MessageBatches.list())),
+        yield* Effect.exit(Stream.runDrain(MessageBatches.results("msgbatch_1")))
+      ]
+      for (const exit of exits) {
+        const trace = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : ""
+        assert.match(trace, /at MessageBatches\.\w+ \(.*MessageBatches\.test\.ts:\d+/)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("a batch that is not there is named", () => {
     const { layer } = answering(() =>
       Response.json({ type: "error", error: { type: "not_found_error", message: "Not found" } }, { status: 404 })
@@ -147,7 +314,7 @@ describe("MessageBatches", () => {
       assert.include(error.message, "There is no msgbatch_9")
       for (const id of ["", "..", "a b"]) {
         const refused = yield* Effect.flip(MessageBatches.get(id))
-        assert.include(refused.message, "is no batch id")
+        assert.include(refused.message, "is not a batch id")
       }
     }).pipe(Effect.provide(layer))
   })
@@ -201,7 +368,7 @@ describe("MessageBatches", () => {
           `${all.join("\n")}\n`,
           all.join("\n"),
           `${all.join("\r\n")}\r\n`,
-          `\n${all.join("\n\n")}\n\n  \n`,
+          `\n${all.join("\n\n")}\n\n`,
           `\ufeff${all.join("\r\n\r\n")}`
         ]
         for (const body of bodies) {
@@ -226,19 +393,19 @@ describe("MessageBatches", () => {
   it.effect("results keep what they don't know", () =>
     Effect.gen(function*() {
       for (const line of results.slice(1)) {
-        const decoded = yield* Schema.decodeUnknownEffect(MessageBatches.BatchResult)(line)
+        const decoded = yield* Schema.decodeEffect(MessageBatches.BatchResult)(line)
         assert.deepStrictEqual((yield* Schema.encodeEffect(MessageBatches.BatchResult)(decoded)) as unknown, line)
       }
     }))
 
   it.effect.each(
     [
-      ["no JSON", "{\"custom_id\""],
+      ["text that is not JSON", "{\"custom_id\""],
       ["JSON of another shape", "{\"custom_id\": 7}"],
       ["a message of another shape", "{\"custom_id\": \"a\", \"result\": {\"type\": \"succeeded\", \"message\": {}}}"],
       ["HTML", "<html>Bad gateway</html>"]
     ] as const
-  )("a line of %s fails with its number, after the lines before it", ([, bad]) => {
+  )("a result of %s fails with its number, after the results before it", ([, bad]) => {
     const good = JSON.stringify(results[0])
     const { layer } = answering(() => inPieces(`${good}\n\r\n${good}\n${bad}\n${good}\n`, 9))
     return Effect.gen(function*() {
@@ -249,8 +416,27 @@ describe("MessageBatches", () => {
       )
       assert.strictEqual(seen, 2)
       assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "UnexpectedResponse")
-      assert.include(error.message, "Line 4 ")
+      assert.include(error.message, "Result 3 ")
       assert.strictEqual(error.operation, "batchResults")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("an error envelope in place of results is that error", () => {
+    const envelope = { type: "error", error: { type: "overloaded_error", message: "Too much." } }
+    const { layer } = answering(() => inPieces(JSON.stringify(envelope), 9))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_1")))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "Overloaded")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("results that end in the middle of one, without a length, are interrupted", () => {
+    const good = JSON.stringify(results[0])
+    const { layer } = answering(() => inPieces(`${good}\n${good.slice(0, 20)}`, 9))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_1")))
+      assert.strictEqual(error._tag === "TransferInterrupted" && error.reason, "Truncated")
+      assert.include(error.message, "result 2")
     }).pipe(Effect.provide(layer))
   })
 
@@ -262,7 +448,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a line without end is refused before memory is full", () => {
+  it.effect("P5: a result without end is refused before memory is full", () => {
     let sent = 0
     const chunk = new Uint8Array(1 << 20).fill(0x20)
     const { layer } = answering(() =>
@@ -296,7 +482,9 @@ describe("MessageBatches", () => {
   it.effect("wait asks at the schedule's pace until the batch has ended", () => {
     const { asked, layer } = polled()
     return Effect.gen(function*() {
-      const fiber = yield* Effect.forkChild(MessageBatches.wait("msgbatch_1", Schedule.spaced("10 seconds")))
+      const fiber = yield* Effect.forkChild(
+        MessageBatches.wait("msgbatch_1", { schedule: Schedule.spaced("10 seconds") })
+      )
       yield* TestClock.adjust("29 seconds")
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 second")
@@ -330,7 +518,7 @@ describe("MessageBatches", () => {
   it.effect("wait fails with TimedOut where its schedule ends first", () => {
     const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
     return Effect.gen(function*() {
-      const error = yield* Effect.flip(MessageBatches.wait("msgbatch_1", Schedule.recurs(2)))
+      const error = yield* Effect.flip(MessageBatches.wait("msgbatch_1", { schedule: Schedule.recurs(2) }))
       assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "TimedOut")
       assert.include(error.message, "still in_progress")
       assert.strictEqual(sent.length, 3)
@@ -424,6 +612,25 @@ describe("MessageBatches.plan", () => {
       assert.include(error.message, "stranger")
     }).pipe(Effect.provide(layer))
   })
+})
+
+describe("MessageBatches.plan of files that only the code execution tool can read", () => {
+  const csv = file("file_csv", { filename: "data.csv", mime_type: "text/csv" })
+
+  it.effect("fails without the tool, and says the two ways there are", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(MessageBatches.plan({ files: [csv], questions: ["Sum?"], params }))
+      assert.strictEqual(error._tag === "InvalidFileType" && error.fileId, "file_csv")
+      assert.include(error.message, "upload it as text/plain")
+      assert.include(error.message, "code_execution_20250825")
+    }))
+
+  it.effect("uses the tool where it is given", () =>
+    Effect.gen(function*() {
+      const tools = [{ type: "code_execution_20250825", name: "code_execution" }]
+      const plan = yield* MessageBatches.plan({ files: [csv], questions: ["Sum?"], params: { ...params, tools } })
+      assert.include(JSON.stringify(plan.requests), "container_upload")
+    }))
 })
 
 describe("MessageBatches on the emulator", () => {

@@ -1,6 +1,19 @@
 import type Anthropic from "@anthropic-ai/sdk"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Fiber, Latch, Layer, Logger, Redacted, Schema, Stream } from "effect"
+import {
+  Cause,
+  ConfigProvider,
+  Effect,
+  Exit,
+  Fiber,
+  Latch,
+  Layer,
+  Logger,
+  Redacted,
+  Schema,
+  Stream,
+  Tracer
+} from "effect"
 import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as ContentBlock from "effect-anthropic-files/ContentBlock"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
@@ -9,6 +22,7 @@ import { HttpClient, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import { bodyOf, scripted } from "./support/mock.ts"
+import { recordSpans } from "./support/spans.ts"
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
 
@@ -490,6 +504,33 @@ describe("Messages.create", () => {
         }
       }).pipe(Effect.provide(layer))
     })
+  })
+
+  it.effect("a call's span is the client's, under the names of OpenTelemetry's conventions", () => {
+    const { spans, tracer } = recordSpans()
+    const { layer, sent } = answering(() =>
+      sent.length === 1 ? Response.json(cited) : inPieces(sse(transcript), 64, close)
+    )
+    return Effect.gen(function*() {
+      yield* Messages.create(request)
+      yield* Stream.runDrain(Messages.stream(request))
+      const calls = spans.filter(({ name }) => name === "anthropic.messages.create")
+      const common = {
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "claude-sonnet-5-5",
+        "gen_ai.request.max_tokens": 1024,
+        "gen_ai.response.id": "msg_013Zva2CMHLNnXjNJJKqJ2EF",
+        "gen_ai.response.model": "claude-sonnet-5-5",
+        "gen_ai.usage.input_tokens": 2095,
+        "gen_ai.usage.output_tokens": 503,
+        "anthropic.message.stop_reason": "end_turn"
+      }
+      assert.deepStrictEqual(calls.map(({ attributes, kind }) => [kind, Object.fromEntries(attributes)]), [
+        ["client", common],
+        ["client", { ...common, "gen_ai.request.stream": true }]
+      ])
+    }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
   })
 
   it.effect("a failure's trace holds the line of its caller", () => {

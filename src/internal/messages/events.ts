@@ -35,7 +35,7 @@ const isEventStream = (head: string): boolean => {
 }
 
 /** Whether a value is an error envelope; gateways leave its `type` out. */
-const isError = (json: unknown): boolean =>
+export const isError = (json: unknown): boolean =>
   Predicate.isObject(json) && Predicate.hasProperty(json, "error")
   && (!Predicate.hasProperty(json, "type") || json.type === "error")
 
