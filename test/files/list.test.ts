@@ -1,0 +1,125 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { FileMetadata, Files, type FilesError, Policy } from "effect-anthropic-files"
+import { failure, layerOf, outcomeOf, type Service, service, wire } from "../policy/support.ts"
+
+const file = (n: number) =>
+  wire({ id: `file_${n}`, created_at: new Date(1_700_000_000_000 + Math.floor(n / 3) * 1000).toISOString() })
+
+const under = <A, E>(effect: Effect.Effect<A, E, Files.Files>, from: Service, options: Partial<Files.Options> = {}) =>
+  Effect.provide(effect, layerOf(from.client, Policy.stack(), options))
+
+describe("a listing that can't end", () => {
+  it.effect("fails when a cursor comes a second time", () =>
+    Effect.gen(function*() {
+      const from = service((_, n) => Response.json({ data: [file(n)], next_page: n % 2 === 0 ? "even" : "odd" }))
+      const error = yield* Effect.flip(under(Stream.runDrain(Files.list()), from))
+      assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
+      assert.strictEqual(from.requests.length, 3)
+    }))
+
+  it.effect("fails after a hundred empty pages in a row, each with a new cursor", () =>
+    Effect.gen(function*() {
+      const from = service((_, n) => Response.json({ data: [], next_page: `p${n}` }))
+      const error = yield* Effect.flip(under(Stream.runDrain(Files.list()), from))
+      assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
+      assert.include(error.message, "empty pages")
+      assert.strictEqual(from.requests.length, 101)
+    }))
+
+  it.effect("goes on over empty pages as long as a file comes in between", () =>
+    Effect.gen(function*() {
+      const from = service((_, n) =>
+        Response.json({ data: n % 90 === 0 ? [file(n)] : [], next_page: n < 400 ? `p${n}` : null })
+      )
+      const files = yield* under(Stream.runCollect(Files.list()), from)
+      assert.strictEqual(files.length, 4)
+      assert.strictEqual(from.requests.length, 400)
+    }))
+})
+
+describe("a listing whose files are deleted while it goes on", () => {
+  /** The beta dialect, where a cursor is the id of a file. */
+  const store = (count: number) => {
+    let files = Array.from({ length: count }, (_, n) => file(count - n))
+    const from = service((request) => {
+      const url = new URL(request.path, "http://localhost")
+      if (request.method === "DELETE") {
+        const id = url.pathname.split("/").at(-1)
+        files = files.filter((file) => file["id"] !== id)
+        return Response.json({ id, type: "file_deleted" })
+      }
+      const after = url.searchParams.get("after_id")
+      const at = after === null ? 0 : files.findIndex((file) => file["id"] === after) + 1
+      if (after !== null && at === 0) return failure(404, {}, undefined, "not_found_error")
+      const data = files.slice(at, at + 10)
+      return Response.json({
+        data,
+        has_more: at + 10 < files.length,
+        first_id: data.at(0)?.["id"] ?? null,
+        last_id: data.at(-1)?.["id"] ?? null
+      })
+    })
+    return { from, left: () => files.map((file) => file["id"]) }
+  }
+
+  it.effect("finishes, and gives each file once: all are deleted as they come", () =>
+    Effect.gen(function*() {
+      const { from, left } = store(45)
+      const seen: Array<string> = []
+      const clean = Stream.runForEach(Files.list(), ({ id }) =>
+        Effect.andThen(Files.delete(id), Effect.sync(() => seen.push(id))))
+      yield* under(clean, from, { dialect: "beta" })
+      assert.deepStrictEqual(left(), [])
+      assert.strictEqual(new Set(seen).size, 45)
+      assert.strictEqual(seen.length, 45)
+    }))
+
+  it.effect("finishes, and gives each file once: every second is deleted, some of one moment with its neighbours", () =>
+    Effect.gen(function*() {
+      const { from, left } = store(45)
+      const seen: Array<string> = []
+      const clean = Stream.runForEach(
+        Files.list(),
+        ({ id }) => Effect.suspend(() => seen.push(id) % 2 === 0 ? Effect.asVoid(Files.delete(id)) : Effect.void)
+      )
+      yield* under(clean, from, { dialect: "beta" })
+      assert.strictEqual(seen.length, 45)
+      assert.strictEqual(new Set(seen).size, 45)
+      assert.strictEqual(left().length, 23)
+    }))
+
+  it.effect("fails with the service's own words when its first page can't be had", () =>
+    Effect.gen(function*() {
+      const { from } = store(5)
+      const error = yield* Effect.flip(
+        under(Stream.runDrain(Files.list({ afterId: FileMetadata.FileId.make("file_99") })), from, { dialect: "beta" })
+      )
+      assert.strictEqual(error.status, 404)
+      assert.strictEqual(from.requests.length, 1)
+    }))
+})
+
+describe("an answer about another file than was asked for", () => {
+  const other = service((request) => {
+    if (request.method === "DELETE") return Response.json({ id: "file_other", type: "file_deleted" })
+    const data = wire({ id: "file_other" })
+    return Response.json(request.path.includes("?") ? { data: [data], next_page: null } : data)
+  })
+  const asked = FileMetadata.FileId.make("file_1")
+  const operations: ReadonlyArray<readonly [string, Effect.Effect<unknown, FilesError.FilesError, Files.Files>]> = [
+    ["metadata", Files.metadata(asked)],
+    ["delete", Files.delete(asked)],
+    ["list of ids", Stream.runCollect(Files.list({ ids: [asked] }))],
+    ["listPage of ids", Files.listPage({ ids: [asked] })],
+    ["find", Files.find(asked)]
+  ]
+  for (const [name, operation] of operations) {
+    it.effect(`is UnexpectedResponse: ${name}`, () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(under(operation, other))
+        assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
+        assert.include(error.message, "file_other")
+      }))
+  }
+})
