@@ -34,10 +34,7 @@ describe("ask", () => {
     "takes files by id and several of them; what needs it gets the code execution tool",
     () =>
       Effect.gen(function*() {
-        const [file] = yield* Effect.map(
-          (yield* Emulator).seed({ filename: "notes.txt", content: "The keeper is called Ada." }),
-          (file) => [file]
-        )
+        const file = yield* (yield* Emulator).seed({ filename: "notes.txt", content: "The keeper is called Ada." })
         const ended = yield* client("ask", file.id, csv, "Sum up this table and save the result as a file.")
         code(ended, 0)
         assert.match(ended.out, /Made: file_\S+\n$/)
@@ -83,15 +80,15 @@ describe("cache", () => {
       const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
       const command = (...args: ReadonlyArray<string>) => run(args, { env, cwd })
       code(yield* command("cache", "ls"), 0)
-      const uploaded = yield* command("upload", "a.txt", "b.txt", "--once", "-q", "--expires-in", "1h")
-      const ids = uploaded.out.trim().split("\n")
+      const uploaded = yield* command("upload", "a.txt", "b.txt", "--once", "--json", "--expires-in", "1h")
+      const idOf = (path: string) => reportOf(uploaded).items.find((item) => item.path === path)?.id ?? ""
       const listed = yield* command("cache", "ls", "-q")
-      assert.sameMembers(listed.out.trim().split("\n"), ids)
+      assert.sameMembers(listed.out.trim().split("\n"), [idOf("a.txt"), idOf("b.txt")])
       assert.strictEqual((yield* command("cache", "path")).out, `${cwd}/cache\n`)
       const pruned = yield* command("cache", "prune", "--json")
       assert.deepStrictEqual(reportOf(pruned).items, [])
-      code(yield* command("cache", "forget", ids[0] ?? ""), 0)
-      assert.deepStrictEqual((yield* command("cache", "ls", "-q")).out, `${ids[1]}\n`)
+      code(yield* command("cache", "forget", idOf("a.txt")), 0)
+      assert.deepStrictEqual((yield* command("cache", "ls", "-q")).out, `${idOf("b.txt")}\n`)
       const again = yield* command("upload", "a.txt", "--once", "--json")
       assert.deepStrictEqual(reportOf(again).summary.items, { uploaded: 1 })
       code(yield* command("cache", "nothing"), 2)
