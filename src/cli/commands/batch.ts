@@ -39,16 +39,14 @@ const readQuestions = Effect.fnUntraced(function*(path: string) {
   )
   const lines = text.split(/\r?\n/).map((line, i) => [line.trim(), i + 1] as const).filter(([line]) => line !== "")
   const questions = yield* Effect.forEach(lines, ([line, number]) =>
-    Effect.matchEffect(decodeLine(line), {
+    Effect.mapBoth(decodeLine(line), {
       onFailure: () =>
-        Effect.fail(
-          new UsageError({
-            message: `${
-              printable(path)
-            }, line ${number}: expected a question as JSON, for example {"question":"What is this about?"}.`
-          })
-        ),
-      onSuccess: (found) => Effect.succeed(typeof found === "string" ? found : found.question)
+        new UsageError({
+          message: `${
+            printable(path)
+          }, line ${number}: expected a question as JSON, for example {"question":"What is this about?"}.`
+        }),
+      onSuccess: (found) => typeof found === "string" ? found : found.question
     }))
   if (questions.length === 0) return yield* new UsageError({ message: `${printable(path)} holds no question.` })
   return questions
