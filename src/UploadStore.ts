@@ -42,12 +42,8 @@ export {
  */
 export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () => overMap(new Map()))
 
-/** Where {@link layerDirectory} keeps what it knows: `effect-anthropic-files/uploads` in the user's cache directory. */
-export const defaultDirectory: Effect.Effect<
-  string,
-  UploadStoreFailed,
-  FileSystem.FileSystem | Path.Path
-> = Effect.gen(function*() {
+/** `effect-anthropic-files/uploads` in the user's cache directory. */
+const defaultDirectory = Effect.gen(function*() {
   const directories = yield* UserDirectories.UserDirectories
   return (yield* Path.Path).join(yield* directories.cache("effect-anthropic-files"), "uploads")
 }).pipe(

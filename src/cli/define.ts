@@ -31,8 +31,6 @@ export type Services =
 
 export interface Definition<Name extends string, Config extends Command.Command.Config> {
   readonly name: Name
-  /** For a command beneath another one: all names, the program's left out. @default its name */
-  readonly path?: ReadonlyArray<string> | undefined
   readonly description: string
   readonly examples: ReadonlyArray<Command.Command.Example>
   readonly flags: Config
@@ -45,9 +43,8 @@ export interface Definition<Name extends string, Config extends Command.Command.
 
 export const define = <const Name extends string, const Config extends Command.Command.Config>(
   definition: Definition<Name, Config>
-) => {
-  const path = definition.path ?? [definition.name]
-  return Command.make(
+) =>
+  Command.make(
     definition.name,
     definition.flags,
     (input: Command.Command.Config.Infer<Config>) =>
@@ -55,7 +52,7 @@ export const define = <const Name extends string, const Config extends Command.C
         const streams = yield* Streams
         const settings = yield* read
         const output = yield* makeOutput({
-          command: path.join(" "),
+          command: definition.name,
           main: definition.main,
           environment: yield* environment
         }).pipe(Effect.provideService(Settings, settings))
@@ -77,7 +74,7 @@ export const define = <const Name extends string, const Config extends Command.C
         Effect.catchTag("UsageError", ({ message }) =>
           Effect.gen(function*() {
             const { err } = yield* Streams
-            yield* err(`${message}\n${hint([program, ...path])}\n`)
+            yield* err(`${message}\n${hint([program, definition.name])}\n`)
             return yield* new Stopped({ code: ExitCode.usage })
           }))
       )
@@ -85,4 +82,3 @@ export const define = <const Name extends string, const Config extends Command.C
     Command.withDescription(definition.description),
     Command.withExamples(definition.examples)
   )
-}

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import http from "node:http"
 import https from "node:https"
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type * as tls from "node:tls"
 import { ConnectTimeout, ConnectTimeoutError } from "../internal/request/connectTimeout.ts"
@@ -67,7 +68,30 @@ const limitConnecting = (
   return stop
 }
 
+/**
+ * The timer runs on while a request uses the socket, and starts anew with each byte: it ends a socket only when it is
+ * idle. Setting it once is what makes it cheap.
+ */
+const keepAlive = (socket: Duplex): boolean => {
+  if (!(socket instanceof Socket)) return false
+  socket.setKeepAlive(true, 1000).unref()
+  if (socket.timeout !== maxIdle) socket.setTimeout(maxIdle)
+  return true
+}
+
+/** Whether the server says that it will close the socket before this client would. */
+export const endsSoon = (response: http.IncomingMessage): boolean => {
+  const hint = response.headers["keep-alive"]
+  const seconds = hint === undefined ? undefined : /\btimeout=(\d+)/.exec(String(hint))?.[1]
+  // Its clock began to run a moment earlier.
+  return seconds !== undefined && Number(seconds) * 1000 < maxIdle + 1000
+}
+
 class HttpAgent extends http.Agent {
+  override keepSocketAlive(socket: Duplex): boolean {
+    return keepAlive(socket)
+  }
+
   override createConnection(
     options: http.ClientRequestArgs,
     callback?: (error: Error | null, socket: Duplex) => void
@@ -86,14 +110,17 @@ class HttpsAgent extends https.Agent {
     this.proxy = proxy ?? ""
   }
 
+  override keepSocketAlive(socket: Duplex): boolean {
+    return keepAlive(socket)
+  }
+
   override createConnection(
     options: http.ClientRequestArgs,
     callback?: (error: Error | null, socket: Duplex) => void
   ): Duplex | null | undefined {
     const connecting = connectingOf(options)
     let stop = () => {}
-    // The agent's own timeout is one of idle sockets, not of making a tunnel.
-    const socket = super.createConnection({ ...options, timeout: undefined }, (error, made) => {
+    const socket = super.createConnection(options, (error, made) => {
       // Only a tunnel through a proxy calls back. Until it stands, the socket is the one to the proxy.
       stop()
       if (error !== null && made === socket) connecting?.onProxyError(proxyError(this.proxy, error))
@@ -133,7 +160,7 @@ const agents = (
   )
 }
 
-const kept = { keepAlive: true, timeout: maxIdle }
+const kept = { keepAlive: true }
 
 /** Sockets are kept alive. How many there are is up to the client, which counts its requests. */
 export const makeKept = (options: Options) => agents(options, kept)

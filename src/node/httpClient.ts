@@ -184,12 +184,11 @@ const send = (
         path: url.pathname + url.search,
         method,
         headers,
+        agent: origin.isTls ? agents.https : agents.http,
         connecting
       }
       // By the module's own property: a test may have put a function of its own there.
-      return origin.isTls
-        ? https.request({ ...options, agent: agents.https })
-        : http.request({ ...options, agent: agents.http })
+      return origin.isTls ? https.request(options) : http.request(options)
     }
 
     /** To plain http a proxy is given the whole URL, and fails where it can't be connected to or asks for a password. */
@@ -234,9 +233,12 @@ const send = (
       })
       node.once("close", () => {
         sending?.interruptUnsafe()
+        if (origin.waiting.size === 0) origin.running--
         // A moment later its socket is back with the agent.
-        queueMicrotask(() => leave(origin))
-        if (!isGivenUp && current === node) fail(new Error("The connection was closed before an answer came"))
+        else queueMicrotask(() => leave(origin))
+        if (!isAnswered && !isGivenUp && current === node) {
+          fail(new Error("The connection was closed before an answer came"))
+        }
       })
       const answer = (response: http.IncomingMessage) => {
         isAnswered = true
@@ -244,6 +246,7 @@ const send = (
         resume(Effect.succeed(new Response(request, response, url.href)))
       }
       node.once("response", (response) => {
+        if (Agents.endsSoon(response)) node.shouldKeepAlive = false
         // Sent while the socket was idle, and about nothing.
         if (response.statusCode === 408 && node.reusedSocket && isIdempotent(method)) {
           response.resume()

@@ -812,6 +812,19 @@ const fromPolicy = (subject: Subject, cause: unknown, description: string | unde
       { isOutcomeUnknown: false }
     )
   }
+  if (Predicate.isTagged(cause, "ProxyError") && cause instanceof Error) {
+    const status = field(cause, "status")
+    return requestFailed(
+      operation,
+      new Unreachable({
+        message: sentences(`${failing}: ${excerpt(cause.message)}`, nothingDone(operation)),
+        // What a proxy refuses, it refuses again.
+        isRetryable: typeof status !== "number" || status >= 500,
+        isOutcomeUnknown: false,
+        cause
+      })
+    )
+  }
   if (!Predicate.isTagged(cause, "TimeoutError") || !(cause instanceof Error)) return undefined
   const isOutcomeUnknown = changes(operation)
   return timedOut(subject, sentences(`${failing}: ${cause.message}`, outcomeOf(subject, isOutcomeUnknown)), {

@@ -3,6 +3,15 @@
  * recognised by its tag.
  */
 
+const proxyMessage = (proxy: string, status: number | undefined, cause: Error): string => {
+  if (status === 407) {
+    return `the proxy ${proxy} asks for a user name and password (407): give them in its URL, as http://name:password@host.`
+  }
+  if (status !== undefined) return `the proxy ${proxy} made no connection to the service (${status}).`
+  const why = "code" in cause && typeof cause.code === "string" ? cause.code : cause.message
+  return `the proxy ${proxy} can't be reached (${why}): check HTTPS_PROXY and HTTP_PROXY, or the option proxy.`
+}
+
 /** The proxy in between failed: not a byte of the request reached the service. */
 export class ProxyError extends Error {
   readonly _tag = "ProxyError"
@@ -12,14 +21,7 @@ export class ProxyError extends Error {
   readonly status: number | undefined
 
   constructor(proxy: string, status: number | undefined, cause: Error) {
-    super(
-      status === undefined
-        ? `The proxy ${proxy} can't be reached.`
-        : status === 407
-        ? `The proxy ${proxy} asks for a user name and password (407).`
-        : `The proxy ${proxy} made no connection to the service (${status}).`,
-      { cause }
-    )
+    super(proxyMessage(proxy, status, cause), { cause })
     this.name = "ProxyError"
     this.proxy = proxy
     this.status = status
