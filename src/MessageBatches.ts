@@ -312,7 +312,7 @@ export const make = Effect.fnUntraced(function*(
           read: (answer, subject) =>
             decode(subject, answer, (value) => {
               if (value.id === id) return Effect.succeed(value)
-              const what = `The answer is about ${excerpt(subject.scrub(value.id))}, and ${id} was asked for.`
+              const what = `The answer is about ${excerpt(value.id)}, and ${id} was asked for.`
               return Effect.fail(unexpected(subject, answer.response, what, ""))
             })
         })
@@ -362,10 +362,7 @@ export const make = Effect.fnUntraced(function*(
         direction: "after",
         fetch: (cursor) =>
           fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }, callOptions),
-        onEndless: (what) => {
-          const subject = subjectOf("listBatches")
-          return unexpected(subject, { status: 200, headers: Headers.empty }, subject.scrub(what), "")
-        }
+        onEndless: (what) => unexpected(subjectOf("listBatches"), { status: 200, headers: Headers.empty }, what, "")
       })
     })
 
@@ -436,7 +433,7 @@ const decodeResults = (
           isRetryable: true
         })
       }
-      const why = error.cause instanceof Error ? excerpt(subject.scrub(error.cause.message)) : ""
+      const why = error.cause instanceof Error ? excerpt(error.cause.message) : ""
       return unexpected(subject, response, `Result ${count + 1} is not JSON (${why}).`, count === 0 ? head : "")
     }
 
@@ -445,7 +442,7 @@ const decodeResults = (
       if (isError(json)) return Effect.fail(fromEnvelope(subject, response.headers, json))
       const decoded = decodeResult(json)
       if (Exit.isSuccess(decoded)) return Effect.succeed(decoded.value)
-      const issue = excerpt(subject.scrub(issueOf(decoded)))
+      const issue = excerpt(issueOf(decoded))
       const what = `Result ${count} is not what the API documents (${issue}).`
       return Effect.fail(unexpected(subject, response, what, JSON.stringify(json).slice(0, maxHead)))
     }

@@ -547,6 +547,15 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("an error envelope at 200 is that error", () => {
+    const { layer } = answering(() => Response.json(errorBody("overloaded_error", "Too much.")))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Messages.create(request))
+      assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "Overloaded")
+      assert.isTrue(error.isRetryable)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("an answer without counts of tokens is an answer", () => {
     const { layer, sent } = answering(() => {
       const counts = [null, undefined, { input_tokens: null, output_tokens: 3 }][sent.length - 1]

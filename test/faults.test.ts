@@ -76,7 +76,16 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.strictEqual(elsewhere.heads.length, 0)
       }))
 
-    it.live("a success that is none is an error with a short sentence", () =>
+    it.live("an error envelope at 200 is that error", () =>
+      Effect.gen(function*() {
+        const envelope = JSON.stringify({ type: "error", error: { type: "api_error", message: "odd" } })
+        const server = yield* rawServer(({ socket }) => void socket.write(http(200, envelope)))
+        const error = yield* Effect.flip(Effect.provide(Files.metadata(id), client(transport, server.url)))
+        assert.strictEqual(reasonOf(clean(error)), "ServerFailed")
+        assert.match(error.message, /odd/)
+      }))
+
+    it.live("a success that is not the API's is an error with a short sentence", () =>
       Effect.gen(function*() {
         const answers: ReadonlyArray<readonly [Buffer, RegExp]> = [
           [http(200, `<html><script>var a=1</script><body>${"<p>Sign in</p>".repeat(9000)}`), /not JSON.*Sign in/],
@@ -86,7 +95,7 @@ for (const transport of ["node:http", "fetch"] as const) {
           [http(200, "{\"id\":"), /not JSON/],
           [http(200, "null"), /not what the API documents/],
           [http(200, JSON.stringify({ ...JSON.parse(stored(1)), size_bytes: "1" })), /size_bytes/],
-          [http(200, JSON.stringify({ type: "error", error: { type: "api_error", message: "odd" } })), /id.*odd/]
+          [http(200, JSON.stringify({ type: "error", message: "odd" })), /id.*odd/]
         ]
         for (const [answer, message] of answers) {
           const server = yield* rawServer(({ socket }) => void socket.write(answer))

@@ -92,7 +92,7 @@ export const decodeEvents = <A extends { readonly type: string }>(options: {
       return Effect.fail(unexpected(
         subject,
         response,
-        `An event is not what the API documents (${excerpt(subject.scrub(issueOf(decoded)))}).`,
+        `An event is not what the API documents (${excerpt(issueOf(decoded))}).`,
         data.slice(0, maxShown)
       ))
     }

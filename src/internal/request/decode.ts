@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type { FilesError } from "../../FilesError.ts"
 import { excerpt } from "../text.ts"
 import { decodeText, parseJson, readWhole } from "./body.ts"
-import { type Subject, unexpected } from "./errors.ts"
+import { fromMisplacedEnvelope, type Subject, unexpected } from "./errors.ts"
 import type { Answer } from "./send.ts"
 
 /** A JSON answer, once decoded from the wire, has at most this many bytes. */
@@ -49,14 +49,15 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
         const plain = direct(json.success)
         if (plain !== undefined) return then(plain)
         const decoded = decode(json.success)
-        return Exit.isSuccess(decoded)
-          ? then(decoded.value)
-          : Effect.fail(unexpected(
-            subject,
-            response,
-            `The answer is not what the API documents (${excerpt(subject.scrub(issueOf(decoded)))}).`,
-            text.slice(0, maxShown)
-          ))
+        if (Exit.isSuccess(decoded)) return then(decoded.value)
+        const misplaced = fromMisplacedEnvelope(subject, response.headers, json.success)
+        if (misplaced !== undefined) return Effect.fail(misplaced)
+        return Effect.fail(unexpected(
+          subject,
+          response,
+          `The answer is not what the API documents (${excerpt(issueOf(decoded))}).`,
+          text.slice(0, maxShown)
+        ))
       }
     })
 }
