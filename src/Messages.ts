@@ -32,6 +32,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as Stream from "effect/Stream"
 import { ContainerUpload } from "./ContentBlock.ts"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
@@ -288,7 +289,14 @@ export interface ServerToolResult extends TypeOf<typeof ServerToolResult> {}
 /** A block whose type is new, or whose shape is: it has none of the static types. */
 const OtherBlock = Schema.declare<Block>(
   (u): u is Block => Predicate.hasProperty(u, "type") && Predicate.isString(u.type) && u.type !== "text",
-  { expected: "a block of an answer" }
+  {
+    expected: "a block of an answer",
+    toCodecArbitrary: () =>
+      Schema.link<Block>()(Schema.Struct({ type: Schema.String }), {
+        decode: SchemaGetter.transform((block) => block as Block),
+        encode: SchemaGetter.forbidden(() => "A generated value is not encoded")
+      })
+  }
 )
 
 /**

@@ -9,139 +9,124 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as SchemaAST from "effect/SchemaAST"
-import * as SchemaGetter from "effect/SchemaGetter"
-import { FileId, FileMetadata } from "../FileMetadata.ts"
+import { generator } from "../emulator/internal/faults.ts"
+import { FileMetadata } from "../FileMetadata.ts"
 import { FilesError } from "../FilesError.ts"
 import { maxFileBytes } from "../internal/wire/constants.ts"
 
-const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
-
-const pattern = (regExp: RegExp) => Schema.String.check(Schema.isPattern(regExp))
-
-const fileId = pattern(/^file_[a-zA-Z0-9]{24}$/)
-
-/** By the field's name, and only where the field is of that kind. */
-const strings: Readonly<Record<string, Schema.Constraint>> = {
-  fileId,
-  requestId: pattern(/^req_[a-zA-Z0-9]{24}$/),
-  filename: pattern(/^[a-z0-9_-]{1,20}\.(pdf|txt|csv|png|docx)$/),
-  mime_type: Schema.Literals(["application/pdf", "text/plain", "text/csv", "image/png", "application/octet-stream"]),
-  errorCode: pattern(/^[a-z_]{4,30}$/),
-  custom_id: pattern(/^[a-zA-Z0-9_-]{1,64}$/)
+const hashOf = (text: string): number => {
+  let hash = 0
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0
+  return hash
 }
 
-const numbers: Readonly<Record<string, Schema.Constraint>> = {
-  status: between(400, 599),
-  size_bytes: between(0, maxFileBytes),
-  size: between(0, maxFileBytes),
-  transferred: between(0, maxFileBytes),
-  expected: between(0, maxFileBytes)
+/** Characters of an alphabet; the same ones for the same text. */
+const characters = (text: string, alphabet: string, length: number): string => {
+  const random = generator(hashOf(text))
+  return Array.from({ length }, () => alphabet[Math.floor(random() * alphabet.length)]).join("")
 }
 
-const forbidden = SchemaGetter.forbidden<number, unknown>(() => "A generated value is not encoded")
+const letters = "abcdefghijklmnopqrstuvwxyz"
+
+const alphanumeric = `${letters}${letters.toUpperCase()}0123456789`
+
+const pick = (text: string, ...values: ReadonlyArray<string>): string =>
+  values[Math.abs(hashOf(text)) % values.length] ?? text
+
+const id = (prefix: string) => (text: string): string => `${prefix}_${characters(text, alphanumeric, 24)}`
+
+/** By the field's name, and only where the field is a text. */
+const strings: Readonly<Record<string, (text: string) => string>> = {
+  file_id: id("file"),
+  fileId: id("file"),
+  first_id: id("file"),
+  last_id: id("file"),
+  requestId: id("req"),
+  filename: (text) =>
+    `${characters(text, letters, 1 + Math.abs(hashOf(text)) % 20)}.${pick(text, "pdf", "txt", "csv", "png", "docx")}`,
+  mime_type: (text) => pick(text, "application/pdf", "text/plain", "text/csv", "image/png", "application/octet-stream"),
+  errorCode: (text) => characters(text, `${letters}_`, 12),
+  custom_id: (text) => characters(text, `${alphanumeric}_-`, 16)
+}
+
+const remainder = (value: number, limit: number): number => Math.abs(Math.trunc(value)) % limit
+
+const size = (value: number): number => remainder(value, maxFileBytes + 1)
+
+/** By the field's name, and only where the field is a number. */
+const numbers: Readonly<Record<string, (value: number) => number>> = {
+  status: (value) => 400 + remainder(value, 200),
+  size_bytes: size,
+  size,
+  transferred: size,
+  expected: size
+}
+
+const firstYear = Date.UTC(2025, 0)
+
+const tenYears = Date.UTC(2035, 0) - firstYear
 
 /** Whole seconds of ten years, as the service gives them. */
-const time = Schema.declare<DateTime.Utc>((u) => DateTime.isDateTime(u) && DateTime.isUtc(u), {
-  toCodecArbitrary: () =>
-    Schema.link<DateTime.Utc>()(between(Date.UTC(2025, 0) / 1000, Date.UTC(2035, 0) / 1000 - 1), {
-      decode: SchemaGetter.transform((seconds) => DateTime.makeUnsafe(seconds * 1000)),
-      encode: forbidden
-    })
-})
+const time = (value: DateTime.DateTime): DateTime.Utc =>
+  DateTime.makeUnsafe(firstYear + Math.floor(remainder(value.epochMilliseconds, tenYears) / 1000) * 1000)
 
 /** Up to an hour. */
-const wait = Schema.declare<Duration.Duration>(Duration.isDuration, {
-  toCodecArbitrary: () =>
-    Schema.link<Duration.Duration>()(between(0, 3_600_000), {
-      decode: SchemaGetter.transform((millis) => Duration.millis(millis)),
-      encode: forbidden
+const wait = (value: Duration.Duration): Duration.Duration =>
+  Duration.millis(Duration.isFinite(value) ? remainder(Duration.toMillis(value), 3_600_000) : 0)
+
+type Constructor = { readonly fields: object; new(fields: object): object }
+
+/** The class of a value, where it is one of a Schema. */
+const classOf = (value: object): Constructor | undefined => {
+  const { constructor } = value as { readonly constructor?: unknown }
+  return Predicate.isFunction(constructor) && Schema.isSchema(constructor)
+    ? constructor as unknown as Constructor
+    : undefined
+}
+
+/** Some fields of a value. An error's `message` is none of its entries. */
+const fieldsOf = (value: object, names: ReadonlyArray<string>, known: ReadonlySet<string>): object =>
+  Object.fromEntries(
+    names.filter((name) => Object.hasOwn(value, name)).map((name) => {
+      const inner: unknown = Reflect.get(value, name)
+      return [name, lifelike(inner, name, known)]
     })
-})
+  )
 
-/** What stands for one of effect's own declarations. */
-const declarations: Readonly<Record<string, Schema.Constraint>> = {
-  "effect/schema/DateTimeUtc": time,
-  "effect/schema/Duration": wait
+/** The same value, its leaves as the service fills them, and without the fields that nobody knows yet. */
+const lifelike = (value: unknown, name: string, known: ReadonlySet<string>): unknown => {
+  if (Predicate.isString(value)) return strings[name]?.(value) ?? value
+  if (Predicate.isNumber(value)) return numbers[name]?.(value) ?? value
+  if (DateTime.isDateTime(value)) return time(value)
+  if (Duration.isDuration(value)) return wait(value)
+  if (Array.isArray(value)) return value.map((item) => lifelike(item, name, known))
+  if (!Predicate.isObject(value)) return value
+  const Class = classOf(value)
+  if (Class !== undefined) return new Class(fieldsOf(value, Object.keys(Class.fields), known))
+  if (value instanceof Error) return value
+  const all: Record<string, unknown> = { ...fieldsOf(value, Object.keys(value).filter((key) => known.has(key)), known) }
+  return all.type === "file" && Predicate.isString(all.id) ? { ...all, id: id("file")(all.id) } : all
 }
 
-const replacement = (ast: SchemaAST.AST, name: string): Schema.Constraint | undefined => {
-  switch (ast._tag) {
-    case "String":
-      // A brand leaves no other trace.
-      return ast.checks !== undefined && ast.checks === FileId.ast.checks ? fileId : strings[name]
-    case "Number":
-      return numbers[name]
-    case "Declaration": {
-      const { annotations } = ast
-      const representation = annotations?.["representation"]
-      const id = Predicate.hasProperty(representation, "id") ? representation.id : undefined
-      if (Predicate.isString(id)) return declarations[id]
-      // A name that the API may add to: nothing but its own test tells which ones it takes.
-      return ast.typeParameters.length === 0 && !("toCodec" in (annotations ?? {}))
-        ? Schema.String.check(Schema.makeFilter((value) => Schema.is(Schema.make(ast))(value)))
-        : undefined
-    }
-    default:
-      return undefined
-  }
-}
-
-/** The same Schema, its leaves as the service fills them, and without the fields that nobody knows yet. */
-const lifelike = (ast: SchemaAST.AST, name = ""): SchemaAST.AST => {
-  const schema = replacement(ast, name)
-  if (schema !== undefined) return SchemaAST.isOptional(ast) ? Schema.optionalKey(schema).ast : schema.ast
-  const { annotations, checks, context, encoding } = ast
-  switch (ast._tag) {
-    case "Objects":
-      return new SchemaAST.Objects(
-        ast.propertySignatures.map(({ name, type }) =>
-          new SchemaAST.PropertySignature(name, lifelike(type, String(name)))
-        ),
-        ast.propertySignatures.length === 0 ? ast.indexSignatures : [],
-        annotations,
-        checks,
-        encoding,
-        context
-      )
-    case "Arrays":
-      return new SchemaAST.Arrays(
-        ast.isMutable,
-        ast.elements.map((element) => lifelike(element, name)),
-        ast.rest.map((element) => lifelike(element, name)),
-        annotations,
-        checks,
-        encoding,
-        context
-      )
-    case "Union":
-      return new SchemaAST.Union(
-        ast.types.map((type) => lifelike(type, name)),
-        ast.options,
-        annotations,
-        checks,
-        encoding,
-        context
-      )
-    case "Declaration":
-      return new SchemaAST.Declaration(
-        ast.typeParameters.map((parameter) => lifelike(parameter, name)),
-        ast.run,
-        annotations,
-        checks,
-        encoding,
-        context
-      )
-    default:
-      return ast
-  }
+/** Names of the fields in a JSON Schema. */
+const namesOf = (schema: unknown): ReadonlyArray<string> => {
+  if (Array.isArray(schema)) return schema.flatMap(namesOf)
+  if (!Predicate.isObject(schema)) return []
+  const own = Predicate.isObject(schema.properties) ? Object.keys(schema.properties) : []
+  return [...own, ...Object.values(schema).flatMap(namesOf)]
 }
 
 /**
- * Values of a Schema of this package: of its files, errors, messages, batches and faults.
+ * Values of a Schema of this package: of its files, errors, messages, batches, faults and rules.
  */
-export const of = <S extends Schema.Constraint>(schema: S): Arbitrary.Arbitrary<S["Type"]> =>
-  Arbitrary.schema(Schema.make<S>(lifelike(SchemaAST.toType(schema.ast))))
+export const of = <S extends Schema.Constraint>(schema: S): Arbitrary.Arbitrary<S["Type"]> => {
+  const type = Schema.toType(schema)
+  const known = new Set(namesOf(Schema.toJsonSchemaDocument(schema)))
+  return Arbitrary.schema(type).pipe(
+    Arbitrary.map((value): S["Type"] => lifelike(value, "", known)),
+    Arbitrary.filter(Schema.is(type))
+  )
+}
 
 /** Stored files. */
 export const file: Arbitrary.Arbitrary<FileMetadata> = of(FileMetadata)

@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Effect, Schema } from "effect"
 import { ContentBlock, FileMetadata, FilesError, MessageBatches, Messages } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as Rule from "effect-anthropic-files/emulator/Rule"
 import * as Arbitraries from "effect-anthropic-files/testing/Arbitraries"
 
-const modules = { ContentBlock, FileMetadata, FilesError, MessageBatches, Messages, Fault }
+const modules = { ContentBlock, FileMetadata, FilesError, MessageBatches, Messages, Fault, Rule }
 
 type AnyCodec = Schema.Codec<unknown, unknown>
 

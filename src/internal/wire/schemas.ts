@@ -33,7 +33,14 @@ export const otherType = <const Documented extends string>(
 ) =>
   Schema.declare<Documented>(
     (u): u is Documented => Predicate.isString(u) && !strict.includes(u),
-    { expected: documented.length === 0 ? "a type" : `${documented.join(", ")} or a type that is new` }
+    {
+      expected: documented.length === 0 ? "a type" : `${documented.join(", ")} or a type that is new`,
+      toCodecArbitrary: () =>
+        Schema.link<Documented>()(Schema.String, {
+          decode: SchemaGetter.transform((name) => name as Documented),
+          encode: SchemaGetter.forbidden(() => "A generated value is not encoded")
+        })
+    }
   )
 
 /**
