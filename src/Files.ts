@@ -43,7 +43,7 @@ import { makeServiceClock } from "./internal/files/serviceClock.ts"
 import { makeDelete, makeMetadata } from "./internal/files/single.ts"
 import { expirySeconds, makeUpload, uploadFields, type UploadOptions } from "./internal/files/upload.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
-import { narrow } from "./internal/request/errors.ts"
+import { toOperationError } from "./internal/request/errors.ts"
 import type { Options } from "./internal/request/options.ts"
 import { connect, type Connection } from "./internal/request/send.ts"
 import { monotonicMillis } from "./internal/request/silence.ts"
@@ -147,7 +147,7 @@ const findUploads = (lost: LostUploads): Internals["findUploads"] => ({ expiresI
     if (found === undefined) return Option.none<ReadonlyArray<FileMetadata>>()
     const isNear = (file: FileMetadata) => Math.abs(file.created_at.epochMilliseconds - since) <= intentTolerance
     return Option.some([...found.certain, ...found.unclear.filter(isNear)])
-  }).pipe(Effect.mapError(narrow("list")))
+  }).pipe(Effect.mapError(toOperationError("list")))
 
 /**
  * The service from options. It needs an `HttpClient`, and what a policy Layer does to that holds for it.

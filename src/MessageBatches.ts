@@ -60,9 +60,9 @@ import { fromEnvironment } from "./internal/request/environment.ts"
 import {
   fromEnvelope,
   invalidRequest,
-  narrow,
   requestIdOf,
   type Subject,
+  toOperationError,
   unexpected
 } from "./internal/request/errors.ts"
 import type { Options } from "./internal/request/options.ts"
@@ -288,7 +288,7 @@ export const make = Effect.fnUntraced(function*(
       yield* Effect.annotateCurrentSpan("anthropic.message.batch.id", batch.id)
       return batch
     },
-    Effect.mapError(narrow("createBatch"))
+    Effect.mapError(toOperationError("createBatch"))
   )
 
   const onOne = <A extends { readonly id: string }>(
@@ -317,7 +317,7 @@ export const make = Effect.fnUntraced(function*(
             })
         })
       },
-      Effect.mapError(narrow(operation))
+      Effect.mapError(toOperationError(operation))
     )
 
   const get = Effect.fn("anthropic.messages.batches.retrieve", { kind: "client" })(
@@ -346,7 +346,7 @@ export const make = Effect.fnUntraced(function*(
         read: (answer, subject) => decodePage(subject, answer)
       })
     },
-    Effect.mapError(narrow("listBatches"))
+    Effect.mapError(toOperationError("listBatches"))
   )
 
   const list = (options?: ListOptions): Stream.Stream<MessageBatch, BatchError> =>
@@ -379,7 +379,7 @@ export const make = Effect.fnUntraced(function*(
       })
       return decodeResults(subject, answer, content(subject, answer))
     })).pipe(
-      Stream.mapError(narrow("batchResults")),
+      Stream.mapError(toOperationError("batchResults")),
       Stream.withSpan("anthropic.messages.batches.results", {
         kind: "client",
         attributes: { "anthropic.message.batch.id": id }

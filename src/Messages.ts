@@ -64,7 +64,7 @@ import { type MessageCallOptions, withCallOptions } from "./internal/request/cal
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
 import { fromEnvironment } from "./internal/request/environment.ts"
-import { invalidRequest, narrow, type Subject } from "./internal/request/errors.ts"
+import { invalidRequest, type Subject, toOperationError } from "./internal/request/errors.ts"
 import type { Options } from "./internal/request/options.ts"
 import { call, connect, send } from "./internal/request/send.ts"
 import { emptyByDefault, issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
@@ -537,7 +537,7 @@ export const make = Effect.fnUntraced(function*(
       yield* Effect.annotateCurrentSpan(answerAttributes(message))
       return message
     },
-    Effect.mapError(narrow("createMessage"))
+    Effect.mapError(toOperationError("createMessage"))
   )
 
   const stream = (request: Request, options?: MessageCallOptions): Stream.Stream<Event, StreamMessageError> =>
@@ -557,7 +557,7 @@ export const make = Effect.fnUntraced(function*(
         isLast: ({ type }) => type === "message_stop"
       }).pipe(Stream.tap((event) => Effect.annotateCurrentSpan(eventAttributes(event))))
     })).pipe(
-      Stream.mapError(narrow("streamMessage")),
+      Stream.mapError(toOperationError("streamMessage")),
       Stream.withSpan("anthropic.messages.create", { kind: "client" })
     )
 

@@ -79,7 +79,7 @@ const totalsLine = ({ snapshot }: State, columns: number): string => {
     ...(rate > 0 ? [`${Format.bytes(rate)}/s`] : []),
     ...(rate > 0 && timeLeft(remaining) !== "" ? [`${timeLeft(remaining)} left`] : [])
   ]
-  // What matters most comes first; the rest gives way on a narrow screen.
+  // What matters most comes first; the rest gives way on a toOperationError screen.
   while (parts.length > 1 && parts.join(", ").length > columns - 1) parts.pop()
   return Format.end(parts.join(", "), columns - 1)
 }

@@ -10,7 +10,7 @@ import { type DownloadError, type FilesError, type MetadataError, TransferInterr
 import { Overrides } from "../policy/options.ts"
 import { type Attempt, decide, newAttempt, overridden } from "../request/attempt.ts"
 import { content, lengthOf, type Part } from "../request/content.ts"
-import { narrow, type Subject, unexpected } from "../request/errors.ts"
+import { finish, type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer, Call } from "../request/send.ts"
 import { report } from "../telemetry.ts"
 import * as Checksum from "./checksum.ts"
@@ -33,9 +33,9 @@ export const makeDownload =
         const attempt = newAttempt()
         const first = yield* callFiles(client, request, attempt)
         return whole(client, id, request, first, attempt, metadata)
-      }).pipe(Effect.mapError(narrow("download")))
+      }).pipe(Effect.mapError(toOperationError("download")))
     ).pipe(
-      Stream.mapError(narrow("download")),
+      Stream.mapError((error) => toOperationError("download")(finish(error, client.connection.settings))),
       Stream.withSpan("anthropic.files.download", { kind: "client", attributes: { "anthropic.file.id": id } })
     )
 

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { type FileId, type FileMetadata, FilePage } from "../../FileMetadata.ts"
 import type { FilesError, ListError, MetadataError, RequestFailed } from "../../FilesError.ts"
 import { decodeJson } from "../request/decode.ts"
-import { invalidRequest, narrow, unexpected } from "../request/errors.ts"
+import { invalidRequest, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
 import { annotate } from "../telemetry.ts"
 import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
@@ -76,7 +76,7 @@ export const makeList = (
         })
       )
     },
-    Effect.mapError(narrow("list"))
+    Effect.mapError(toOperationError("list"))
   )
 
   const byIds = (ids: ReadonlyArray<FileId>, options: ListOptions) => fetchPage(idParams(ids, options), new Set(ids))

@@ -8,7 +8,7 @@ import { DeletedFile, type FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { Resolution } from "../request/attempt.ts"
 import { decodeJson } from "../request/decode.ts"
-import { narrow, type Subject, unexpected } from "../request/errors.ts"
+import { type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
 import { annotate } from "../telemetry.ts"
 import { decodeRow } from "../wire/rows.ts"
@@ -43,7 +43,7 @@ export const makeMetadata = (client: FilesClient) =>
             })
         })
       }),
-    Effect.mapError(narrow("metadata"))
+    Effect.mapError(toOperationError("metadata"))
   )
 
 const notDone: Resolution<never> = { _tag: "NotDone" }
@@ -84,5 +84,5 @@ export const makeDelete = (client: FilesClient, listeners: Internals["deletionLi
           )
         )
       }),
-    Effect.mapError(narrow("delete"))
+    Effect.mapError(toOperationError("delete"))
   )

@@ -21,7 +21,7 @@ import {
 } from "../../FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "../../FileSource.ts"
 import type { Resolution } from "../request/attempt.ts"
-import { fileTooLarge, invalidRequest, narrow, type Sent, type Subject } from "../request/errors.ts"
+import { fileTooLarge, invalidRequest, type Sent, type Subject, toOperationError } from "../request/errors.ts"
 import type { Progress } from "../request/send.ts"
 import { CurrentSilence } from "../request/silence.ts"
 import { annotate } from "../telemetry.ts"
@@ -152,7 +152,7 @@ export const makeUpload = (
           }
         )
       ),
-    Effect.mapError(narrow("upload"))
+    Effect.mapError(toOperationError("upload"))
   )
 }
 

@@ -841,7 +841,7 @@ export const fromTransport = (
   sent: Sent | undefined
 ): FilesError => {
   const cause = "cause" in error.reason ? error.reason.cause : undefined
-  return isFilesError(cause) ? cause : finish(classifyTransport(subject, error, cause, sent), subject)
+  return finish(classifyTransport(subject, error, cause, sent), subject)
 }
 
 const classifyTransport = (
@@ -907,9 +907,6 @@ const classifyTransport = (
   )
 }
 
-export const isFilesError = (u: unknown): u is FilesError =>
-  Predicate.hasProperty(u, "_tag") && Predicate.hasProperty(u, "isOutcomeUnknown") && u instanceof Error
-
 const messageTags: ReadonlySet<MessageError["_tag"]> = new Set([
   "FileNotFound",
   "FileExpired",
@@ -973,6 +970,3 @@ export const toOperationError = <O extends Operation>(operation: O) =>
     new InvalidRequest({ message, status, requestId, errorCode, details, tries, isRetryable, isOutcomeUnknown })
   )
 }
-
-/** Its former name, for callers that are still to be moved. */
-export const narrow = toOperationError

@@ -16,15 +16,8 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import {
-  type FilesError,
-  type InvalidConfig,
-  type Operation,
-  type RequestFailed,
-  TransferInterrupted
-} from "../../FilesError.ts"
+import type { FilesError, InvalidConfig, Operation } from "../../FilesError.ts"
 import { Overrides, overridesProblem } from "../policy/options.ts"
-import { printable } from "../text.ts"
 import {
   type Attempt,
   begin,
@@ -37,7 +30,19 @@ import {
   retryPolicyOf
 } from "./attempt.ts"
 import { parseJson, readText } from "./body.ts"
-import { changes, fromResponse, fromTransport, invalidRequest, type Sent, type Subject, timedOut } from "./errors.ts"
+import {
+  answerStalled,
+  changes,
+  finish,
+  fromResponse,
+  fromTransport,
+  invalidRequest,
+  noAnswer,
+  sendingStalled,
+  type Sent,
+  type Subject,
+  timedOut
+} from "./errors.ts"
 import { type Options, parse, type Settings } from "./options.ts"
 import { CurrentOwnRequest } from "./ownRequest.ts"
 import { serviceTime } from "./serviceTime.ts"
@@ -156,16 +161,18 @@ export const call = <A>(
     if (problem !== undefined) {
       return Effect.fail(invalidRequest(request.subject.operation, problem.option, problem.message))
     }
+    const { scrub } = request.subject
     const once = tryOnce(fiber, connection, request, attempt)
+    const giveUp = (error: FilesError) => Effect.fail(finish(error, { scrub, tries: attempt.tries }))
     const policy = connection.retry && overridden(connection.retry, overrides)
-    if (policy === undefined) return once
+    if (policy === undefined) return Effect.catch(once, giveUp)
     const clock = fiber.getRef(Clock.Clock)
     const loop: Effect.Effect<A, FilesError> = Effect.catch(once, (error) =>
       Effect.flatMap(decide(policy, attempt, request, error, clock), (decision) => {
         if (decision._tag === "Retry") {
           return loop
         }
-        return decision._tag === "Done" ? Effect.succeed(decision.value) : Effect.fail(error)
+        return decision._tag === "Done" ? Effect.succeed(decision.value) : giveUp(error)
       }))
     const { total } = policy
     if (total === undefined) {
@@ -198,7 +205,11 @@ const tryOnce = <A>(
     const { client, settings } = connection
     const { progress } = request
     begin(attempt, clock)
-    const subject = attempt.tries > 1 ? { ...request.subject, tries: attempt.tries } : request.subject
+    const subject: Subject = {
+      ...request.subject,
+      tries: attempt.tries,
+      isSent: progress && (() => progress.sent.complete)
+    }
     const idle = Duration.toMillis(settings.idleTimeout)
     const answering = slowOperations.has(subject.operation) ? idle * slowFactor : idle
     const sentAt = monotonicMillis(clock)
@@ -242,7 +253,7 @@ const tryOnce = <A>(
       onSilence: (waited) => {
         if (response === undefined) return silent(subject, progress, waited)
         return isSuccess(response, request)
-          ? unfinished(subject, response, waited)
+          ? answerStalled(subject, response, waited)
           : refused(response, "")
       }
     })
@@ -252,49 +263,11 @@ const tryOnce = <A>(
 const errorBody = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
   Effect.match(readText(response, maxErrorBytes), { onFailure: () => "", onSuccess: ({ text }) => text })
 
-/** An answer that began with a success and stopped before its end. */
-const unfinished = (
-  subject: Subject,
-  response: HttpClientResponse.HttpClientResponse,
-  waited: Duration.Duration
-): RequestFailed => {
-  const isOutcomeUnknown = changes(subject.operation)
-  return timedOut(
-    subject,
-    `The answer of ${subject.baseUrl} began and did not end within ${Duration.format(waited)}${
-      isOutcomeUnknown ? "; the service may have done what was asked" : ""
-    }.`,
-    { isOutcomeUnknown, status: response.status }
-  )
-}
-
 /** What it means that nothing moved, and no answer had begun. */
-const silent = (subject: Subject, progress: Progress | undefined, waited: Duration.Duration): FilesError => {
-  if (progress === undefined || progress.sent.complete) return noAnswer(subject, waited)
-  const { bytes, total } = progress.sent
-  return new TransferInterrupted({
-    operation: subject.operation,
-    reason: "Stalled",
-    message: `Sending ${printable(subject.filename ?? "the file")} stopped for ${
-      Duration.format(waited)
-    } after ${bytes} of ${total ?? "an unknown number of"} bytes; nothing was stored.`,
-    transferred: bytes,
-    ...(total === undefined ? undefined : { expected: total }),
-    isRetryable: true,
-    isOutcomeUnknown: false
-  })
-}
-
-const noAnswer = (subject: Subject, waited: Duration.Duration): RequestFailed => {
-  const isOutcomeUnknown = changes(subject.operation)
-  return timedOut(
-    subject,
-    `${subject.baseUrl} gave no answer within ${Duration.format(waited)}${
-      isOutcomeUnknown ? "; the service may have done what was asked" : ""
-    }.`,
-    { isOutcomeUnknown }
-  )
-}
+const silent = (subject: Subject, progress: Progress | undefined, waited: Duration.Duration): FilesError =>
+  progress === undefined || progress.sent.complete
+    ? noAnswer(subject, waited)
+    : sendingStalled(subject, progress.sent, waited)
 
 /**
  * Sends a request, and gives its answer with its body unread.

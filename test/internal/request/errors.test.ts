@@ -955,18 +955,6 @@ describe("fromTransport", () => {
       checkMessage(transport(subjectOf("list"), new Error(`a\r\n\u001b[31m<b>${"b".repeat(9000)}`)).message)
     ))
 
-  it.effect("the client's own failure comes through as it is", () =>
-    Effect.sync(() => {
-      const cause = new SourceFailed({
-        operation: "upload",
-        reason: "Changed",
-        message: "changed",
-        isRetryable: false,
-        isOutcomeUnknown: false
-      })
-      assert.strictEqual(transport(subjectOf("upload"), cause, partial), cause)
-    }))
-
   it.effect("an URL that is none is a wrong option", () =>
     Effect.sync(() => {
       const error = fromTransport(
