@@ -1,10 +1,19 @@
 /**
  * An `UploadStore` in Redis, for all who reach it.
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { UploadCache } from "effect-anthropic-files"
+ * import * as UploadStoreRedis from "effect-anthropic-files/UploadStoreRedis"
+ *
+ * export const CacheLive = UploadCache.layer().pipe(Layer.provide(UploadStoreRedis.layer()))
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import { storeFailed, UploadStore } from "./internal/cache/store.ts"
+import { printable } from "./internal/text.ts"
 
 const swap = Redis.script(
   (key: string, current: string | undefined, next: string | undefined) => [
@@ -34,11 +43,12 @@ return 1
 ).withReturnType<number>()
 
 /**
- * Give Redis persistence of its own, and no eviction: an entry that is lost means a file that is uploaded again.
- *
- * @default prefix "effect-anthropic-files:uploads:"
+ * The store in the Redis of the context. Give that Redis persistence and no eviction: what it loses is uploaded again.
  */
-export const layer = (options: { readonly prefix?: string | undefined } = {}): Layer.Layer<
+export const layer = (options: {
+  /** Before every key. @default "effect-anthropic-files:uploads:" */
+  readonly prefix?: string | undefined
+} = {}): Layer.Layer<
   UploadStore,
   never,
   Redis.Redis
@@ -47,7 +57,8 @@ export const layer = (options: { readonly prefix?: string | undefined } = {}): L
     UploadStore,
     Effect.map(Redis.Redis, (redis) => {
       const prefix = options.prefix ?? "effect-anthropic-files:uploads:"
-      const onError = (error: Redis.RedisError) => storeFailed("The upload cache's Redis did not answer.", error)
+      const onError = (error: Redis.RedisError) =>
+        storeFailed(`The upload store's Redis failed: ${printable(error.message)}`, error)
       const run = redis.eval(swap)
       return {
         isLocal: false,

@@ -1,32 +1,72 @@
 /**
  * An `UploadStore` in a table of a SQL database, for all who reach it.
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { UploadCache } from "effect-anthropic-files"
+ * import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
+ *
+ * export const CacheLive = UploadCache.layer().pipe(Layer.provide(UploadStoreSql.layer({ table: "uploads" })))
+ * ```
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { storeFailed, UploadStore, type UploadStoreFailed } from "./internal/cache/store.ts"
+import { storeFailed, UploadStore, UploadStoreFailed } from "./internal/cache/store.ts"
+import { printable } from "./internal/text.ts"
 
-const onError = (error: SqlError) => storeFailed("The upload cache's database refused.", error)
+const onError = (error: SqlError): UploadStoreFailed =>
+  storeFailed(`The upload store's database failed: ${printable(error.message)}`, error)
+
+const insideTransaction = () =>
+  new UploadStoreFailed({
+    operation: "uploadCache",
+    message:
+      "SQLite has one writer at a time, and this program's own transaction is it: use the upload cache outside of sql.withTransaction.",
+    isRetryable: false,
+    isOutcomeUnknown: false
+  })
+
+/**
+ * Runs statements outside of a transaction that the program is in, so that notes stay when it is rolled back. They take
+ * a connection of their own for that, which SQLite's writer can't share.
+ */
+const outsideTransaction = (sql: SqlClient.SqlClient) => {
+  const isSqlite = sql.onDialectOrElse({ sqlite: () => true, orElse: () => false })
+  return <A>(statements: Effect.Effect<A, SqlError>): Effect.Effect<A, UploadStoreFailed> => {
+    const run = Effect.mapError(
+      Effect.updateContext(
+        statements,
+        (context: Context.Context<never>) => Context.omit(sql.transactionService)(context)
+      ),
+      onError
+    )
+    if (!isSqlite) return run
+    return Effect.flatMap(
+      Effect.serviceOption(sql.transactionService),
+      (transaction) => transaction._tag === "Some" ? Effect.fail(insideTransaction()) : run
+    )
+  }
+}
 
 /**
  * The table is made where there is none: `id`, the key, and `value`, text that is compared byte by byte.
  *
+ * Run by the tests on Postgres and SQLite; the statements for MySQL and SQL Server are not.
+ *
  * @default table "effect_anthropic_files_uploads"
  */
-export const layer = (options: { readonly table?: string | undefined } = {}): Layer.Layer<
-  UploadStore,
-  UploadStoreFailed,
-  SqlClient.SqlClient
-> =>
+export const layer = (options: {
+  /** What the table is called. @default "effect_anthropic_files_uploads" */
+  readonly table?: string | undefined
+} = {}): Layer.Layer<UploadStore, UploadStoreFailed, SqlClient.SqlClient> =>
   Layer.effect(
     UploadStore,
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      /** Not in a transaction that the program is in: what is noted down has to stay when that is rolled back. */
-      const apart = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-        Effect.updateContext(effect, (context: Context.Context<never>) => Context.omit(sql.transactionService)(context))
+      const apart = outsideTransaction(sql)
       const name = options.table ?? "effect_anthropic_files_uploads"
       const table = sql(name)
       yield* Effect.mapError(
@@ -59,10 +99,10 @@ export const layer = (options: { readonly table?: string | undefined } = {}): La
         readonly update: (key: string, current: string, next: string) => Rows
         readonly delete: (key: string, current: string) => Rows
       }
-      // Each gives a row where it took effect.
+      // Each gives a row if it took effect.
       const { delete: remove, insert, update } = sql.onDialectOrElse({
         mysql: (): Statements => {
-          // Which has no word for that; what is there then tells.
+          // MySQL has no RETURNING: what is there afterwards tells.
           const found = (statement: Effect.Effect<unknown, SqlError>, key: string, next: string | undefined): Rows =>
             sql.withTransaction(
               Effect.map(Effect.andThen(statement, get(key)), (value) => value === next ? [{}] : [])
@@ -93,25 +133,18 @@ export const layer = (options: { readonly table?: string | undefined } = {}): La
         })
       })
 
+      const change = (key: string, current: string | undefined, next: string | undefined): Rows => {
+        if (current === undefined) return insert(key, next ?? "")
+        return next === undefined ? remove(key, current) : update(key, current, next)
+      }
+
       return {
         isLocal: false,
-        get: (key) => Effect.mapError(apart(get(key)), onError),
+        get: (key) => apart(get(key)),
         swap: (key, current, next) =>
-          Effect.mapError(
-            current === undefined && next === undefined
-              ? Effect.map(apart(get(key)), (value) => value === undefined)
-              : Effect.map(
-                apart(
-                  current === undefined
-                    ? insert(key, next ?? "")
-                    : next === undefined
-                    ? remove(key, current)
-                    : update(key, current, next)
-                ),
-                (rows) => rows.length > 0
-              ),
-            onError
-          )
+          current === undefined && next === undefined
+            ? Effect.map(apart(get(key)), (value) => value === undefined)
+            : Effect.map(apart(change(key, current, next)), (rows) => rows.length > 0)
       }
     })
   )

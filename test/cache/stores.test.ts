@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, FileSystem, Layer } from "effect"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
+import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
+import { SqlClient } from "effect/sql"
 import * as FailingFileSystem from "../support/FailingFileSystem.ts"
+import * as Sqlite from "../support/sqlite.ts"
 import { places, platform } from "./stores.ts"
 
 const key = "content-0123456789abcdef"
@@ -84,6 +87,24 @@ for (const [name, place] of places) {
 }
 
 const read = Effect.flatMap(UploadStore.UploadStore, (store) => store.get(key))
+
+describe("the SQL store", () => {
+  it.effect("fails at once inside a transaction of SQLite, which would wait for itself", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const database = Sqlite.layer(`${yield* fs.makeTempDirectoryScoped()}/store.db`)
+      yield* Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const store = yield* UploadStore.UploadStore
+        for (const operation of [Effect.asVoid(store.get(key)), Effect.asVoid(store.swap(key, undefined, "x"))]) {
+          const error = yield* Effect.flip(sql.withTransaction(operation))
+          assert.isTrue(error._tag === "UploadStoreFailed" && !error.isRetryable)
+          assert.include(error.message, "outside of sql.withTransaction")
+        }
+        assert.isTrue(yield* store.swap(key, undefined, "x"))
+      }).pipe(Effect.provide(Layer.provideMerge(UploadStoreSql.layer(), database)))
+    }).pipe(Effect.scoped, Effect.provide(platform)))
+})
 
 describe("the directory store", () => {
   it.live("keeps few files, for its owner alone, and takes one that is torn for its content", () =>
