@@ -52,7 +52,10 @@ const belongsToTheVolume = new Set(["lost+found"])
 
 const isOwnBlob = (name: string): boolean => /^content-[1-9A-HJ-NP-Za-km-z]{32}$/.test(name)
 
-const isOwnTemporary = (name: string): boolean => /^(journal|key)-[1-9A-HJ-NP-Za-km-z]{16}\.tmp$/.test(name)
+const isOwnBatch = (name: string): boolean => /^msgbatch_01[1-9A-HJ-NP-Za-km-z]{22}\.json$/.test(name)
+
+const isOwnTemporary = (name: string): boolean =>
+  /^(journal|key|msgbatch_01[1-9A-HJ-NP-Za-km-z]{22}\.json)-[1-9A-HJ-NP-Za-km-z]{16}\.tmp$/.test(name)
 
 const codeOf = (cause: unknown): unknown => cause instanceof Error && "code" in cause ? cause.code : undefined
 
@@ -102,6 +105,8 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
   const blobs = path.join(root, "blobs")
   const journalPath = path.join(root, "journal.jsonl")
   const markerPath = path.join(root, marker)
+  const batches = path.join(root, "batches")
+  const batchPath = (id: string) => path.join(batches, `${id}.json`)
   const keyPath = path.join(root, "key")
   const blobPath = (name: string) => path.join(blobs, name)
 
@@ -123,12 +128,14 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
 
   /** A link could lead to files of somebody else. */
   const refuseLinks = Effect.fnUntraced(function*() {
-    for (
-      const [file, expected] of [[blobs, "Directory"], [journalPath, "File"], [markerPath, "File"], [
-        keyPath,
-        "File"
-      ]] as const
-    ) {
+    const own = [
+      [blobs, "Directory"],
+      [batches, "Directory"],
+      [journalPath, "File"],
+      [markerPath, "File"],
+      [keyPath, "File"]
+    ] as const
+    for (const [file, expected] of own) {
       const type = yield* typeOf(file)
       if (type !== undefined && type !== expected) {
         return yield* refused(`${file} is not a ${expected.toLowerCase()} of the emulator's: it is a ${type}.`)
@@ -176,7 +183,7 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
       yield* file.sync
     })).pipe(Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))))
     yield* fs.rename(temporary, target)
-    yield* syncDirectory(root)
+    yield* syncDirectory(path.dirname(target))
   })
 
   /** The key that is accepted when none is chosen: made up once, and kept beside the data for those who use it. */
@@ -212,8 +219,10 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
     for (const name of unnamed) {
       if (isOwnBlob(name)) yield* fs.remove(blobPath(name), { force: true })
     }
-    for (const name of yield* fs.readDirectory(root)) {
-      if (isOwnTemporary(name)) yield* fs.remove(path.join(root, name), { force: true })
+    for (const folder of [root, batches]) {
+      for (const name of yield* fs.readDirectory(folder)) {
+        if (isOwnTemporary(name)) yield* fs.remove(path.join(folder, name), { force: true })
+      }
     }
   })
 
@@ -232,7 +241,9 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
     )
     yield* fs.makeDirectory(blobs, { recursive: true, mode: 0o700 })
     yield* tighten(root, 0o700)
+    yield* fs.makeDirectory(batches, { recursive: true, mode: 0o700 })
     yield* tighten(blobs, 0o700)
+    yield* tighten(batches, 0o700)
 
     const hasJournal = (yield* typeOf(journalPath)) !== undefined
     const replayed = yield* Journal.replay(
@@ -267,14 +278,17 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
       yield* fs.truncate(journalPath, replayed.length)
       yield* tighten(journalPath, 0o600)
     }
+    const kept = (yield* fs.readDirectory(batches)).filter(isOwnBatch)
+    const texts = yield* Effect.forEach(kept, (name) => fs.readFileString(path.join(batches, name)))
     const journal = yield* fs.open(journalPath, { flag: "a" })
     const { size } = yield* journal.stat
-    return { index, journal, key, length: Number(size), next: replayed.next, secret: header.secret }
+    return { texts, index, journal, key, length: Number(size), next: replayed.next, secret: header.secret }
   })
 
   const { index, journal, key, secret, ...opened } = yield* opening.pipe(
     Effect.mapError((error) => error instanceof StoreFailed ? error : ioFailed(`Can't open ${root}`)(error))
   )
+  let texts = opened.texts
   let length = opened.length
   let next = opened.next
   const commits = Semaphore.makeUnsafe(1)
@@ -384,6 +398,16 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
     )
   })
 
+  const dropBatches = (names: ReadonlyArray<string>) =>
+    Effect.forEach(names, (name) => fs.remove(path.join(batches, name), { force: true }), { discard: true }).pipe(
+      Effect.mapError(ioFailed(`Can't remove a batch in ${batches}`))
+    )
+
+  const dropAllBatches = fs.readDirectory(batches).pipe(
+    Effect.mapError(ioFailed(`Can't read ${batches}`)),
+    Effect.flatMap((names) => dropBatches(names.filter(isOwnBatch)))
+  )
+
   const sweep = (now: number): Effect.Effect<void, StoreFailed> =>
     Effect.suspend(() => {
       const due = index.due(now)
@@ -421,7 +445,18 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
     read,
     remove: (id) => remove([id]),
     sweep,
-    clear: Effect.suspend(() => Effect.asVoid(remove(index.all().map((file) => file.id))))
+    keepBatch: (id, text) =>
+      replaceFile(batchPath(id), (file) => file.writeAll(encoder.encode(text))).pipe(
+        Effect.uninterruptible,
+        Effect.mapError(ioFailed(`Can't keep a batch in ${batches}`))
+      ),
+    dropBatch: (id) => dropBatches([`${id}.json`]),
+    takeBatches: Effect.sync(() => {
+      const taken = texts
+      texts = []
+      return taken
+    }),
+    clear: Effect.suspend(() => remove(index.all().map((file) => file.id))).pipe(Effect.andThen(dropAllBatches))
   })
 })
 

@@ -45,6 +45,11 @@ export class Store extends Context.Service<Store, {
   /** Opens the content before it answers, so that a missing one fails here and not in the middle of a body. */
   readonly read: (record: FileRecord) => Effect.Effect<Stream.Stream<Uint8Array, StoreFailed>, StoreFailed, Scope.Scope>
   readonly remove: (id: string) => Effect.Effect<boolean, StoreFailed>
+  /** Keeps a batch, or what has become of it, as long as the files. */
+  readonly keepBatch: (id: string, text: string) => Effect.Effect<void, StoreFailed>
+  readonly dropBatch: (id: string) => Effect.Effect<void, StoreFailed>
+  /** The batches that were there when the store was opened. Gives them once. */
+  readonly takeBatches: Effect.Effect<ReadonlyArray<string>>
   /** Drops contents that have expired by `now`, and records whose 30 days are over. */
   readonly sweep: (now: number) => Effect.Effect<void, StoreFailed>
   readonly clear: Effect.Effect<void, StoreFailed>
@@ -122,6 +127,10 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
         discard(record)
         return record !== undefined
       }),
+    // Gone with the store, as the batches themselves are.
+    keepBatch: () => Effect.void,
+    dropBatch: () => Effect.void,
+    takeBatches: Effect.succeed([]),
     sweep: (now) =>
       Effect.sync(() => {
         const due = index.due(now)

@@ -7,6 +7,7 @@ import * as Redacted from "effect/Redacted"
 import type { Store } from "../../Store.ts"
 import type { Limits } from "../context.ts"
 import * as Faults from "../faults.ts"
+import * as Batches from "../model/batches.ts"
 import type { Model } from "../model/model.ts"
 import * as Rules from "../model/rules.ts"
 import * as Auth from "./auth.ts"
@@ -57,7 +58,10 @@ export const make = Effect.fnUntraced(function*(
       rules: Rules.make(options.rules ?? []),
       cache: new Map(),
       threads: new Map(),
-      batches: { all: new Map(), delayMillis: Duration.toMillis(Duration.fromInputUnsafe(options.batchDelay ?? 0)) },
+      batches: {
+        all: yield* Batches.restore(store),
+        delayMillis: Duration.toMillis(Duration.fromInputUnsafe(options.batchDelay ?? 0))
+      },
       models: options.models
     },
     limits: Options.limits(options),

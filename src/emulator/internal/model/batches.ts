@@ -3,11 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { defaultPageLimit } from "../../../internal/wire/constants.ts"
-import type { Store } from "../../Store.ts"
+import { Store, type StoreFailed } from "../../Store.ts"
 import { RequestContext } from "../context.ts"
 import { type Failure, timestamp } from "../files/operations.ts"
 import { ApiError, envelope, internal, invalidRequest, notFound } from "../http/apiError.ts"
@@ -54,6 +56,46 @@ const dayMillis = 24 * 60 * 60 * 1000
 
 const maxRequests = 100_000
 
+const Json = Schema.Record(Schema.String, Schema.Unknown)
+
+/** What is kept of a batch over a restart. */
+const Kept = Schema.fromJsonString(Schema.Struct({
+  id: Schema.String,
+  workspace: Schema.String,
+  createdAt: Schema.Finite,
+  endsAt: Schema.Finite,
+  isBeta: Schema.Boolean,
+  entries: Schema.Array(Schema.Struct({ customId: Schema.String, params: Schema.Unknown })),
+  canceledAt: Schema.optional(Schema.Finite),
+  endedAt: Schema.optional(Schema.Finite),
+  results: Schema.Array(Schema.Struct({
+    custom_id: Schema.String,
+    result: Schema.StructWithRest(Schema.Struct({ type: Schema.String }), [Json])
+  }))
+}))
+
+const decodeKept = Schema.decodeUnknownOption(Kept)
+
+const keep = ({ settling: _, ...batch }: Batch): Effect.Effect<void, StoreFailed, Store> =>
+  Effect.flatMap(Store, (store) => store.keepBatch(batch.id, JSON.stringify(batch)))
+
+/** The batches that a store has kept, oldest first. */
+export const restore = (store: Store["Service"]): Effect.Effect<Map<string, Batch>> =>
+  Effect.gen(function*() {
+    const texts = yield* store.takeBatches
+    const kept = texts.flatMap((text) => Option.toArray(decodeKept(text)))
+    if (kept.length < texts.length) {
+      yield* Effect.logWarning(`${texts.length - kept.length} batches can't be read and are left out`)
+    }
+    const batches = kept.map((batch): Batch => ({
+      ...batch,
+      canceledAt: batch.canceledAt,
+      endedAt: batch.endedAt,
+      settling: Semaphore.makeUnsafe(1)
+    }))
+    return new Map(batches.sort((a, b) => a.createdAt - b.createdAt).map((batch) => [batch.id, batch]))
+  })
+
 type Needs = RequestContext | Store | Model | Scope.Scope
 
 const runEntry = Effect.fnUntraced(function*({ customId, params }: Entry): Effect.fn.Return<Result, never, Needs> {
@@ -88,6 +130,8 @@ const settle = Effect.fnUntraced(function*(batch: Batch): Effect.fn.Return<Batch
       : batch.entries.map(({ customId }) => ({ custom_id: customId, result: { type: "canceled" } }))
     batch.results = results
     batch.endedAt = canceledAt === undefined ? batch.endsAt : context.now
+    // What can't be kept is carried out again after a restart.
+    yield* Effect.ignore(keep(batch), { log: true })
   })
   yield* batch.settling.withPermit(Effect.uninterruptible(carryOut))
   return batch
@@ -180,6 +224,7 @@ export const create = Effect.fnUntraced(function*(body: unknown): Effect.fn.Retu
     endedAt: undefined,
     results: []
   }
+  yield* keep(batch)
   all.set(batch.id, batch)
   return yield* answer(batch)
 })
@@ -227,6 +272,7 @@ export const cancel = Effect.fnUntraced(function*(id: string): Effect.fn.Return<
   if (batch.endedAt !== undefined) {
     return yield* invalidRequest(`Message batch ${id} has ended and cannot be canceled.`)
   }
+  yield* keep({ ...batch, canceledAt: now })
   batch.canceledAt = now
   return yield* answer(batch)
 })
@@ -241,6 +287,7 @@ const remove = Effect.fnUntraced(function*(id: string): Effect.fn.Return<
   if (batch.endedAt === undefined) {
     return yield* invalidRequest(`Message batch ${id} is still processing. Cancel it first.`)
   }
+  yield* (yield* Store).dropBatch(id)
   all.delete(id)
   return HttpServerResponse.jsonUnsafe({ id, type: "message_batch_deleted" })
 })
