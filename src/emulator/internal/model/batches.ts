@@ -76,8 +76,8 @@ const Kept = Schema.fromJsonString(Schema.Struct({
 
 const decodeKept = Schema.decodeUnknownOption(Kept)
 
-const keep = ({ settling: _, ...batch }: Batch): Effect.Effect<void, StoreFailed, Store> =>
-  Effect.flatMap(Store, (store) => store.keepBatch(batch.id, JSON.stringify(batch)))
+const keep = (batch: Batch): Effect.Effect<void, StoreFailed, Store> =>
+  Effect.flatMap(Store, (store) => store.keepBatch(batch.id, JSON.stringify({ ...batch, settling: undefined })))
 
 /** The batches that a store has kept, oldest first. */
 export const restore = (store: Store["Service"]): Effect.Effect<Map<string, Batch>> =>
