@@ -42,8 +42,12 @@ export {
  */
 export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () => overMap(new Map()))
 
-/** `effect-anthropic-files/uploads` in the user's cache directory. */
-const defaultDirectory = Effect.gen(function*() {
+/** Where {@link layerDirectory} keeps what it knows: `effect-anthropic-files/uploads` in the user's cache directory. */
+export const defaultDirectory: Effect.Effect<
+  string,
+  UploadStoreFailed,
+  FileSystem.FileSystem | Path.Path
+> = Effect.gen(function*() {
   const directories = yield* UserDirectories.UserDirectories
   return (yield* Path.Path).join(yield* directories.cache("effect-anthropic-files"), "uploads")
 }).pipe(

@@ -17,6 +17,7 @@ export const layer: Layer.Layer<NodeFiles.Services, InvalidConfig | Layer.Error<
         {
           baseUrl: settings.baseUrl,
           workspaceId: settings.workspaceId,
+          allowPlainHttp: settings.allowPlainHttp,
           dialect: settings.dialect,
           idleTimeout: settings.idleTimeout
         },

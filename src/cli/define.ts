@@ -31,6 +31,8 @@ export type Services =
 
 export interface Definition<Name extends string, Config extends Command.Command.Config> {
   readonly name: Name
+  /** For a command beneath another one: all names, the program's left out. @default its name */
+  readonly path?: ReadonlyArray<string> | undefined
   readonly description: string
   readonly examples: ReadonlyArray<Command.Command.Example>
   readonly flags: Config
@@ -43,8 +45,9 @@ export interface Definition<Name extends string, Config extends Command.Command.
 
 export const define = <const Name extends string, const Config extends Command.Command.Config>(
   definition: Definition<Name, Config>
-) =>
-  Command.make(
+) => {
+  const path = definition.path ?? [definition.name]
+  return Command.make(
     definition.name,
     definition.flags,
     (input: Command.Command.Config.Infer<Config>) =>
@@ -52,7 +55,7 @@ export const define = <const Name extends string, const Config extends Command.C
         const streams = yield* Streams
         const settings = yield* read
         const output = yield* makeOutput({
-          command: definition.name,
+          command: path.join(" "),
           main: definition.main,
           environment: yield* environment
         }).pipe(Effect.provideService(Settings, settings))
@@ -74,7 +77,7 @@ export const define = <const Name extends string, const Config extends Command.C
         Effect.catchTag("UsageError", ({ message }) =>
           Effect.gen(function*() {
             const { err } = yield* Streams
-            yield* err(`${message}\n${hint([program, definition.name])}\n`)
+            yield* err(`${message}\n${hint([program, ...path])}\n`)
             return yield* new Stopped({ code: ExitCode.usage })
           }))
       )
@@ -82,3 +85,4 @@ export const define = <const Name extends string, const Config extends Command.C
     Command.withDescription(definition.description),
     Command.withExamples(definition.examples)
   )
+}

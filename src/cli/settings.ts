@@ -41,6 +41,9 @@ const workspace = GlobalFlag.Setting("workspace")({
     )
   )
 })
+const allowPlainHttp = GlobalFlag.Setting("allow-plain-http")({
+  flag: Flags.toggle("allow-plain-http", "Send the key over plain http to another machine, where it can be read")
+})
 const dialect = GlobalFlag.Setting("dialect")({
   flag: Flags.choice("dialect", ["ga", "beta"], "The API's dialect; ga unless given")
 })
@@ -66,6 +69,7 @@ export const globalFlags = [
   progress,
   baseUrl,
   workspace,
+  allowPlainHttp,
   dialect,
   concurrency,
   retries,
@@ -82,6 +86,7 @@ export class Settings extends Context.Service<Settings, {
   readonly drawsProgress: boolean
   readonly baseUrl: string | undefined
   readonly workspaceId: string | undefined
+  readonly allowPlainHttp: boolean
   readonly dialect: "ga" | "beta" | undefined
   readonly concurrency: number
   readonly retries: number
@@ -106,6 +111,7 @@ export const read = Effect.gen(function*() {
     drawsProgress: !(yield* progress),
     baseUrl: Option.getOrUndefined(yield* baseUrl),
     workspaceId: Option.getOrUndefined(yield* workspace),
+    allowPlainHttp: yield* allowPlainHttp,
     dialect: Option.getOrUndefined(yield* dialect),
     concurrency: Option.getOrElse(yield* concurrency, () => 8),
     retries: Option.getOrElse(yield* retries, () => 4),

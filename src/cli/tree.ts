@@ -61,9 +61,24 @@ export const entries: ReadonlyArray<Entry> = [
     load: () => import("./commands/check.ts").then(({ check }) => check)
   },
   {
+    name: "ask",
+    description: "Ask a model about files, with citations",
+    load: () => import("./commands/ask.ts").then(({ ask }) => ask)
+  },
+  {
+    name: "batch",
+    description: "Ask many questions about files in one batch, and wait for the answers",
+    load: () => import("./commands/batch.ts").then(({ batch }) => batch)
+  },
+  {
     name: "usage",
     description: "Show how much storage is used, by type, age and expiry",
     load: () => import("./commands/usage.ts").then(({ usage }) => usage)
+  },
+  {
+    name: "cache",
+    description: "See and tidy the upload cache",
+    load: () => import("./commands/cache.ts").then(({ cache }) => cache)
   },
   {
     name: "emulator",

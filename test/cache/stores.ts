@@ -9,7 +9,7 @@ import * as Sqlite from "../support/sqlite.ts"
 export const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 
 /** What was made once can be reached by as many as there are layers, each like another process. */
-type Place = Effect.Effect<
+export type Place = Effect.Effect<
   Layer.Layer<UploadStore.UploadStore, UploadStore.UploadStoreFailed>,
   never,
   Scope.Scope
