@@ -1,8 +1,8 @@
 /** Files that live as long as a piece of work: deleted when it is done, when it fails, and on Ctrl-C. */
-import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import * as NodeMain from "effect-anthropic-files/NodeMain"
 
 const work = Effect.gen(function*() {
   const report = yield* Files.uploadScoped(FileSource.path(`${import.meta.dirname}/assets/lighthouse.pdf`))
@@ -18,4 +18,5 @@ const program = Effect.gen(function*() {
   yield* Console.log("Both are deleted again.")
 })
 
-NodeRuntime.runMain(program.pipe(Effect.provide(NodeFiles.layerConfig())))
+// Ctrl-C deletes the files too; a second one ends the program at once.
+NodeMain.runMain(program.pipe(Effect.provide(NodeFiles.layerConfig())))
