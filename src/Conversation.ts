@@ -26,8 +26,8 @@
  * ```
  */
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -44,6 +44,7 @@ import {
   type UploadError
 } from "./FilesError.ts"
 import { type FileSource, isFileSource } from "./FileSource.ts"
+import { deleteAtEnd } from "./internal/files/cleanUp.ts"
 import { hasCodeExecution, needsCodeExecution } from "./internal/messages/request.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { excerpt, printable } from "./internal/text.ts"
@@ -66,7 +67,8 @@ export interface Options extends ContentBlock.DocumentOptions {
    */
   readonly upload?: UploadOptions | undefined
   /**
-   * Delete the file when the scope closes, after success, failure and interruption alike.
+   * Delete the file when the scope closes, after success, failure and interruption alike. The deletion is tried for at
+   * most 30 seconds, or 5 after an interruption; one that fails is logged as a warning.
    *
    * @default false
    */
@@ -137,9 +139,6 @@ export interface Conversation {
 /** How often a paused answer is continued. */
 const maxContinuations = 20
 
-/** How long the deletion at the end may take. */
-const deletionLimit = Duration.seconds(10)
-
 /**
  * A conversation about a file: one that is already uploaded, or a source that is uploaded now. `params` is what all
  * requests share: model, max_tokens, system, tools and the other fields of the API.
@@ -152,26 +151,21 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
   params: Messages.Params,
   options?: Options
 ): Effect.fn.Return<Conversation, UploadError | FileExpired, Files | Messages.Messages | Scope.Scope | R> {
-  const { deleteAtEnd = false, upload, ...documentOptions } = options ?? {}
   const files = yield* Files
   const messages = yield* Messages.Messages
   if (!isSource(source) && !isMetadata(source)) return yield* notAFile(source)
   const isUploadedNow = isSource(source)
   const open: Effect.Effect<FileMetadata, UploadError, R> = isUploadedNow
-    ? files.upload(source, upload)
+    ? files.upload(source, options?.upload)
     : Effect.succeed(source)
-  const remove = (file: FileMetadata) =>
-    files.delete(file.id).pipe(
-      Effect.timeout(deletionLimit),
-      Effect.catch((error) =>
-        Effect.logWarning(`${printable(file.filename)} (${file.id}) could not be deleted: ${error.message}`)
-      )
-    )
-  const file = yield* deleteAtEnd ? Effect.acquireRelease(open, remove, { interruptible: true }) : open
-  const block = yield* ContentBlock.forFile(file, { cacheControl: { type: "ephemeral" }, ...documentOptions })
+  const file = yield* options?.deleteAtEnd === true
+    ? Effect.acquireRelease(open, (file, exit) => deleteAtEnd(files, file, exit), { interruptible: true })
+    : open
+  const block = yield* ContentBlock.forFile(file, { cacheControl: { type: "ephemeral" }, ...options })
   if (block.type === "container_upload" && !hasCodeExecution(params)) {
-    if (isUploadedNow && !deleteAtEnd) yield* remove(file)
-    return yield* needsCodeExecution(file)
+    const unusable = needsCodeExecution(file)
+    if (isUploadedNow && options?.deleteAtEnd !== true) yield* deleteAtEnd(files, file, Exit.fail(unusable))
+    return yield* unusable
   }
 
   const ask = Effect.fn("Conversation.ask")(

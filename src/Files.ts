@@ -16,10 +16,8 @@
  * ```
  */
 import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -27,13 +25,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DeletedFile, FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
 import type { DeleteError, DownloadError, InvalidConfig, ListError, MetadataError, UploadError } from "./FilesError.ts"
 import type { FileSource } from "./FileSource.ts"
 import * as accessor from "./internal/accessor.ts"
+import { deleteAtEnd } from "./internal/files/cleanUp.ts"
 import { type FilesClient, isId, notAnId } from "./internal/files/client.ts"
 import { makeDownload } from "./internal/files/download.ts"
 import { type Internals, withInternals } from "./internal/files/internals.ts"
@@ -48,7 +46,6 @@ import type { Options } from "./internal/request/options.ts"
 import { connect, type Connection } from "./internal/request/send.ts"
 import { monotonicMillis } from "./internal/request/silence.ts"
 import { ofLines } from "./internal/sha256.ts"
-import { printable } from "./internal/text.ts"
 import { maxIdsPerRequest } from "./internal/wire/constants.ts"
 
 export type {
@@ -270,16 +267,10 @@ export const metadataMany = (
  */
 export const exists = (id: FileId): Effect.Effect<boolean, ListError, Files> => Effect.map(find(id), Option.isSome)
 
-/** How long a file's deletion is tried when its Scope closes: not for long where somebody waits for the end. */
-const cleanUpLimit = (exit: Exit.Exit<unknown, unknown>): Duration.Duration =>
-  Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? Duration.seconds(5) : Duration.seconds(30)
-
-const cleanUp = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
-
 /**
- * Uploads a file that lives as long as its Scope: it is deleted when that closes, on success, failure and interruption,
- * and tried a few times, for at most 30 seconds, or 5 after an interruption. A deletion that fails is logged as a warning with the file's id and
- * changes nothing else.
+ * Uploads a file that lives as long as its Scope: it is deleted when that closes, after success, failure and
+ * interruption. The deletion is tried a few times, for at most 30 seconds, or 5 after an interruption. One that fails is
+ * logged as a warning with the file's id, and changes nothing else.
  *
  * Give it `expiresIn` as a lease: the service then removes the content even when this process dies first.
  */
@@ -290,17 +281,6 @@ export const uploadScoped = <R = never>(
   Effect.flatMap(Files, (files) =>
     Effect.acquireRelease(
       files.upload(source, options),
-      (file, exit) =>
-        files.delete(file.id).pipe(
-          Effect.retry({ schedule: cleanUp, while: (error) => error.isRetryable }),
-          Effect.timeout(cleanUpLimit(exit)),
-          Effect.catchTag("FileNotFound", () => Effect.void),
-          Effect.catchCause((cause) =>
-            Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {
-              file_id: file.id,
-              filename: printable(file.filename)
-            })
-          )
-        ),
+      (file, exit) => deleteAtEnd(files, file, exit),
       { interruptible: true }
     ))

@@ -1,0 +1,39 @@
+/**
+ * The deletion of a file when the scope that it belongs to closes.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import type { FileId, FileMetadata } from "../../FileMetadata.ts"
+import type { DeleteError } from "../../FilesError.ts"
+import { printable } from "../text.ts"
+
+/** Nobody wants to wait for long at the end, least of all who ends a program by a signal. */
+const limitOf = (exit: Exit.Exit<unknown, unknown>): Duration.Duration =>
+  Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? Duration.seconds(5) : Duration.seconds(30)
+
+const schedule = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
+
+/**
+ * Deletes the file, tries a few times, for at most 30 seconds, or 5 after an interruption. A deletion that fails is
+ * logged as a warning with the file's id; one of a file that is gone already does not fail.
+ */
+export const deleteAtEnd = (
+  files: { readonly delete: (id: FileId) => Effect.Effect<unknown, DeleteError> },
+  file: FileMetadata,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<void> =>
+  files.delete(file.id).pipe(
+    Effect.retry({ schedule, while: (error) => error.isRetryable }),
+    Effect.timeout(limitOf(exit)),
+    Effect.catchTag("FileNotFound", () => Effect.void),
+    Effect.catchCause((cause) =>
+      Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {
+        file_id: file.id,
+        filename: printable(file.filename)
+      })
+    ),
+    Effect.asVoid
+  )
