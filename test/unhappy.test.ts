@@ -2,7 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
 import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
-import { HttpClient, type HttpClientError, type HttpClientRequest } from "effect/http"
+import { HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
+import { TestClock } from "effect/testing"
+import { createServer, type Server, type Socket } from "node:net"
+import { Readable } from "node:stream"
 import * as zlib from "node:zlib"
 import { scripted } from "./support/mock.ts"
 import { http, rawServer } from "./support/rawServer.ts"
@@ -151,6 +154,175 @@ describe("a lost upload", () => {
       )
     }))
 })
+
+describe("a source that can be read only once", () => {
+  const once = () => {
+    const chunks = [new Uint8Array(10), new Uint8Array(20)].values()
+    return Stream.fromIterable({ [Symbol.iterator]: () => chunks })
+  }
+  const body = () => new Blob([new Uint8Array(30)]).stream()
+
+  const sources: ReadonlyArray<readonly [what: string, make: () => FileSource.FileSource]> = [
+    ["an iterator", () => FileSource.stream(once(), { filename: "a.bin" })],
+    ["an iterator, said to be replayable", () => FileSource.stream(once(), { filename: "a.bin", replayable: true })],
+    ["a web stream", () => FileSource.readableStream(body(), { filename: "a.bin" })],
+    ["a function that gives the same web stream", () => {
+      const same = body()
+      return FileSource.readableStream(() => same, { filename: "a.bin" })
+    }],
+    ["a Node stream", () =>
+      FileSource.stream(
+        Stream.fromAsyncIterable(Readable.from([Buffer.alloc(10), Buffer.alloc(20)]), (cause) => cause),
+        { filename: "a.bin" }
+      )],
+    [
+      "the body of a response",
+      () => FileSource.readableStream(new Response(new Uint8Array(30)).body ?? body(), { filename: "a.bin" })
+    ]
+  ]
+
+  const failures: ReadonlyArray<readonly [what: string, answer: () => Response]> = [
+    ["529", () => new Response("{}", { status: 529 })],
+    ["429", () => new Response("{}", { status: 429 })],
+    ["500", () => new Response("{}", { status: 500 })]
+  ]
+
+  for (const [what, make] of sources) {
+    it.effect.each(failures)(
+      `${what}, and an answer of %s: never stored as less than it is`,
+      ([, failing]) =>
+        Effect.gen(function*() {
+          const sent: Array<number> = []
+          const layer = over((request) => {
+            if (request.method === "GET") return Effect.succeed(Response.json({ data: [], next_page: null }))
+            return Effect.matchEffect(
+              request.body._tag === "Stream"
+                ? Stream.mkUint8Array(request.body.stream)
+                : Effect.succeed(new Uint8Array()),
+              {
+                onFailure: (cause) =>
+                  Effect.fail(
+                    new HttpClientError.HttpClientError({
+                      reason: new HttpClientError.EncodeError({ request, cause })
+                    })
+                  ),
+                onSuccess: (bytes) =>
+                  Effect.sync(() => {
+                    sent.push(bytes.length)
+                    return sent.length === 1 ? failing() : Response.json(file({ size_bytes: 0, filename: "a.bin" }))
+                  })
+              }
+            )
+          }, Policy.retry())
+          const fiber = yield* Effect.forkChild(Effect.exit(Effect.provide(Files.upload(make()), layer)))
+          yield* TestClock.adjust("1 hour")
+          const exit = yield* Fiber.join(fiber)
+          assert.isTrue(Exit.isFailure(exit), "an upload of nothing succeeded")
+          assert.strictEqual(sent.length, 1, "it was sent to its end a second time")
+        })
+    )
+  }
+
+  it.effect("an upload that the program itself tries again is not stored as nothing either", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const layer = over((request) =>
+        Effect.gen(function*() {
+          const bytes = request.body._tag === "Stream"
+            ? yield* Stream.mkUint8Array(request.body.stream)
+            : new Uint8Array()
+          return ++count === 1 ? new Response("{}", { status: 529 }) : Response.json(file({ size_bytes: bytes.length }))
+        }).pipe(Effect.mapError((cause) =>
+          new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) })
+        )), Policy.stack())
+      for (const [, make] of sources.filter(([what]) => !what.includes("replayable"))) {
+        count = 0
+        const error = yield* Effect.flip(Effect.provide(Effect.retry(Files.upload(make()), { times: 1 }), layer))
+        assert.strictEqual(error._tag === "SourceFailed" && error.reason, "Consumed")
+      }
+    }))
+})
+
+it.live("a URL that breaks off is fetched again, and the upload is whole", () =>
+  Effect.gen(function*() {
+    const store = yield* rawServer(({ head, socket }, count) => {
+      assert.notMatch(head, /x-api-key|authorization|anthropic-version|sk-ant/i)
+      if (count > 1) {
+        socket.write(http(200, "x".repeat(50), { "content-type": "text/plain" }))
+        return
+      }
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello")
+      setImmediate(() => socket.destroy())
+    })
+    const service = yield* rawServer(async ({ head, socket, waitFor }) => {
+      if (head.startsWith("GET")) {
+        socket.write(http(200, JSON.stringify({ data: [], next_page: null })))
+        return
+      }
+      await waitFor(Number(/content-length: (\d+)/i.exec(head)?.[1]))
+      socket.write(http(200, JSON.stringify(file({ size_bytes: 50, filename: "c.txt" }))))
+    })
+    const stored = yield* Effect.provide(
+      Files.upload(FileSource.url(`${store.url}/c.txt`)),
+      Layer.orDie(NodeFiles.layer({ apiKey, baseUrl: service.url }, Policy.retry({ baseDelay: "5 millis" })))
+    )
+    assert.strictEqual(stored.size_bytes, 50)
+    assert.strictEqual(store.heads.length, 2)
+  }))
+
+describe("a TLS handshake that does not come to its end", () => {
+  const breaking: ReadonlyArray<readonly [what: string, hangUp: (socket: Socket) => void]> = [
+    ["reset", (socket) => socket.resetAndDestroy()],
+    ["closed", (socket) => socket.end()],
+    ["answered in plain HTTP", (socket) => socket.end("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")]
+  ]
+
+  it.live.each(breaking)("%s: nothing was stored, and it is known", ([what, hangUp]) =>
+    Effect.gen(function*() {
+      let connections = 0
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server = createServer((socket) => {
+            connections++
+            socket.on("error", () => {})
+            socket.once("data", () => hangUp(socket))
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => void server.close())
+      )
+      const address = server.address()
+      assert(typeof address === "object" && address !== null)
+      const error = yield* Effect.flip(
+        Effect.provide(
+          Files.upload(hello),
+          Layer.orDie(NodeFiles.layer({ apiKey, baseUrl: `https://localhost:${address.port}` }))
+        )
+      )
+      assert.isFalse(error.isOutcomeUnknown)
+      assert.strictEqual(error.isRetryable, what !== "answered in plain HTTP")
+      assert.include(error.message, "Nothing was stored.")
+      assert.notMatch(error.message, /openssl|routines/i)
+      assert.isAtLeast(connections, 1)
+    }))
+})
+
+it.live("an error's body that never ends is read only so far, and its status still says enough", () =>
+  Effect.gen(function*() {
+    let given = 0
+    const endless = () =>
+      new ReadableStream<Uint8Array>({
+        pull: (controller) => {
+          given += 65_536
+          controller.enqueue(new Uint8Array(65_536).fill(120))
+        }
+      })
+    const layer = over(() => Effect.sync(() => new Response(endless(), { status: 403 })), Policy.stack())
+    const error = yield* within(Effect.flip(Effect.provide(Files.listPage(), layer)), 10)
+    assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "PermissionDenied")
+    assert.isBelow(given, 1 << 20)
+    assert.isBelow(error.message.length, 1000)
+  }))
 
 describe("what no types check", () => {
   const untyped = (value: unknown) => JSON.parse(JSON.stringify(value))

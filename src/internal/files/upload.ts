@@ -122,7 +122,7 @@ export const makeUpload = (
     }
     return lost.track(upload, (resolve) =>
       callFiles(client, {
-        subject: subjectOf(connection, "upload", { filename, size }),
+        subject: subjectOf(connection, "upload", { filename, size, isSent: () => progress.sent.complete }),
         method: "POST",
         path: "/v1/files",
         body: bodyOf(Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType }), content, () =>
@@ -132,7 +132,8 @@ export const makeUpload = (
           decodeMetadata(subject, answer, (file) =>
             checkStored(subject, file, progress.sent, remove)),
         canRepeat: (error) =>
-          progress.failure === undefined && (content.isReplayable || !progress.started)
+          // A source may break off as a service does: one that is fetched from an address.
+          progress.failure?.isRetryable !== false && (content.isReplayable || !progress.started)
           && !(error.isOutcomeUnknown && progress.sent.complete && onUnknownOutcome === "fail"),
         resolve: () =>
           progress.sent.complete && onUnknownOutcome === "adopt"
@@ -228,11 +229,11 @@ const checkStored = (
       new TransferInterrupted({
         operation: "upload",
         reason: "SizeMismatch",
-        message: `${printable(subject.filename ?? "The file")} has ${
-          expected ?? "more"
-        } bytes, but the service stored ${file.size_bytes} as ${file.id}${
-          isDeleted ? ", which was deleted again" : ", and that could not be deleted"
-        }.`,
+        message: `${printable(subject.filename ?? "The file")} ${
+          complete
+            ? `has ${sent} bytes, but the service stored ${file.size_bytes}`
+            : `was not sent to its end (${sent} of ${total ?? "an unknown number of"} bytes) when the service answered`
+        } as ${file.id}, which ${isDeleted ? "was deleted again" : "could not be deleted"}.`,
         transferred: file.size_bytes,
         expected,
         fileId: file.id,

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { type RequestFailed, TransferInterrupted } from "../../FilesError.ts"
 import { excerpt } from "../text.ts"
 import { parseLength } from "./body.ts"
-import { requestIdOf, type Subject, unexpected } from "./errors.ts"
+import { finish, requestIdOf, type Subject, unexpected } from "./errors.ts"
 import type { Answer } from "./send.ts"
 import { unlessStalled } from "./silence.ts"
 
@@ -41,18 +41,21 @@ export const content = (
     }
     const requestId = requestIdOf(subject, response.headers)
     const interrupted = (reason: TransferInterrupted["reason"], what: string, cause?: unknown) =>
-      new TransferInterrupted({
-        operation: subject.operation,
-        reason,
-        message: `${what} after ${part.received} of ${part.expected ?? "an unknown number of"} bytes.`,
-        transferred: part.received,
-        expected: part.expected,
-        fileId: subject.fileId,
-        requestId,
-        status: response.status,
-        isRetryable: true,
-        ...(cause === undefined ? undefined : { cause })
-      })
+      finish(
+        new TransferInterrupted({
+          operation: subject.operation,
+          reason,
+          message: `${what} after ${part.received} of ${part.expected ?? "an unknown number of"} bytes.`,
+          transferred: part.received,
+          expected: part.expected,
+          fileId: subject.fileId,
+          requestId,
+          status: response.status,
+          isRetryable: true,
+          ...(cause === undefined ? undefined : { cause })
+        }),
+        subject
+      )
     const file = subject.fileId ?? (subject.operation === "download" ? "The content" : "The answer")
     return unlessStalled(
       response.stream,

@@ -592,6 +592,9 @@ const imageTooLarge = (
   }. Scale it down.`
 }
 
+/** A file that words name although the request does not: one of a conversation before, or of a container. */
+const strangeFileIn = (words: string): string | undefined => /\bfile_(?!ids?\b)\w+/.exec(words)?.[0]
+
 /**
  * A 404 is about a file only where it says so: its words name the file, or it is the API's own answer to a request for
  * just that file. Else it may be about a container, a skill, a model, or a route that a gateway does not have.
@@ -607,7 +610,7 @@ const notFound = (subject: Subject, words: string, isApi: boolean, make: {
   if (fileId !== undefined && (isApi || names(words, fileId))) {
     return new FileNotFound({ ...flat(there(fileId)), fileId })
   }
-  const named = subject.fileIds?.().find((id) => names(words, id))
+  const named = subject.fileIds?.().find((id) => names(words, id)) ?? (subject.fileIds && strangeFileIn(words))
   if (named !== undefined) return new FileNotFound({ ...flat(there(named)), fileId: named })
   if (batchId !== undefined && (isApi || names(words, batchId))) return invalid(there(batchId))
   if (!isApi) return invalid(`${failing}: there is no such API at ${baseUrl} (404). Check the base URL.`)
