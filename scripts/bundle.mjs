@@ -64,3 +64,6 @@ fs.writeFileSync(
     Array.from(used).sort().map(licence).join(`\n${"-".repeat(80)}\n\n`)
   }`
 )
+
+// What `demo` works with.
+fs.cpSync("examples/assets", path.join(outdir, "assets"), { recursive: true })

@@ -52,7 +52,7 @@ const checkContents = (unpacked) => {
   heading("Contents")
   const files = filesIn(unpacked)
   const allowed =
-    /^(dist\/.+\.(js|d\.ts)(\.map)?|dist\/cli\/(.+\.js|LICENSES\.txt)|src\/.+\.ts|README\.md|LICENSE|package\.json)$/
+    /^(dist\/.+\.(js|d\.ts)(\.map)?|dist\/cli\/(.+\.js|LICENSES\.txt|assets\/lighthouse\.(pdf|csv)|assets\/visitors\.png)|src\/.+\.ts|README\.md|LICENSE|package\.json)$/
   assert.deepEqual(files.filter((file) => !allowed.test(file) || /\.(test|spec)\./.test(file)), [], "unexpected files")
   for (
     const needed of [

@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import type * as Terminal from "effect/Terminal"
@@ -27,6 +28,7 @@ export type Services =
   | Path.Path
   | Stdio.Stdio
   | Terminal.Terminal
+  | ChildProcessSpawner.ChildProcessSpawner
   | Scope.Scope
 
 export interface Definition<Name extends string, Config extends Command.Command.Config> {

@@ -86,6 +86,16 @@ export const entries: ReadonlyArray<Entry> = [
     load: () => import("./emulator.ts").then(({ emulator }) => emulator)
   },
   {
+    name: "demo",
+    description: "Show the main commands at work on this machine, with no key and no network",
+    load: () => import("./commands/demo.ts").then(({ demo }) => demo)
+  },
+  {
+    name: "doctor",
+    description: "Say what works, and how to mend what does not",
+    load: () => import("./commands/doctor.ts").then(({ doctor }) => doctor)
+  },
+  {
     name: "completions",
     description: "Print a completion script for a shell",
     load: () => Promise.resolve(completions)
