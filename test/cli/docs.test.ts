@@ -15,7 +15,7 @@ const help = (...path: ReadonlyArray<string>) =>
 
 const section = (title: string, level: string, text: string) => `${level} ${title}\n\n\`\`\`text\n${text}\n\`\`\`\n`
 
-describe(page, () => {
+describe("docs/cli.md", () => {
   it.live(
     "holds the help of every command and the exit codes, made from the program; `vitest -u` writes them",
     ({ expect }) =>

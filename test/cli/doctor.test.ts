@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, type Scope } from "effect"
 import * as CliEvent from "effect-anthropic-files/CliEvent"
-import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import type { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as fs from "node:fs"
 import * as os from "node:os"
