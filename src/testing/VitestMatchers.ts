@@ -1,3 +1,4 @@
+/// <reference types="vitest" />
 /**
  * The matchers of `Expect` with their types for vitest, 5 and later. In a setup file:
  *
