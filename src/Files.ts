@@ -27,6 +27,7 @@ import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Credentials } from "./Credentials.ts"
 import type { DeletedFile, FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
 import type { DeleteError, DownloadError, InvalidConfig, ListError, MetadataError, UploadError } from "./FilesError.ts"
 import type { FileSource } from "./FileSource.ts"
@@ -40,15 +41,20 @@ import { type LostUploads, makeLostUploads } from "./internal/files/lostUploads.
 import { makeServiceClock } from "./internal/files/serviceClock.ts"
 import { makeDelete, makeMetadata } from "./internal/files/single.ts"
 import { expirySeconds, makeUpload, uploadFields, type UploadOptions } from "./internal/files/upload.ts"
-import { fromEnvironment } from "./internal/request/environment.ts"
+import type { CallOptions } from "./internal/request/callOptions.ts"
 import { toOperationError } from "./internal/request/errors.ts"
-import type { Options } from "./internal/request/options.ts"
+import * as Layers from "./internal/request/layers.ts"
+import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { connect, type Connection } from "./internal/request/send.ts"
 import { monotonicMillis } from "./internal/request/silence.ts"
 import { ofLines } from "./internal/sha256.ts"
 import { maxIdsPerRequest } from "./internal/wire/constants.ts"
 
 export type {
+  /** What a single call may set for itself. */
+  CallOptions,
+  /** What a client is made from, besides what authorizes its requests. */
+  ClientOptions,
   /** What is listed, and how. */
   ListOptions,
   /** Which page is asked for. */
@@ -80,13 +86,13 @@ export class Files extends Context.Service<Files, {
    * `afterId: last_id`.
    */
   readonly listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, ListError>
-  readonly metadata: (id: FileId) => Effect.Effect<FileMetadata, MetadataError>
+  readonly metadata: (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError>
   /**
    * The content of a file that a tool or skill made. It comes to its end complete or fails; ending the stream early
    * closes the connection.
    */
-  readonly download: (id: FileId) => Stream.Stream<Uint8Array, DownloadError>
-  readonly delete: (id: FileId) => Effect.Effect<DeletedFile, DeleteError>
+  readonly download: (id: FileId, options?: CallOptions) => Stream.Stream<Uint8Array, DownloadError>
+  readonly delete: (id: FileId, options?: CallOptions) => Effect.Effect<DeletedFile, DeleteError>
 }>()("effect-anthropic-files/Files") {}
 
 /**
@@ -105,7 +111,7 @@ export const make = Effect.fnUntraced(function*(
   const { fetchPage, list, listPage } = makeList(client, metadata)
   const lost = makeLostUploads({
     clock,
-    newestPage: (limit, cursor) => newestPage(fetchPage, dialect, limit, cursor),
+    newestPage: (called = client, limit, cursor) => newestPage(fetchPage, called, dialect, limit, cursor),
     tellsExpiry: dialect === "ga"
   })
   return withInternals(
@@ -122,12 +128,8 @@ export const make = Effect.fnUntraced(function*(
 })
 
 /** The same for everybody who reaches the same files; no secret can be read from it. */
-const identityOf = ({ settings: { baseUrl, headers } }: Connection): string => {
-  const workspace = headers["anthropic-workspace-id"]
-  return workspace === undefined
-    ? ofLines(baseUrl, "credential", headers["x-api-key"] ?? "", headers["authorization"] ?? "")
-    : ofLines(baseUrl, "workspace", workspace)
-}
+const identityOf = ({ settings: { baseUrl, credentials, headers } }: Connection): string =>
+  ofLines(baseUrl, JSON.stringify(credentials.identity), headers["anthropic-workspace-id"] ?? "")
 
 /** An intent is noted before its upload begins, by a clock that may differ a little. Milliseconds. */
 const intentTolerance = 5_000
@@ -153,12 +155,21 @@ export const layer = (options: Options): Layer.Layer<Files, InvalidConfig, HttpC
   Layer.effect(Files, make(options))
 
 /**
- * The service from `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and
- * `ANTHROPIC_CUSTOM_HEADERS`, read through the current `ConfigProvider`. Values are trimmed, an empty one counts as
- * unset, and an option given here takes precedence.
+ * The service over the `Credentials` in the context: a profile, workload identity, a platform.
+ */
+export const layerCredentials = (
+  options: ClientOptions = {}
+): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient | Credentials> =>
+  Layers.layerCredentials({ tag: Files, make }, options)
+
+/**
+ * The service from the environment, read through the current `ConfigProvider`: `ANTHROPIC_API_KEY`, or whatever else
+ * `Credentials.fromEnvironment` finds, with `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and
+ * `ANTHROPIC_CUSTOM_HEADERS`. Values are trimmed, an empty one counts as unset, and an option given here takes
+ * precedence: a credential hides all those of the environment.
  */
 export const layerConfig = (options: Options = {}): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
-  Layer.effect(Files, Effect.flatMap(fromEnvironment(options), make))
+  Layers.layerConfig({ tag: Files, make }, options)
 
 /** {@link Files.upload} of the service in the context. */
 export const upload: <R = never>(
@@ -182,18 +193,20 @@ export const listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, Li
 )((files) => files.listPage)
 
 /** {@link Files.metadata} of the service in the context. */
-export const metadata: (id: FileId) => Effect.Effect<FileMetadata, MetadataError, Files> = accessor.effect(
-  Files,
-  "Files.metadata"
-)((files) => files.metadata)
+export const metadata: (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError, Files> =
+  accessor.effect(
+    Files,
+    "Files.metadata"
+  )((files) => files.metadata)
 
 /** {@link Files.download} of the service in the context. */
-export const download: (id: FileId) => Stream.Stream<Uint8Array, DownloadError, Files> = accessor.stream(
-  Files,
-  "Files.download"
-)((files) => files.download)
+export const download: (id: FileId, options?: CallOptions) => Stream.Stream<Uint8Array, DownloadError, Files> = accessor
+  .stream(
+    Files,
+    "Files.download"
+  )((files) => files.download)
 
-const delete_: (id: FileId) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor.effect(
+const delete_: (id: FileId, options?: CallOptions) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor.effect(
   Files,
   "Files.delete"
 )((files) => files.delete)

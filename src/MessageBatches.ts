@@ -35,6 +35,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as ContentBlock from "./ContentBlock.ts"
+import type { Credentials } from "./Credentials.ts"
 import type { FileMetadata } from "./FileMetadata.ts"
 import {
   type BatchError,
@@ -56,7 +57,6 @@ import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "
 import { type CallOptions, type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
-import { fromEnvironment } from "./internal/request/environment.ts"
 import {
   fromEnvelope,
   invalidRequest,
@@ -65,7 +65,8 @@ import {
   toOperationError,
   unexpected
 } from "./internal/request/errors.ts"
-import type { Options } from "./internal/request/options.ts"
+import * as Layers from "./internal/request/layers.ts"
+import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
 import { excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
@@ -75,6 +76,8 @@ import * as Messages from "./Messages.ts"
 export type {
   /** Options of a single call: `workspaceId`, `headers`. */
   CallOptions,
+  /** What a client is made from, besides what authorizes its requests: the same as for `Files`. */
+  ClientOptions,
   /** Options of a single call that creates a batch: `userProfileId` besides. */
   MessageCallOptions,
   /** What a client is made from: the same as for `Files`. */
@@ -581,12 +584,20 @@ export const layer = (options: Options): Layer.Layer<MessageBatches, InvalidConf
   Layer.effect(MessageBatches, make(options))
 
 /**
+ * The service over the `Credentials` in the context: a profile, workload identity, a platform.
+ */
+export const layerCredentials = (
+  options: ClientOptions = {}
+): Layer.Layer<MessageBatches, InvalidConfig, HttpClient.HttpClient | Credentials> =>
+  Layers.layerCredentials({ tag: MessageBatches, make }, options)
+
+/**
  * The service from the environment, as for `Files.layerConfig`.
  */
 export const layerConfig = (
   options: Options = {}
 ): Layer.Layer<MessageBatches, InvalidConfig, HttpClient.HttpClient> =>
-  Layer.effect(MessageBatches, Effect.flatMap(fromEnvironment(options), make))
+  Layers.layerConfig({ tag: MessageBatches, make }, options)
 
 /** {@link MessageBatches.create} of the service in the context. */
 export const create: (

@@ -35,6 +35,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as Stream from "effect/Stream"
 import { ContainerUpload } from "./ContentBlock.ts"
+import type { Credentials } from "./Credentials.ts"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { Files } from "./Files.ts"
 import {
@@ -63,9 +64,9 @@ import { answerAttributes, requestAttributes } from "./internal/messages/spans.t
 import { type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
-import { fromEnvironment } from "./internal/request/environment.ts"
 import { invalidRequest, type Subject, toOperationError } from "./internal/request/errors.ts"
-import type { Options } from "./internal/request/options.ts"
+import * as Layers from "./internal/request/layers.ts"
+import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { call, connect, send } from "./internal/request/send.ts"
 import { emptyByDefault, issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 
@@ -89,6 +90,8 @@ export type {
 
 export type {
   BlockParam,
+  /** What a client is made from, besides what authorizes its requests: the same as for `Files`. */
+  ClientOptions,
   /** Options of a single call: `workspaceId`, `userProfileId`, `headers`. */
   MessageCallOptions as CallOptions,
   MessageParam,
@@ -733,10 +736,18 @@ export const layer = (options: Options): Layer.Layer<Messages, InvalidConfig, Ht
   Layer.effect(Messages, make(options))
 
 /**
+ * The service over the `Credentials` in the context: a profile, workload identity, a platform.
+ */
+export const layerCredentials = (
+  options: ClientOptions = {}
+): Layer.Layer<Messages, InvalidConfig, HttpClient.HttpClient | Credentials> =>
+  Layers.layerCredentials({ tag: Messages, make }, options)
+
+/**
  * The service from the environment, as for `Files.layerConfig`.
  */
 export const layerConfig = (options: Options = {}): Layer.Layer<Messages, InvalidConfig, HttpClient.HttpClient> =>
-  Layer.effect(Messages, Effect.flatMap(fromEnvironment(options), make))
+  Layers.layerConfig({ tag: Messages, make }, options)
 
 /** {@link Messages.create} of the service in the context. */
 export const create: (

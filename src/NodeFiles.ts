@@ -12,6 +12,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Redacted from "effect/Redacted"
+import type * as Credentials from "./Credentials.ts"
 import * as Files from "./Files.ts"
 import type { InvalidConfig, PolicyFailed } from "./FilesError.ts"
 import * as MessageBatches from "./MessageBatches.ts"
@@ -86,7 +87,7 @@ const over = <E>(
   services: Layer.Layer<
     Files.Files | Messages.Messages | MessageBatches.MessageBatches,
     E,
-    HttpClient.HttpClient
+    HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
   >,
   { ca, proxy }: HttpClientOptions,
   policy: Policy | undefined
@@ -106,7 +107,35 @@ export const layer = (options: Options, policy?: Policy): Layer.Layer<Services, 
   over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), options, policy)
 
 /**
- * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them.
+ * The same over credentials of any kind: a profile, workload identity, a platform.
+ *
+ * @param credentials what may need the `HttpClient`, and files
+ */
+export const layerCredentials = <E>(
+  credentials: Layer.Layer<
+    Credentials.Credentials,
+    E,
+    HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
+  >,
+  options: Files.ClientOptions & HttpClientOptions = {},
+  policy?: Policy
+): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> =>
+  over(
+    Layer.provide(
+      Layer.mergeAll(
+        Files.layerCredentials(options),
+        Messages.layerCredentials(options),
+        MessageBatches.layerCredentials(options)
+      ),
+      credentials
+    ),
+    options,
+    policy
+  )
+
+/**
+ * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them. Profiles and token files
+ * are read as well.
  */
 export const layerConfig = (
   options: Options = {},

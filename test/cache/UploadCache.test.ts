@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, FileSystem, Layer, Redacted, Stream } from "effect"
-import { Files, FileSource } from "effect-anthropic-files"
+import { Credentials, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
@@ -34,14 +34,19 @@ describe("upload cache", () => {
         of({ apiKey, baseUrl: "https://example.com" }),
         of({ apiKey: other }),
         of({ authToken: apiKey }),
-        of({ apiKey, workspaceId: "wrkspc_1" })
+        of({ apiKey, workspaceId: "wrkspc_1" }),
+        of({ apiKey: other, workspaceId: "wrkspc_1" })
       ])
       assert.strictEqual(new Set(all).size, all.length)
       for (const print of all) assert.match(print, /^[0-9a-f]{64}$/)
       assert.strictEqual(yield* of({ apiKey }), all[0])
       assert.strictEqual(yield* of({ apiKey, dialect: "beta" }), all[0])
-      // A workspace is the same whoever reaches it.
-      assert.strictEqual(yield* of({ apiKey: other, workspaceId: "wrkspc_1" }), all[4])
+      // A key that is replaced is the same to a cache where its credentials say so.
+      const named = (key: Redacted.Redacted<string>) =>
+        Effect.map(Files.Files, (files) => internalsOf(files)?.identity ?? "").pipe(
+          Effect.provide(Layer.provide(Files.layerCredentials(), Credentials.apiKey(key, { identity: "team" })))
+        )
+      assert.strictEqual(yield* named(apiKey), yield* named(other))
     }).pipe(Effect.provide(layer)))
 
   it.effect("P13: the intent is in the store before anything is sent", () =>

@@ -104,10 +104,10 @@ export const headersOf = (credentials: Credentials.Credentials["Service"], of = 
     ))
 
 /** Runs an effect while the clock goes on in small steps, as long as it takes to read and write files. */
-export const driven = <A, E, R>(effect: Effect.Effect<A, E, R>, step: number = 100): Effect.Effect<A, E, R> =>
+export const driven = <A, E, R>(effect: Effect.Effect<A, E, R>, step = 10): Effect.Effect<A, E, R> =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-    for (let turns = 0; fiber.pollUnsafe() === undefined && turns < 20_000; turns++) {
+    for (let turns = 0; fiber.pollUnsafe() === undefined && turns < 200_000; turns++) {
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       if (turns % 10 === 9) yield* TestClock.adjust(step)
     }

@@ -14,7 +14,8 @@ import type { ContentId, Hashed } from "./keys.ts"
 import type { Leases } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
-export interface UploadOptions extends Files.UploadOptions {
+// What one call sets for itself would find what another one uploaded.
+export interface UploadOptions extends Omit<Files.UploadOptions, "workspaceId" | "headers"> {
   /**
    * The cache's own option, for this call; 0 looks the file up in any case.
    *

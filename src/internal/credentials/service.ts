@@ -37,7 +37,7 @@ export interface Shape {
   /** What this is, as it stands in a sentence: `the profile work`. */
   readonly source: string
   /** What to do when the service refuses it, as the end of a sentence: `log in again`. */
-  readonly advice: string
+  readonly advice: string | undefined
   /** The address that goes with it, where the client is given none. */
   readonly baseUrl: string | undefined
   /** Why the platform has no such operation, as a sentence, where it hasn't. */
@@ -50,7 +50,7 @@ export const make = (
 ): Shape => ({
   invalidate: () => Effect.succeed(false),
   source: "the credential",
-  advice: "check it",
+  advice: undefined,
   baseUrl: undefined,
   refusalOf: () => undefined,
   ...credentials

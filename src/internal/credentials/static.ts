@@ -44,13 +44,13 @@ export interface StaticOptions {
   readonly option: string
   readonly identity?: string | undefined
   readonly source?: string
-  readonly advice?: string
+  readonly advice?: string | undefined
 }
 
 /** A key, sent as `x-api-key`, which every gateway takes. */
 export const apiKey = Effect.fnUntraced(function*(
   key: Redacted.Redacted<string>,
-  { advice = "check ANTHROPIC_API_KEY", identity, option, source = "the key" }: StaticOptions
+  { advice, identity, option, source = "the key" }: StaticOptions
 ): Effect.fn.Return<Shape, InvalidConfig> {
   const text = yield* secretText(option, key, "set ANTHROPIC_API_KEY, or give a key")
   return constant({ "x-api-key": Redacted.make(text) }, {
@@ -63,7 +63,7 @@ export const apiKey = Effect.fnUntraced(function*(
 /** A token, sent as Bearer. */
 export const bearer = Effect.fnUntraced(function*(
   token: Redacted.Redacted<string>,
-  { advice = "check ANTHROPIC_AUTH_TOKEN", identity, option, source = "the token" }: StaticOptions
+  { advice, identity, option, source = "the token" }: StaticOptions
 ): Effect.fn.Return<Shape, InvalidConfig> {
   const text = yield* secretText(option, token, "set ANTHROPIC_AUTH_TOKEN, or give a token")
   return constant({ authorization: Redacted.make(`Bearer ${text}`) }, {
@@ -80,15 +80,20 @@ export const byHand = (headers: Readonly<Record<string, string>>, options: Stati
     identity: options.identity
       ?? ofLines("headers", ...entries.flatMap(([name, value]) => [name, Redacted.value(value)])),
     source: options.source ?? "a header given by hand",
-    advice: options.advice ?? `check ${options.option}`
+    advice: options.advice
   })
 }
+
+const noSource = "a request without a credential"
+
+/** Whether these are {@link none}, beside which a header may carry a credential. */
+export const isNone = ({ source }: Shape): boolean => source === noSource
 
 /** Nothing is added: a gateway authorizes, or the client's own headers do. */
 export const none = (identity = "none"): Shape =>
   constant({}, {
     identity,
-    source: "a request without a credential",
+    source: noSource,
     advice: "give a key, or check what authorizes at the gateway"
   })
 

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { FileId } from "../../FileMetadata.ts"
 import type { FilesError, Operation, RequestFailed } from "../../FilesError.ts"
+import { type CallOptions, withCallOptions } from "../request/callOptions.ts"
 import { invalidRequest, type Subject } from "../request/errors.ts"
 import { type Answer, type Call, call, type Connection } from "../request/send.ts"
 import { excerpt } from "../text.ts"
@@ -27,6 +28,17 @@ export const subjectOf = (
   maxFileBytes: settings.maxFileBytes,
   ...more
 })
+
+/** The client as a call's options change it. */
+export const calledWith = (
+  client: FilesClient,
+  operation: Operation,
+  options: CallOptions | undefined
+): Effect.Effect<FilesClient, RequestFailed> =>
+  Effect.map(
+    withCallOptions(client.connection, operation, options),
+    (connection) => connection === client.connection ? client : { ...client, connection }
+  )
 
 /** Sends a request of the Files API. Each of its answers tells something of the service's clock. */
 export const callFiles = <A>(

@@ -9,19 +9,22 @@ import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import { type DownloadError, type FilesError, type MetadataError, TransferInterrupted } from "../../FilesError.ts"
 import { Overrides } from "../policy/options.ts"
 import { type Attempt, decide, newAttempt, overridden } from "../request/attempt.ts"
+import type { CallOptions } from "../request/callOptions.ts"
 import { content, lengthOf, type Part } from "../request/content.ts"
 import { finish, type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer, Call } from "../request/send.ts"
 import { report } from "../telemetry.ts"
 import * as Checksum from "./checksum.ts"
-import { callFiles, type FilesClient, pathOf, subjectOf } from "./client.ts"
+import { calledWith, callFiles, type FilesClient, pathOf, subjectOf } from "./client.ts"
 
-type Lookup = (id: FileId) => Effect.Effect<FileMetadata, MetadataError>
+type Lookup = (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError>
 
 export const makeDownload =
-  (client: FilesClient, metadata: Lookup) => (id: FileId): Stream.Stream<Uint8Array, DownloadError> =>
+  (own: FilesClient, find: Lookup) => (id: FileId, options?: CallOptions): Stream.Stream<Uint8Array, DownloadError> =>
     Stream.unwrap(
       Effect.gen(function*() {
+        const client = yield* calledWith(own, "download", options)
+        const metadata: Lookup = (id) => find(id, options)
         const subject = subjectOf(client.connection, "download", { fileId: id })
         const request: Call<Answer> = {
           subject,
@@ -32,10 +35,12 @@ export const makeDownload =
         }
         const attempt = newAttempt()
         const first = yield* callFiles(client, request, attempt)
-        return whole(client, id, request, first, attempt, metadata)
+        return whole(client, id, request, first, attempt, metadata).pipe(
+          Stream.mapError((error) => finish(error, client.connection.settings))
+        )
       }).pipe(Effect.mapError(toOperationError("download")))
     ).pipe(
-      Stream.mapError((error) => toOperationError("download")(finish(error, client.connection.settings))),
+      Stream.mapError(toOperationError("download")),
       Stream.withSpan("anthropic.files.download", { kind: "client", attributes: { "anthropic.file.id": id } })
     )
 

@@ -8,6 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type FileId, type FileMetadata, FilePage } from "../../FileMetadata.ts"
 import type { FilesError, ListError, MetadataError, RequestFailed } from "../../FilesError.ts"
+import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
 import { invalidRequest, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
@@ -15,9 +16,9 @@ import { annotate } from "../telemetry.ts"
 import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
 import { type Direction, nextCursor, rows } from "../wire/cursor.ts"
 import { decodePage as decodeRows } from "../wire/rows.ts"
-import { callFiles, checkIds, type FilesClient, subjectOf } from "./client.ts"
+import { calledWith, callFiles, checkIds, type FilesClient, subjectOf } from "./client.ts"
 
-export interface ListOptions {
+export interface ListOptions extends CallOptions {
   /**
    * Files a page, 1 to 1000.
    *
@@ -53,14 +54,17 @@ type Params = ReadonlyArray<readonly [string, string]>
 
 export const makeList = (
   client: FilesClient,
-  metadata: (id: FileId) => Effect.Effect<FileMetadata, MetadataError>
+  metadata: (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError>
 ) => {
-  const { connection } = client
-  const { dialect } = connection.settings
+  const { dialect } = client.connection.settings
 
   const fetchPage = Effect.fn("anthropic.files.list", { kind: "client" })(
-    (urlParams: Params, asked?: ReadonlySet<string>): Effect.Effect<FilePage, FilesError> => {
-      const subject = subjectOf(connection, "list")
+    (
+      client: FilesClient,
+      urlParams: Params,
+      asked?: ReadonlySet<string>
+    ): Effect.Effect<FilePage, FilesError> => {
+      const subject = subjectOf(client.connection, "list")
       const read = (answer: Answer): Effect.Effect<FilePage, FilesError> =>
         decodePage(subject, answer, (page) => {
           const problem = problemOf(page, dialect, asked)
@@ -79,12 +83,14 @@ export const makeList = (
     Effect.mapError(toOperationError("list"))
   )
 
-  const byIds = (ids: ReadonlyArray<FileId>, options: ListOptions) => fetchPage(idParams(ids, options), new Set(ids))
+  const byIds = (client: FilesClient, ids: ReadonlyArray<FileId>, options: ListOptions) =>
+    fetchPage(client, idParams(ids, options), new Set(ids))
 
   const listPage = (options: ListPageOptions = {}): Effect.Effect<FilePage, ListError> =>
     Effect.gen(function*() {
       yield* checkList(dialect, options)
-      if (options.ids === undefined) return yield* fetchPage(pageParams(options))
+      const called = yield* calledWith(client, "list", options)
+      if (options.ids === undefined) return yield* fetchPage(called, pageParams(options))
       const ids = Array.from(new Set(options.ids))
       yield* checkIds(ids)
       if (ids.length > maxIdsPerRequest) {
@@ -95,17 +101,17 @@ export const makeList = (
         )
       }
       if (ids.length === 0) return emptyPage
-      if (dialect === "ga") return yield* byIds(ids, options)
-      return { ...emptyPage, data: yield* Stream.runCollect(lookUp(ids)) }
+      if (dialect === "ga") return yield* byIds(called, ids, options)
+      return { ...emptyPage, data: yield* Stream.runCollect(lookUp(ids, options)) }
     })
 
   const lookUps = Semaphore.makeUnsafe(lookUpsAtOnce)
 
   /** The beta dialect has no `ids[]`: one lookup each, and what does not exist is left out alike. */
-  const lookUp = (ids: ReadonlyArray<FileId>): Stream.Stream<FileMetadata, ListError> =>
+  const lookUp = (ids: ReadonlyArray<FileId>, options: ListOptions): Stream.Stream<FileMetadata, ListError> =>
     Stream.fromIterable(ids).pipe(
       Stream.mapEffect((id) =>
-        metadata(id).pipe(
+        metadata(id, options).pipe(
           Effect.asSome,
           Effect.catchTag("FileNotFound", () => Effect.succeed(Option.none<FileMetadata>())),
           lookUps.withPermit
@@ -114,23 +120,28 @@ export const makeList = (
       Stream.map((found) => found.value)
     )
 
-  const inBatches = (ids: ReadonlyArray<FileId>, options: ListOptions): Stream.Stream<FileMetadata, ListError> =>
+  const inBatches = (
+    client: FilesClient,
+    ids: ReadonlyArray<FileId>,
+    options: ListOptions
+  ): Stream.Stream<FileMetadata, ListError> =>
     Stream.paginate(0, (from) => {
       if (from >= ids.length) return Effect.succeed([[], Option.none<number>()] as const)
       const until = from + maxIdsPerRequest
       return Effect.map(
-        byIds(ids.slice(from, until), options),
+        byIds(client, ids.slice(from, until), options),
         (page) => [page.data, until < ids.length ? Option.some(until) : Option.none<number>()] as const
       )
     })
 
   /** All files from where `options` begin. */
-  const all = (options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
+  const all = (client: FilesClient, options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
     const direction = directionOf(dialect, options)
     return rows<FileMetadata, ListError>({
       direction,
-      fetch: (cursor) => fetchPage(pageParams(withCursor(options, direction, cursor))),
-      onEndless: (what) => unexpected(subjectOf(connection, "list"), { status: 200, headers: Headers.empty }, what, "")
+      fetch: (cursor) => fetchPage(client, pageParams(withCursor(options, direction, cursor))),
+      onEndless: (what) =>
+        unexpected(subjectOf(client.connection, "list"), { status: 200, headers: Headers.empty }, what, "")
     })
   }
 
@@ -138,8 +149,8 @@ export const makeList = (
    * The same, where the caller may delete what it is given: a cursor can be the id of a file, and the file may be gone.
    * The listing then begins again, and passes over what it has given.
    */
-  const surviving = (options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
-    if (options.beforeId !== undefined) return all(options)
+  const surviving = (client: FilesClient, options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
+    if (options.beforeId !== undefined) return all(client, options)
     return Stream.suspend(() => {
       const given = makeGiven()
       const from = (
@@ -147,7 +158,7 @@ export const makeList = (
         isNew: (file: FileMetadata) => boolean
       ): Stream.Stream<FileMetadata, ListError> => {
         const before = given.count()
-        return all(begin).pipe(
+        return all(client, begin).pipe(
           Stream.filter((file) => {
             const passes = isNew(file)
             if (passes) given.add(file)
@@ -167,9 +178,12 @@ export const makeList = (
   const list = (options: ListOptions = {}): Stream.Stream<FileMetadata, ListError> => {
     // Read now: an iterator gives its ids only once, and a stream may be run again.
     const ids = options.ids === undefined ? undefined : Array.from(new Set(options.ids))
-    return Stream.unwrap(Effect.map(Effect.andThen(checkList(dialect, options), checkIds(ids)), () => {
-      if (ids === undefined) return surviving(options)
-      return dialect === "beta" ? lookUp(ids) : inBatches(ids, options)
+    return Stream.unwrap(Effect.gen(function*() {
+      yield* checkList(dialect, options)
+      yield* checkIds(ids)
+      const called = yield* calledWith(client, "list", options)
+      if (ids === undefined) return surviving(called, options)
+      return dialect === "beta" ? lookUp(ids, options) : inBatches(called, ids, options)
     }))
   }
 
@@ -229,14 +243,15 @@ const withCursor = (options: ListOptions, direction: Direction, cursor: string |
 
 /** One page of the newest files, and the cursor of the next. */
 export const newestPage = (
-  fetchPage: (urlParams: Params) => Effect.Effect<FilePage, ListError>,
+  fetchPage: (client: FilesClient, urlParams: Params) => Effect.Effect<FilePage, ListError>,
+  client: FilesClient,
   dialect: Dialect,
   limit: number,
   cursor: string | undefined
 ): Effect.Effect<readonly [files: ReadonlyArray<FileMetadata>, next: string | null | undefined], ListError> => {
   const direction = directionOf(dialect, {})
   return Effect.map(
-    fetchPage(pageParams(withCursor({ limit }, direction, cursor))),
+    fetchPage(client, pageParams(withCursor({ limit }, direction, cursor))),
     (page) => [page.data, nextCursor(page, direction)] as const
   )
 }

@@ -12,6 +12,7 @@ import type { Resolution } from "../request/attempt.ts"
 import { monotonicMillis } from "../request/silence.ts"
 import { report } from "../telemetry.ts"
 import { printable } from "../text.ts"
+import type { FilesClient } from "./client.ts"
 import { precisionOf, type ServiceClock } from "./serviceClock.ts"
 
 /** What is known of an upload before its answer. */
@@ -23,6 +24,8 @@ export interface Upload {
   readonly mimeType: string | undefined
   /** Seconds. */
   readonly expiresIn: number | undefined
+  /** Sends it, where its call has options of its own. */
+  readonly client?: FilesClient | undefined
 }
 
 /** Files like an upload's, by when they were created: after it began, or perhaps. */
@@ -33,6 +36,8 @@ export interface Candidates {
 
 /** A page of the newest files, and the cursor of the next. */
 export type NewestPage = (
+  /** The client that asks; the client's own where it is absent. */
+  client: FilesClient | undefined,
   limit: number,
   cursor: string | undefined
 ) => Effect.Effect<readonly [files: ReadonlyArray<FileMetadata>, next: string | null | undefined], ListError>
@@ -108,7 +113,7 @@ export const makeLostUploads = (options: {
     const unclear: Array<FileMetadata> = []
     let cursor: string | undefined
     for (let count = 0; count < maxPages; count++) {
-      const [files, next] = yield* newestPage(pageSize, cursor)
+      const [files, next] = yield* newestPage(upload.client, pageSize, cursor)
       for (const file of files) {
         const created = file.created_at.epochMilliseconds
         const order = clock.order(created, began.monotonic, began.wall)

@@ -7,12 +7,14 @@ import * as Option from "effect/Option"
 import { DeletedFile, type FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { Resolution } from "../request/attempt.ts"
+import type { CallOptions } from "../request/callOptions.ts"
+import { withValue } from "../request/client.ts"
 import { decodeJson } from "../request/decode.ts"
 import { type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
 import { annotate } from "../telemetry.ts"
 import { decodeRow } from "../wire/rows.ts"
-import { callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf } from "./client.ts"
+import { calledWith, callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf } from "./client.ts"
 import type { Internals } from "./internals.ts"
 
 export const decodeMetadata = decodeJson(FileMetadata, decodeRow)
@@ -28,20 +30,21 @@ const sameFile = <A extends { readonly id: string }>(id: FileId, subject: Subjec
 
 export const makeMetadata = (client: FilesClient) =>
   Effect.fn("anthropic.files.retrieve_metadata", { kind: "client" })(
-    (id: FileId): Effect.Effect<FileMetadata, FilesError> =>
+    (id: FileId, options?: CallOptions): Effect.Effect<FileMetadata, FilesError> =>
       Effect.withFiber((fiber) => {
         annotate(fiber, "anthropic.file.id", id)
         if (!isId(id)) return Effect.fail(notAnId("metadata", "id", id))
-        return callFiles(client, {
-          subject: subjectOf(client.connection, "metadata", { fileId: id }),
-          method: "GET",
-          path: pathTo(id),
-          read: (answer, subject) =>
-            decodeMetadata(subject, answer, (file) => {
-              client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
-              return sameFile<FileMetadata>(id, subject, answer)(file)
-            })
-        })
+        return withValue(calledWith(client, "metadata", options), (client) =>
+          callFiles(client, {
+            subject: subjectOf(client.connection, "metadata", { fileId: id }),
+            method: "GET",
+            path: pathTo(id),
+            read: (answer, subject) =>
+              decodeMetadata(subject, answer, (file) => {
+                client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
+                return sameFile<FileMetadata>(id, subject, answer)(file)
+              })
+          }))
       }),
     Effect.mapError(toOperationError("metadata"))
   )
@@ -57,32 +60,33 @@ const isGone = (exit: Exit.Exit<unknown, FilesError>): boolean =>
  */
 export const makeDelete = (client: FilesClient, listeners: Internals["deletionListeners"]) =>
   Effect.fn("anthropic.files.delete", { kind: "client" })(
-    (id: FileId): Effect.Effect<DeletedFile, FilesError> =>
+    (id: FileId, options?: CallOptions): Effect.Effect<DeletedFile, FilesError> =>
       Effect.withFiber((fiber) => {
         annotate(fiber, "anthropic.file.id", id)
         if (!isId(id)) return Effect.fail(notAnId("delete", "id", id))
         let isAnswerLost = false
-        return callFiles(client, {
-          subject: subjectOf(client.connection, "delete", { fileId: id }),
-          method: "DELETE",
-          path: pathTo(id),
-          read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
-          resolve: () =>
-            Effect.sync(() => {
-              isAnswerLost = true
-              return notDone
-            })
-        }).pipe(
-          // Gone, as was asked: the answer that said so never came.
-          Effect.catchTag(
-            "FileNotFound",
-            (error): Effect.Effect<DeletedFile, FilesError> =>
-              isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
-          ),
-          Effect.onExit((exit) =>
-            isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
+        return withValue(calledWith(client, "delete", options), (client) =>
+          callFiles(client, {
+            subject: subjectOf(client.connection, "delete", { fileId: id }),
+            method: "DELETE",
+            path: pathTo(id),
+            read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
+            resolve: () =>
+              Effect.sync(() => {
+                isAnswerLost = true
+                return notDone
+              })
+          })).pipe(
+            // Gone, as was asked: the answer that said so never came.
+            Effect.catchTag(
+              "FileNotFound",
+              (error): Effect.Effect<DeletedFile, FilesError> =>
+                isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
+            ),
+            Effect.onExit((exit) =>
+              isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
+            )
           )
-        )
       }),
     Effect.mapError(toOperationError("delete"))
   )

@@ -21,6 +21,7 @@ import {
 } from "../../FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "../../FileSource.ts"
 import type { Resolution } from "../request/attempt.ts"
+import type { CallOptions } from "../request/callOptions.ts"
 import { fileTooLarge, invalidRequest, type Sent, type Subject, toOperationError } from "../request/errors.ts"
 import type { Progress } from "../request/send.ts"
 import { CurrentSilence } from "../request/silence.ts"
@@ -29,11 +30,11 @@ import { excerpt, loneSurrogate, printable } from "../text.ts"
 import * as Wire from "../wire/constants.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import * as Multipart from "../wire/multipart.ts"
-import { callFiles, type FilesClient, subjectOf } from "./client.ts"
+import { calledWith, callFiles, type FilesClient, subjectOf } from "./client.ts"
 import type { LostUploads } from "./lostUploads.ts"
 import { decodeMetadata } from "./single.ts"
 
-export interface UploadOptions {
+export interface UploadOptions extends CallOptions {
   /**
    * 1 to 255 characters without `< > : " | ? * \ /` and control characters.
    *
@@ -85,10 +86,9 @@ type Fields = ReadonlyArray<readonly [name: string, value: string]>
 export const makeUpload = (
   client: FilesClient,
   lost: LostUploads,
-  remove: (id: FileId) => Effect.Effect<unknown, DeleteError>
+  remove: (id: FileId, options?: CallOptions) => Effect.Effect<unknown, DeleteError>
 ) => {
-  const { connection } = client
-  const { dialect, maxFileBytes } = connection.settings
+  const { dialect, maxFileBytes } = client.connection.settings
 
   const open = Effect.fnUntraced(function*<R>(source: FileSource<R>, options: UploadOptions) {
     if (!isFileSource(source)) return yield* noSource()
@@ -105,7 +105,7 @@ export const makeUpload = (
     return checked
   })
 
-  const send = ({ content, fields, filename, mimeType }: Checked, options: UploadOptions) => {
+  const send = (client: FilesClient, { content, fields, filename, mimeType }: Checked, options: UploadOptions) => {
     const { bytes, size } = content
     const progress: Progress = {
       started: false,
@@ -118,11 +118,13 @@ export const makeUpload = (
       size,
       mimeType: options.mimeType,
       expiresIn: expirySeconds(fields),
-      isSent: () => progress.sent.complete
+      isSent: () => progress.sent.complete,
+      // A call may be about another workspace.
+      client
     }
     return lost.track(upload, (resolve) =>
       callFiles(client, {
-        subject: subjectOf(connection, "upload", { filename, size, isSent: () => progress.sent.complete }),
+        subject: subjectOf(client.connection, "upload", { filename, size, isSent: () => progress.sent.complete }),
         method: "POST",
         path: "/v1/files",
         body: bodyOf(Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType }), content, () =>
@@ -130,7 +132,8 @@ export const makeUpload = (
         progress,
         read: (answer, subject) =>
           decodeMetadata(subject, answer, (file) =>
-            checkStored(subject, file, progress.sent, remove)),
+            checkStored(subject, file, progress.sent, (id) =>
+              remove(id, options))),
         canRepeat: (error) =>
           // A source may break off as a service does: one that is fetched from an address.
           progress.failure?.isRetryable !== false && (content.isReplayable || !progress.started)
@@ -146,7 +149,10 @@ export const makeUpload = (
     <R>(source: FileSource<R>, options: UploadOptions = {}): Effect.Effect<FileMetadata, FilesError, R> =>
       Effect.withFiber((fiber) =>
         Effect.map(
-          Effect.scoped(Effect.flatMap(open(source, options), (checked) => send(checked, options))),
+          Effect.scoped(Effect.gen(function*() {
+            const called = yield* calledWith(client, "upload", options)
+            return yield* send(called, yield* open(source, options), options)
+          })),
           (file) => {
             annotate(fiber, "anthropic.file.id", file.id)
             return file

@@ -1,5 +1,5 @@
 /**
- * effect's `CircuitBreaker` for requests, by host.
+ * effect's `CircuitBreaker` for requests, by host and by who is asking.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -11,6 +11,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import { CurrentOwnRequest } from "../request/ownRequest.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 import { report } from "../telemetry.ts"
 import { retryAfter } from "../wire/retryAfter.ts"
@@ -70,9 +71,12 @@ const withCircuitBreaker = (
   steady: Clock.Clock | undefined,
   client: HttpClient.HttpClient
 ): HttpClient.HttpClient =>
-  through(client, (request, send, { clock, overrides }) => {
+  through(client, (request, send, { clock, fiber, overrides }) => {
     if (overrides.circuitBreaker === false) return send(request)
-    const key = urlOf(request)?.origin ?? ""
+    const origin = urlOf(request)?.origin ?? ""
+    const identity = fiber.getRef(CurrentOwnRequest)?.identity
+    // What fails for one of several that ask, an encryption key of its own for example, must not stop the others.
+    const key = identity === undefined ? origin : `${origin} ${identity}`
     const sent = steady === undefined ? send(request) : Effect.provideService(send(request), Clock.Clock, clock)
     const guarded = breaker.execute(sent, { key, classify: outcomeOf(clock) })
     const timed = steady === undefined ? guarded : Effect.provideService(guarded, Clock.Clock, steady)

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
+import { CurrentOwnRequest } from "../request/ownRequest.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 import { monotonicMillis, pauseIn } from "../request/silence.ts"
 import { ofLines } from "../sha256.ts"
@@ -143,7 +144,7 @@ const makeLane = (identity: string, limit: number | undefined, { minute, options
 
 const makeLanes = (context: Limited) => {
   const lanes = new Map<string, Lane>()
-  return (request: HttpClientRequest.HttpClientRequest): Lane => {
+  return (request: HttpClientRequest.HttpClientRequest, identity: string | undefined): Lane => {
     const { headers } = request
     const url = urlOf(request)
     const path = url?.pathname ?? ""
@@ -152,17 +153,18 @@ const makeLanes = (context: Limited) => {
     const limit = limitOf(kind, isBeta, context.options)
     const base = kind === "other" ? "" : path.slice(0, path.indexOf("/v1/"))
     // No header holds a line break.
-    const identity = [
+    const name = [
       kind,
       `${url?.origin ?? ""}${base}`,
-      headers["x-api-key"] ?? headers["authorization"] ?? "",
+      // A token changes, and whoever is asking does not.
+      identity === undefined ? headers["x-api-key"] ?? headers["authorization"] ?? "" : JSON.stringify(identity),
       headers["anthropic-workspace-id"] ?? "",
       limit
     ].join("\n")
-    const known = lanes.get(identity)
+    const known = lanes.get(name)
     if (known !== undefined) return known
-    const lane = makeLane(identity, limit, context)
-    lanes.set(identity, lane)
+    const lane = makeLane(name, limit, context)
+    lanes.set(name, lane)
     return lane
   }
 }
@@ -225,7 +227,7 @@ const withRateLimit = (context: Limited, client: HttpClient.HttpClient): HttpCli
   const laneOf = makeLanes(context)
   return through(client, (request, send, { clock, fiber, overrides }) => {
     if (overrides.rateLimit === false) return send(request)
-    const lane = laneOf(request)
+    const lane = laneOf(request, fiber.getRef(CurrentOwnRequest)?.identity)
     const maxWait = millisOr(overrides.rateLimit?.maxWait, millisOr(context.options.maxWait, 300_000))
     const learn = learnFrom(lane, clock)
     const sent = Effect.suspend(() =>

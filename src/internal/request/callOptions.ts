@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Predicate from "effect/Predicate"
 import type { Operation, RequestFailed } from "../../FilesError.ts"
+import { credentialHeaders } from "../credentials/static.ts"
 import { filesBeta } from "../wire/constants.ts"
 import { invalidRequest } from "./errors.ts"
 import { headerName, headerValue, reserved, type Settings } from "./options.ts"
@@ -41,9 +42,6 @@ export interface MessageCallOptions extends CallOptions {
   readonly userProfileId?: string | undefined
 }
 
-/** Headers that the client's credential sets. */
-const credential: ReadonlySet<string> = new Set(["x-api-key", "authorization"])
-
 const betasOf = (list: string | undefined): ReadonlyArray<string> =>
   (list ?? "").split(",").map((beta) => beta.trim()).filter((beta) => beta !== "")
 
@@ -53,7 +51,9 @@ const problemOf = (settings: Settings, name: string, value: unknown): string | u
     return `The header ${JSON.stringify(name)} is not one that HTTP can carry.`
   }
   if (reserved.has(name)) return `The header ${name} is set by the client itself.`
-  if (credential.has(name)) return `The header ${name} carries the client's credential: make a client with another one.`
+  if (credentialHeaders.has(name)) {
+    return `The header ${name} carries the client's credential: make a client with another one.`
+  }
   if (name === "anthropic-beta" && settings.dialect === "ga" && betasOf(value).includes(filesBeta)) {
     return `${filesBeta} selects the beta dialect: make a client with the dialect "beta" instead.`
   }

@@ -8,12 +8,11 @@ import { credentialHeaders } from "../credentials/static.ts"
 import { variables } from "../credentials/variables.ts"
 import { isGiven } from "./baseUrl.ts"
 import { parseCustomHeaders } from "./customHeaders.ts"
-import { givenCredentials, type Options } from "./options.ts"
+import type { Options } from "./options.ts"
 
 /**
- * Options completed from `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID`
- * and `ANTHROPIC_CUSTOM_HEADERS`. An option given here takes precedence, and a credential given here hides all of the
- * environment's.
+ * Options completed from `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and `ANTHROPIC_CUSTOM_HEADERS`. An option given
+ * here takes precedence. What carries a credential in the environment is left to `Credentials.fromEnvironment`.
  */
 export const fromEnvironment = Effect.fnUntraced(function*(
   options: Options
@@ -21,15 +20,9 @@ export const fromEnvironment = Effect.fnUntraced(function*(
   const found = yield* variables
   const text = found.customHeaders === undefined ? "" : Redacted.value(found.customHeaders)
   const custom = Object.entries(yield* parseCustomHeaders(text))
-  const hasOwn = givenCredentials(options).length > 0
-  const headers = Object.fromEntries(
-    hasOwn ? custom.filter(([name]) => !credentialHeaders.has(name.toLowerCase())) : custom
-  )
-  const isHidden = hasOwn || givenCredentials({ headers }).length > 0
+  const headers = Object.fromEntries(custom.filter(([name]) => !credentialHeaders.has(name.toLowerCase())))
   return {
     ...options,
-    apiKey: isHidden ? options.apiKey : found.apiKey,
-    authToken: isHidden || found.apiKey !== undefined ? options.authToken : found.authToken,
     baseUrl: isGiven(options.baseUrl) ? options.baseUrl : found.baseUrl,
     workspaceId: options.workspaceId ?? found.workspaceId,
     headers: { ...headers, ...options.headers }

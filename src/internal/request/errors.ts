@@ -46,6 +46,8 @@ import { scrubCause, scrubJson } from "./scrub.ts"
  * What an operation was about, for the error's fields and its sentence.
  */
 export interface Subject {
+  /** What the request was authorized with, as it stands in a sentence, and what to do when it is refused. */
+  readonly credentials?: { readonly source: string; readonly advice: string | undefined } | undefined
   readonly operation: Operation
   readonly dialect: Dialect
   readonly baseUrl: string
@@ -298,6 +300,14 @@ export const finish = <E extends FilesError>(error: E, options: Finish): E => {
   return reason === error.reason ? error : requestFailed(error.operation, reason) as E
 }
 
+/** What to do after a 401. A credential that is renewed knows better than anyone else. */
+const refusedCredential = ({ baseUrl, credentials }: Subject): string =>
+  credentials?.advice === undefined
+    ? `the service refused ${
+      credentials?.source ?? "the key or token"
+    }. Check that it is valid, and that it belongs to ${baseUrl}.`
+    : `the service refused ${credentials.source}: ${credentials.advice}.`
+
 /**
  * An answer that is not a success.
  */
@@ -485,13 +495,7 @@ const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]
       break
     }
     case 401:
-      return failed(
-        new Unauthorized(
-          about(
-            `${failing}: the service refused the key or token. Check that it is valid, and that it belongs to ${subject.baseUrl}.`
-          )
-        )
-      )
+      return failed(new Unauthorized(about(`${failing}: ${refusedCredential(subject)}`)))
     case 402:
       return billing(`${failing}: the organization has no credit left. Buy more.`)
     case 403:

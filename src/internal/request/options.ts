@@ -6,24 +6,25 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import { InvalidConfig } from "../../FilesError.ts"
-import { credentialHeaders, secretText } from "../credentials/static.ts"
+import type { Authorization, Shape } from "../credentials/service.ts"
+import * as Static from "../credentials/static.ts"
+import { credentialHeaders, isNone } from "../credentials/static.ts"
 import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "../wire/constants.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "./baseUrl.ts"
 import { userAgent } from "./userAgent.ts"
 
-export interface Options {
-  /** Sent as `x-api-key`. Either this or `authToken`, or a header of one's own that carries a credential. */
-  readonly apiKey?: Redacted.Redacted<string> | undefined
-  /** Sent as `authorization: Bearer …`. */
-  readonly authToken?: Redacted.Redacted<string> | undefined
+/**
+ * What a client is made from, besides what authorizes its requests.
+ */
+export interface ClientOptions {
   /**
    * May carry a path prefix; a trailing slash and a trailing `/v1` are taken off. Plain `http:` is taken only for this
    * machine, since a credential in it can be read on the way, unless `allowPlainHttp` is set. An empty one counts as
    * left out.
    *
-   * @default "https://api.anthropic.com"
+   * @default the address that goes with the credentials, else "https://api.anthropic.com"
    */
   readonly baseUrl?: string | URL | undefined
   /**
@@ -61,13 +62,31 @@ export interface Options {
   readonly maxFileBytes?: number | undefined
 }
 
+/**
+ * What a client is made from.
+ */
+export interface Options extends ClientOptions {
+  /** Sent as `x-api-key`. Of this, `authToken`, `credentials` and a header that carries a credential one is needed. */
+  readonly apiKey?: Redacted.Redacted<string> | undefined
+  /** Sent as `authorization: Bearer …`. */
+  readonly authToken?: Redacted.Redacted<string> | undefined
+  /**
+   * What authorizes requests: a `Credentials` service, where neither a key nor a token does. `layerCredentials` takes the
+   * one in the context.
+   */
+  readonly credentials?: Shape | undefined
+}
+
 export interface Settings {
   readonly baseUrl: string
   readonly dialect: Dialect
-  /** Sent with every request, keys included. */
+  /** Sent with every request, besides what authorizes it. */
   readonly headers: Headers.Headers
-  /** Those among them that hold a secret. */
+  /** Headers that may hold a secret. */
   readonly secretHeaders: ReadonlyArray<string>
+  readonly credentials: Shape
+  /** Notes what is secret in an authorization, to be scrubbed from now on. */
+  readonly remember: (authorization: Authorization) => void
   readonly idleTimeout: Duration.Duration
   readonly maxFileBytes: number
   readonly scrub: (text: string) => string
@@ -96,6 +115,7 @@ export const givenCredentials = (options: Options): ReadonlyArray<string> => {
   const given: Array<string> = []
   if (options.apiKey !== undefined) given.push("apiKey")
   if (options.authToken !== undefined) given.push("authToken")
+  if (options.credentials !== undefined && !isNone(options.credentials)) given.push("credentials")
   const covered = [
     options.apiKey === undefined ? "" : "x-api-key",
     options.authToken === undefined ? "" : "authorization"
@@ -105,28 +125,74 @@ export const givenCredentials = (options: Options): ReadonlyArray<string> => {
   return given
 }
 
-export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
-  const apiKey = options.apiKey === undefined
-    ? ""
-    : yield* secretText("apiKey", options.apiKey, "set ANTHROPIC_API_KEY, or give a key")
-  const authToken = options.authToken === undefined
-    ? ""
-    : yield* secretText("authToken", options.authToken, "set ANTHROPIC_AUTH_TOKEN, or give a token")
+/** The one credential of the options. Headers given by hand count as one. */
+const credentialsOf = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Shape, InvalidConfig> {
+  const { apiKey, authToken, credentials, headers = {} } = options
   const given = givenCredentials(options)
-  if (given.length === 0) {
-    return yield* invalid(
-      "apiKey",
-      "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or give apiKey to the layer."
-    )
-  }
   if (given.length > 1) {
     return yield* invalid(
       given[1] ?? "apiKey",
       `${given.join(" and ")} are given, and a request carries one credential only: give one of them.`
     )
   }
+  if (apiKey !== undefined) return yield* Static.apiKey(apiKey, { option: "apiKey" })
+  if (authToken !== undefined) return yield* Static.bearer(authToken, { option: "authToken" })
+  const byHand = Object.entries(headers).filter(([name]) => credentialHeaders.has(name.toLowerCase()))
+  if (byHand.length > 0) return Static.byHand(Object.fromEntries(byHand), { option: "headers" })
+  if (credentials !== undefined) return credentials
+  return yield* invalid(
+    "apiKey",
+    "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or give apiKey to the layer."
+  )
+})
+
+/** Secrets that are remembered: those of the newest requests. */
+const maxSecrets = 64
+
+/** Shorter ones would blank out ordinary words. */
+const minSecret = 8
+
+/** Takes out of a text what must not be shown, should a server echo it. */
+const makeScrub = (fixed: ReadonlyArray<string>) => {
+  const secrets = new Set<string>()
+  let sorted: ReadonlyArray<string> | undefined
+  const add = (text: string) => {
+    // Without the scheme in front of it too, as it may be repeated.
+    for (const secret of [text, ...text.split(/\s+/)]) if (secret.length >= minSecret) secrets.add(secret)
+  }
+  for (const text of fixed) add(text)
+  const kept = secrets.size
+  const last = { authorization: undefined as Authorization | undefined }
+  return {
+    scrub: (text: string): string => {
+      // The longest first: one may begin with another.
+      sorted ??= Array.from(secrets).sort((a, b) => b.length - a.length)
+      return sorted.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text)
+    },
+    remember: (authorization: Authorization): void => {
+      if (last.authorization === authorization) return
+      last.authorization = authorization
+      sorted = undefined
+      for (const value of Object.values(authorization)) if (Redacted.isRedacted(value)) add(Redacted.value(value))
+      let surplus = secrets.size - kept - maxSecrets
+      let passed = 0
+      for (const secret of secrets) {
+        if (surplus <= 0) break
+        if (passed++ < kept) continue
+        secrets.delete(secret)
+        surplus--
+      }
+    }
+  }
+}
+
+/** Headers that say nothing secret under any circumstances. */
+const plainHeaders: ReadonlySet<string> = new Set(["accept", "user-agent"])
+
+export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
+  const credentials = yield* credentialsOf(options)
   const address = yield* parseAddress(
-    isGiven(options.baseUrl) ? options.baseUrl : defaultBaseUrl,
+    isGiven(options.baseUrl) ? options.baseUrl : credentials.baseUrl ?? defaultBaseUrl,
     options.allowPlainHttp === true,
     "baseUrl"
   )
@@ -142,23 +208,24 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     "anthropic-version": anthropicVersion
   }
   const betas = new Set<string>(dialect === "beta" ? [filesBeta] : [])
-  const secrets = [apiKey, authToken]
-  const secretHeaders = ["x-api-key", "authorization"]
+  const secrets: Array<string> = []
+  const secretHeaders = [...credentialHeaders, "x-amz-security-token"]
   for (const [given, value] of Object.entries(options.headers ?? {})) {
     const name = given.toLowerCase()
     if (!headerName.test(name) || !Predicate.isString(value) || !headerValue.test(value)) {
       return yield* invalid("headers", `The header ${JSON.stringify(given)} is not one that HTTP can carry.`)
     }
     if (reserved.has(name)) return yield* invalid("headers", `The header ${name} is set by the client itself.`)
+    // They are the credential, or stand behind an option.
+    if (credentialHeaders.has(name)) continue
     if (name === "anthropic-beta") {
       for (const beta of value.split(",")) if (beta.trim() !== "") betas.add(beta.trim())
     } else {
       headers[name] = value.trim()
       // A gateway's own headers may hold a secret under any name.
-      if (!name.startsWith("anthropic-")) {
+      if (!name.startsWith("anthropic-") && !plainHeaders.has(name)) {
         secretHeaders.push(name)
-        // Without the scheme in front of it too, as it may be repeated.
-        secrets.push(value.trim(), ...value.trim().split(/\s+/))
+        secrets.push(value)
       }
     }
   }
@@ -180,8 +247,6 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     headers["anthropic-workspace-id"] = workspaceId
   }
   if (betas.size > 0) headers["anthropic-beta"] = Array.from(betas).join(",")
-  if (apiKey !== "") headers["x-api-key"] = apiKey
-  if (authToken !== "") headers["authorization"] = `Bearer ${authToken}`
 
   const idleTimeout = Duration.fromInput(options.idleTimeout ?? "60 seconds")
   if (Option.isNone(idleTimeout) || !Duration.isGreaterThan(idleTimeout.value, Duration.zero)) {
@@ -191,15 +256,14 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   if (!Number.isSafeInteger(maximum) || maximum < 0) {
     return yield* invalid("maxFileBytes", "maxFileBytes has to be a whole number of bytes.")
   }
-  // Shorter ones would blank out ordinary words. The longest first: one may begin with another.
-  const scrubbed = secrets.filter((secret) => secret.length >= 8).sort((a, b) => b.length - a.length)
   return {
     baseUrl: address.baseUrl,
     dialect,
     headers: Headers.fromInput(headers),
     secretHeaders,
+    credentials,
     idleTimeout: idleTimeout.value,
     maxFileBytes: maximum,
-    scrub: (text) => scrubbed.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text)
+    ...makeScrub(secrets)
   }
 })

@@ -1,10 +1,12 @@
 /**
- * What a request of this package tells a transport of this package. A transport that does not know it sends the request
+ * What a request of this package tells policies and transports of this package. A transport that does not know it sends the request
  * all the same.
  */
 import * as Context from "effect/Context"
 
 export interface OwnRequest {
+  /** Who is asking, whatever token stands for that at the moment. */
+  readonly identity: string
   /**
    * The request is sent on a new connection. Set for a try that follows one whose connection failed or fell silent: the
    * other kept-alive sockets may be as dead as the one before.

@@ -15,8 +15,10 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { FilesError, InvalidConfig, Operation } from "../../FilesError.ts"
+import type { FilesError, InvalidConfig, Operation, RequestFailed } from "../../FilesError.ts"
+import type { Authorization } from "../credentials/service.ts"
 import { Overrides, overridesProblem } from "../policy/options.ts"
 import {
   type Attempt,
@@ -30,6 +32,7 @@ import {
   retryPolicyOf
 } from "./attempt.ts"
 import { parseJson, readText } from "./body.ts"
+import { withValue } from "./client.ts"
 import {
   answerStalled,
   changes,
@@ -38,6 +41,7 @@ import {
   fromTransport,
   invalidRequest,
   noAnswer,
+  requestFailed,
   sendingStalled,
   type Sent,
   type Subject,
@@ -118,7 +122,8 @@ const manual: RequestInit = { redirect: "manual" }
  */
 const contextOf = (
   { retry, settings }: Connection,
-  { needsFreshSocket }: Attempt
+  { needsFreshSocket }: Attempt,
+  authorization: Authorization
 ) =>
 (context: Context.Context<never>): Context.Context<never> => {
   const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
@@ -126,10 +131,11 @@ const contextOf = (
     Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
     Context.add(Headers.CurrentRedactedNames, [
       ...Context.get(context, Headers.CurrentRedactedNames),
-      ...settings.secretHeaders
+      ...settings.secretHeaders,
+      ...Object.keys(authorization).filter((name) => Redacted.isRedacted(authorization[name]))
     ]),
     Context.add(IsRetriedAbove, retry !== undefined),
-    Context.add(CurrentOwnRequest, { needsFreshSocket })
+    Context.add(CurrentOwnRequest, { needsFreshSocket, identity: settings.credentials.identity })
   )
 }
 
@@ -144,6 +150,65 @@ const make = (settings: Settings, request: Request): HttpClientRequest.HttpClien
     HttpBody.empty
   )
   return request.body === undefined ? made : HttpClientRequest.setBody(made, request.body)
+}
+
+/** A request with what authorizes it. */
+const authorized = (
+  request: HttpClientRequest.HttpClientRequest,
+  authorization: Authorization
+): HttpClientRequest.HttpClientRequest => {
+  const added: Record<string, string> = {}
+  for (const [name, given] of Object.entries(authorization)) {
+    const value = Redacted.isRedacted(given) ? Redacted.value(given) : given
+    const own = request.headers[name]
+    if (name === "anthropic-beta" && own !== undefined) {
+      added[name] = Array.from(new Set([...own.split(","), ...value.split(",")])).join(",")
+    } else if (name !== "anthropic-workspace-id" || own === undefined) {
+      added[name] = value
+    }
+  }
+  return HttpClientRequest.setHeaders(request, added)
+}
+
+/** Why an operation can't be begun with these credentials, if it can't. */
+const refusal = ({ settings }: Connection, operation: Operation): RequestFailed | undefined => {
+  const why = settings.credentials.refusalOf(operation)
+  return why === undefined ? undefined : invalidRequest(operation, "credentials", why)
+}
+
+const isUnauthorized = (error: FilesError): boolean =>
+  error._tag === "RequestFailed" && error.reason._tag === "Unauthorized"
+
+const isWithoutCredential = (error: FilesError): boolean =>
+  error._tag === "RequestFailed" && error.reason._tag === "CredentialsFailed"
+
+/** What an operation's request was last sent with. */
+interface Used {
+  authorization: Authorization | undefined
+}
+
+/**
+ * Sends a request once more, with another token, after the service refused the one it had (401). Once a request: a
+ * second refusal is meant. It costs no try, and where there is no other token, what the service said is the error.
+ */
+const renewing = <A>(
+  once: Effect.Effect<A, FilesError>,
+  { settings }: Connection,
+  request: Call<A>,
+  attempt: Attempt,
+  used: Used
+): Effect.Effect<A, FilesError> => {
+  let isRenewed = false
+  return Effect.catch(once, (error) => {
+    const { authorization } = used
+    if (isRenewed || authorization === undefined || !isUnauthorized(error)) return Effect.fail(error)
+    isRenewed = true
+    return Effect.flatMap(settings.credentials.invalidate(authorization), (isOther) => {
+      if (!isOther || request.canRepeat?.(error) === false) return Effect.fail(error)
+      attempt.tries--
+      return Effect.mapError(once, (second) => isWithoutCredential(second) && !second.isRetryable ? error : second)
+    })
+  })
 }
 
 /**
@@ -161,8 +226,11 @@ export const call = <A>(
     if (problem !== undefined) {
       return Effect.fail(invalidRequest(request.subject.operation, problem.option, problem.message))
     }
+    const refused = refusal(connection, request.subject.operation)
+    if (refused !== undefined) return Effect.fail(refused)
     const { scrub } = request.subject
-    const once = tryOnce(fiber, connection, request, attempt)
+    const used: Used = { authorization: undefined }
+    const once = renewing(tryOnce(fiber, connection, request, attempt, used), connection, request, attempt, used)
     const giveUp = (error: FilesError) => Effect.fail(finish(error, { scrub, tries: attempt.tries }))
     const policy = connection.retry && overridden(connection.retry, overrides)
     if (policy === undefined) return Effect.catch(once, giveUp)
@@ -198,15 +266,40 @@ const tryOnce = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
   request: Call<A>,
-  attempt: Attempt
+  attempt: Attempt,
+  used: Used
+): Effect.Effect<A, FilesError> =>
+  Effect.suspend(() => {
+    begin(attempt, fiber.getRef(Clock.Clock))
+    const { settings } = connection
+    const made = make(settings, request)
+    const credential = Effect.mapError(
+      settings.credentials.headersFor(made),
+      (reason) => requestFailed(request.subject.operation, reason)
+    )
+    // Before the limit on silence begins: a token may have to be waited for.
+    return withValue(credential, (authorization) => {
+      used.authorization = authorization
+      settings.remember(authorization)
+      return sendOnce(fiber, connection, request, attempt, authorization, authorized(made, authorization))
+    })
+  })
+
+const sendOnce = <A>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  connection: Connection,
+  request: Call<A>,
+  attempt: Attempt,
+  authorization: Authorization,
+  made: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<A, FilesError> =>
   Effect.suspend(() => {
     const clock = fiber.getRef(Clock.Clock)
     const { client, settings } = connection
     const { progress } = request
-    begin(attempt, clock)
     const subject: Subject = {
       ...request.subject,
+      credentials: settings.credentials,
       tries: attempt.tries,
       isSent: progress && (() => progress.sent.complete)
     }
@@ -239,7 +332,7 @@ const tryOnce = <A>(
       return Effect.mapError(request.read(answer, subject), (error) => progress?.failure ?? error)
     }
     const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
-      Effect.matchEffect(client.execute(make(settings, request)), {
+      Effect.matchEffect(client.execute(made), {
         onFailure: (error) =>
           // A client beneath may make failures of answers that are not a success.
           error.reason._tag === "StatusCodeError"
@@ -249,7 +342,7 @@ const tryOnce = <A>(
       })
     return unlessSilent(sent, {
       limit,
-      provide: contextOf(connection, attempt),
+      provide: contextOf(connection, attempt, authorization),
       onSilence: (waited) => {
         if (response === undefined) return silent(subject, progress, waited)
         return isSuccess(response, request)

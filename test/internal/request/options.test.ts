@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Files } from "effect-anthropic-files"
-import { HttpClient } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import type { InvalidConfig } from "../../../src/FilesError.ts"
 import { parseCustomHeaders } from "../../../src/internal/request/customHeaders.ts"
 import { type Options, parse } from "../../../src/internal/request/options.ts"
@@ -11,6 +11,20 @@ const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
 const token = "oat-canary-f0e0d0c0b0a090807060504030201000"
 
 const settingsOf = (options: Options) => parse({ apiKey: Redacted.make(key), ...options })
+
+const request = HttpClientRequest.get("https://api.anthropic.com/v1/files")
+
+/** What a request is authorized with. */
+const authorizationOf = (options: Options) =>
+  Effect.gen(function*() {
+    const { credentials } = yield* parse(options)
+    return Object.fromEntries(
+      Object.entries(yield* credentials.headersFor(request)).map(([name, value]) => [
+        name,
+        Redacted.isRedacted(value) ? Redacted.value(value) : value
+      ])
+    )
+  })
 
 /** The refusal, which names its option in one line and holds no secret. */
 const refusalOf = (options: Options): Effect.Effect<InvalidConfig> =>
@@ -124,12 +138,10 @@ describe("the base URL", () => {
 describe("keys", () => {
   it.effect("go into their headers, trimmed", () =>
     Effect.gen(function*() {
-      const { headers } = yield* parse({ apiKey: Redacted.make(` ${key}\n`) })
-      assert.strictEqual(headers["x-api-key"], key)
-      assert.isFalse("authorization" in headers)
-      const other = yield* parse({ authToken: Redacted.make(`\t${token} `) })
-      assert.strictEqual(other.headers["authorization"], `Bearer ${token}`)
-      assert.isFalse("x-api-key" in other.headers)
+      assert.deepStrictEqual(yield* authorizationOf({ apiKey: Redacted.make(` ${key}\n`) }), { "x-api-key": key })
+      assert.deepStrictEqual(yield* authorizationOf({ authToken: Redacted.make(`\t${token} `) }), {
+        authorization: `Bearer ${token}`
+      })
     }))
 
   it.effect.each<readonly [what: string, options: Options]>([
@@ -145,8 +157,7 @@ describe("keys", () => {
   it.effect("a header given by hand counts as one", () =>
     Effect.gen(function*() {
       for (const headers of [{ Authorization: `Bearer ${token}` }, { "x-api-key": key }, { "API-Key": key }]) {
-        const settings = yield* parse({ headers })
-        assert.include(Object.values(settings.headers), Object.values(headers)[0])
+        assert.deepStrictEqual(Object.values(yield* authorizationOf({ headers })), Object.values(headers))
       }
     }))
 
@@ -201,10 +212,11 @@ describe("what is not a text in a Redacted", () => {
 describe("scrub", () => {
   it.effect("takes out every secret that is sent", () =>
     Effect.gen(function*() {
-      const { scrub } = yield* parse({
+      const { credentials, remember, scrub } = yield* parse({
         apiKey: Redacted.make(key),
         headers: { "X-Gateway-Token": "gateway-canary-1", cookie: "session=canary-2", "anthropic-plain": "ordinary" }
       })
+      remember(yield* credentials.headersFor(request))
       const clean = scrub(`${key} gateway-canary-1 session=canary-2 ordinary ${key}${key}`)
       for (const secret of [key, "gateway-canary-1", "session=canary-2"]) assert.notInclude(clean, secret)
       assert.include(clean, "ordinary")
@@ -223,6 +235,16 @@ describe("scrub", () => {
     Effect.gen(function*() {
       const { scrub } = yield* settingsOf({ headers: { "proxy-authorization": `Bearer ${token}` } })
       assert.notInclude(scrub(`the token ${token} is unknown`), token)
+    }))
+
+  it.effect("takes out the tokens of the newest requests, however often they change", () =>
+    Effect.gen(function*() {
+      const { remember, scrub } = yield* settingsOf({ headers: { "x-gateway-token": "gateway-canary-1" } })
+      for (let count = 0; count < 500; count++) {
+        remember({ authorization: Redacted.make(`Bearer canary-token-${count}`), "anthropic-beta": "oauth-2025-04-20" })
+      }
+      assert.notInclude(scrub("canary-token-499 canary-token-490 gateway-canary-1"), "canary")
+      assert.strictEqual(scrub("oauth-2025-04-20"), "oauth-2025-04-20")
     }))
 
   it.effect("leaves ordinary words alone", () =>
@@ -273,8 +295,9 @@ describe("headers", () => {
 
   it.effect("the key given as an option wins over one among the headers", () =>
     Effect.gen(function*() {
-      const { headers } = yield* settingsOf({ headers: { "X-Api-Key": "sk-ant-other-canary" } })
-      assert.strictEqual(headers["x-api-key"], key)
+      const options = { apiKey: Redacted.make(key), headers: { "X-Api-Key": "sk-ant-other-canary" } }
+      assert.deepStrictEqual(yield* authorizationOf(options), { "x-api-key": key })
+      assert.isFalse("x-api-key" in (yield* settingsOf(options)).headers)
     }))
 
   it.effect("the workspace is sent when it is one", () =>
