@@ -2,7 +2,22 @@
  * What can be uploaded: a path, bytes, text, a `Blob` or `File`, a `Stream`, a web `ReadableStream`, a URL.
  *
  * A source is a description; nothing is opened or read until an upload runs. Its bytes are streamed: whatever its
- * size, a source costs about a chunk of memory.
+ * size, a source costs about a chunk of memory. An upload that fails on its way is tried again only where the source can
+ * be read again: streams can't, unless they say so.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Files, FileSource } from "effect-anthropic-files"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Files.upload(FileSource.path("report.pdf"))
+ *   yield* Files.upload(FileSource.text("a,b\n1,2\n", "table.csv"))
+ *   // Each run of this stream gives the same bytes, so that it may be sent again.
+ *   const lines = Stream.make("one\n", "two\n").pipe(Stream.encodeText)
+ *   yield* Files.upload(FileSource.stream(lines, { filename: "lines.txt", replayable: true }))
+ * })
+ * ```
  */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"

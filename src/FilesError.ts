@@ -6,6 +6,18 @@
  * own union, so `Effect.catchTag` of an error that an operation can't raise does not compile.
  *
  * Source of the statuses and codes: the API reference, "Errors".
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Files, FileSource } from "effect-anthropic-files"
+ *
+ * const program = Files.upload(FileSource.path("report.pdf")).pipe(
+ *   Effect.asSome,
+ *   Effect.catchTag("FileTooLarge", (error) => Effect.as(Effect.logWarning(error.message), undefined)),
+ *   Effect.catchReason("RequestFailed", "Unauthorized", () => Effect.die("The key is wrong"))
+ * )
+ * ```
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -374,6 +386,7 @@ export const FilesError = Schema.Union([
 /** @see {@link FilesError:var} */
 export type FilesError = typeof FilesError.Type
 
+/** The source, the name, the size, the storage, the transfer, or the request. */
 export type UploadError =
   | InvalidFilename
   | InvalidFileType
@@ -384,10 +397,13 @@ export type UploadError =
   | TransferInterrupted
   | RequestFailed
 
+/** No file is missing from a listing: what does not exist is left out of it. */
 export type ListError = RateLimited | RequestFailed
 
+/** The file is not there, or the request failed. */
 export type MetadataError = FileNotFound | RateLimited | RequestFailed
 
+/** The file is not there, its content is not served, or the transfer or the request failed. */
 export type DownloadError =
   | FileNotFound
   | FileExpired
@@ -396,11 +412,13 @@ export type DownloadError =
   | TransferInterrupted
   | RequestFailed
 
+/** The file is not there, or the request failed. */
 export type DeleteError = FileNotFound | RateLimited | RequestFailed
 
 /** A block that can't hold the file; nothing was sent. */
 export type ContentBlockError = InvalidFileType | FileExpired
 
+/** A file that the message refers to, the message itself, or the request. */
 export type MessageError =
   | FileNotFound
   | FileExpired
@@ -409,13 +427,16 @@ export type MessageError =
   | RateLimited
   | RequestFailed
 
+/** The same, and a stream of events that broke off. */
 export type StreamMessageError = MessageError | TransferInterrupted
 
+/** The request failed; a batch that does not exist is an `InvalidRequest`. */
 export type BatchError = RateLimited | RequestFailed
 
 /** `FileExpired`: a file's content would be gone before the batch's 24 hours are over. */
 export type CreateBatchError = FileExpired | BatchError
 
+/** The request failed, or the results broke off. */
 export type BatchResultsError = BatchError | TransferInterrupted
 
 /**
@@ -439,7 +460,7 @@ export interface ErrorOf {
 }
 
 /**
- * The client was given something it can't work with: no key, a key that is no header value, a base URL it refuses.
+ * The client was given something it can't work with: no key, a key that can't be a header value, a base URL it refuses.
  * Raised when the layer is built, before any request.
  */
 export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("effect-anthropic-files/InvalidConfig")(

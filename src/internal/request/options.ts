@@ -233,7 +233,12 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     return yield* invalid("betas", "betas has to be a list of anthropic-beta values.")
   }
   for (const beta of options.betas ?? []) {
-    if (!headerName.test(beta)) return yield* invalid("betas", `${JSON.stringify(beta)} is no anthropic-beta value.`)
+    if (!headerName.test(beta)) {
+      return yield* invalid(
+        "betas",
+        `${JSON.stringify(beta)} is not an anthropic-beta value; expected for example ${filesBeta}.`
+      )
+    }
     betas.add(beta)
   }
   if (betas.has(filesBeta) && dialect === "ga") {
@@ -242,7 +247,10 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   if (options.workspaceId !== undefined && options.workspaceId.trim() !== "") {
     const workspaceId = options.workspaceId.trim()
     if (!headerName.test(workspaceId)) {
-      return yield* invalid("workspaceId", `${JSON.stringify(workspaceId)} is no workspace id, such as wrkspc_….`)
+      return yield* invalid(
+        "workspaceId",
+        `${JSON.stringify(workspaceId)} is not a workspace id; expected for example wrkspc_….`
+      )
     }
     headers["anthropic-workspace-id"] = workspaceId
   }
