@@ -353,6 +353,10 @@ export const Container = open({
 /** @see {@link Container:var} */
 export interface Container extends TypeOf<typeof Container> {}
 
+// Typed by name, for editors.
+const namedContainer: Schema.Codec<Container, unknown> = Container
+const namedUsage: Schema.Codec<Usage, unknown> = emptyByDefault(Usage)
+
 /**
  * An answer.
  */
@@ -366,8 +370,8 @@ export const Message = open({
   stop_reason: nullByDefault(Schema.String),
   stop_sequence: nullByDefault(Schema.String),
   /** `null` where no code was run. */
-  container: nullByDefault(Container),
-  usage: emptyByDefault(Usage)
+  container: nullByDefault(namedContainer),
+  usage: namedUsage
 })
 
 /** @see {@link Message:var} */

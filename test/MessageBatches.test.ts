@@ -11,7 +11,8 @@ import {
   Redacted,
   Schedule,
   Schema,
-  Stream
+  Stream,
+  Tracer
 } from "effect"
 import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
@@ -21,6 +22,7 @@ import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import { bodyOf, scripted } from "./support/mock.ts"
+import { recordSpans } from "./support/spans.ts"
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
 
@@ -285,6 +287,33 @@ describe("MessageBatches", () => {
         assert.notInclude(`${inspect(error, { depth: 10 })} ${error.message}`, key)
       }
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a call's span is the client's, and says which batch it was about", () => {
+    const { spans, tracer } = recordSpans()
+    const { layer } = answering((url) =>
+      url.pathname.endsWith("/results") ? new Response("") : Response.json(batch("msgbatch_1"))
+    )
+    return Effect.gen(function*() {
+      yield* MessageBatches.create([requestOf("a"), requestOf("b")])
+      yield* MessageBatches.get("msgbatch_1")
+      yield* MessageBatches.cancel("msgbatch_1")
+      yield* MessageBatches.delete("msgbatch_1")
+      yield* Stream.runDrain(MessageBatches.results("msgbatch_1"))
+      const name = "anthropic.messages.batches"
+      const id = { "anthropic.message.batch.id": "msgbatch_1" }
+      assert.deepStrictEqual(
+        spans.filter((span) => span.name.startsWith(name))
+          .map((span) => [span.name, span.kind, Object.fromEntries(span.attributes)]),
+        [
+          [`${name}.create`, "client", { "anthropic.message.batch.request_count": 2, ...id }],
+          [`${name}.retrieve`, "client", id],
+          [`${name}.cancel`, "client", id],
+          [`${name}.delete`, "client", id],
+          [`${name}.results`, "client", id]
+        ]
+      )
+    }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
   })
 
   it.effect("a failure's trace holds the line of its caller", () => {

@@ -493,6 +493,7 @@ describe("Messages.create", () => {
     ]
     return Effect.forEach(bodies, (body) => {
       const { layer } = answering(body)
+      const { spans, tracer } = recordSpans()
       const options = { headers: { "x-gateway": `Basic ${secret}` } }
       return Effect.gen(function*() {
         const created = yield* Effect.flip(Messages.create(request, options))
@@ -502,7 +503,9 @@ describe("Messages.create", () => {
           assert.notInclude(shown, "sk-ant-test")
           assert.notInclude(shown, secret)
         }
-      }).pipe(Effect.provide(layer))
+        const attributes = JSON.stringify(spans.map((span) => Array.from(span.attributes)))
+        assert.notInclude(attributes, secret)
+      }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
     })
   })
 

@@ -72,6 +72,8 @@ const shown = [
   ["Messages.collect(Messages.stream(request))", "Effect<Message, StreamMessageError, Messages>"],
   ["Messages.citations(message)", "readonly Citation[]"],
   ["message.content", "readonly Block[]"],
+  ["message.usage", "Usage"],
+  ["message.container", "Container | null"],
   ["MessageBatches.create([])", "Effect<MessageBatch, CreateBatchError, MessageBatches>"],
   ["MessageBatches.results(\"msgbatch_1\")", "Stream<BatchResult, BatchResultsError, MessageBatches>"],
   ["ContentBlock.document(file)", "Effect<Document, ContentBlockError, never>"],
