@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, type Scope } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted, type Scope } from "effect"
 import { FileMetadata, Files, type FilesError, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as fs from "node:fs"
@@ -11,6 +11,13 @@ const fixture = (name: string) => fs.readFileSync(new URL(`fixtures/${name}`, im
 
 const identity = { cert: fixture("cert.pem"), key: fixture("key.pem") }
 const ca = fixture("ca.pem")
+
+const certificates = ca
+
+const FilesLive = NodeFiles.layerConfig({
+  proxy: "http://proxy.example.com:8080",
+  ca: certificates
+})
 
 const id = FileMetadata.FileId.make("file_1")
 const password = "pa:ss w%rd-canary"
@@ -285,6 +292,11 @@ describe("the option and the variables of a proxy", () => {
       const results = yield* withEnvironment({})(Effect.provide(many, layer))
       assert.strictEqual(results.filter(({ _tag }) => _tag === "Failure").length, 200)
     })))
+
+  it.effect("a Layer from the environment takes them as well", () =>
+    Effect.scoped(Layer.build(FilesLive)).pipe(
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ANTHROPIC_API_KEY: "sk-ant-test-key" })))
+    ))
 
   it.live("a proxy without a scheme is one over plain http", () =>
     Effect.scoped(Effect.gen(function*() {
