@@ -54,12 +54,12 @@ const worker: Effect.Effect<string, unknown, Scope.Scope> = Effect.gen(function*
       })
   )
   const control = child.stdio[3] as Readable
-  return yield* Effect.callback<string, Error>((resume) => {
+  return yield* Effect.callback<string>((resume) => {
     control.on("data", (line) => {
       const { event, port } = JSON.parse(String(line)) as { readonly event: string; readonly port: number }
       if (event === "listen") resume(Effect.succeed(`http://127.0.0.1:${port}`))
     })
-    child.once("exit", (code) => resume(Effect.fail(new Error(`workerd ended with ${code}`))))
+    child.once("exit", (code) => resume(Effect.die(new Error(`workerd ended with ${code}`))))
   })
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
