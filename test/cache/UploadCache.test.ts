@@ -96,6 +96,26 @@ describe("upload cache", () => {
       assert.strictEqual(yield* requests, 0)
     }).pipe(Effect.provide(layer)))
 
+  it.effect("what this client deletes is handed out no more, also when the store could not be told", () =>
+    Effect.gen(function*() {
+      const store = overMap(new Map())
+      let isAway = false
+      const away = Effect.fail(storeFailed("The store is away."))
+      const cache = UploadCache.layer().pipe(Layer.provide(Layer.succeed(UploadStore.UploadStore, {
+        ...store,
+        get: (key) => Effect.suspend(() => isAway ? away : store.get(key)),
+        swap: (key, current, next) => Effect.suspend(() => isAway ? away : store.swap(key, current, next))
+      })))
+      yield* Effect.gen(function*() {
+        const first = yield* UploadCache.get(text("content"))
+        isAway = true
+        // The deletion is done, whatever the store says.
+        yield* Files.delete(first.id)
+        isAway = false
+        assert.notStrictEqual((yield* UploadCache.get(text("content"))).id, first.id)
+      }).pipe(Effect.provide(cache))
+    }).pipe(Effect.provide(layer)))
+
   it.effect("an entry from a future, after a clock was set back, is looked up", () =>
     withCache(Effect.gen(function*() {
       yield* TestClock.setTime(1_000_000_000_000)

@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import type { Key } from "../../src/internal/cache/keys.ts"
 import * as Leases from "../../src/internal/cache/lease.ts"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
-import { platform } from "./stores.ts"
+import { platform, rewrite } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>
   Layer.unwrap(
@@ -72,6 +72,25 @@ describe("leases", () => {
       yield* uploads.open
       assert.strictEqual((yield* Fiber.join(second)).id, (yield* Fiber.join(first)).id)
       assert.strictEqual(uploads.state.uploads, 1)
+    }).pipe(Effect.provide(layer())))
+
+  it.live("who stood still for longer than its lease deletes what it uploaded, and takes the file of the next one", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const uploads = yield* gated
+      const values = new Map<string, string>()
+      const slow = yield* Effect.forkChild(
+        Effect.provide(UploadCache.get(text), Layer.provide(over(overMap(values)), uploads.layer))
+      )
+      yield* until(() => uploads.state.uploads === 1)
+      for (const prefix of ["content-", "intent-"]) {
+        rewrite(values, prefix, (record) => record.replace(/"until":\d+/, "\"until\":1"))
+      }
+      const next = yield* Effect.provide(UploadCache.get(text), over(overMap(values)))
+      yield* uploads.open
+      assert.strictEqual((yield* Fiber.join(slow)).id, next.id)
+      assert.deepStrictEqual((yield* emulator.files).map(({ id }) => id), [next.id])
+      assert.strictEqual((yield* emulator.requests).filter(({ method }) => method === "POST").length, 2)
     }).pipe(Effect.provide(layer())))
 
   it.live("who waits for a store that does not answer can be interrupted", () =>
