@@ -33,7 +33,7 @@ export interface Options {
 }
 
 /** None of the developer's own settings. */
-const bare = Object.fromEntries(
+export const bare = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(ANTHROPIC|NO_COLOR|FORCE_COLOR|CLICOLOR|npm_)/.test(name))
 )
 
