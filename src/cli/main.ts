@@ -14,8 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stdio from "effect/Stdio"
+import process from "node:process"
 import { printable } from "../internal/text.ts"
 import { version } from "../internal/version.ts"
+import * as NodeMain from "../NodeMain.ts"
 import { environment } from "./environment.ts"
 import { codeOf, ExitCode } from "./exitCode.ts"
 import { Stopped } from "./failure.ts"
@@ -44,7 +46,7 @@ const explain = (error: unknown): Effect.Effect<number, never, Streams> =>
   })
 
 /** Runs the arguments, and gives the exit code. */
-export const run = (args: ReadonlyArray<string>): Effect.Effect<number> =>
+const run = (args: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function*() {
     const streams = yield* Streams
     const { stdoutIsTerminal } = yield* Stdio.Stdio
@@ -70,3 +72,22 @@ const platform = Layer.mergeAll(
     ChildProcessSpawner.make(() => Effect.die("No process is started"))
   )
 )
+
+/**
+ * npm starts a shell that starts this, and a signal to npm ends the shell alone: its end is taken for the signal.
+ */
+const untilParentEnds = Effect.gen(function*() {
+  if (process.env["npm_lifecycle_event"] === undefined) return yield* Effect.never
+  const parent = process.ppid
+  while (process.ppid === parent) yield* Effect.sleep("200 millis")
+  process.kill(process.pid, "SIGTERM")
+  return yield* Effect.never
+})
+
+/** Runs the process's command line, and ends the process with its exit code. */
+export const main = (args: ReadonlyArray<string>): void =>
+  NodeMain.runMain(
+    Effect.raceFirst(run(args), untilParentEnds).pipe(
+      Effect.flatMap((code) => code === ExitCode.done ? Effect.void : Effect.fail(new Stopped({ code })))
+    )
+  )

@@ -25,7 +25,7 @@ import * as ProgressScreen from "./screen/progress.ts"
 import * as Style from "./screen/style.ts"
 import * as Summary from "./screen/summary.ts"
 import { Settings } from "./settings.ts"
-import { Streams } from "./streams.ts"
+import { hideCursor, showCursor, Streams } from "./streams.ts"
 
 /** An item without what all of them have. */
 export type NewItem = Omit<CliEvent.Item, "version" | "kind">
@@ -107,10 +107,6 @@ const short = ({ action, id, path }: NewItem): string =>
 /** Rows of the screen that lines take, also where it has become narrower than they are. */
 const rowsOf = (lines: ReadonlyArray<string>, columns: number): number =>
   lines.reduce((rows, line) => rows + Math.max(1, Math.ceil(displayWidth(line) / Math.max(1, columns))), 0)
-
-const hideCursor = "\u001b[?25l"
-
-export const showCursor = "\u001b[?25h"
 
 export const make = Effect.fnUntraced(function*(
   options: Options

@@ -49,12 +49,29 @@ const size = () => ({
   rows: process.stderr.rows ?? process.stdout.rows ?? 24
 })
 
+export const hideCursor = "\u001b[?25l"
+
+export const showCursor = "\u001b[?25h"
+
+/** Shows the cursor again however the process ends: a second signal does not wait for any clean-up. */
+const watchCursor = Effect.sync(() => {
+  let isHidden = false
+  process.once("exit", () => {
+    if (isHidden) process.stderr.write(showCursor)
+  })
+  return (text: string) => {
+    const [hidden, shown] = [text.lastIndexOf(hideCursor), text.lastIndexOf(showCursor)]
+    if (hidden !== shown) isHidden = hidden > shown
+  }
+})
+
 /** effect's terminal, except that it shows on standard error, and takes its size from there. */
 export const layerTerminal: Layer.Layer<Terminal.Terminal> = Layer.effect(
   Terminal.Terminal,
   Effect.gen(function*() {
     const { readInput, readLine } = yield* NodeTerminal.make()
     const write = writer(process.stderr, () => false)
+    const seeCursor = yield* watchCursor
     return Terminal.make({
       columns: Effect.sync(() => size().columns),
       rows: Effect.sync(() => size().rows),
@@ -70,7 +87,11 @@ export const layerTerminal: Layer.Layer<Terminal.Terminal> = Layer.effect(
       ).pipe(Effect.map(({ queue }) => queue)),
       readInput,
       readLine,
-      display: write
+      display: (text) =>
+        Effect.suspend(() => {
+          seeCursor(text)
+          return write(text)
+        })
     })
   })
 )

