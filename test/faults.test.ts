@@ -18,7 +18,7 @@ const stored = (size: number) =>
     filename: "a.bin",
     mime_type: "application/octet-stream",
     size_bytes: size,
-    created_at: "2026-11-21T00:00:00Z",
+    created_at: new Date().toISOString(),
     downloadable: false,
     expires_at: null
   })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
+import { TestClock } from "effect/testing"
 import { drive, layerOf, ok, service } from "../policy/support.ts"
 
 const encoder = new TextEncoder()
@@ -40,5 +41,42 @@ describe("an option that is misspelt", () => {
       assert(error._tag === "RequestFailed" && error.reason._tag === "InvalidRequest")
       assert.strictEqual(error.reason.option, "onUnknownOutcome")
       assert.strictEqual(from.requests.length, 0)
+    }))
+})
+
+describe("a file of another size than was sent", () => {
+  const answering = (file: Record<string, unknown>) => {
+    const deleted: Array<string> = []
+    const from = service((request) => {
+      if (request.method !== "DELETE") return ok(file)
+      deleted.push(request.path)
+      return Response.json({ id: "file_1", type: "file_deleted" })
+    })
+    return { from, deleted }
+  }
+  const hello = FileSource.text("hello", "a.txt")
+
+  it.effect("is deleted again when it can only be this upload's", () =>
+    Effect.gen(function*() {
+      const { deleted, from } = answering({ filename: "a.txt", size_bytes: 4 })
+      const error = yield* Effect.flip(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.stack())))
+      assert(error._tag === "TransferInterrupted")
+      assert.strictEqual(error.reason, "SizeMismatch")
+      assert.deepStrictEqual(deleted, ["/v1/files/file_1"])
+    }))
+
+  it.effect("is left alone when it is older than the upload, or known to be another upload's", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2030, 0, 1))
+      const older = answering({ filename: "a.txt", size_bytes: 4, created_at: "2029-12-01T00:00:00.000001Z" })
+      yield* Effect.flip(Effect.provide(Files.upload(hello), layerOf(older.from.client, Policy.stack())))
+      assert.deepStrictEqual(older.deleted, [])
+      // A cache in between that answers with what it answered before.
+      const repeated = answering({ filename: "a.txt", size_bytes: 5, created_at: "2030-01-01T00:00:00.000001Z" })
+      yield* Effect.gen(function*() {
+        yield* Files.upload(hello)
+        yield* Effect.flip(Files.upload(FileSource.text("goodbye", "a.txt")))
+      }).pipe(Effect.provide(layerOf(repeated.from.client, Policy.stack())))
+      assert.deepStrictEqual(repeated.deleted, [])
     }))
 })

@@ -50,11 +50,19 @@ export interface LostUploads {
     size: number,
     began: Moment
   ) => Effect.Effect<Candidates | undefined, ListError>
-  /** Runs an upload, and gives it what finds out whether a lost one was stored. */
+  /** Runs an upload, and gives it what is known of the files that it may have made. */
   readonly track: (
     upload: Upload & { readonly isSent: () => boolean },
-    run: (resolve: (size: number) => Effect.Effect<Resolution<FileMetadata>>) => Effect.Effect<FileMetadata, FilesError>
+    run: (own: Own) => Effect.Effect<FileMetadata, FilesError>
   ) => Effect.Effect<FileMetadata, FilesError>
+}
+
+/** What is known of an upload's own files. */
+export interface Own {
+  /** Finds out whether an upload of that many bytes was stored although its answer was lost. */
+  readonly resolve: (size: number) => Effect.Effect<Resolution<FileMetadata>>
+  /** Whether a file that the answer names can only be this upload's: it is not older, and not another's of this client. */
+  readonly mayDelete: (file: FileMetadata) => boolean
 }
 
 /** The same moment by the monotonic time and by this machine's clock, milliseconds. */
@@ -198,7 +206,10 @@ export const makeLostUploads = (options: {
           Effect.orElseSucceed(() => unclear)
         )
 
-      return Effect.onExit(run(resolve), (exit) => {
+      const mayDelete = (file: FileMetadata): boolean =>
+        !taken.has(file.id) && clock.order(file.created_at.epochMilliseconds, began.monotonic, began.wall) !== "before"
+
+      return Effect.onExit(run({ resolve, mayDelete }), (exit) => {
         const now = monotonicMillis(runtime)
         if (Exit.isSuccess(exit)) {
           taken.add(exit.value.id)

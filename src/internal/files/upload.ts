@@ -122,7 +122,7 @@ export const makeUpload = (
       // A call may be about another workspace.
       client
     }
-    return lost.track(upload, (resolve) =>
+    return lost.track(upload, (own) =>
       callFiles(client, {
         subject: subjectOf(client.connection, "upload", { filename, size, isSent: () => progress.sent.complete }),
         method: "POST",
@@ -133,14 +133,14 @@ export const makeUpload = (
         read: (answer, subject) =>
           decodeMetadata(subject, answer, (file) =>
             checkStored(subject, file, progress.sent, (id) =>
-              remove(id, options))),
+              own.mayDelete(file) ? remove(id, options) : Effect.fail("kept"))),
         canRepeat: (error) =>
           // A source may break off as a service does: one that is fetched from an address.
           progress.failure?.isRetryable !== false && (content.isReplayable || !progress.started)
           && !(error.isOutcomeUnknown && progress.sent.complete && onUnknownOutcome === "fail"),
         resolve: () =>
           progress.sent.complete && onUnknownOutcome === "adopt"
-            ? resolve(progress.sent.bytes)
+            ? own.resolve(progress.sent.bytes)
             : Effect.succeed(notDone)
       }))
   }
@@ -220,13 +220,13 @@ const watched = (
 
 /**
  * A stored size that is not what was sent, or an answer before all of it was, means a file that nobody asked for: it is
- * deleted again.
+ * deleted again, if it can only be this upload's.
  */
 const checkStored = (
   subject: Subject,
   file: FileMetadata,
   { bytes: sent, complete, total }: Sent,
-  remove: (id: FileId) => Effect.Effect<unknown, DeleteError>
+  remove: (id: FileId) => Effect.Effect<unknown, unknown>
 ): Effect.Effect<FileMetadata, FilesError> => {
   if (complete && file.size_bytes === sent) return Effect.succeed(file)
   const expected = complete ? sent : total
@@ -239,7 +239,7 @@ const checkStored = (
           complete
             ? `has ${sent} bytes, but the service stored ${file.size_bytes}`
             : `was not sent to its end (${sent} of ${total ?? "an unknown number of"} bytes) when the service answered`
-        } as ${file.id}, which ${isDeleted ? "was deleted again" : "could not be deleted"}.`,
+        } as ${file.id}, which ${isDeleted ? "was deleted again" : "was not deleted"}.`,
         transferred: file.size_bytes,
         expected,
         fileId: file.id,
