@@ -18,7 +18,7 @@ import { fileNotFound, invalidRequest } from "./apiError.ts"
 import { readJson } from "./body.ts"
 import type * as Control from "./control.ts"
 import type { OperationWith } from "./endpoints.ts"
-import type { Handlers } from "./handlers.ts"
+import type { Handlers } from "./handler.ts"
 import { openApi } from "./openApi.ts"
 import type { IssuedToken } from "./tokens.ts"
 

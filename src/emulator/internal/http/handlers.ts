@@ -3,39 +3,19 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type * as Scope from "effect/Scope"
-import type { Store, StoreFailed } from "../../Store.ts"
-import { type BodyError, RequestContext } from "../context.ts"
+import { RequestContext } from "../context.ts"
 import * as Files from "../files/operations.ts"
 import * as Batches from "../model/batches.ts"
 import * as Events from "../model/events.ts"
 import * as Messages from "../model/messages.ts"
-import type { Model } from "../model/model.ts"
 import * as Models from "../model/models.ts"
 import * as Admin from "./admin.ts"
 import { readJson } from "./body.ts"
 import type { Control } from "./control.ts"
-import type { Operation, Params, Query } from "./endpoints.ts"
+import type { Handlers } from "./handler.ts"
 import type { State } from "./state.ts"
 
-type Response = HttpServerResponse.HttpServerResponse
-
-/** Everything that a handler may ask for. */
-export type Requirements = RequestContext | Store | Model | Scope.Scope
-
-/** What a handler gets of a request, besides the {@link RequestContext}. */
-export interface Call<O extends Operation> {
-  readonly params: Params<O>
-  readonly query: Query<O>
-}
-
-export type Handler<O extends Operation> = (
-  call: Call<O>
-) => Effect.Effect<Response, BodyError | StoreFailed, Requirements>
-
-export type Handlers = { readonly [O in Operation]: Handler<O> }
-
-const json = (body: unknown): Response => HttpServerResponse.jsonUnsafe(body)
+const json = (body: unknown): HttpServerResponse.HttpServerResponse => HttpServerResponse.jsonUnsafe(body)
 
 /** The body of a message request. */
 const messageBody = Effect.flatMap(RequestContext, ({ limits }) => readJson(limits.maxJsonBytes))

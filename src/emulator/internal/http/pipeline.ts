@@ -32,7 +32,7 @@ import {
 import * as Auth from "./auth.ts"
 import * as Body from "./body.ts"
 import { type Match, match, type Operation } from "./endpoints.ts"
-import type { Call, Handler, Handlers } from "./handlers.ts"
+import type { Call, Handler, Handlers } from "./handler.ts"
 import * as Parameters from "./parameters.ts"
 import type { State } from "./state.ts"
 
