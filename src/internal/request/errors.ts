@@ -819,6 +819,9 @@ const fromPolicy = (subject: Subject, cause: unknown, description: string | unde
       { isOutcomeUnknown: false }
     )
   }
+  if (Predicate.isTagged(cause, "RefusedError") && cause instanceof Error) {
+    return requestFailed(operation, new InvalidRequest({ message: cause.message, cause: cause.cause }))
+  }
   if (Predicate.isTagged(cause, "ProxyError") && cause instanceof Error) {
     const status = field(cause, "status")
     return requestFailed(

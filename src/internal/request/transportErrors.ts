@@ -51,3 +51,13 @@ export class UnsentError extends Error {
     this.name = "UnsentError"
   }
 }
+
+/** A client that stands in for a transport won't take the request, a test's mock for example. Its complaint is final. */
+export class RefusedError extends Error {
+  readonly _tag = "RefusedError"
+
+  constructor(complaint: Error) {
+    super(complaint.message, { cause: complaint })
+    this.name = "RefusedError"
+  }
+}
