@@ -2,6 +2,7 @@
  * The end of a program on Node, Bun or Deno, as people and process managers expect it: a signal begins the clean-up,
  * the clean-up has a limit, and a second signal ends it at once.
  *
+ * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Files, FileSource } from "effect-anthropic-files"

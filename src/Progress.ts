@@ -1,7 +1,21 @@
 /**
- * How far transfers have come: counted as bytes move, put together only when someone looks.
+ * How far transfers are. A `Progress` counts as bytes move, and puts a snapshot together only when someone looks.
  *
- * A `Progress` is made by the program, handed to the transfers it is to show, and read as a `Stream` of snapshots.
+ * The program makes one, gives it to the transfers that it is to show, and reads it as a `Stream` of snapshots.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Stream } from "effect"
+ * import { FileSource, Progress, Transfer } from "effect-anthropic-files"
+ *
+ * export const upload = Effect.gen(function*() {
+ *   const progress = yield* Progress.make
+ *   yield* Effect.forkChild(
+ *     Stream.runForEach(progress.changes("200 millis"), ({ bytes, total }) => Console.log(`${bytes} of ${total} bytes`))
+ *   )
+ *   return yield* Transfer.upload({ source: FileSource.path("report.pdf") }, progress)
+ * })
+ * ```
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -12,7 +26,7 @@ import * as Stream from "effect/Stream"
 /** A file that is being transferred. */
 export interface FileProgress {
   readonly name: string
-  /** So far, in this try: a transfer that starts over starts from 0 again. */
+  /** Bytes so far, in this try: a transfer that starts over counts from 0 again. */
   readonly bytes: number
   /** Bytes in all, where known. */
   readonly total: number | undefined
@@ -27,12 +41,12 @@ export interface Snapshot {
   readonly files: {
     readonly done: number
     readonly failed: number
-    /** What was {@link Progress.expect expected}, if anything was. */
+    /** As told to {@link Progress.expect}; `undefined` if nothing was. */
     readonly total: number | undefined
   }
-  /** Of the files that are done, and of those under way. What failed files had moved does not count. */
+  /** Bytes of the files that are done and of those under way. Those of failed files don't count. */
   readonly bytes: number
-  /** What was expected; else what the files so far have, as long as each one's size is known. */
+  /** Bytes that were expected; else the sum of all sizes so far, as long as each one is known. */
   readonly total: number | undefined
   /** Bytes a second over the last five seconds, or since someone looked last if that is longer. */
   readonly rate: number
@@ -42,7 +56,9 @@ export interface Snapshot {
   readonly active: ReadonlyArray<FileProgress>
 }
 
+/** Counts the transfers that it is given to. */
 export interface Progress {
+  /** How far everything is now. */
   readonly snapshot: Effect.Effect<Snapshot>
   /**
    * A snapshot at once, then one every `interval` while files are under way, and one whenever something has changed;
@@ -51,17 +67,19 @@ export interface Progress {
    * @default interval "100 millis"
    */
   readonly changes: (interval?: Duration.Input) => Stream.Stream<Snapshot>
-  /** Tells the totals beforehand, where they are known. */
+  /** Sets the totals, where they are known beforehand. */
   readonly expect: (totals: { readonly files?: number; readonly bytes?: number }) => Effect.Effect<void>
-  /** For a transfer of one's own: announces a file and gives what counts its bytes. */
+  /** For a transfer of your own: announces a file, and gives the meter that counts its bytes. */
   readonly begin: (name: string, total: number | undefined) => Effect.Effect<Meter>
 }
 
-/** Counts one file. Its functions do no more than add, and may be called for every chunk. */
+/** Counts one file. Its functions only add, and may be called for every chunk. */
 export interface Meter {
+  /** Adds bytes that have moved. */
   readonly add: (bytes: number) => void
-  /** So many bytes have moved, whatever was counted before. */
+  /** Sets the bytes that have moved, whatever was counted before. */
   readonly set: (bytes: number) => void
+  /** Ends the file; one that failed is taken off the count. */
   readonly end: (succeeded: boolean) => void
 }
 
@@ -72,7 +90,7 @@ interface Active {
   bytes: number
 }
 
-/** Milliseconds that the rate of all is taken over, and between its samples. */
+/** Milliseconds: the time that the overall rate is taken over, and the time between its samples. */
 const rateWindow = 5_000
 const sampleEvery = 250
 

@@ -1,9 +1,24 @@
 /**
  * Many files at once, and files on disk.
  *
- * `uploadAll`, `downloadAll` and `deleteAll` take a `Stream` of inputs and give a `Stream` of results in the order in
- * which they are done. A million inputs cost no more memory than a hundred: nothing is collected. One that fails is a
- * result like any other.
+ * `uploadAll`, `downloadAll` and `deleteAll` take a `Stream` of inputs and give a `Stream` of results, in the order in
+ * which they are done. Nothing is collected: a million inputs take no more memory than a hundred. A failure is a result
+ * like any other.
+ *
+ * @example
+ * ```ts
+ * import { Console, Stream } from "effect"
+ * import { FileSource, Transfer } from "effect-anthropic-files"
+ *
+ * export const uploadAll = (paths: ReadonlyArray<string>) =>
+ *   Stream.fromIterable(paths).pipe(
+ *     Stream.map((path) => ({ source: FileSource.path(path), path })),
+ *     (inputs) => Transfer.uploadAll(inputs, { concurrency: 4 }),
+ *     Stream.runForEach((result) =>
+ *       Console.log(result.input.path, result._tag === "Success" ? result.value.id : result.error.message)
+ *     )
+ *   )
+ * ```
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -118,11 +133,11 @@ const onWriteFailed = (
 
 export interface SaveOptions {
   /**
-   * What to do where there is a file already.
+   * What to do where a file exists already.
    *
-   * - `fail`: refuse, before a byte is fetched;
-   * - `replace`: put the new file in its place in one step, with its permissions, once it is complete;
-   * - `rename`: keep both, the new one as `name (1).ext`.
+   * - `fail`: the download fails before a byte is fetched;
+   * - `replace`: the new file takes its place in one step, and its permissions, once it is complete;
+   * - `rename`: both are kept, the new one as `name (1).ext`.
    *
    * @default "fail"
    */
@@ -131,10 +146,11 @@ export interface SaveOptions {
   readonly progress?: Progress | undefined
 }
 
-/** A file that was put on disk. */
+/** A file that was saved. */
 export interface Saved {
-  /** Where it is: another path than asked for when it was renamed. */
+  /** Where it is: not the path that was asked for, when it was renamed. */
   readonly path: string
+  /** Its size. */
   readonly bytes: number
 }
 
@@ -184,11 +200,12 @@ const save = (
   })
 
 /**
- * Downloads a file to a path, which it reaches only complete and synced: first a temporary file beside it (readable by
- * its owner alone), then a rename. On failure and interruption nothing is left, and an existing file is as it was.
+ * Downloads a file to a path, where it appears only complete and synced: it is written to a temporary file beside it,
+ * readable by its owner alone, and renamed. On failure and interruption nothing is left, and an existing file is as it
+ * was.
  *
- * A connection that breaks is taken up again where it broke, under a retry policy. The new file has mode 0600, or the
- * mode of the file it replaces.
+ * Under a retry policy, a download goes on where its connection broke. The new file has mode 0600, or the mode of the
+ * file that it replaces.
  */
 export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
   function*(
@@ -201,12 +218,12 @@ export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
   }
 )
 
-/** What is to be downloaded: an id, or what a listing gives, which saves asking for the name. */
+/** What is to be downloaded: an id, or an entry of a listing, whose name need not be looked up. */
 export type Download = FileId | Pick<FileMetadata, "id" | "filename" | "size_bytes">
 
 /**
- * Downloads a file into a folder, under its own name as far as that is safe: its last segment, without control and
- * bidirectional characters, not hidden, no device, at most 255 bytes. Otherwise as {@link downloadToFile}.
+ * Downloads a file into a directory, under the safe part of its own name: the last segment, without control and
+ * bidirectional characters, not hidden, not a device, at most 255 bytes. Otherwise as {@link downloadToFile}.
  */
 export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
   function*(
@@ -231,7 +248,7 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
   }
 )
 
-/** What is known of a file; an id is looked up together with others that are looked up at the same time. */
+/** Name and size of a file. An id is looked up, together with others that are looked up at the same time. */
 const described = (
   file: Download
 ): Effect.Effect<Exclude<Download, FileId>, MetadataError, Files.Files> => {
@@ -257,7 +274,7 @@ const described = (
   )
 }
 
-/** An input that was dealt with, and what came of it. */
+/** An input, and what became of it. */
 export type Result<Input, A, E> =
   | { readonly _tag: "Success"; readonly input: Input; readonly value: A }
   | { readonly _tag: "Failure"; readonly input: Input; readonly error: E }
@@ -278,8 +295,8 @@ export interface BulkOptions {
 }
 
 /**
- * Runs inputs through an effect. When it is interrupted, a warning names what was done but not handed over and what was
- * under way, since the results that were handed over no longer tell it all.
+ * Runs an effect for each input. When the stream is interrupted, a warning names what was done but not handed over, and
+ * what was under way: the results do not tell that any more.
  */
 const bulk = <Input, E, R, A, E2, R2>(
   inputs: Stream.Stream<Input, E, R>,
@@ -305,7 +322,7 @@ const bulk = <Input, E, R, A, E2, R2>(
     let inputFailure: Stream.Stream<never, E> = Stream.empty
 
     const results = inputs.pipe(
-      // Inputs that end in a failure must not interrupt what was begun before.
+      // When the inputs fail, what was begun before goes on.
       Stream.catchCause((cause) => {
         inputFailure = Stream.failCause(cause)
         return Stream.empty
@@ -364,7 +381,7 @@ export interface UploadAllOptions extends BulkOptions {
   readonly progress?: Progress | undefined
 }
 
-/** The same source, counted as it is read. */
+/** The same source, whose bytes are counted as they are read. */
 const counted = <R>(
   source: FileSource<R>,
   progress: Progress,
@@ -427,10 +444,10 @@ const sourceDied = (name: string, cause: Cause.Cause<unknown>): SourceFailed =>
   })
 
 /**
- * Uploads all inputs. Each gives a result that holds the very input, whatever else that carries.
+ * Uploads all inputs. Each gives a result that holds the very input, with whatever else that carries.
  *
- * When it is interrupted, requests are broken off, and what they carried is not stored; one whose body had been sent to
- * its end may have been, as with any single upload.
+ * On interruption, requests are broken off and their files are not stored. One whose body had been sent to its end may
+ * have been stored, as with any single upload.
  */
 export const uploadAll = <Input extends Upload<unknown>, E, R>(
   inputs: Stream.Stream<Input, E, R>,
@@ -457,12 +474,12 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
   )
 
 export interface DownloadAllOptions extends BulkOptions, SaveOptions {
-  /** The folder to put files in; it has to exist. */
+  /** The directory that files are saved in; it has to exist. */
   readonly directory: string
 }
 
 /**
- * Downloads all files into a folder, as {@link downloadToDirectory} does. Names of plain ids are looked up in batches.
+ * Downloads all files into a directory, as {@link downloadToDirectory} does. Names of plain ids are looked up in batches.
  */
 export const downloadAll = <Input extends Download, E, R>(
   inputs: Stream.Stream<Input, E, R>,

@@ -5,6 +5,7 @@
  * What is the same is told by base URL, workspace, SHA-256, size and MIME type. An upload is noted down before it is
  * sent, so that one whose process died is found again instead of being repeated.
  *
+ * @example
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { ContentBlock, FileSource, Messages, UploadCache, UploadStore } from "effect-anthropic-files"

@@ -2,6 +2,7 @@
  * Where an `UploadCache` keeps its notes: in memory, in a directory, and in modules of their own in Redis
  * (`UploadStoreRedis`) and SQL (`UploadStoreSql`).
  *
+ * @example
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { FileSource, UploadCache, UploadStore } from "effect-anthropic-files"

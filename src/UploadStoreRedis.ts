@@ -1,6 +1,7 @@
 /**
  * An `UploadStore` in Redis, for all who reach it.
  *
+ * @example
  * ```ts
  * import { Layer } from "effect"
  * import { UploadCache } from "effect-anthropic-files"

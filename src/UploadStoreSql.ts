@@ -1,6 +1,7 @@
 /**
  * An `UploadStore` in a table of a SQL database, for all who reach it.
  *
+ * @example
  * ```ts
  * import { Layer } from "effect"
  * import { UploadCache } from "effect-anthropic-files"

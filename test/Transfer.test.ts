@@ -82,7 +82,7 @@ describe("downloadToFile", () => {
       assert.strictEqual((yield* fs.readFile(empty.path)).length, 0)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("refuses what is there, links and folders before a byte is fetched", () =>
+  it.effect("refuses existing files, links and directories before a byte is fetched", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -226,7 +226,7 @@ describe("downloadToFile", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("a file that comes up while the bytes flow is not overwritten", () =>
+  it.effect("a file that another program makes during the download is not overwritten", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -290,7 +290,7 @@ describe("downloadToFile", () => {
     ["refused", Fault.serverError(ofOperation("content"))]
   ]
   for (const [what, fault] of broken) {
-    it.live(`P3: a download that is ${what} leaves the old file, and none of its own`, () =>
+    it.live(`P3: a download that is ${what} leaves the old file and no temporary one`, () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const directory = yield* folder
@@ -360,7 +360,7 @@ describe("downloadToFile", () => {
       }).pipe(Effect.scoped, Effect.provide(layer)))
   })
 
-  it.live("a broken connection is taken up again under a retry policy", () =>
+  it.live("a download goes on where its connection broke, under a retry policy", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -436,7 +436,7 @@ describe("names that the service gives", () => {
     it(`${JSON.stringify(given)} becomes ${safe}`, () => assert.strictEqual(safeName(given, "file_1"), safe))
   }
 
-  it("255 bytes and no more, with the extension, never half a character", () => {
+  it("a safe name has at most 255 bytes, keeps its extension, and never ends in half a character", () => {
     for (const stem of ["x".repeat(300), "é".repeat(200), "👩".repeat(100)]) {
       for (const extension of ["", ".pdf"]) {
         const name = safeName(stem + extension, "file_1")
@@ -713,7 +713,7 @@ describe("lookups", () => {
       assert.strictEqual(most, 8)
     }).pipe(Effect.provide(layer)))
 
-  it.effect("what is no id fails by itself, before anything is sent", () =>
+  it.effect("a malformed id fails alone, before anything is sent", () =>
     Effect.gen(function*() {
       const { id } = yield* Files.upload(FileSource.text("x", "x.txt"))
       const exits = yield* Effect.all(
@@ -745,7 +745,7 @@ describe("lookups", () => {
 })
 
 describe("uploadScoped", () => {
-  it.effect("deletes on success, failure and interruption", () =>
+  it.effect("uploadScoped deletes its file on success, failure and interruption", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const upload = Files.uploadScoped(FileSource.text("x", "x.txt"))
@@ -893,7 +893,7 @@ describe("progress", () => {
       }
     }))
 
-  it.effect("changes are handed out at the interval, and none where nothing moves", () =>
+  it.effect("snapshots come at the interval while bytes move, and none while nothing does", () =>
     Effect.gen(function*() {
       const progress = yield* Progress.make
       const seen: Array<number> = []
@@ -911,7 +911,7 @@ describe("progress", () => {
       assert.deepStrictEqual(seen, [0, 2, 4, 6, 8, 10, 10])
     }))
 
-  it.live("uploads and downloads are counted, a failed one not, and a total of unknown size is none", () =>
+  it.live("uploads and downloads are counted, failed ones are not, and there is no total while a size is unknown", () =>
     Effect.gen(function*() {
       const directory = yield* folder
       const fs = yield* FileSystem.FileSystem

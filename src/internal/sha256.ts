@@ -1,12 +1,14 @@
 /**
- * SHA-256 of bytes that come piece by piece, which WebCrypto can't take. Node's own, several times faster, comes with
- * the Node Layer.
+ * SHA-256, for all that must not be guessed or forged. Bytes come piece by piece, which WebCrypto can't take. The Node
+ * Layer brings Node's own, which is several times faster. For what needs no secrecy there is `files/checksum.ts`.
  */
 import { sha256 } from "@noble/hashes/sha2.js"
 import * as Context from "effect/Context"
 import * as Hex from "effect/encoding/Hex"
 
+/** A hash under way. */
 export interface Hash {
+  /** Takes more bytes. */
   readonly update: (chunk: Uint8Array) => void
   /** In hex. */
   readonly digest: () => string

@@ -1,3 +1,6 @@
+/**
+ * SHA-256 by node:crypto, several times faster than the portable one.
+ */
 import * as Layer from "effect/Layer"
 import { createHash } from "node:crypto"
 import { Sha256 } from "../internal/sha256.ts"

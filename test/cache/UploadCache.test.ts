@@ -72,7 +72,7 @@ describe("upload cache", () => {
       assert.match(noted.at(-1) ?? "", /"value":\{"content":"[0-9a-f]{64}","mimeType":"text\/plain","since":/)
     }).pipe(Effect.provide(layer)))
 
-  it.effect("a record that is torn is as good as none", () =>
+  it.effect("a torn record counts as none: the content is uploaded again", () =>
     Effect.gen(function*() {
       const values = new Map<string, string>()
       const store = overMap(values)
@@ -126,7 +126,7 @@ describe("upload cache", () => {
       assert.strictEqual(yield* requests, sent + 1)
     })).pipe(Effect.provide(layer)))
 
-  it.effect("what can be read only once is refused, and what changes is not stored", () =>
+  it.effect("a source that can be read only once is refused, and one that changes between its reads is not stored", () =>
     withCache(Effect.gen(function*() {
       const bytes = new TextEncoder().encode("content")
       const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt" })

@@ -256,7 +256,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual((yield* emulator.files).length, 3)
       }))
 
-    test("interruption leaves an intent, and nobody has to wait for it", (another) =>
+    test("after an interruption the next call finds the stored file at once", (another) =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
         yield* emulator.addFault(Fault.stall({ at: "response", after: 0, ...upload }))

@@ -48,7 +48,7 @@ const gated = Effect.gen(function*() {
 })
 
 describe("leases", () => {
-  it.live("one is held also for a machine whose clock is behind", () =>
+  it.live("a lease is held against a machine whose clock is a second behind", () =>
     Effect.gen(function*() {
       const uploads = yield* gated
       const store = overMap(new Map())
@@ -74,7 +74,7 @@ describe("leases", () => {
       assert.strictEqual(uploads.state.uploads, 1)
     }).pipe(Effect.provide(layer())))
 
-  it.live("who stood still for longer than its lease deletes what it uploaded, and takes the file of the next one", () =>
+  it.live("a process that stood still for longer than its lease deletes its own upload and takes the other process's file", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const uploads = yield* gated
@@ -93,7 +93,7 @@ describe("leases", () => {
       assert.strictEqual((yield* emulator.requests).filter(({ method }) => method === "POST").length, 2)
     }).pipe(Effect.provide(layer())))
 
-  it.live("who waits for a store that does not answer can be interrupted", () =>
+  it.live("waiting for a store that does not answer can be interrupted", () =>
     Effect.gen(function*() {
       let looks = 0
       const store = {
@@ -123,7 +123,7 @@ describe("leases", () => {
       }
     }).pipe(Effect.provide(layer())))
 
-  it.live("who waits for another's upload of the same content keeps no file open", () =>
+  it.live("waiting for somebody else's upload of the same content keeps no file open", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
@@ -222,7 +222,7 @@ describe("what is handed out", () => {
       assert.strictEqual(seen.size, 4)
     }).pipe(Effect.provide(layer({ dialect: "beta" }))))
 
-  it.effect("use runs again with another file than the one that is said to be gone, though it is listed", () =>
+  it.effect("use runs again with another file when an answer names the first as expired, though it is still listed", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       yield* UploadCache.use(text, (file) =>

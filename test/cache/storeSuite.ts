@@ -13,7 +13,7 @@ export const storeSuite = (name: string, place: Place): void => {
     const withStore = <A, E, R>(body: Effect.Effect<A, E, R | UploadStore.UploadStore>) =>
       Effect.scoped(Effect.flatMap(place, (layer) => Effect.provide(body, layer)))
 
-    it.live("swaps what is there and nothing else", () =>
+    it.live("swap replaces the current value and no other", () =>
       withStore(Effect.gen(function*() {
         const store = yield* UploadStore.UploadStore
         const results = [
@@ -50,7 +50,7 @@ export const storeSuite = (name: string, place: Place): void => {
         ])
       })))
 
-    it.live("of many who swap at once, one succeeds", () =>
+    it.live("of many swaps at once, one succeeds", () =>
       Effect.scoped(Effect.gen(function*() {
         const layer = yield* place
         for (let round = 0; round < 10; round++) {
@@ -69,7 +69,7 @@ export const storeSuite = (name: string, place: Place): void => {
         }
       })))
 
-    it.live("no swap is lost", () =>
+    it.live("swaps by several processes are all kept", () =>
       Effect.scoped(Effect.gen(function*() {
         const layer = yield* place
         const add = Effect.gen(function*() {

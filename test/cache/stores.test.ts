@@ -29,7 +29,7 @@ describe("the SQL store", () => {
 })
 
 describe("the directory store", () => {
-  it.live("keeps few files, for its owner alone, and takes one that is torn for its content", () =>
+  it.live("the directory store keeps the last four versions of a value, readable by their owner alone", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = `${yield* fs.makeTempDirectoryScoped()}/deep/store`
@@ -45,7 +45,7 @@ describe("the directory store", () => {
       }).pipe(Effect.provide(UploadStore.layerDirectory(directory)))
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
-  it.live("a value is on disk before it is said to be there", () =>
+  it.live("a value is on disk before swap gives true", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const names: Array<string> = []
@@ -92,7 +92,7 @@ describe("the directory store", () => {
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
   for (const others of [1, 3, 7]) {
-    it.live(`who stood still while ${others} others swapped is told that it was not first`, () =>
+    it.live(`a swap that stood still while ${others} others went through gives false`, () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const directory = yield* fs.makeTempDirectoryScoped()
@@ -171,7 +171,7 @@ describe("the directory store", () => {
       assert.deepStrictEqual(error._tag === "InvalidConfig" && error.option, "directory")
     }).pipe(Effect.provide(platform)))
 
-  it.live("a name that is listed but never there is a failure", () =>
+  it.live("a file that is listed but can never be read is a failure", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()

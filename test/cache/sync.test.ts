@@ -271,7 +271,7 @@ describe("sync", () => {
     30_000
   )
 
-  it.live("what is gone on the other side is uploaded again once it was looked up", () =>
+  it.live("a file that was deleted in the workspace is uploaded again once it was looked up", () =>
     Effect.gen(function*() {
       const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
       yield* run(root)
@@ -534,7 +534,7 @@ describe("what sync deletes", () => {
       assert.strictEqual((yield* requests).filter((request) => request.startsWith("POST")).length, 2)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("what an upload without an answer left, also when it could not be looked for the first time", () =>
+  it.live("the file of an upload without an answer, also when the first look for it failed", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const root = yield* folderOf({ "a.txt": "old" })
@@ -550,7 +550,7 @@ describe("what sync deletes", () => {
       assert.notInclude(yield* ids, old)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("never what somebody was handed after its deletion failed", () =>
+  it.live("never a file that somebody was given after its deletion failed", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const root = yield* withoutB
@@ -562,7 +562,7 @@ describe("what sync deletes", () => {
       assert.strictEqual((yield* stored).length, 2)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("nobody is handed a file while it is deleted", () =>
+  it.live("a file is not handed out while sync deletes it", () =>
     Effect.gen(function*() {
       const store = yield* UploadStore.UploadStore
       const real = yield* Files.Files

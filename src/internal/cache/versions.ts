@@ -1,15 +1,16 @@
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 
-/** Of the coarsest file systems, FAT, milliseconds. */
+/** Of FAT, the coarsest file system, milliseconds. */
 const clockResolution = 2_000
 
+/** When a file was last written to, epoch milliseconds. */
 export const modifiedAt = (info: FileSystem.File.Info): number | undefined =>
   Option.getOrUndefined(info.mtime)?.getTime()
 
 /**
- * Differs once a file was written to or replaced, as long as its times are left alone. There is none for a file that was
- * written to just now: another write within the resolution of the file system's clock would leave it as it is.
+ * A text that differs once a file was written to or replaced, unless its times are put back. `undefined` for a file that
+ * was written to just now: another write within the resolution of the file system's clock would not change it.
  */
 export const versionOf = (info: FileSystem.File.Info, now: number): string | undefined => {
   const at = modifiedAt(info)

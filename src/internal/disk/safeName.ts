@@ -1,5 +1,5 @@
 /**
- * A name that someone else chose, made into one that can be created in a folder and nowhere else.
+ * Makes a name that someone else chose into one that can be created in a directory, and nowhere else.
  */
 
 /** Bytes in UTF-8 that one segment of a path may have on the common file systems. */
@@ -11,7 +11,7 @@ const encoder = new TextEncoder()
 // oxlint-disable-next-line no-control-regex
 const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/g
 
-/** Devices that Windows opens whatever folder and extension the name is given with. */
+/** Devices that Windows opens under this name in any directory and with any extension. */
 const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(\.|$)/i
 
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
@@ -37,14 +37,14 @@ const shorten = (text: string, bytes: number): string => {
   return short
 }
 
-/** `report` and `.pdf`. What follows the last dot counts as an extension up to 16 characters. */
+/** `report` and `.pdf`. What follows the last dot is an extension if it has at most 16 characters. */
 const split = (name: string): readonly [stem: string, extension: string] => {
   const dot = name.lastIndexOf(".")
   return dot > 0 && name.length - dot <= 17 ? [name.slice(0, dot), name.slice(dot)] : [name, ""]
 }
 
 /**
- * A name with something put before its extension, as `report (1).pdf`, no longer than a file system takes.
+ * Puts a suffix before a name's extension, as in `report (1).pdf`, and shortens the rest to what a file system takes.
  */
 export const withSuffix = (name: string, suffix: string): string => {
   const [stem, extension] = split(name)
@@ -54,7 +54,7 @@ export const withSuffix = (name: string, suffix: string): string => {
 
 /**
  * One segment of a path: no separator, no `..`, not hidden, no control or bidirectional character, no device, none of
- * `< > : " | ? *`, in NFC, at most 255 bytes, never empty. `fallback` is taken where nothing is left of the name.
+ * `< > : " | ? *`, in NFC, at most 255 bytes, never empty. `fallback` is used where nothing is left of the name.
  */
 export const safeName = (name: string, fallback: string): string => {
   const usable = [name, fallback].map(clean).find((candidate) => candidate !== "") ?? "file"
