@@ -56,7 +56,7 @@ describe("the token of a profile", () => {
         "anthropic-workspace-id": "wrkspc_1"
       }
       assert.deepStrictEqual(yield* headersOf(credentials), expected)
-      yield* seconds(3500)
+      yield* seconds(3400)
       assert.deepStrictEqual(yield* headersOf(credentials), expected)
       assert.strictEqual(credentials.identity, "organization org_1 workspace wrkspc_1")
       assert.deepStrictEqual(server.state.exchanges, [])
