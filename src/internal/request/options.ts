@@ -152,35 +152,37 @@ const maxSecrets = 64
 /** Shorter ones would blank out ordinary words. */
 const minSecret = 8
 
+/** A secret, and without the scheme in front of it too, as it may be repeated. */
+const formsOf = (secret: string): ReadonlyArray<string> =>
+  [secret, ...secret.split(/\s+/)].filter((form) => form.length >= minSecret)
+
 /** Takes out of a text what must not be shown, should a server echo it. */
-const makeScrub = (fixed: ReadonlyArray<string>) => {
-  const secrets = new Set<string>()
+const makeScrub = (secrets: ReadonlyArray<string>) => {
+  const own = secrets.flatMap(formsOf)
+  const sent = new Set<string>()
   let sorted: ReadonlyArray<string> | undefined
-  const add = (text: string) => {
-    // Without the scheme in front of it too, as it may be repeated.
-    for (const secret of [text, ...text.split(/\s+/)]) if (secret.length >= minSecret) secrets.add(secret)
-  }
-  for (const text of fixed) add(text)
-  const kept = secrets.size
-  const last = { authorization: undefined as Authorization | undefined }
+  let last: Authorization | undefined
   return {
     scrub: (text: string): string => {
       // The longest first: one may begin with another.
-      sorted ??= Array.from(secrets).sort((a, b) => b.length - a.length)
+      sorted ??= [...own, ...sent].sort((a, b) => b.length - a.length)
       return sorted.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text)
     },
     remember: (authorization: Authorization): void => {
-      if (last.authorization === authorization) return
-      last.authorization = authorization
+      if (last === authorization) return
+      last = authorization
       sorted = undefined
-      for (const value of Object.values(authorization)) if (Redacted.isRedacted(value)) add(Redacted.value(value))
-      let surplus = secrets.size - kept - maxSecrets
-      let passed = 0
-      for (const secret of secrets) {
-        if (surplus <= 0) break
-        if (passed++ < kept) continue
-        secrets.delete(secret)
-        surplus--
+      const forms = Object.values(authorization).flatMap((value) =>
+        Redacted.isRedacted(value) ? formsOf(Redacted.value(value)) : []
+      )
+      for (const form of forms) {
+        // At the end again: one that is still sent is not the oldest.
+        sent.delete(form)
+        sent.add(form)
+      }
+      for (const oldest of sent) {
+        if (sent.size <= maxSecrets) break
+        sent.delete(oldest)
       }
     }
   }

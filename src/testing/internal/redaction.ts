@@ -28,6 +28,9 @@ const isId = (name: string): boolean => /^(id|ids\[\]|fileId|page|next_page)$|_i
 /** `file_011CNha8iCJcU1wXNR6q4V8w` and its like, in the middle of a sentence. */
 const idInText = /\b[a-z]{2,12}_(?=[A-Za-z]*[0-9A-Z])[A-Za-z0-9]{6,}\b/g
 
+/** What the token endpoint exchanges, and what it gives for that. */
+const secretFields = /^(access_token|refresh_token|id_token|assertion|client_secret)$/
+
 export interface Options {
   readonly ids: boolean
   readonly bodies: boolean
@@ -65,6 +68,8 @@ export const make = (options: Options) => {
     path: (path: string): string =>
       path.split("/").map((segment) => pathWords.has(segment) ? segment : id(segment, "id")).join("/"),
     text: (text: string, name: string, parent: string): string => {
+      // Whatever else a recording is to hold.
+      if (secretFields.test(name)) return stand(text, name)
       if (isId(name)) return id(text, name)
       if (apiWords.test(name)) return text
       if (name === "message" && parent === "error") return sentence(text)
