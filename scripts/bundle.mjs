@@ -10,6 +10,12 @@ const outdir = "dist/cli"
 
 fs.rmSync(outdir, { recursive: true, force: true })
 
+/** Providers of credentials, which are large and mostly not needed: loaded where they are installed. */
+const { peerDependencies, peerDependenciesMeta } = JSON.parse(fs.readFileSync("package.json", "utf8"))
+const external = Object.keys(peerDependencies).filter((name) =>
+  peerDependenciesMeta[name]?.optional === true && !name.startsWith("@effect/") && name !== "aws4fetch"
+)
+
 const { metafile } = await esbuild.build({
   entryPoints: ["src/cli/bin.ts"],
   outdir,
@@ -18,6 +24,7 @@ const { metafile } = await esbuild.build({
   format: "esm",
   platform: "node",
   target: "node22.21",
+  external,
   minify: true,
   // Names of classes and functions stand in messages for those who develop this.
   keepNames: false,

@@ -82,6 +82,15 @@ export interface Options {
 
 const encodeEvent = Schema.encodeEffect(CliEvent.Event)
 
+/** The library speaks to who writes a program; here a package is added, and a key set, in another way. */
+const forTheCommandLine = (message: string): string =>
+  message
+    .replace(
+      /The package (\S+) is not installed: run npm install \S+, or give [^.]*\./,
+      "The package $1 is not installed: add -p $1 to npx, or install it beside this one."
+    )
+    .replace(/,? or give \w+ to the layer\b/, "")
+
 const problemOf = (error: unknown, { id, path }: Subject): CliEvent.Problem => {
   const has = (name: string): unknown => Predicate.hasProperty(error, name) ? error[name] : undefined
   const requestId = has("requestId")
@@ -90,7 +99,7 @@ const problemOf = (error: unknown, { id, path }: Subject): CliEvent.Problem => {
     version: 1,
     kind: "error",
     error: tagOf(error),
-    message: printable(message),
+    message: printable(forTheCommandLine(message)),
     exitCode: codeOf(error),
     isRetryable: has("isRetryable") === true,
     isOutcomeUnknown: has("isOutcomeUnknown") === true,

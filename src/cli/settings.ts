@@ -41,6 +41,21 @@ const workspace = GlobalFlag.Setting("workspace")({
     )
   )
 })
+const profile = GlobalFlag.Setting("profile")({
+  flag: Flag.optional(
+    Flag.String("profile").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("A profile on this machine, instead of ANTHROPIC_PROFILE and of any key")
+    )
+  )
+})
+const platform = GlobalFlag.Setting("platform")({
+  flag: Flags.choice(
+    "platform",
+    ["anthropic", "aws", "google-cloud", "foundry"],
+    "Who serves the API; region, project and resource come from the platform's own variables"
+  )
+})
 const allowPlainHttp = GlobalFlag.Setting("allow-plain-http")({
   flag: Flags.toggle("allow-plain-http", "Send the key over plain http to another machine, where it can be read")
 })
@@ -69,6 +84,8 @@ export const globalFlags = [
   progress,
   baseUrl,
   workspace,
+  profile,
+  platform,
   allowPlainHttp,
   dialect,
   concurrency,
@@ -86,6 +103,8 @@ export class Settings extends Context.Service<Settings, {
   readonly drawsProgress: boolean
   readonly baseUrl: string | undefined
   readonly workspaceId: string | undefined
+  readonly profile: string | undefined
+  readonly platform: "anthropic" | "aws" | "google-cloud" | "foundry"
   readonly allowPlainHttp: boolean
   readonly dialect: "ga" | "beta" | undefined
   readonly concurrency: number
@@ -104,7 +123,14 @@ export const read = Effect.gen(function*() {
   const [asJson, asJsonl, isQuiet, isVerbose] = [yield* json, yield* jsonl, yield* quiet, yield* verbose]
   if (asJson && asJsonl) return yield* new UsageError({ message: "--json and --jsonl exclude each other." })
   if (isQuiet && isVerbose) return yield* new UsageError({ message: "--quiet and --verbose exclude each other." })
+  const chosenPlatform = Option.getOrElse(yield* platform, () => "anthropic" as const)
+  const chosenProfile = Option.getOrUndefined(yield* profile)
+  if (chosenProfile !== undefined && chosenPlatform !== "anthropic") {
+    return yield* new UsageError({ message: "--profile is for Anthropic's own API: it goes with no other --platform." })
+  }
   return Settings.of({
+    profile: chosenProfile,
+    platform: chosenPlatform,
     mode: modeOf(asJson, asJsonl),
     isQuiet,
     isVerbose,

@@ -299,6 +299,8 @@ describe("exit codes", () => {
     [["ls", "--sort", "colour"], /^--sort takes .*created.*, not "colour"\.\n/],
     [["ls", "--json", "--jsonl"], /^--json and --jsonl exclude each other\.\n/],
     [["ls", "one too many"], /^There is one argument too many: "one too many"\.\n/],
+    [["ls", "--profile", "x", "--platform", "aws"], /^--profile is for Anthropic's own API/],
+    [["ls", "--platform", "azure"], /^--platform takes .*foundry.*, not "azure"/],
     [["info"], /^The argument <id> is missing\.|^<id> needs/],
     [["upload"], /^There is nothing to upload/],
     [["upload", "*.nothing"], /^No file matches \*\.nothing\.\n/],
@@ -320,6 +322,17 @@ describe("exit codes", () => {
         assert.strictEqual(lines(ended.err).length, 2)
       }))
   }
+
+  it.live("3: a profile that is not there; 2: a platform without its variables", () =>
+    Effect.gen(function*() {
+      const env = { HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent" }
+      const profile = yield* run(["ls", "--profile", "night"], { env })
+      code(profile, 3)
+      assert.match(profile.err, /There is no profile night/)
+      const platform = yield* run(["ls", "--platform", "aws"], { env })
+      code(platform, 2)
+      assert.match(platform.err, /ANTHROPIC_AWS_WORKSPACE_ID/)
+    }))
 
   it.live("5: nobody listens", () =>
     Effect.gen(function*() {

@@ -90,6 +90,9 @@ const endpoint = Effect.gen(function*() {
 })
 
 const credential = Effect.gen(function*() {
+  const { platform, profile } = yield* Settings
+  if (platform !== "anthropic") return ok("credential", `what ${platform} uses, by its own variables`)
+  if (profile !== undefined) return ok("credential", `the profile ${printable(profile)}, from --profile`)
   const { message, source } = yield* Credentials.explain
   if (source === undefined) {
     return failed("credential", printable(message), "Set ANTHROPIC_API_KEY, or name a profile.", ExitCode.unauthorized)
@@ -318,8 +321,12 @@ export const doctor = define({
     yield* tell(ok("settings", settings.length === 0 ? "flags alone" : `from ${settings.join(", ")}`))
     yield* tell(yield* credential)
     yield* tell(yield* workspace)
+    const { platform } = yield* Settings
     const parsed = Option.liftThrowable((text: string) => new URL(text))(url)
-    if (Option.isNone(parsed)) {
+    if (platform !== "anthropic") {
+      yield* tell(skipped("endpoint", `that of ${platform}, by its own variables`))
+      yield* tell(yield* authorization)
+    } else if (Option.isNone(parsed)) {
       yield* tell(
         failed("endpoint", `${source} is not a URL`, `Expected for example ${defaultBaseUrl}.`, ExitCode.usage)
       )
