@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -27,10 +27,12 @@ import { refuse } from "./internal/refuse.ts"
 import {
   connectionReset,
   isSecretHeader,
+  nothingRead,
   readWire,
   redacted,
   toSentRequest,
-  transportError
+  transportError,
+  withBody
 } from "./internal/request.ts"
 import { respond } from "./internal/response.ts"
 import type { SentRequest } from "./SentRequest.ts"
@@ -61,11 +63,22 @@ export interface Expected {
   readonly body?: string | RegExp | Uint8Array | undefined
 }
 
-/** What comes back for a request. An own one may look at the request and hand on to one of these. */
+/** What comes back for a request. One of your own may look at the request and hand on to one of these. */
 export type Answer = (
   sent: SentRequest,
   request: HttpClientRequest.HttpClientRequest
 ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+
+/** A request that came, and when. */
+export interface Received extends SentRequest {
+  /** Milliseconds since 1970, by the `Clock`. */
+  readonly at: number
+  /** The request as the client was given it, its body read. */
+  readonly request: HttpClientRequest.HttpClientRequest
+}
+
+/** What a function answers: an {@link Answer}, a `Response` of the web platform, or an Effect that gives either. */
+export type Reply = Answer | Response | Effect.Effect<Answer | Response, HttpClientError.HttpClientError>
 
 /** A request that is expected once for each of its answers, or any number of times. */
 export interface Expectation {
@@ -110,7 +123,7 @@ export class MockFailed extends Schema.TaggedError<MockFailed>("effect-anthropic
 
 export class HttpMock extends Context.Service<HttpMock, {
   /** What was asked so far, oldest first, unexpected requests included. */
-  readonly requests: Effect.Effect<ReadonlyArray<SentRequest>>
+  readonly requests: Effect.Effect<ReadonlyArray<Received>>
   /** Fails with what went wrong so far, unmet expectations included. The end of the scope does it by itself. */
   readonly verify: Effect.Effect<void, MockFailed>
 }>()("effect-anthropic-files/testing/HttpMock") {}
@@ -216,25 +229,69 @@ const unexpected = (sent: SentRequest, lines: ReadonlyArray<Line>): MockFailed =
   })
 }
 
+/** The client of {@link answering}, and what it was asked. */
+export interface Mock {
+  readonly client: HttpClient.HttpClient
+  /** What was asked so far, oldest first. A request whose body is still being read has an empty one. */
+  readonly requests: () => ReadonlyArray<Received>
+  /** Requests that have no answer yet, and the most there were at a time. */
+  readonly open: () => { readonly now: number; readonly most: number }
+}
+
+const isResponse = (reply: Answer | Response): reply is Response => !Predicate.isFunction(reply)
+
+/** @param showSecrets whether the function sees headers that may hold a key as they are */
+const serve = (
+  answer: (received: Received, n: number) => Reply,
+  showSecrets: boolean
+): Mock => {
+  const requests: Array<Received> = []
+  let now = 0
+  let most = 0
+  const client = HttpClient.make((request) =>
+    Effect.gen(function*() {
+      const at = yield* Clock.currentTimeMillis
+      most = Math.max(most, ++now)
+      const position = requests.push({ ...toSentRequest(request, nothingRead(request)), at, request })
+      const wire = yield* readWire(request)
+      const whole = withBody(request, wire)
+      requests[position - 1] = { ...toSentRequest(request, wire), at, request: whole }
+      const received = { ...toSentRequest(request, wire, showSecrets), at, request: whole }
+      const reply = answer(received, position)
+      const given = Effect.isEffect(reply) ? yield* reply : reply
+      return isResponse(given) ? HttpClientResponse.fromWeb(request, given) : yield* given(received, request)
+    }).pipe(Effect.ensuring(Effect.sync(() => void now--)))
+  )
+  return { client, requests: () => requests.slice(), open: () => ({ now, most }) }
+}
+
+/**
+ * A client whose n-th request, counted from 1, is answered by a function. Nothing is expected of it:
+ *
+ * ```ts
+ * import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+ *
+ * export const mock = HttpMock.answering((request, n) =>
+ *   request.method === "GET" && n < 3 ? HttpMock.error.overloaded() : HttpMock.file()
+ * )
+ * ```
+ */
+export const answering = (answer: (received: Received, n: number) => Reply): Mock => serve(answer, false)
+
 const make = (expectations: ReadonlyArray<Expectation>) => {
   const lines: ReadonlyArray<Line> = expectations.map((expectation) => ({ expectation, used: 0 }))
-  const requests: Array<SentRequest> = []
   let complaint: MockFailed | undefined
 
-  const client = HttpClient.make((request) =>
-    Effect.flatMap(readWire(request), (wire) => {
-      requests.push(toSentRequest(request, wire))
-      const sent = toSentRequest(request, wire, true)
-      const line = lines.find((line) => isLeft(line) && hold(line.expectation.request, sent).met)
-      if (line === undefined) {
-        const failure = unexpected(sent, lines)
-        complaint ??= failure
-        return Effect.fail(refuse(request, failure))
-      }
-      const { answers } = line.expectation
-      return (answers[line.used++] ?? answers[0])(sent, request)
-    })
-  )
+  const { client, requests } = serve((sent) => {
+    const line = lines.find((line) => isLeft(line) && hold(line.expectation.request, sent).met)
+    if (line === undefined) {
+      const failure = unexpected(sent, lines)
+      complaint ??= failure
+      return Effect.fail(refuse(sent.request, failure))
+    }
+    const { answers } = line.expectation
+    return answers[line.used++] ?? answers[0]
+  }, true)
 
   const verify = Effect.suspend(() => {
     if (complaint !== undefined) return Effect.fail(complaint)
@@ -244,7 +301,7 @@ const make = (expectations: ReadonlyArray<Expectation>) => {
     )
   })
 
-  return { client, mock: HttpMock.of({ requests: Effect.sync(() => requests.slice()), verify }) }
+  return { client, mock: HttpMock.of({ requests: Effect.sync(requests), verify }) }
 }
 
 /**
@@ -263,7 +320,7 @@ export const layer = (
   }))
 
 /** {@link HttpMock.requests} of the mock in the context. */
-export const requests: Effect.Effect<ReadonlyArray<SentRequest>, never, HttpMock> = Effect.flatMap(
+export const requests: Effect.Effect<ReadonlyArray<Received>, never, HttpMock> = Effect.flatMap(
   HttpMock,
   (mock) => mock.requests
 )
@@ -289,6 +346,17 @@ export const raw = (
       body: bytes
     }))
 }
+
+/** No answer: the connection fails with this code, as Node says it. */
+export const broken = (code = "ECONNRESET"): Answer => (_, request) =>
+  Effect.fail(transportError(request, Object.assign(new Error(`The connection failed (${code})`), { code })))
+
+/** No answer, ever. */
+export const silence: Answer = () => Effect.never
+
+/** An answer that takes its time. */
+export const after = (delay: Duration.Input, answer: Answer): Answer => (sent, request) =>
+  Effect.delay(answer(sent, request), delay)
 
 const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer =>
   raw(status, JSON.stringify(body), { "content-type": "application/json", ...headers })

@@ -11,10 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import type * as Headers from "effect/http/Headers"
-import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -34,7 +33,7 @@ import {
   toSentRequest,
   transportError,
   urlOf,
-  type Wire
+  withBody
 } from "./internal/request.ts"
 import { respond } from "./internal/response.ts"
 import * as Times from "./internal/times.ts"
@@ -254,7 +253,7 @@ export const layerRecord = (
           }
           const slot: Slot = { request: recorded }
           slots.push(slot)
-          const response = yield* Effect.tapError(send(whole(request, wire)), (error) =>
+          const response = yield* Effect.tapError(send(withBody(request, wire)), (error) =>
             Effect.sync(() => {
               slot.failure = codeOf("cause" in error.reason ? error.reason.cause : undefined) ?? error.reason._tag
             }))
@@ -262,12 +261,6 @@ export const layerRecord = (
         }))
     })
   )
-
-/** The request with the body that was read: a source may give it only once. */
-const whole = (request: Request, { bytes, headers }: Wire): Request =>
-  bytes.length === 0
-    ? request
-    : HttpClientRequest.setBody(request, HttpBody.uint8Array(bytes, headers["content-type"]))
 
 interface Tape {
   readonly exchange: Cassette.Exchange

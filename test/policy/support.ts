@@ -2,9 +2,10 @@
  * What the policies' tests share: a service that answers what a test says and notes when it was asked, and time that
  * passes only when the test lets it.
  */
-import { Clock, Effect, Fiber, Layer, Logger, Redacted, References, Stream, Tracer } from "effect"
+import { Effect, Fiber, Layer, Logger, Redacted, References, Tracer } from "effect"
 import { FileMetadata, Files, type FilesError, type Policy } from "effect-anthropic-files"
-import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { recordSpans } from "../support/spans.ts"
 
@@ -39,19 +40,12 @@ export const failure = (
   )
 
 /** No answer: the connection failed with that code. */
-export class Broken {
-  readonly cause: unknown
-  constructor(cause: unknown) {
-    this.cause = cause
-  }
-}
-
-export const broken = (code: string): Broken => new Broken(Object.assign(new Error(`broken, ${code}`), { code }))
+export const broken = HttpMock.broken
 
 /** No answer, ever. */
-export const silent = Symbol("silent")
+export const silent = HttpMock.silence
 
-export type Answer = Response | Broken | typeof silent
+export type Answer = Response | HttpMock.Answer
 
 export interface Request {
   readonly method: string
@@ -64,55 +58,41 @@ export interface Request {
 
 export interface Service {
   readonly client: HttpClient.HttpClient
-  readonly requests: Array<Request>
+  readonly requests: ReadonlyArray<Request>
   /** When they came, milliseconds. */
   readonly times: () => ReadonlyArray<number>
   /** Those without an answer yet, and the most at once. */
-  readonly open: { now: number; most: number }
+  readonly open: { readonly now: number; readonly most: number }
 }
 
-const read = (
-  request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<Uint8Array, HttpClientError.HttpClientError> =>
-  request.body._tag === "Uint8Array"
-    ? Effect.succeed(request.body.body)
-    : request.body._tag === "Stream"
-    ? Effect.mapError(Stream.mkUint8Array(request.body.stream), (cause) =>
-      new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) }))
-    : Effect.succeed(new Uint8Array())
+const toRequest = ({ at, bytes, method, path, query, request }: HttpMock.Received): Request => {
+  const search = new URLSearchParams(
+    Object.entries(query).flatMap(([name, value]) =>
+      (typeof value === "string" ? [value] : value).map((one): [string, string] => [name, one])
+    )
+  ).toString()
+  return {
+    method,
+    path: search === "" ? path : `${path}?${search}`,
+    at,
+    headers: { ...request.headers },
+    body: new Uint8Array(bytes)
+  }
+}
 
 /** A service that answers its n-th request, counted from 1, from a function. */
-export const service = (
-  answer: (request: Request, n: number) => Answer | Effect.Effect<Answer>
-): Service => {
-  const requests: Array<Request> = []
-  const open = { now: 0, most: 0 }
-  const client = HttpClient.make((request, url) =>
-    Effect.gen(function*() {
-      const at = yield* Clock.currentTimeMillis
-      open.now++
-      open.most = Math.max(open.most, open.now)
-      const entry = {
-        method: request.method,
-        path: `${url.pathname}${url.search}`,
-        at,
-        headers: { ...request.headers },
-        body: new Uint8Array()
-      }
-      requests.push(entry)
-      const n = requests.length
-      entry.body = new Uint8Array(yield* read(request))
-      const given = answer(entry, n)
-      const answered = Effect.isEffect(given) ? yield* given : given
-      if (answered === silent) return yield* Effect.never
-      return answered instanceof Broken
-        ? yield* new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, cause: answered.cause })
-        })
-        : HttpClientResponse.fromWeb(request, answered)
-    }).pipe(Effect.ensuring(Effect.sync(() => void open.now--)))
-  )
-  return { client, requests, open, times: () => requests.map((request) => request.at) }
+export const service = (answer: (request: Request, n: number) => Answer | Effect.Effect<Answer>): Service => {
+  const mock = HttpMock.answering((received, n) => answer(toRequest(received), n))
+  return {
+    client: mock.client,
+    get requests() {
+      return mock.requests().map(toRequest)
+    },
+    get open() {
+      return mock.open()
+    },
+    times: () => mock.requests().map((request) => request.at)
+  }
 }
 
 /** Answers one after the other, the last one for ever. */

@@ -1,5 +1,6 @@
-import { Clock, Effect, Layer, Redacted, Stream } from "effect"
-import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
+import { Clock, Effect, Layer, Option, Redacted, Stream } from "effect"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { type HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
 import { Backend } from "./Backend.ts"
 
 interface Stored {
@@ -26,9 +27,9 @@ export const scripted = (
     url: URL
   ) => Effect.Effect<Response, HttpClientError.HttpClientError>
 ): HttpClient.HttpClient =>
-  HttpClient.make((request, url) =>
-    Effect.map(answer(request, url), (response) => HttpClientResponse.fromWeb(request, response))
-  )
+  HttpMock.answering(({ request }) =>
+    answer(request, Option.getOrElse(HttpClientRequest.toUrl(request), () => new URL("http://localhost/")))
+  ).client
 
 const key = "sk-ant-mock-0123456789"
 

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -45,6 +46,21 @@ export const transportError = (
 
 /** A connection that broke, as Node says it. */
 export const connectionReset = (what: string): Error => Object.assign(new Error(what), { code: "ECONNRESET" })
+
+/** What a request shows before its body is read. */
+export const nothingRead = ({ headers }: HttpClientRequest.HttpClientRequest): Wire => ({
+  headers,
+  bytes: new Uint8Array()
+})
+
+/** The request with the body that was read: a source may give it only once. */
+export const withBody = (
+  request: HttpClientRequest.HttpClientRequest,
+  { bytes, headers }: Wire
+): HttpClientRequest.HttpClientRequest =>
+  bytes.length === 0
+    ? request
+    : HttpClientRequest.setBody(request, HttpBody.uint8Array(bytes, headers["content-type"]))
 
 /** What would go over the wire: the body, and the headers that belong to it. */
 export interface Wire {
