@@ -23,7 +23,6 @@ const secrets = {
   nextRefresh: "canary-next-refresh-0123456789abcdef",
   assertion: "canary-assertion-0123456789abcdef",
   awsSecret: "canary-aws-secret-0123456789abcdef",
-  awsSession: "canary-aws-session-0123456789abcdef",
   entra: "canary-entra-token-0123456789abcdef",
   google: "ya29.canary-google-token-0123456789abcdef"
 }
@@ -101,8 +100,7 @@ const kinds: ReadonlyArray<
       workspaceId: "wrkspc_1",
       credentials: {
         accessKeyId: "AKIA",
-        secretAccessKey: Redacted.make(secrets.awsSecret),
-        sessionToken: Redacted.make(secrets.awsSession)
+        secretAccessKey: Redacted.make(secrets.awsSecret)
       }
     }))
   ],
