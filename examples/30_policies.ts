@@ -23,9 +23,12 @@ export const own = Policy.stack(
 export const anyClient = Policy.stack(Policy.retry(), Policy.timeout()).pipe(Layer.provide(FetchHttpClient.layer))
 
 export const shared = Policy.standard().pipe(
-  Layer.provide(RateLimiter.layerStoreRedis()),
-  Layer.provide(NodeRedis.layer({ url: "redis://localhost:6379", disableOfflineQueue: true })),
-  Layer.orDie
+  Policy.withStore(
+    Layer.provide(
+      RateLimiter.layerStoreRedis(),
+      NodeRedis.layer({ url: "redis://localhost:6379", disableOfflineQueue: true })
+    )
+  )
 )
 
 const once = Policy.override(

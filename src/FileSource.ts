@@ -35,6 +35,7 @@ import type { SourceFailed } from "./FilesError.ts"
 import { modifiedAt, versionOf } from "./internal/cache/versions.ts"
 import { isDetached, toBytes } from "./internal/files/bytes.ts"
 import { baseName, nameOfPath, pathOfUrl } from "./internal/files/names.ts"
+import type { Content } from "./internal/files/openedSource.ts"
 import { onlyBytes, onlyOnce, sameEachTime } from "./internal/files/runs.ts"
 import { fail, fromDefect, fromPlatformError } from "./internal/files/sourceFailed.ts"
 import { openUrl } from "./internal/files/urlSource.ts"
@@ -45,29 +46,9 @@ import { isGeneric } from "./internal/wire/mimeType.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
 
-/**
- * An opened source, for the duration of one upload.
- */
-export interface Content {
-  /** The name that the source suggests. */
-  readonly filename: string | undefined
-  /** The MIME type that the source states; `undefined` leaves it to be inferred from the name. */
-  readonly mimeType: string | undefined
-  /** The MIME type where the name tells none. */
-  readonly fallbackMimeType?: string
-  /** Bytes, where it can be known before the first one is read. */
-  readonly size: number | undefined
-  /** The whole content, where it is at hand in one buffer. */
-  readonly bytes: Uint8Array | undefined
-  /**
-   * Two openings with the same version have the same content; absent where that can't be told without reading it. A
-   * path has one unless it was written to within the last seconds: its device, inode, size and time of modification.
-   */
-  readonly version?: string
-  /** Whether `stream` can be run a second time. */
-  readonly isReplayable: boolean
-  /** The content. */
-  readonly stream: Stream.Stream<Uint8Array, SourceFailed>
+export type {
+  /** An opened source, for the duration of one upload. */
+  Content
 }
 
 /**

@@ -60,6 +60,7 @@ import { decodeJson } from "./internal/request/decode.ts"
 import {
   fromEnvelope,
   invalidRequest,
+  quote,
   requestIdOf,
   type Subject,
   toOperationError,
@@ -363,6 +364,7 @@ export const make = Effect.fnUntraced(function*(
       const size = limit === undefined ? undefined : { limit: String(limit) }
       return rows<MessageBatch, BatchError>({
         direction: "after",
+        show: (cursor) => quote(subjectOf("listBatches"), cursor),
         fetch: (cursor) =>
           fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }, callOptions),
         onEndless: (what) => unexpected(subjectOf("listBatches"), { status: 200, headers: Headers.empty }, what, "")

@@ -13,6 +13,7 @@
  * export const layer = NodeFiles.layerConfig({}, Policy.standard({ retry: { times: 9 } }))
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as HttpClient from "effect/http/HttpClient"
@@ -119,12 +120,16 @@ export const withStore: {
   Layer.provide(
     policy,
     Layer.catchCause(store, (cause) =>
-      Layer.effectDiscard(Effect.fail(
-        new PolicyFailed({
-          message: "The store of a policy can't be reached: check its address, or leave the store out.",
-          cause
-        })
-      )))
+      Layer.effectDiscard(
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.interrupt
+          : Effect.fail(
+            new PolicyFailed({
+              message: "The store of a policy can't be reached: check its address, or leave the store out.",
+              cause: Cause.squash(cause)
+            })
+          )
+      ))
   ))
 
 /**

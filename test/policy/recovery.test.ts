@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { Files, FileSource, Messages, Policy } from "effect-anthropic-files"
 import { HttpClient } from "effect/http"
+import { RateLimiter } from "effect/persistence"
 import * as Redacted from "effect/Redacted"
 import { TestClock } from "effect/testing"
 import { drive, failure, id, key, layerOf, ok, outcomeOf, type Service, service, wire } from "./support.ts"
@@ -181,5 +182,39 @@ describe("lanes of the rate limit", () => {
       const gets = from.requests.filter(({ method }) => method === "GET")
       assert.strictEqual(gets.length, 40)
       assert.isTrue(gets.every(({ at }) => at === 0))
+    }))
+})
+
+describe("a store that many processes share", () => {
+  const away = [
+    ["fails", Effect.fail("away")],
+    ["dies", Effect.die(new Error("away"))]
+  ] as const
+  for (const [how, effect] of away) {
+    it.effect(`fails the Layer as PolicyFailed when it ${how} as the Layer is built`, () =>
+      Effect.gen(function*() {
+        const store = Layer.effect(RateLimiter.RateLimiterStore, effect)
+        const client = Layer.succeed(HttpClient.HttpClient, service(() => ok()).client)
+        const policy = Policy.withStore(Policy.standard(), store)
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.provide(policy, client))))
+        assert.strictEqual(error._tag, "PolicyFailed")
+        assert.include(error.message, "store")
+      }))
+  }
+
+  it.effect("lets requests pass, with a warning, when it is lost later", () =>
+    Effect.gen(function*() {
+      const lost = Effect.fail(
+        new RateLimiter.RateLimiterError({ reason: new RateLimiter.RateLimitStoreError({ message: "gone" }) })
+      )
+      const store = Layer.succeed(RateLimiter.RateLimiterStore, {
+        fixedWindow: () => lost,
+        tokenBucket: () => lost,
+        adaptiveConsume: () => lost,
+        adaptiveFeedback: () => lost
+      })
+      const from = service(() => ok())
+      yield* Effect.provide(Files.metadata(id), layerOf(from.client, Policy.withStore(Policy.rateLimit(), store)))
+      assert.strictEqual(from.requests.length, 1)
     }))
 })

@@ -10,7 +10,7 @@ import { type FileId, type FileMetadata, FilePage } from "../../FileMetadata.ts"
 import type { FilesError, ListError, MetadataError, RequestFailed } from "../../FilesError.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
-import { invalidRequest, toOperationError, unexpected } from "../request/errors.ts"
+import { invalidRequest, quote, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
 import { annotate } from "../telemetry.ts"
 import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
@@ -139,6 +139,7 @@ export const makeList = (
     const direction = directionOf(dialect, options)
     return rows<FileMetadata, ListError>({
       direction,
+      show: (cursor) => quote(client.connection.settings, cursor),
       fetch: (cursor) => fetchPage(client, pageParams(withCursor(options, direction, cursor))),
       onEndless: (what) =>
         unexpected(subjectOf(client.connection, "list"), { status: 200, headers: Headers.empty }, what, "")

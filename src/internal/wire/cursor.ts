@@ -5,7 +5,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { excerpt } from "../text.ts"
 
 /** A page, as far as it says where the next one begins. */
 export interface Page<Row extends { readonly id: string }> {
@@ -41,15 +40,17 @@ const maxEmptyPages = 100
 
 /**
  * Watches the cursors of one listing, and says what is wrong with the next one.
+ *
+ * @param show makes a cursor, which the service chose, safe for a sentence
  */
-export const makeCursorCheck = () => {
+const makeCursorCheck = (show: (cursor: string) => string) => {
   const seen = new Set<string>()
   let empty = 0
   return (rows: number, cursor: string | undefined): string | undefined => {
     empty = rows === 0 ? empty + 1 : 0
     if (cursor === undefined) return "The service says there is more to list, but not where it begins."
     if (seen.has(cursor)) {
-      return `The service gave the cursor ${excerpt(cursor)} a second time: the listing would never end.`
+      return `The service gave the cursor ${show(cursor)} a second time: the listing would never end.`
     }
     if (empty > maxEmptyPages) {
       return `The service gave ${empty} empty pages in a row, and a further cursor each time: the listing would never end.`
@@ -67,9 +68,10 @@ export const rows = <Row extends { readonly id: string }, E>(options: {
   /** The first page is asked for without a cursor. */
   readonly fetch: (cursor: string | undefined) => Effect.Effect<Page<Row>, E>
   readonly onEndless: (what: string) => E
+  readonly show: (cursor: string) => string
 }): Stream.Stream<Row, E> =>
   Stream.suspend(() => {
-    const check = makeCursorCheck()
+    const check = makeCursorCheck(options.show)
     return Stream.paginate<string | undefined, Row, E>(undefined, (cursor) =>
       Effect.flatMap(options.fetch(cursor), (page) => {
         const next = nextCursor(page, options.direction)

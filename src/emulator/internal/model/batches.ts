@@ -15,42 +15,10 @@ import { type Failure, timestamp } from "../files/operations.ts"
 import { ApiError, envelope, internal, invalidRequest, notFound } from "../http/apiError.ts"
 import type { MessageBatch } from "../http/endpoints.ts"
 import * as Random from "../random.ts"
+import type { Batch, Entry, Result } from "./batch.ts"
 import { object } from "./json.ts"
 import * as Messages from "./messages.ts"
 import { Model } from "./model.ts"
-
-interface Entry {
-  readonly customId: string
-  readonly params: unknown
-}
-
-interface Result {
-  readonly custom_id: string
-  readonly result: { readonly type: string }
-}
-
-interface Batch {
-  readonly id: string
-  readonly workspace: string
-  readonly createdAt: number
-  readonly endsAt: number
-  readonly isBeta: boolean
-  readonly entries: ReadonlyArray<Entry>
-  /** Lets one at a time carry the batch out. */
-  readonly settling: Semaphore.Semaphore
-  canceledAt: number | undefined
-  /** Set together with the results. */
-  endedAt: number | undefined
-  /** One JSON object each, once the batch has ended. */
-  results: ReadonlyArray<Result>
-}
-
-/** The batches of an emulator, oldest first. */
-export interface Batches {
-  readonly all: Map<string, Batch>
-  /** How long a batch takes. */
-  readonly delayMillis: number
-}
 
 const dayMillis = 24 * 60 * 60 * 1000
 

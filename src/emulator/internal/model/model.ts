@@ -2,7 +2,7 @@
  * What the faked model remembers from request to request.
  */
 import * as Context from "effect/Context"
-import type { Batches } from "./batches.ts"
+import type { Batches } from "./batch.ts"
 import type { RuleEngine } from "./rules.ts"
 import type { Threads } from "./threads.ts"
 import type { PromptCache } from "./usage.ts"
