@@ -144,155 +144,226 @@ const isReset = (cause: Error): boolean => "code" in cause && (cause.code === "E
 /** The socket refused bytes of the request, so the server can't have all of it. */
 const isIncomplete = (cause: Error): boolean => "syscall" in cause && cause.syscall === "write"
 
-const send = (
-  { fresh, kept, proxies }: Transport,
-  { needsFreshSocket }: OwnRequest,
-  request: HttpClientRequest.HttpClientRequest,
-  { origin, url }: Target
-): Effect.Effect<HttpClientResponse.HttpClientResponse, Failed> =>
-  Effect.callback((resume) => {
-    const { body, method } = request
-    const context = Fiber.getCurrent()?.context ?? Context.empty()
-    const clock = Context.get(context, Clock.Clock)
-    const silence = Context.get(context, CurrentSilence)
-    const onTaken = () => silence?.moved()
-    const list = headersOf(request, origin)
-    // To plain http a proxy adds a header of its own, which Node does not write behind a list.
-    const headers = !origin.isTls && proxies?.http !== undefined ? toRecord(list) : list
-    let current: http.ClientRequest | undefined
-    /** The connection that was made for this request, until its answer. */
-    let connection: Duplex | undefined
-    let isConnected = false
-    let isGivenUp = false
-    const fail = (cause: unknown) => resume(Effect.fail(transportError(request, cause)))
+type Answer = Effect.Effect<HttpClientResponse.HttpClientResponse, Failed>
 
-    const connecting: Agents.Connecting = {
-      context,
-      onSocket: (socket) => {
-        connection = socket
-        socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
-          isConnected = true
-        })
-      },
-      onProxyError: fail
-    }
+/**
+ * A request under way, and its one answer. It may take a second message of Node's: a kept-alive socket can turn out to
+ * be closed.
+ */
+class Exchange {
+  private readonly transport: Transport
+  private readonly request: HttpClientRequest.HttpClientRequest
+  private readonly target: Target
+  private readonly context: Context.Context<never>
+  private readonly clock: Clock.Clock
+  private readonly silence: Silence | undefined
+  private readonly resume: (answer: Answer) => void
+  /** The message that the answer is expected to. */
+  private current: http.ClientRequest | undefined
+  /** The connection that was made for the request, until its answer. */
+  private connection: Duplex | undefined
+  private isConnected = false
+  private isGivenUp = false
+  /** Ends what the current message holds. */
+  private release = () => {}
 
-    const open = (agents: NodeHttpClient.HttpAgent["Service"]): http.ClientRequest => {
-      const options: Agents.RequestOptions = {
-        host: origin.hostname,
-        port: origin.port,
-        path: url.pathname + url.search,
-        method,
-        headers,
-        agent: origin.isTls ? agents.https : agents.http,
-        connecting
-      }
-      // By the module's own property: a test may have put a function of its own there.
-      return origin.isTls ? https.request(options) : http.request(options)
-    }
+  constructor(
+    transport: Transport,
+    request: HttpClientRequest.HttpClientRequest,
+    target: Target,
+    context: Context.Context<never>,
+    resume: (answer: Answer) => void
+  ) {
+    this.transport = transport
+    this.request = request
+    this.target = target
+    this.context = context
+    this.clock = Context.get(context, Clock.Clock)
+    this.silence = Context.get(context, CurrentSilence)
+    this.resume = resume
+  }
 
-    /** To plain http a proxy is given the whole URL, and fails where it can't be connected to or asks for a password. */
-    const isProxied = (node: http.ClientRequest): boolean =>
-      proxies?.http !== undefined && node.path.startsWith("http://")
-
-    const asProxyError = (cause: Error): Error => Agents.proxyError(proxies?.http ?? "", cause)
-
-    /** The connection that was made for the request never came to carry it, in its TLS handshake for example. */
-    const asUnsent = (node: http.ClientRequest, cause: Error): Error => {
-      if (isProxied(node)) return asProxyError(cause)
-      return evidenceOf(cause).isUnsent ? cause : new UnsentError(cause)
-    }
-
-    const start = (agents: NodeHttpClient.HttpAgent["Service"]): void => {
-      const opened = Result.try(() => open(agents))
-      if (Result.isFailure(opened)) {
-        leave(origin)
-        return resume(Effect.fail(encodeError(request, opened.failure)))
-      }
-      const node = opened.success
-      current = node
-      let sending: Fiber.Fiber<void> | undefined
-      let isAnswered = false
-      /** The same request again, on a socket of its own. */
-      const startFresh = () => {
-        current = undefined
-        origin.running++
-        start(fresh)
-      }
-      // Stays on: an error after the answer's head comes through its body as well, and must not end the process.
-      node.on("error", (cause) => {
-        // Who gives up, has closed the socket himself.
-        if (isGivenUp || current !== node) return
-        if (isAnswered || !node.reusedSocket || !isReset(cause)) {
-          return fail(connection === undefined || isConnected ? cause : asUnsent(node, cause))
-        }
-        // The server closed a kept-alive socket as it was taken up again. Nothing is wrong with the request.
-        origin.closedAt = clock.monotonicTimeNanosUnsafe()
-        if (isIdempotent(method) || (isIncomplete(cause) && body._tag !== "Stream")) return startFresh()
-        fail(new StaleSocketError(cause))
-      })
-      node.once("close", () => {
-        sending?.interruptUnsafe()
-        if (origin.waiting.size === 0) origin.running--
-        // A moment later its socket is back with the agent.
-        else queueMicrotask(() => leave(origin))
-        if (!isAnswered && !isGivenUp && current === node) {
-          fail(new Error("The connection was closed before an answer came"))
-        }
-      })
-      const answer = (response: http.IncomingMessage) => {
-        isAnswered = true
-        connection = undefined
-        resume(Effect.succeed(new Response(request, response, url.href)))
-      }
-      node.once("response", (response) => {
-        if (Agents.endsSoon(response)) node.shouldKeepAlive = false
-        // Sent while the socket was idle, and about nothing.
-        if (response.statusCode === 408 && node.reusedSocket && isIdempotent(method)) {
-          response.resume()
-          return startFresh()
-        }
-        if (response.statusCode === 407 && isProxied(node)) {
-          response.resume()
-          return fail(asProxyError(Object.assign(new Error("407"), { statusCode: 407 })))
-        }
-        // A server may answer before it has read all. Sending goes on for as long as the answer is read.
-        if (body._tag !== "Empty") {
-          response.once("close", () => {
-            if (!node.writableFinished) node.destroy()
-          })
-        }
-        answer(response)
-      })
-      // 101: nobody asked for another protocol. The answer is handed out for what it is.
-      node.once("upgrade", (response, socket) => {
-        socket.destroy()
-        response.push(null)
-        answer(response)
-      })
-      if (body._tag === "Stream") {
-        sending = Effect.runForkWith(context)(Effect.matchCause(sendStream(node, body.stream, onTaken), {
-          onSuccess: () => {},
-          onFailure: (cause) => {
-            resume(Effect.fail(encodeError(request, Cause.squash(cause))))
-            node.destroy()
-          }
-        }))
-      } else if (body._tag === "Uint8Array") {
-        sendBytes(node, body.body, onTaken)
-      } else {
-        node.end()
-      }
-    }
-
-    const begin = () => start(needsFreshSocket || isDistrusted(origin, clock) ? fresh : kept)
-    const stopWaiting = enter(origin, silence, begin)
-    return Effect.sync(() => {
-      isGivenUp = true
+  /** Gives what gives the request up. */
+  begin({ needsFreshSocket }: OwnRequest): () => void {
+    const { fresh, kept } = this.transport
+    const { origin } = this.target
+    const stopWaiting = enter(
+      origin,
+      this.silence,
+      () => this.send(needsFreshSocket || isDistrusted(origin, this.clock) ? fresh : kept)
+    )
+    return () => {
+      this.isGivenUp = true
       stopWaiting()
-      current?.destroy()
-      connection?.destroy()
+      this.current?.destroy()
+      // A tunnel that is being made is told of it by an error alone.
+      this.connection?.destroy(new Error("The request was given up"))
+      this.release()
+    }
+  }
+
+  private fail(cause: unknown): void {
+    this.resume(Effect.fail(transportError(this.request, cause)))
+  }
+
+  private send(agents: NodeHttpClient.HttpAgent["Service"]): void {
+    const { origin } = this.target
+    const opened = Result.try(() => this.open(agents))
+    if (Result.isFailure(opened)) {
+      leave(origin)
+      return this.resume(Effect.fail(encodeError(this.request, opened.failure)))
+    }
+    const message = opened.success
+    let isAnswered = false
+    let isReleased = false
+    let sending: Fiber.Fiber<void> | undefined = undefined
+    const release = () => {
+      if (isReleased) return
+      isReleased = true
+      sending?.interruptUnsafe()
+      if (origin.waiting.size === 0) origin.running--
+      // A moment later its socket is back with the agent.
+      else queueMicrotask(() => leave(origin))
+    }
+    this.current = message
+    this.release = release
+
+    // Stays on: an error after the answer's head comes through its body as well, and must not end the process.
+    message.on("error", (cause) => {
+      if (!isAnswered && !this.isGivenUp && this.current === message) this.onError(message, cause)
     })
+    message.once("close", () => {
+      release()
+      if (isAnswered || this.isGivenUp || this.current !== message) return
+      this.fail(new Error("The connection was closed before an answer came"))
+    })
+    message.once("response", (response) => {
+      isAnswered = true
+      this.onResponse(message, response)
+    })
+    // 101: nobody asked for another protocol. The answer is handed out for what it is.
+    message.once("upgrade", (response, socket) => {
+      isAnswered = true
+      socket.destroy()
+      response.push(null)
+      this.answer(response)
+    })
+    sending = this.sendBody(message)
+  }
+
+  private open(agents: NodeHttpClient.HttpAgent["Service"]): http.ClientRequest {
+    const { origin, url } = this.target
+    const list = headersOf(this.request, origin)
+    const options: Agents.RequestOptions = {
+      host: origin.hostname,
+      port: origin.port,
+      path: url.pathname + url.search,
+      method: this.request.method,
+      // To plain http a proxy adds a header of its own, which Node does not write behind a list.
+      headers: !origin.isTls && this.transport.proxies?.http !== undefined ? toRecord(list) : list,
+      agent: origin.isTls ? agents.https : agents.http,
+      connecting: {
+        context: this.context,
+        onSocket: (socket) => {
+          this.connection = socket
+          socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
+            this.isConnected = true
+          })
+        },
+        onProxyError: (error) => this.fail(error)
+      }
+    }
+    // By the module's own property: a test may have put a function of its own there.
+    return origin.isTls ? https.request(options) : http.request(options)
+  }
+
+  private sendBody(message: http.ClientRequest): Fiber.Fiber<void> | undefined {
+    const { body } = this.request
+    const onTaken = () => this.silence?.moved()
+    if (body._tag === "Stream") {
+      return Effect.runForkWith(this.context)(Effect.matchCause(sendStream(message, body.stream, onTaken), {
+        onSuccess: () => {},
+        onFailure: (cause) => {
+          this.resume(Effect.fail(encodeError(this.request, Cause.squash(cause))))
+          message.destroy()
+        }
+      }))
+    }
+    if (body._tag === "Uint8Array") sendBytes(message, body.body, onTaken)
+    else message.end()
+    return undefined
+  }
+
+  /** The same request again, on a socket of its own. */
+  private sendAgain(): void {
+    this.current = undefined
+    this.target.origin.running++
+    this.send(this.transport.fresh)
+  }
+
+  private onError(message: http.ClientRequest, cause: Error): void {
+    if (!message.reusedSocket || !isReset(cause)) {
+      return this.fail(this.connection === undefined || this.isConnected ? cause : this.unsent(message, cause))
+    }
+    // The server closed a kept-alive socket as it was taken up again. Nothing is wrong with the request.
+    const { body, method } = this.request
+    this.target.origin.closedAt = this.clock.monotonicTimeNanosUnsafe()
+    if (isIdempotent(method) || (isIncomplete(cause) && body._tag !== "Stream")) return this.sendAgain()
+    this.fail(new StaleSocketError(cause))
+  }
+
+  /** The connection that was made for the request never came to carry it, in its TLS handshake for example. */
+  private unsent(message: http.ClientRequest, cause: Error): Error {
+    if (this.isProxied(message)) return this.proxyError(cause)
+    return evidenceOf(cause).isUnsent ? cause : new UnsentError(cause)
+  }
+
+  /** To plain http a proxy is given the whole URL, and fails where it can't be connected to or asks for a password. */
+  private isProxied(message: http.ClientRequest): boolean {
+    return this.transport.proxies?.http !== undefined && message.path.startsWith("http://")
+  }
+
+  private proxyError(cause: Error): Error {
+    return Agents.proxyError(this.transport.proxies?.http ?? "", cause)
+  }
+
+  private onResponse(message: http.ClientRequest, response: http.IncomingMessage): void {
+    const { body, method } = this.request
+    const { statusCode } = response
+    if (Agents.endsSoon(response)) message.shouldKeepAlive = false
+    // Sent while the socket was idle, and about nothing.
+    if (statusCode === 408 && message.reusedSocket && isIdempotent(method)) {
+      response.resume()
+      return this.sendAgain()
+    }
+    if (statusCode === 407 && this.isProxied(message)) {
+      response.resume()
+      return this.fail(this.proxyError(Object.assign(new Error("407"), { statusCode })))
+    }
+    // A server may answer before it has read all. Sending goes on for as long as the answer is read.
+    if (body._tag !== "Empty") {
+      response.once("close", () => {
+        if (!message.writableFinished) message.destroy()
+      })
+    }
+    this.answer(response)
+  }
+
+  private answer(response: http.IncomingMessage): void {
+    this.connection = undefined
+    this.resume(Effect.succeed(new Response(this.request, response, this.target.url.href)))
+  }
+}
+
+const send = (
+  transport: Transport,
+  own: OwnRequest,
+  request: HttpClientRequest.HttpClientRequest,
+  target: Target
+): Answer =>
+  Effect.callback((resume) => {
+    const context = Fiber.getCurrent()?.context ?? Context.empty()
+    return Effect.sync(new Exchange(transport, request, target, context, resume).begin(own))
   })
 
 /** Of the origins that this client has asked; the requests to more than that many are not counted. */

@@ -282,6 +282,24 @@ describe("the option and the variables of a proxy", () => {
       assert.include(error.message, `the proxy ${gate.url} can't be reached (No connection within 100ms`)
     })))
 
+  it.live("requests that are given up before their tunnel stands leave their places to others", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const [api, gate] = [yield* service(true), yield* proxy({ isSilent: true })]
+      const many = Effect.forEach(Array.from({ length: 150 }), () => Effect.result(Files.metadata(id)), {
+        concurrency: "unbounded"
+      })
+      const layer = NodeFiles.layer({
+        apiKey: Redacted.make("k-0123456"),
+        baseUrl: api.url,
+        ca,
+        proxy: gate.url,
+        idleTimeout: "300 millis"
+      })
+      const results = yield* withEnvironment({})(Effect.provide(many, layer))
+      assert.strictEqual(results.filter(({ _tag }) => _tag === "Failure").length, 150)
+      assert.lengthOf(gate.asked, 150)
+    })))
+
   it.live("many requests at once through a proxy that refuses all end", () =>
     Effect.scoped(Effect.gen(function*() {
       const [api, gate] = [yield* service(true), yield* proxy({ status: 502 })]
