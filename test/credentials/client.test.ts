@@ -187,7 +187,7 @@ describe("an upload whose token ends under way", () => {
       const { api, bodies } = uploads()
       const files = yield* clientOf(api)
       api.state.from = 2
-      const source = FileSource.stream(Stream.fromIterable(chunks), { filename: "a.bin", size })
+      const source = FileSource.stream(Stream.fromIterable(chunks), { filename: "a.bin", size, replayable: true })
       const file = yield* files.upload(source)
       assert.strictEqual(file.size_bytes, size)
       assert.strictEqual(bodies.length, 1)

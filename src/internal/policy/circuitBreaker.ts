@@ -11,6 +11,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import * as Predicate from "effect/Predicate"
 import { CurrentOwnRequest } from "../request/ownRequest.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 import { report } from "../telemetry.ts"
@@ -62,7 +63,10 @@ const outcomeOf = (clock: Clock.Clock) =>
       })
       : CircuitBreaker.success
   }
-  return error === undefined || failureOf(error) === undefined ? CircuitBreaker.ignored : CircuitBreaker.failure()
+  if (error === undefined || failureOf(error) === undefined) return CircuitBreaker.ignored
+  // A kept-alive socket that the server had closed says nothing of its health.
+  const cause = error.reason._tag === "TransportError" ? error.reason.cause : undefined
+  return Predicate.isTagged(cause, "StaleSocketError") ? CircuitBreaker.ignored : CircuitBreaker.failure()
 }
 
 const withCircuitBreaker = (
