@@ -8,7 +8,6 @@ import { DeletedFile, type FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { Resolution } from "../request/attempt.ts"
 import type { CallOptions } from "../request/callOptions.ts"
-import { withValue } from "../request/client.ts"
 import { decodeJson } from "../request/decode.ts"
 import { type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
@@ -34,7 +33,7 @@ export const makeMetadata = (client: FilesClient) =>
       Effect.withFiber((fiber) => {
         annotate(fiber, "anthropic.file.id", id)
         if (!isId(id)) return Effect.fail(notAnId("metadata", "id", id))
-        return withValue(calledWith(client, "metadata", options), (client) =>
+        return Effect.flatMap(calledWith(client, "metadata", options), (client) =>
           callFiles(client, {
             subject: subjectOf(client.connection, "metadata", { fileId: id }),
             method: "GET",
@@ -65,7 +64,7 @@ export const makeDelete = (client: FilesClient, listeners: Internals["deletionLi
         annotate(fiber, "anthropic.file.id", id)
         if (!isId(id)) return Effect.fail(notAnId("delete", "id", id))
         let isAnswerLost = false
-        return withValue(calledWith(client, "delete", options), (client) =>
+        return Effect.flatMap(calledWith(client, "delete", options), (client) =>
           callFiles(client, {
             subject: subjectOf(client.connection, "delete", { fileId: id }),
             method: "DELETE",

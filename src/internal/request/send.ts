@@ -32,7 +32,6 @@ import {
   retryPolicyOf
 } from "./attempt.ts"
 import { parseJson, readText } from "./body.ts"
-import { withValue } from "./client.ts"
 import {
   answerStalled,
   changes,
@@ -278,7 +277,7 @@ const tryOnce = <A>(
       (reason) => requestFailed(request.subject.operation, reason)
     )
     // Before the limit on silence begins: a token may have to be waited for.
-    return withValue(credential, (authorization) => {
+    return Effect.flatMap(credential, (authorization) => {
       used.authorization = authorization
       settings.remember(authorization)
       return sendOnce(fiber, connection, request, attempt, authorization, authorized(made, authorization))

@@ -1,6 +1,7 @@
 /**
  * `multipart/form-data` with one file, framed so that its length is known before a byte is sent.
  */
+import { randomBytesUnsafe } from "effect/crypto/SecureRandom"
 import * as Hex from "effect/encoding/Hex"
 import * as Stream from "effect/Stream"
 
@@ -12,21 +13,10 @@ const encoder = new TextEncoder()
 export const escapeName = (name: string): string =>
   name.replace(/["\r\n]/g, (character) => character === "\"" ? "%22" : character === "\r" ? "%0D" : "%0A")
 
-/** To ask the platform costs more than the rest of a boundary, so that it is asked for many at once. */
-const random = new Uint8Array(128 * 16)
-let used = random.length
-
 /**
  * 128 bits from the platform's secure source: content can't be made to hold the delimiter.
  */
-export const makeBoundary = (): string => {
-  if (used === random.length) {
-    globalThis.crypto.getRandomValues(random)
-    used = 0
-  }
-  used += 16
-  return `effect-anthropic-files-${Hex.encode(random.subarray(used - 16, used))}`
-}
+export const makeBoundary = (): string => `effect-anthropic-files-${Hex.encode(randomBytesUnsafe(16))}`
 
 export interface Frame {
   /** The request's `content-type`. */
