@@ -260,7 +260,7 @@ export const find = (id: FileId): Effect.Effect<Option.Option<FileMetadata>, Lis
 /**
  * {@link find} for many: as many results as ids, in their order.
  */
-export const metadataMany = (
+export const findMany = (
   ids: Iterable<FileId>
 ): Effect.Effect<ReadonlyArray<Option.Option<FileMetadata>>, ListError, Files> =>
   Effect.gen(function*() {

@@ -663,7 +663,7 @@ describe("lookups", () => {
         const ids = uploaded.flatMap((result) => result._tag === "Success" ? [result.value.id] : [])
         const asked = [...ids, FileId.make("file_none"), ...ids.slice(0, 30)]
         const before = (yield* emulator.requests).length
-        const found = yield* Files.metadataMany(asked)
+        const found = yield* Files.findMany(asked)
         assert.deepStrictEqual(
           found.map((file) => file._tag === "Some" ? file.value.id : "none"),
           asked.map((id) => id === "file_none" ? "none" : id)
@@ -674,7 +674,7 @@ describe("lookups", () => {
         if (first === undefined) return assert.fail("there are files")
         assert.isTrue(yield* Files.exists(first))
         assert.isFalse(yield* Files.exists(FileId.make("file_none")))
-        assert.deepStrictEqual(yield* Files.metadataMany([]), [])
+        assert.deepStrictEqual(yield* Files.findMany([]), [])
       }).pipe(Effect.provide(layer)))
   }
 
@@ -705,7 +705,7 @@ describe("lookups", () => {
       )
       const ids = Array.from({ length: 250 }, (_, n) => FileId.make(`file_${n}`))
       yield* Effect.provide(
-        Effect.all([Files.metadataMany(ids), Effect.forEach(ids, Files.find, { concurrency: "unbounded" })], {
+        Effect.all([Files.findMany(ids), Effect.forEach(ids, Files.find, { concurrency: "unbounded" })], {
           concurrency: "unbounded"
         }),
         beta

@@ -79,5 +79,5 @@ await measured({
     ),
   mixed: (job) =>
     run(job, times(job.paths.length, job.concurrency, (n) => Files.upload(FileSource.path(job.paths[n])))),
-  batched: (job) => run(job, Files.metadataMany(Array.from({ length: job.count }, (_, n) => `file_1024_${n}`)))
+  batched: (job) => run(job, Files.findMany(Array.from({ length: job.count }, (_, n) => `file_1024_${n}`)))
 })

@@ -22,7 +22,7 @@ export const found = Effect.fnUntraced(function*(texts: ReadonlyArray<string>) {
   const ids = yield* Effect.forEach(Array.from(new Set(texts)), idOf)
   const [only] = ids
   if (ids.length === 1 && only !== undefined) return [yield* Files.metadata(only)]
-  const looked = yield* Files.metadataMany(ids)
+  const looked = yield* Files.findMany(ids)
   const files: Array<FileMetadata> = []
   for (const [i, file] of looked.entries()) {
     const id = ids[i]

@@ -215,7 +215,7 @@ export const contract = (
         if (a === undefined || b === undefined) return assert.fail("two files were uploaded")
         const missing = FileId.make("file_missing")
         assert.deepStrictEqual(
-          yield* Files.metadataMany([b.id, missing, a.id, b.id]),
+          yield* Files.findMany([b.id, missing, a.id, b.id]),
           [Option.some(b), Option.none(), Option.some(a), Option.some(b)]
         )
         assert.isTrue(yield* Files.exists(a.id))

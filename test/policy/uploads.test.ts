@@ -438,6 +438,28 @@ describe("twins", () => {
     })))
 })
 
+it.effect("an upload that ended without an answer is forgotten: ten minutes later it casts no doubt on another of its name", () =>
+  Effect.gen(function*() {
+    const stored: Array<Record<string, unknown>> = []
+    const clock = yield* Clock.Clock
+    const from = service((request) => {
+      if (request.method === "GET") return Response.json({ data: stored.slice().reverse(), next_page: null })
+      if (clock.currentTimeMillisUnsafe() > 600_000) {
+        const created_at = new Date(request.at).toISOString()
+        stored.push(wire({ id: `file_${stored.length + 1}`, size_bytes: 5, created_at }))
+      }
+      return broken("ECONNRESET")
+    })
+    yield* Effect.gen(function*() {
+      const first = yield* Effect.flip(drive(Files.upload(hello, { onUnknownOutcome: "fail" }), 100))
+      assert.isTrue(first.isOutcomeUnknown)
+      yield* TestClock.adjust("10 minutes")
+      yield* TestClock.adjust("1 second")
+      const file = yield* drive(Files.upload(hello), 100)
+      assert.deepStrictEqual(stored.map(({ id }) => id), [file.id])
+    }).pipe(Effect.provide(layerOf(from.client, Policy.retry())))
+  }))
+
 describe("clocks that differ", () => {
   const hour = 3_600_000
   /** The service's clock is that far ahead of ours. */
