@@ -23,6 +23,7 @@ import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import type * as Scope from "effect/Scope"
@@ -192,27 +193,38 @@ export const listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, Li
   "Files.listPage"
 )((files) => files.listPage)
 
-/** {@link Files.metadata} of the service in the context. */
-export const metadata: (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError, Files> =
-  accessor.effect(
-    Files,
-    "Files.metadata"
-  )((files) => files.metadata)
+/** The second argument of a function that is given to `Effect.forEach` is an index; it is not an option. */
+const asOptions = (given: CallOptions | number | undefined): CallOptions | undefined =>
+  Predicate.isNumber(given) ? undefined : given
 
-/** {@link Files.download} of the service in the context. */
-export const download: (id: FileId, options?: CallOptions) => Stream.Stream<Uint8Array, DownloadError, Files> = accessor
-  .stream(
-    Files,
-    "Files.download"
-  )((files) => files.download)
-
-const delete_: (id: FileId, options?: CallOptions) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor.effect(
+/**
+ * {@link Files.metadata} of the service in the context. `Effect.forEach(ids, Files.metadata)` works: an index in place
+ * of the options is ignored.
+ */
+export const metadata: (
+  id: FileId,
+  options?: CallOptions | number
+) => Effect.Effect<FileMetadata, MetadataError, Files> = accessor.effect(
   Files,
-  "Files.delete"
-)((files) => files.delete)
+  "Files.metadata"
+)((files) => (id, options) => files.metadata(id, asOptions(options)))
+
+/** {@link Files.download} of the service in the context; an index in place of the options is ignored. */
+export const download: (id: FileId, options?: CallOptions | number) => Stream.Stream<Uint8Array, DownloadError, Files> =
+  accessor
+    .stream(
+      Files,
+      "Files.download"
+    )((files) => (id, options) => files.download(id, asOptions(options)))
+
+const delete_: (id: FileId, options?: CallOptions | number) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor
+  .effect(
+    Files,
+    "Files.delete"
+  )((files) => (id, options) => files.delete(id, asOptions(options)))
 
 export {
-  /** {@link Files.delete} of the service in the context. */
+  /** {@link Files.delete} of the service in the context; an index in place of the options is ignored. */
   delete_ as delete
 }
 

@@ -123,3 +123,18 @@ describe("an answer about another file than was asked for", () => {
       }))
   }
 })
+
+describe("functions of one file", () => {
+  it.effect("are given to forEach as they are: the index is not taken for options", () =>
+    Effect.gen(function*() {
+      const from = service((request) => {
+        const id = request.path.split("/").at(3)
+        return Response.json(request.method === "DELETE" ? { id, type: "file_deleted" } : wire({ id }))
+      })
+      const ids = ["file_1", "file_2"].map((id) => FileMetadata.FileId.make(id))
+      const found = yield* under(Effect.forEach(ids, Files.metadata), from)
+      assert.deepStrictEqual(found.map(({ id }) => id), ids)
+      yield* under(Effect.forEach(ids, Files.delete), from)
+      assert.strictEqual(from.requests.length, 4)
+    }))
+})
