@@ -68,7 +68,8 @@ await measured({
     const source = FileSource.bytes(fs.readFileSync(job.path), "upload.bin")
     return run(job, times(job.count, job.concurrency, () => Files.upload(source)))
   },
-  metadata: (job) => run(job, times(job.count, job.concurrency, (n) => Files.metadata(`file_1024_${n}`))),
+  metadata: (job) =>
+    run(job, times(job.count, job.concurrency, (n) => Files.metadata(`file_1024_${String(n).padStart(9, "0")}`))),
   list: (job) =>
     run(
       { ...job, baseUrl: `${job.baseUrl}/t${job.total}` },
@@ -79,5 +80,6 @@ await measured({
     ),
   mixed: (job) =>
     run(job, times(job.paths.length, job.concurrency, (n) => Files.upload(FileSource.path(job.paths[n])))),
-  batched: (job) => run(job, Files.findMany(Array.from({ length: job.count }, (_, n) => `file_1024_${n}`)))
+  batched: (job) =>
+    run(job, Files.findMany(Array.from({ length: job.count }, (_, n) => `file_1024_${String(n).padStart(9, "0")}`)))
 })

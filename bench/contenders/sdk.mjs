@@ -34,7 +34,11 @@ await measured({
   },
   metadata: (job) => {
     const anthropic = client(job)
-    return each(job.count, job.concurrency, (n) => anthropic.files.retrieveMetadata(`file_1024_${n}`))
+    return each(
+      job.count,
+      job.concurrency,
+      (n) => anthropic.files.retrieveMetadata(`file_1024_${String(n).padStart(9, "0")}`)
+    )
   },
   list: async (job) => {
     let seen = 0
