@@ -133,8 +133,10 @@ export interface Overrides {
   readonly concurrency?: false | undefined
 }
 
+export const noOverrides: Overrides = {}
+
 export const Overrides = Context.Reference<Overrides>("effect-anthropic-files/Policy/Overrides", {
-  defaultValue: () => ({})
+  defaultValue: () => noOverrides
 })
 
 /** What is wrong with an option. */

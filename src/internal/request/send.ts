@@ -19,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { FilesError, InvalidConfig, Operation, RequestFailed } from "../../FilesError.ts"
 import type { Authorization } from "../credentials/service.ts"
-import { Overrides, overridesProblem } from "../policy/options.ts"
+import { noOverrides, Overrides, overridesProblem } from "../policy/options.ts"
 import {
   type Attempt,
   begin,
@@ -115,6 +115,20 @@ export interface Call<A> extends Request, Repetition<A> {
 
 const manual: RequestInit = { redirect: "manual" }
 
+/** Names of headers that hold a secret, besides those that the program names. */
+const redactedNames = (
+  names: ReadonlyArray<string | RegExp>,
+  settings: Settings,
+  authorization: Authorization
+): ReadonlyArray<string | RegExp> => {
+  const secret = Object.keys(authorization).filter((name) =>
+    Redacted.isRedacted(authorization[name]) && !names.includes(name)
+  )
+  return secret.length === 0 && settings.secretHeaders.every((name) => names.includes(name))
+    ? names
+    : [...names, ...settings.secretHeaders, ...secret]
+}
+
 /**
  * What a request runs with. fetch follows redirects by itself and would carry a key along; other transports leave them
  * alone. Secrets among the headers belong in no span, whatever a user lets be recorded.
@@ -128,11 +142,10 @@ const contextOf = (
   const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
   return context.pipe(
     Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
-    Context.add(Headers.CurrentRedactedNames, [
-      ...Context.get(context, Headers.CurrentRedactedNames),
-      ...settings.secretHeaders,
-      ...Object.keys(authorization).filter((name) => Redacted.isRedacted(authorization[name]))
-    ]),
+    Context.add(
+      Headers.CurrentRedactedNames,
+      redactedNames(Context.get(context, Headers.CurrentRedactedNames), settings, authorization)
+    ),
     Context.add(IsRetriedAbove, retry !== undefined),
     Context.add(CurrentOwnRequest, { needsFreshSocket, identity: settings.credentials.identity })
   )
@@ -221,7 +234,7 @@ export const call = <A>(
 ): Effect.Effect<A, FilesError> =>
   Effect.withFiber((fiber) => {
     const overrides = fiber.getRef(Overrides)
-    const problem = overridesProblem(overrides)
+    const problem = overrides === noOverrides ? undefined : overridesProblem(overrides)
     if (problem !== undefined) {
       return Effect.fail(invalidRequest(request.subject.operation, problem.option, problem.message))
     }

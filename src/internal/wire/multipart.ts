@@ -14,9 +14,13 @@ export const escapeName = (name: string): string =>
   name.replace(/["\r\n]/g, (character) => character === "\"" ? "%22" : character === "\r" ? "%0D" : "%0A")
 
 /**
- * 128 bits from the platform's secure source: content can't be made to hold the delimiter.
+ * 122 bits or more from the platform's secure source: content can't be made to hold the delimiter.
  */
-export const makeBoundary = (): string => `effect-anthropic-files-${Hex.encode(randomBytesUnsafe(16))}`
+export const makeBoundary = (): string => `effect-anthropic-files-${unique()}`
+
+/** `randomUUID` is drawn from a pool that the platform fills; browsers have it in secure contexts only. */
+const unique = (): string =>
+  "randomUUID" in globalThis.crypto ? globalThis.crypto.randomUUID() : Hex.encode(randomBytesUnsafe(16))
 
 export interface Frame {
   /** The request's `content-type`. */
