@@ -34,8 +34,10 @@ export const folder: Layer.Layer<Folder | FileSystem.FileSystem | Path.Path> = L
       const write = (file: string, text: string, mode = 0o600) =>
         Effect.orDie(Effect.gen(function*() {
           const target = join(path, file)
-          yield* fs.writeFileString(target, text)
-          yield* fs.chmod(target, mode)
+          // As the programs that share a profile do: nobody reads half of a file.
+          yield* fs.writeFileString(`${target}.new`, text)
+          yield* fs.chmod(`${target}.new`, mode)
+          yield* fs.rename(`${target}.new`, target)
           return target
         }))
       return Folder.of({

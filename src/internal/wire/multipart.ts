@@ -20,7 +20,9 @@ export const makeBoundary = (): string => `effect-anthropic-files-${unique()}`
 
 /** `randomUUID` is drawn from a pool that the platform fills; browsers have it in secure contexts only. */
 const unique = (): string =>
-  "randomUUID" in globalThis.crypto ? globalThis.crypto.randomUUID() : Hex.encode(randomBytesUnsafe(16))
+  "randomUUID" in globalThis.crypto
+    ? globalThis.crypto.randomUUID().replaceAll("-", "")
+    : Hex.encode(randomBytesUnsafe(16))
 
 export interface Frame {
   /** The request's `content-type`. */
