@@ -26,6 +26,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ndjson from "effect/encoding/Ndjson"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -364,6 +365,7 @@ export const make = Effect.fnUntraced(function*(
       const size = limit === undefined ? undefined : { limit: String(limit) }
       return rows<MessageBatch, BatchError>({
         direction: "after",
+        pick: identity,
         show: (cursor) => quote(subjectOf("listBatches"), cursor),
         fetch: (cursor) =>
           fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }, callOptions),

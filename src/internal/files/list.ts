@@ -2,6 +2,7 @@
  * Listings: pages, all files, and files by their ids.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
@@ -69,8 +70,9 @@ export const makeList = (
         decodePage(subject, answer, (page) => {
           const problem = problemOf(page, dialect, asked)
           if (problem !== undefined) return Effect.fail(unexpected(subject, answer.response, problem, ""))
-          const newest = page.data.reduce((time, file) => Math.max(time, file.created_at.epochMilliseconds), -Infinity)
-          client.clock.saw(newest, answer.receivedAt)
+          // Newest first: the first of a page is its newest.
+          const newest = page.data.at(0)
+          if (newest !== undefined) client.clock.saw(newest.created_at.epochMilliseconds, answer.receivedAt)
           return Effect.succeed(page)
         })
       return Effect.withFiber((fiber) =>
@@ -135,10 +137,15 @@ export const makeList = (
     })
 
   /** All files from where `options` begin. */
-  const all = (client: FilesClient, options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
+  const all = (
+    client: FilesClient,
+    options: ListOptions,
+    pick: (files: ReadonlyArray<FileMetadata>) => ReadonlyArray<FileMetadata> = identity
+  ): Stream.Stream<FileMetadata, ListError> => {
     const direction = directionOf(dialect, options)
     return rows<FileMetadata, ListError>({
       direction,
+      pick,
       show: (cursor) => quote(client.connection.settings, cursor),
       fetch: (cursor) => fetchPage(client, pageParams(withCursor(options, direction, cursor))),
       onEndless: (what) =>
@@ -154,25 +161,14 @@ export const makeList = (
     if (options.beforeId !== undefined) return all(client, options)
     return Stream.suspend(() => {
       const given = makeGiven()
-      const from = (
-        begin: ListOptions,
-        isNew: (file: FileMetadata) => boolean
-      ): Stream.Stream<FileMetadata, ListError> => {
+      const from = (begin: ListOptions, pick: typeof given.add): Stream.Stream<FileMetadata, ListError> => {
         const before = given.count()
-        return all(client, begin).pipe(
-          Stream.filter((file) => {
-            const passes = isNew(file)
-            if (passes) given.add(file)
-            return passes
-          }),
-          Stream.catch((error) =>
-            isGone(error) && given.count() > before
-              ? from({ ...options, afterId: undefined }, given.isOlder())
-              : Stream.fail(error)
-          )
-        )
+        return Stream.catch(all(client, begin, pick), (error) =>
+          isGone(error) && given.count() > before
+            ? from({ ...options, afterId: undefined }, given.addOlder())
+            : Stream.fail(error))
       }
-      return from(options, () => true)
+      return from(options, given.add)
     })
   }
 
@@ -191,28 +187,27 @@ export const makeList = (
   return { fetchPage, list, listPage }
 }
 
-/** What a listing has given: its last file, and those of the same moment. */
+/** What a listing has given, as far as is needed to go on after it: its last page. */
 const makeGiven = () => {
-  let last = Infinity
-  let ids = new Set<string>()
+  let last: ReadonlyArray<FileMetadata> = []
   let count = 0
+  const add = (files: ReadonlyArray<FileMetadata>): ReadonlyArray<FileMetadata> => {
+    if (files.length > 0) last = files
+    count += files.length
+    return files
+  }
   return {
     count: () => count,
-    add: (file: FileMetadata): void => {
-      const created = file.created_at.epochMilliseconds
-      if (created !== last) ids = new Set()
-      last = created
-      ids.add(file.id)
-      count++
-    },
-    /** Whether a file comes after what was given by now, in a listing that is newest first. */
-    isOlder: () => {
-      const until = last
-      const known = ids
-      return (file: FileMetadata): boolean => {
-        const created = file.created_at.epochMilliseconds
-        return created < until || (created === until && !known.has(file.id))
-      }
+    add,
+    /** Gives only what comes after all that was given by now, in a listing that is newest first. */
+    addOlder: (): typeof add => {
+      const until = last.at(-1)?.created_at.epochMilliseconds ?? Infinity
+      const known = new Set(last.map(({ id }) => id))
+      return (files) =>
+        add(files.filter(({ created_at, id }) => {
+          const created = created_at.epochMilliseconds
+          return created < until || (created === until && !known.has(id))
+        }))
     }
   }
 }

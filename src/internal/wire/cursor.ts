@@ -69,6 +69,8 @@ export const rows = <Row extends { readonly id: string }, E>(options: {
   readonly fetch: (cursor: string | undefined) => Effect.Effect<Page<Row>, E>
   readonly onEndless: (what: string) => E
   readonly show: (cursor: string) => string
+  /** What of a page is given on. */
+  readonly pick: (rows: ReadonlyArray<Row>) => ReadonlyArray<Row>
 }): Stream.Stream<Row, E> =>
   Stream.suspend(() => {
     const check = makeCursorCheck(options.show)
@@ -76,11 +78,11 @@ export const rows = <Row extends { readonly id: string }, E>(options: {
       Effect.flatMap(options.fetch(cursor), (page) => {
         const next = nextCursor(page, options.direction)
         if (next === null) {
-          return Effect.succeed([page.data, Option.none<string>()] as const)
+          return Effect.succeed([options.pick(page.data), Option.none<string>()] as const)
         }
         const problem = check(page.data.length, next)
         return problem !== undefined || next === undefined
           ? Effect.fail(options.onEndless(problem ?? ""))
-          : Effect.succeed([page.data, Option.some(next)] as const)
+          : Effect.succeed([options.pick(page.data), Option.some(next)] as const)
       }))
   })
