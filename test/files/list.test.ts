@@ -109,6 +109,7 @@ describe("an answer about another file than was asked for", () => {
   const asked = FileMetadata.FileId.make("file_1")
   const operations: ReadonlyArray<readonly [string, Effect.Effect<unknown, FilesError.FilesError, Files.Files>]> = [
     ["metadata", Files.metadata(asked)],
+    ["metadata of an id of any form", Files.metadata(FileMetadata.FileId.make("x"))],
     ["delete", Files.delete(asked)],
     ["list of ids", Stream.runCollect(Files.list({ ids: [asked] }))],
     ["listPage of ids", Files.listPage({ ids: [asked] })],

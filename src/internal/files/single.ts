@@ -19,9 +19,9 @@ import type { Internals } from "./internals.ts"
 export const decodeMetadata = decodeJson(FileMetadata, decodeRow)
 const decodeDeleted = decodeJson(DeletedFile)
 
-/** What came is held against what was asked for; an id that is not the API's own may be a gateway's name for a file. */
+/** What came is held against what was asked for. */
 const sameFile = <A extends { readonly id: string }>(id: FileId, subject: Subject, answer: Answer) => (file: A) =>
-  file.id === id || !id.startsWith("file_")
+  file.id === id
     ? Effect.succeed(file)
     : Effect.fail(
       unexpected(subject, answer.response, `The answer is about ${file.id}, and ${id} was asked for.`, "")
