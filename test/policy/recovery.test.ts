@@ -35,7 +35,19 @@ describe("when the service comes back", () => {
       assert.isAtLeast(Math.max(...second) - Math.min(...second), 200)
     }))
 
-  it.effect("a wait for an open circuit costs no try, and ends at maxElapsed", () =>
+  it.effect("a wait for an open circuit costs no try: the one try that is left is made after two such waits", () =>
+    Effect.gen(function*() {
+      const from = service((request) => request.at < 15_000 ? failure(503) : ok())
+      const policy = Policy.stack(Policy.retry({ times: 1 }), Policy.circuitBreaker({ openDuration: "10 seconds" }))
+      yield* Effect.gen(function*() {
+        yield* Policy.override(many(5, Files.metadata(id)), { retry: false })
+        yield* drive(Files.metadata(id), 100)
+      }).pipe(Effect.provide(layerOf(from.client, policy)))
+      assert.strictEqual(from.requests.length, 7)
+      assert.isAtLeast(from.times().at(-1) ?? NaN, 20_000)
+    }))
+
+  it.effect("waits for an open circuit end at maxElapsed", () =>
     Effect.gen(function*() {
       const from = service(() => failure(503))
       const policy = Policy.stack(
