@@ -12,8 +12,9 @@ fs.rmSync(outdir, { recursive: true, force: true })
 
 /** Providers of credentials, which are large and mostly not needed: loaded where they are installed. */
 const { peerDependencies, peerDependenciesMeta } = JSON.parse(fs.readFileSync("package.json", "utf8"))
+const bundled = ["aws4fetch", "redis"]
 const external = Object.keys(peerDependencies).filter((name) =>
-  peerDependenciesMeta[name]?.optional === true && !name.startsWith("@effect/") && name !== "aws4fetch"
+  peerDependenciesMeta[name]?.optional === true && !name.startsWith("@effect/") && !bundled.includes(name)
 )
 
 const { metafile } = await esbuild.build({
