@@ -54,6 +54,8 @@ const response = {
   status: Schema.optional(Schema.Int),
   /** The `request-id` header, or the body's `request_id`: what support asks for. */
   requestId: Schema.optional(Schema.String),
+  /** `error.type` of the answer, where it has one: `rate_limit_error` for example. */
+  errorType: Schema.optional(Schema.String),
   /** `error.details.error_code`, where the service gives one. */
   errorCode: Schema.optional(Schema.String),
   /**
@@ -341,6 +343,9 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-ant
   }
   get requestId(): string | undefined {
     return this.reason.requestId
+  }
+  get errorType(): string | undefined {
+    return this.reason.errorType
   }
   get errorCode(): string | undefined {
     return this.reason.errorCode

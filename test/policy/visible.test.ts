@@ -26,19 +26,16 @@ const leaky = (status: number, headers: Readonly<Record<string, string>> = {}): 
     error: { type: "api_error", message: `${key} ${secret}`, details: { error_code: `${key}` } }
   }, { status, headers })
 
-const counted = Effect.map(Metric.snapshot, (metrics) =>
-  metrics
-    .filter((metric) => metric.id === "anthropic_files_policy_total")
-    .map((metric) => [metric.attributes, metric.state] as const))
-
-const counterOf = (event: string, reason?: string) =>
-  Effect.map(counted, (metrics) =>
-    metrics.reduce((sum, [attributes, state]) => {
-      const given = attributes as Readonly<Record<string, string>> | undefined
-      return given?.["event"] === event && (reason === undefined || given["reason"] === reason) && "count" in state
-        ? sum + Number(state.count)
-        : sum
-    }, 0))
+/** What a metric counts, over all its series or over those whose attributes have a value. */
+const countOf = (name: string, value?: string) =>
+  Effect.map(
+    Metric.snapshot,
+    (metrics) =>
+      metrics.reduce((sum, { attributes, id, state }) =>
+        id === name && (value === undefined || Object.values(attributes ?? {}).includes(value)) && "count" in state
+          ? sum + Number(state.count)
+          : sum, 0)
+  )
 
 const watch = <A, E, R>(effect: Effect.Effect<A, E, R>, step = 500) =>
   Effect.map(observed(drive(Effect.exit(effect), step)), ([, seen]) => {
@@ -57,7 +54,7 @@ const expectSeen = (seen: Seen, event: string, reason?: string | RegExp, count?:
 describe("what happens is seen: an event of the span, a metric, a debug log with the reason", () => {
   it.effect("a retry and its giving up", () =>
     Effect.gen(function*() {
-      const before = yield* counterOf("retry", "529")
+      const before = yield* countOf("anthropic.client.retries", "api_error")
       const from = service(() => leaky(529))
       const seen = yield* watch(Effect.provide(Files.metadata(id), layerOf(from.client, Policy.retry({ times: 2 }))))
       expectSeen(seen, "retry", "^529$", 2)
@@ -67,7 +64,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       assert.isNumber(first?.attributes["delay_ms"])
       assert.match(seen.logs.join("\n"), /level=DEBUG.*metadata failed \(529\), next try in/)
       assert.match(seen.logs.join("\n"), /level=DEBUG.*is not tried again/)
-      assert.strictEqual(yield* counterOf("retry", "529"), before + 2)
+      assert.strictEqual(yield* countOf("anthropic.client.retries", "api_error"), before + 2)
     }))
 
   const reasons: ReadonlyArray<readonly [string, () => Answer]> = [
@@ -88,7 +85,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
 
   it.effect("a wait for the rate", () =>
     Effect.gen(function*() {
-      const before = yield* counterOf("wait")
+      const before = yield* countOf("anthropic.client.wait.duration", "rate_limit")
       const from = service((_, n) => n === 2 ? leaky(429, { "retry-after": "3" }) : ok())
       const seen = yield* watch(
         Effect.provide(
@@ -102,7 +99,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
         attributes["reason"] === "the service asked to" && attributes["delay_ms"] === 3000
       ))
       assert.match(seen.logs.join("\n"), /level=DEBUG.*waits \d+ ms \(rate limit\)/)
-      assert.isAbove(yield* counterOf("wait"), before)
+      assert.isAbove(yield* countOf("anthropic.client.wait.duration", "rate_limit"), before)
     }))
 
   it.effect("a wait for a place", () =>
@@ -121,7 +118,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
 
   it.effect("an open circuit", () =>
     Effect.gen(function*() {
-      const before = yield* counterOf("circuit_open", "CircuitOpen")
+      const before = yield* countOf("anthropic.client.circuit_breaker.rejections")
       const from = service(() => leaky(500))
       const seen = yield* watch(Effect.provide(
         Effect.forEach(Array.from({ length: 7 }), () => Effect.ignore(Files.metadata(id))),
@@ -129,12 +126,12 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       ))
       expectSeen(seen, "circuit_open", "^CircuitOpen$", 2)
       assert.match(seen.logs.join("\n"), /level=DEBUG.*was not sent: the circuit is open/)
-      assert.strictEqual(yield* counterOf("circuit_open", "CircuitOpen"), before + 2)
+      assert.strictEqual(yield* countOf("anthropic.client.circuit_breaker.rejections"), before + 2)
     }))
 
   it.effect("an adopted upload", () =>
     Effect.gen(function*() {
-      const before = yield* counterOf("adopted")
+      const before = yield* countOf("anthropic.client.uploads.adopted")
       const from = service((request) =>
         request.method === "POST"
           ? leaky(500)
@@ -147,7 +144,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       const event = seen.events.find(({ name }) => name === "anthropic_files.adopted")
       assert.deepStrictEqual(event?.attributes, { file_id: "file_1", size: secret.length })
       assert.match(seen.logs.join("\n"), /level=DEBUG.*file_1 is the upload of a.txt whose answer was lost/)
-      assert.strictEqual(yield* counterOf("adopted"), before + 1)
+      assert.strictEqual(yield* countOf("anthropic.client.uploads.adopted"), before + 1)
     }))
 
   it.effect("a download that goes on", () =>

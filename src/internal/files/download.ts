@@ -2,6 +2,7 @@
  * Downloads: whole or an error, always. A content that breaks off goes on where it stopped.
  */
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -13,36 +14,38 @@ import type { CallOptions } from "../request/callOptions.ts"
 import { content, lengthOf, type Part } from "../request/content.ts"
 import { finish, type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer, Call } from "../request/send.ts"
-import { report } from "../telemetry.ts"
+import { moved, observeStream, report } from "../telemetry.ts"
 import * as Checksum from "./checksum.ts"
 import { calledWith, callFiles, type FilesClient, pathOf, subjectOf } from "./client.ts"
 
 type Lookup = (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError>
 
-export const makeDownload =
-  (own: FilesClient, find: Lookup) => (id: FileId, options?: CallOptions): Stream.Stream<Uint8Array, DownloadError> =>
-    Stream.unwrap(
-      Effect.gen(function*() {
-        const client = yield* calledWith(own, "download", options)
-        const metadata: Lookup = (id) => find(id, options)
-        const subject = subjectOf(client.connection, "download", { fileId: id })
-        const request: Call<Answer> = {
-          subject,
-          method: "GET",
-          path: `${yield* pathOf("download", id)}/content`,
-          headers: { accept: "application/binary", "accept-encoding": "identity" },
-          read: (answer, subject) => checkType(id, subject, answer, metadata)
-        }
-        const attempt = newAttempt()
-        const first = yield* callFiles(client, request, attempt)
-        return whole(client, id, request, first, attempt, metadata).pipe(
-          Stream.mapError((error) => finish(error, client.connection.settings))
-        )
-      }).pipe(Effect.mapError(toOperationError("download")))
-    ).pipe(
-      Stream.mapError(toOperationError("download")),
-      Stream.withSpan("anthropic.files.download", { kind: "client", attributes: { "anthropic.file.id": id } })
+export const makeDownload = (own: FilesClient, find: Lookup) => {
+  const observed = observeStream("download", own.connection.settings.baseUrl)
+  return (id: FileId, options?: CallOptions): Stream.Stream<Uint8Array, DownloadError> =>
+    observed(
+      Stream.unwrap(
+        Effect.gen(function*() {
+          const client = yield* calledWith(own, "download", options)
+          const metadata: Lookup = (id) => find(id, options)
+          const subject = subjectOf(client.connection, "download", { fileId: id })
+          const request: Call<Answer> = {
+            subject,
+            method: "GET",
+            path: `${yield* pathOf("download", id)}/content`,
+            headers: { accept: "application/binary", "accept-encoding": "identity" },
+            read: (answer, subject) => checkType(id, subject, answer, metadata)
+          }
+          const attempt = newAttempt()
+          const first = yield* callFiles(client, request, attempt)
+          return whole(client, id, request, first, attempt, metadata, yield* Effect.context()).pipe(
+            Stream.mapError((error) => finish(error, client.connection.settings))
+          )
+        }).pipe(Effect.mapError(toOperationError("download")))
+      ).pipe(Stream.mapError(toOperationError("download"))),
+      { "anthropic.file.id": id }
     )
+}
 
 /** A page of a gateway instead of the content: HTML for a file that is not HTML. */
 const checkType = (
@@ -88,7 +91,8 @@ const whole = (
   request: Call<Answer>,
   first: Answer,
   attempt: Attempt,
-  metadata: Lookup
+  metadata: Lookup,
+  context: Context.Context<never>
 ): Stream.Stream<Uint8Array, FilesError> =>
   Stream.suspend(() => {
     const { subject } = request
@@ -101,6 +105,7 @@ const whole = (
         from === 0 ? (bytes) => bytes : skip(from, checksum.digest(), () => changed(answer)),
         Stream.map((chunk) => {
           checksum.update(chunk)
+          moved(context, "receive", chunk.length)
           return chunk
         }),
         Stream.catch((error) => afterFailure(error, from)),

@@ -13,7 +13,7 @@ import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
 import { invalidRequest, quote, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
-import { annotate } from "../telemetry.ts"
+import { annotate, observe } from "../telemetry.ts"
 import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
 import { type Direction, nextCursor, rows } from "../wire/cursor.ts"
 import { decodePage as decodeRows } from "../wire/rows.ts"
@@ -82,7 +82,8 @@ export const makeList = (
         })
       )
     },
-    Effect.mapError(toOperationError("list"))
+    Effect.mapError(toOperationError("list")),
+    observe("list", client.connection.settings.baseUrl)
   )
 
   const byIds = (client: FilesClient, ids: ReadonlyArray<FileId>, options: ListOptions) =>

@@ -11,7 +11,7 @@ import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
 import { type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
-import { annotate } from "../telemetry.ts"
+import { annotate, observe } from "../telemetry.ts"
 import { decodeRow } from "../wire/rows.ts"
 import { calledWith, callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf } from "./client.ts"
 import type { Internals } from "./internals.ts"
@@ -45,7 +45,8 @@ export const makeMetadata = (client: FilesClient) =>
               })
           }))
       }),
-    Effect.mapError(toOperationError("metadata"))
+    Effect.mapError(toOperationError("metadata")),
+    observe("metadata", client.connection.settings.baseUrl)
   )
 
 const notDone: Resolution<never> = { _tag: "NotDone" }
@@ -87,5 +88,6 @@ export const makeDelete = (client: FilesClient, listeners: Internals["deletionLi
             )
           )
       }),
-    Effect.mapError(toOperationError("delete"))
+    Effect.mapError(toOperationError("delete")),
+    observe("delete", client.connection.settings.baseUrl)
   )

@@ -2,6 +2,7 @@
  * Uploads: everything that can be checked is checked before a byte is sent, the bytes are counted once, and what was
  * stored is held against what was sent.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
@@ -25,7 +26,7 @@ import type { CallOptions } from "../request/callOptions.ts"
 import { fileTooLarge, invalidRequest, type Sent, type Subject, toOperationError } from "../request/errors.ts"
 import type { Progress } from "../request/send.ts"
 import { CurrentSilence } from "../request/silence.ts"
-import { annotate } from "../telemetry.ts"
+import { annotate, moved, observe } from "../telemetry.ts"
 import { excerpt, loneSurrogate, printable } from "../text.ts"
 import * as Wire from "../wire/constants.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
@@ -159,7 +160,8 @@ export const makeUpload = (
           }
         )
       ),
-    Effect.mapError(toOperationError("upload"))
+    Effect.mapError(toOperationError("upload")),
+    observe("upload", client.connection.settings.baseUrl)
   )
 }
 
@@ -185,7 +187,8 @@ const watched = (
   progress: Progress,
   maxFileBytes: number
 ): Stream.Stream<Uint8Array, SourceFailed | FileTooLarge> =>
-  Stream.unwrap(Effect.map(CurrentSilence, (silence) => {
+  Stream.unwrap(Effect.map(Effect.context(), (context) => {
+    const silence = Context.get(context, CurrentSilence)
     const limit = size ?? maxFileBytes
     const move = (bytes: number, complete: boolean) => {
       progress.sent = { bytes, total: size, complete }
@@ -206,6 +209,7 @@ const watched = (
           )
         }
         move(bytes, false)
+        moved(context, "transmit", chunk.length)
         return Effect.succeed(chunk)
       }),
       Stream.concat(Stream.suspend(() => {

@@ -43,6 +43,8 @@ export const IsRetriedAbove = Context.Reference<boolean>(
 /** The tries of one operation, over all requests that it takes. */
 export interface Attempt {
   tries: number
+  /** Requests sent, those with a renewed credential included. */
+  requests: number
   /** Monotonic milliseconds. */
   startedAt: number | undefined
   /** A connection failed or fell silent: the others that are kept alive may be as dead. */
@@ -69,10 +71,11 @@ export const overridden = (policy: RetryPolicy, { retry }: Overrides): RetryPoli
   }
 }
 
-export const newAttempt = (): Attempt => ({ tries: 0, startedAt: undefined, needsFreshSocket: false })
+export const newAttempt = (): Attempt => ({ tries: 0, requests: 0, startedAt: undefined, needsFreshSocket: false })
 
 export const begin = (attempt: Attempt, clock: Clock.Clock): void => {
   attempt.tries++
+  attempt.requests++
   attempt.startedAt ??= monotonicMillis(clock)
 }
 
@@ -166,7 +169,10 @@ export const decide = <A>(
     attempt.needsFreshSocket ||= isConnectionLost(error)
     // Nothing was sent: it costs no try.
     const isFree = isCircuitOpen(error)
-    if (isFree) attempt.tries--
+    if (isFree) {
+      attempt.tries--
+      attempt.requests--
+    }
     const wish = retryAfterOf(error)
     const delay = isFree
       ? Math.round((wish === undefined ? policy.baseDelay : Duration.toMillis(wish)) + random * spread)
@@ -177,10 +183,10 @@ export const decide = <A>(
     const reason = reasonOf(error)
     const attributes = { reason, tries: attempt.tries, delay_ms: delay }
     if ((!isFree && attempt.tries > policy.times) || isTooLong || now + delay > end) {
-      yield* report("gave_up", `${error.operation} failed (${reason}) and is not tried again`, attributes)
+      yield* report("gave_up", `${error.operation} failed (${reason}) and is not tried again`, attributes, error)
       return giveUp
     }
-    yield* report("retry", `${error.operation} failed (${reason}), next try in ${delay} ms`, attributes)
+    yield* report("retry", `${error.operation} failed (${reason}), next try in ${delay} ms`, attributes, error)
     yield* Effect.sleep(delay)
     if (!error.isOutcomeUnknown || repetition.resolve === undefined) return retryAgain
     const resolution = yield* repetition.resolve(error)

@@ -359,6 +359,7 @@ interface Facts {
   readonly message: string
   readonly status: number
   readonly requestId: string | undefined
+  readonly errorType: string | undefined
   readonly errorCode: string | undefined
   readonly details: Readonly<Record<string, Schema.Json>> | undefined
   readonly isRetryable: boolean
@@ -382,6 +383,7 @@ const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]
     message: sentences(...parts, said === "" ? undefined : `The service says: ${said}`),
     status,
     requestId,
+    errorType: envelope.type === undefined ? undefined : quote(subject, envelope.type),
     errorCode: errorCode === undefined ? undefined : quote(subject, errorCode),
     details,
     isRetryable: isRetryable(status, headers, errorCode),
@@ -974,9 +976,19 @@ export const toOperationError = <O extends Operation>(operation: O) =>
   error: FilesError
 ): ErrorOf[O] | RequestFailed => {
   if (isErrorOf(operation, error)) return error
-  const { details, errorCode, isOutcomeUnknown, isRetryable, message, requestId, status, tries } = error
+  const { details, errorCode, errorType, isOutcomeUnknown, isRetryable, message, requestId, status, tries } = error
   return requestFailed(
     operation,
-    new InvalidRequest({ message, status, requestId, errorCode, details, tries, isRetryable, isOutcomeUnknown })
+    new InvalidRequest({
+      message,
+      status,
+      requestId,
+      errorType,
+      errorCode,
+      details,
+      tries,
+      isRetryable,
+      isOutcomeUnknown
+    })
   )
 }

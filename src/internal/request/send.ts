@@ -20,6 +20,7 @@ import * as Result from "effect/Result"
 import type { FilesError, InvalidConfig, Operation, RequestFailed } from "../../FilesError.ts"
 import type { Authorization } from "../credentials/service.ts"
 import { noOverrides, Overrides, overridesProblem } from "../policy/options.ts"
+import { answered, moved, unanswered } from "../telemetry.ts"
 import {
   type Attempt,
   begin,
@@ -336,6 +337,9 @@ const sendOnce = <A>(
     const read = (received: HttpClientResponse.HttpClientResponse, silence: Silence): Effect.Effect<A, FilesError> => {
       response = received
       silence.moved()
+      answered(fiber, subject.operation, attempt, received, subject.scrub)
+      // A content that is read as a stream counts its bytes by itself.
+      if (progress?.started === false) moved(fiber.context, "transmit", progress.sent.bytes)
       if (!isSuccess(received, request)) {
         return Effect.flatMap(errorBody(received), (body) => Effect.fail(refused(received, body)))
       }
@@ -343,20 +347,24 @@ const sendOnce = <A>(
       const answer = { response: received, idle: bodyIdle, sentAt, receivedAt: monotonicMillis(clock) }
       return Effect.mapError(request.read(answer, subject), (error) => progress?.failure ?? error)
     }
+    const failed = (error: FilesError): FilesError => {
+      unanswered(fiber, subject.operation, attempt, error)
+      return error
+    }
     const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
       Effect.matchEffect(client.execute(made), {
         onFailure: (error) =>
           // A client beneath may make failures of answers that are not a success.
           error.reason._tag === "StatusCodeError"
             ? read(error.reason.response, silence)
-            : Effect.fail(progress?.failure ?? fromTransport(subject, error, progress?.sent)),
+            : Effect.fail(failed(progress?.failure ?? fromTransport(subject, error, progress?.sent))),
         onSuccess: (received) => read(received, silence)
       })
     return unlessSilent(sent, {
       limit,
       provide: contextOf(connection, attempt, authorization),
       onSilence: (waited) => {
-        if (response === undefined) return silent(subject, progress, waited)
+        if (response === undefined) return failed(silent(subject, progress, waited))
         return isSuccess(response, request)
           ? answerStalled(subject, response, waited)
           : refused(response, "")
