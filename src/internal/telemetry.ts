@@ -7,6 +7,7 @@
  */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -88,9 +89,9 @@ const setAll = (span: Tracer.Span, attributes: Readonly<Record<string, unknown>>
 }
 
 /** A failure as a span shows it: by its kind alone. The error's own words may name a file. */
-class Failed extends Error {
+class SpanFailed extends Data.TaggedError("effect-anthropic-files/internal/SpanFailed")<{ readonly message: string }> {
   constructor(name: string, message: string) {
-    super(message)
+    super({ message })
     this.name = name
     this.stack = `${name}: ${message}`
   }
@@ -103,7 +104,7 @@ const endFailed = (fiber: AnyFiber, span: Tracer.Span, name: string, type: strin
   span.attribute("error.type", type)
   const isTimed = fiber.getRef(References.TracerTimingEnabled)
   const now = isTimed ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : BigInt(0)
-  span.end(now, Exit.fail(new Failed(name, type)))
+  span.end(now, Exit.fail(new SpanFailed(name, type)))
 }
 
 /** Some lines name files, and a logger of effect's writes every line into the span. */
