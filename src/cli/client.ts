@@ -11,40 +11,40 @@ import { Settings } from "./settings.ts"
 
 export type Services = NodeFiles.Services
 
-const platformLayer = Effect.fnUntraced(function*(settings: Settings["Service"]) {
-  const options = {
-    baseUrl: settings.baseUrl,
-    workspaceId: settings.workspaceId,
-    allowPlainHttp: settings.allowPlainHttp
-  }
-  if (settings.platform === "aws") {
+/** What authorizes the requests, by the flags and the environment. */
+export const credentials = Effect.gen(function*() {
+  const { allowPlainHttp, baseUrl, platform, profile, workspaceId } = yield* Settings
+  const common = { baseUrl, allowPlainHttp }
+  if (platform === "aws") {
     const { layer } = yield* Effect.promise(() => import("../platform/Aws.ts"))
-    return layer(options)
+    return layer({ ...common, workspaceId })
   }
-  if (settings.platform === "google-cloud") {
+  if (platform === "google-cloud") {
     const { layer } = yield* Effect.promise(() => import("../platform/GoogleCloud.ts"))
-    return layer(options)
+    return layer({ ...common, workspaceId })
   }
-  const { layer } = yield* Effect.promise(() => import("../platform/Foundry.ts"))
-  return layer({ baseUrl: settings.baseUrl, allowPlainHttp: settings.allowPlainHttp })
+  if (platform === "foundry") {
+    const { layer } = yield* Effect.promise(() => import("../platform/Foundry.ts"))
+    return layer(common)
+  }
+  return profile === undefined
+    ? Credentials.fromEnvironment(common)
+    : Credentials.profile({ ...common, name: profile })
 })
 
 export const layer: Layer.Layer<NodeFiles.Services, InvalidConfig | PolicyFailed, Settings> = Layer.unwrap(
   Effect.gen(function*() {
     const settings = yield* Settings
-    const { allowPlainHttp, baseUrl, dialect, idleTimeout, profile, requestsPerMinute, workspaceId } = settings
+    const { allowPlainHttp, baseUrl, dialect, idleTimeout, platform, profile, requestsPerMinute, workspaceId } =
+      settings
     const policy = Policy.standard({
       retry: { times: settings.retries },
       concurrency: Math.max(16, settings.concurrency),
       ...(requestsPerMinute === undefined ? undefined : { rateLimit: { requestsPerMinute } })
     })
-    if (settings.platform !== "anthropic") {
-      const credentials = yield* platformLayer(settings)
-      return NodeFiles.layerCredentials(credentials, { allowPlainHttp, dialect, idleTimeout }, policy)
-    }
-    const options = { baseUrl, workspaceId, allowPlainHttp, dialect, idleTimeout }
-    return profile === undefined
-      ? NodeFiles.layerConfig(options, policy)
-      : NodeFiles.layerCredentials(Credentials.profile({ name: profile, baseUrl, allowPlainHttp }), options, policy)
+    const options = { allowPlainHttp, dialect, idleTimeout }
+    const ownApi = { ...options, baseUrl, workspaceId }
+    if (platform === "anthropic" && profile === undefined) return NodeFiles.layerConfig(ownApi, policy)
+    return NodeFiles.layerCredentials(yield* credentials, platform === "anthropic" ? ownApi : options, policy)
   })
 )

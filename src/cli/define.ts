@@ -61,7 +61,7 @@ export const define = <const Name extends string, const Config extends Command.C
           main: definition.main,
           environment: yield* environment
         }).pipe(Effect.provideService(Settings, settings))
-        const ended = definition.run(input).pipe(
+        const ended = output.logged(definition.run(input)).pipe(
           Effect.provideService(Output, output),
           Effect.provideService(Settings, settings),
           Effect.catchCause((cause) => {

@@ -15,6 +15,7 @@ export const ExitCode = {
   wouldLose: 8,
   outcomeUnknown: 9,
   differences: 10,
+  hungUp: 129,
   interrupted: 130,
   terminated: 143
 } as const
@@ -32,6 +33,7 @@ export const meanings: ReadonlyArray<readonly [code: number, meaning: string]> =
   [ExitCode.wouldLose, "would overwrite a file, or delete more than allowed"],
   [ExitCode.outcomeUnknown, "the service may have done it: nobody knows"],
   [ExitCode.differences, "`check` found differences"],
+  [ExitCode.hungUp, "ended by SIGHUP: the terminal is gone"],
   [ExitCode.interrupted, "interrupted (SIGINT)"],
   [ExitCode.terminated, "ended by SIGTERM"]
 ]

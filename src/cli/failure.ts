@@ -10,9 +10,6 @@ export class UsageError extends Data.TaggedError("UsageError")<{ readonly messag
 /** What was asked for would overwrite a file, or delete more than allowed. */
 export class WouldLose extends Data.TaggedError("WouldLose")<{ readonly message: string }> {}
 
-/** Whoever read the output has gone away. */
-export class OutputClosed extends Data.TaggedError("OutputClosed") {}
-
 /** Ends the process with a code, when everything has been said. */
 export class Stopped extends Data.TaggedError("Stopped")<{ readonly code: number }> {
   override readonly [Runtime.errorExitCode] = this.code

@@ -13,8 +13,8 @@ import type { Style } from "./screen/style.ts"
 export const flags = {
   directory: Argument.String("dir").pipe(Argument.withDescription("The folder")),
   checksum: Flags.toggle("checksum", "Read every file, also where size and time say that it is unchanged"),
-  include: Flags.list("include", "GLOB", "Only paths below the folder that match"),
-  exclude: Flags.list("exclude", "GLOB", "No paths that match"),
+  include: Flags.list("include", "GLOB", "Only paths below the folder that match; one without a / holds at any depth"),
+  exclude: Flags.list("exclude", "GLOB", "No paths that match; one without a / holds at any depth"),
   ...CacheLayer.flags
 }
 
@@ -24,10 +24,13 @@ export interface Chosen {
   readonly exclude: ReadonlyArray<string>
 }
 
+/** `*.tmp` is meant wherever it is, as in .gitignore; `/*.tmp` and `./*.tmp` in the folder alone. */
+const atAnyDepth = (glob: string): string => glob.includes("/") ? glob.replace(/^\.?\//, "") : `**/${glob}`
+
 export const optionsOf = ({ checksum, exclude, include }: Chosen) => ({
   checksum,
-  include: include.length === 0 ? undefined : include,
-  exclude
+  include: include.length === 0 ? undefined : include.map(atAnyDepth),
+  exclude: exclude.map(atAnyDepth)
 })
 
 /** Files that no path has any more, each once. */

@@ -91,7 +91,7 @@ const listed = Effect.fnUntraced(function*(list: string) {
 })
 
 /**
- * The files that the arguments and the list stand for. A path that is named twice counts once. Lines of a list are
+ * The files that the arguments and the list stand for. A file that is named twice, as `a` and `./a`, counts once. Lines of a list are
  * paths and URLs as they are: no glob, no folder.
  */
 export const expand = Effect.fnUntraced(function*(args: ReadonlyArray<string>, list: string | undefined) {
@@ -105,6 +105,11 @@ export const expand = Effect.fnUntraced(function*(args: ReadonlyArray<string>, l
         : pathInput(line),
     { concurrency: statsAtOnce }
   )
-  const all = new Map([...named.flat(), ...further].map((input) => [input.path, input]))
+  const path = yield* Path.Path
+  const all = new Map<string, Input>()
+  for (const input of [...named.flat(), ...further]) {
+    const key = input._tag === "Path" ? path.resolve(input.path) : input.path
+    if (!all.has(key)) all.set(key, input)
+  }
   return Array.from(all.values())
 })

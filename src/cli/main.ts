@@ -12,6 +12,7 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stdio from "effect/Stdio"
 import process from "node:process"
@@ -24,7 +25,8 @@ import { Stopped } from "./failure.ts"
 import { wantsColor } from "./screen/style.ts"
 import { layer as layerStreams, layerTerminal, Streams } from "./streams.ts"
 import { commandFor } from "./tree.ts"
-import { presenter } from "./usage.ts"
+import { presenter, program } from "./usage.ts"
+import { messageOf } from "./wording.ts"
 
 /** effect's own has the alias -v, which is --verbose here. */
 const versionFlag: GlobalFlag.Action<boolean> = GlobalFlag.Action({
@@ -40,9 +42,17 @@ const explain = (error: unknown): Effect.Effect<number, never, Streams> =>
       return error.errors.length === 0 ? ExitCode.done : ExitCode.usage
     }
     const streams = yield* Streams
-    const message = error instanceof Error ? error.message : String(error)
-    yield* streams.err(`${printable(message)}\n`)
+    yield* streams.err(`${printable(messageOf(error))}\n`)
     return codeOf(error)
+  })
+
+/** A fault of this program's own, for whoever reports it. */
+const fault = (defect: unknown): Effect.Effect<number, never, Streams> =>
+  Effect.gen(function*() {
+    const { err } = yield* Streams
+    const what = defect instanceof Error ? defect.stack ?? defect.message : String(defect)
+    yield* err(`This is a fault of ${program} itself; please report it.\n${what}\n`)
+    return ExitCode.someFailed
   })
 
 /** Runs the arguments, and gives the exit code. */
@@ -52,13 +62,24 @@ const run = (args: ReadonlyArray<string>): Effect.Effect<number> =>
     const { stdoutIsTerminal } = yield* Stdio.Stdio
     const canColor = wantsColor(yield* environment, yield* stdoutIsTerminal)
     const command = yield* commandFor(args)
-    return yield* Command.runWith(command, { version, renderErrors: true })(args).pipe(
+    const code = yield* Command.runWith(command, { version, renderErrors: true })(args).pipe(
       Effect.as(ExitCode.done),
       Effect.catch(explain),
+      Effect.catchDefect(fault),
       Effect.provideService(CliOutput.Presenter, presenter(streams, canColor)),
       Effect.provideService(CliConfig.CliConfig, { builtIns: [GlobalFlag.Help, versionFlag] })
     )
-  }).pipe(Effect.provide(platform))
+    const unwritten = yield* streams.failure
+    if (unwritten === undefined) return code
+    yield* streams.err(
+      `✗ Standard output can't be written (${printable(unwritten)}): what was printed is not complete.\n`
+    )
+    return code === ExitCode.done ? ExitCode.refused : code
+  }).pipe(
+    Effect.provide(platform),
+    // Standard output is for data.
+    Effect.provideService(Logger.LogToStderr, true)
+  )
 
 const platform = Layer.mergeAll(
   NodeFileSystem.layer,

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Predicate from "effect/Predicate"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
@@ -26,6 +27,7 @@ import * as Style from "./screen/style.ts"
 import * as Summary from "./screen/summary.ts"
 import { Settings } from "./settings.ts"
 import { hideCursor, showCursor, Streams } from "./streams.ts"
+import { messageOf } from "./wording.ts"
 
 /** An item without what all of them have. */
 export type NewItem = Omit<CliEvent.Item, "version" | "kind">
@@ -67,6 +69,8 @@ export class Output extends Context.Service<Output, {
   readonly fail: (error: unknown) => Effect.Effect<void>
   /** Ends the run with this code although nothing failed. */
   readonly endWith: (code: number) => Effect.Effect<void>
+  /** Takes what the effect logs: warnings are told, waits are shown. Standard output is never for logs. */
+  readonly logged: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Shows how far transfers have come as long as the effect runs. */
   readonly watch: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Says how it ended, and gives the exit code. */
@@ -82,24 +86,14 @@ export interface Options {
 
 const encodeEvent = Schema.encodeEffect(CliEvent.Event)
 
-/** The library speaks to who writes a program; here a package is added, and a key set, in another way. */
-const forTheCommandLine = (message: string): string =>
-  message
-    .replace(
-      /The package (\S+) is not installed: run npm install \S+, or give [^.]*\./,
-      "The package $1 is not installed: add -p $1 to npx, or install it beside this one."
-    )
-    .replace(/,? or give \w+ to the layer\b/, "")
-
 const problemOf = (error: unknown, { id, path }: Subject): CliEvent.Problem => {
   const has = (name: string): unknown => Predicate.hasProperty(error, name) ? error[name] : undefined
   const requestId = has("requestId")
-  const message = error instanceof Error ? error.message : String(error)
   return {
     version: 1,
     kind: "error",
     error: tagOf(error),
-    message: printable(forTheCommandLine(message)),
+    message: printable(messageOf(error)),
     exitCode: codeOf(error),
     isRetryable: has("isRetryable") === true,
     isOutcomeUnknown: has("isOutcomeUnknown") === true,
@@ -205,27 +199,43 @@ export const make = Effect.fnUntraced(function*(
     })
 
   const waits: Array<ProgressScreen.Wait> = []
+  let isDrawing = false
 
-  const remember = (now: number, { attempt, reason, until }: ProgressScreen.Wait) => {
-    const current = waits.filter((wait) => wait.until > now)
-    waits.splice(0, waits.length, ...current, { reason, until, attempt })
+  /** Whether nothing else waits for the same reason. */
+  const remember = (now: number, wait: ProgressScreen.Wait): boolean => {
+    const current = waits.filter(({ until }) => until > now)
+    waits.splice(0, waits.length, ...current, wait)
+    return current.every(({ reason }) => reason !== wait.reason)
   }
 
+  const tell = (text: string) => void runFork(err(`${text}\n`))
+
   /** The policies tell what they do as debug logs, with reason and delay. */
-  const logger = Logger.make<unknown, void>(({ date, fiber, message }) => {
-    const annotations = fiber.getRef(References.CurrentLogAnnotations)
-    const { delay_ms: delay, reason, tries } = annotations
-    if (typeof delay === "number" && reason !== "concurrency") {
-      remember(date.getTime(), {
-        reason: printable(String(reason)),
-        until: date.getTime() + delay,
-        attempt: typeof tries === "number" ? tries + 1 : undefined
-      })
+  const logger = Logger.make<unknown, void>(({ date, fiber, logLevel, message }) => {
+    const text = printable(Array.isArray(message) ? message.map(String).join(" ") : String(message))
+    if (LogLevel.isGreaterThanOrEqualTo(logLevel, "Warn")) {
+      if (!settings.isQuiet) tell(`${errStyle.yellow("!")} ${text}`)
+      return
     }
-    if (!settings.isVerbose || !isText) return
-    const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-    runFork(err(`${errStyle.dim(printable(text))}\n`))
+    if (settings.isVerbose && isText) tell(errStyle.dim(text))
+    const { delay_ms: delay, reason, tries } = fiber.getRef(References.CurrentLogAnnotations)
+    if (typeof delay !== "number" || reason === "concurrency") return
+    const now = date.getTime()
+    const wait = {
+      reason: printable(String(reason)),
+      until: now + delay,
+      attempt: typeof tries === "number" ? tries + 1 : undefined
+    }
+    const isNew = remember(now, wait)
+    const isTold = isText && !settings.isQuiet && !settings.isVerbose && !isDrawing && delay >= toldFrom
+    if (isNew && isTold) tell(errStyle.dim(ProgressScreen.waitLine([wait], now, settings.retries + 1)))
   })
+
+  const logged: Output["Service"]["logged"] = (effect) =>
+    effect.pipe(
+      Effect.provideService(References.MinimumLogLevel, "Debug"),
+      Effect.provide(Logger.layer([logger]))
+    )
 
   const stateOf = Effect.gen(function*() {
     return {
@@ -260,24 +270,27 @@ export const make = Effect.fnUntraced(function*(
     )
   )
 
-  const watch: Output["Service"]["watch"] = (effect) => {
-    const logged = effect.pipe(
-      Effect.provideService(References.MinimumLogLevel, "Debug"),
-      Effect.provide(Logger.layer([logger]))
+  const drawn = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.acquireUseRelease(
+      Effect.suspend(() => {
+        isDrawing = true
+        return Effect.andThen(terminal.display(hideCursor), Effect.forkDetach(drawing))
+      }).pipe(Effect.orDie),
+      () => effect,
+      (fiber) =>
+        Effect.andThen(Fiber.interrupt(fiber), turn.withPermit(draw([]))).pipe(
+          Effect.andThen(Effect.suspend(() => {
+            isDrawing = false
+            return Effect.ignore(terminal.display(showCursor))
+          }))
+        )
     )
-    if (canDraw) {
-      return Effect.acquireUseRelease(
-        Effect.andThen(terminal.display(hideCursor), Effect.forkDetach(drawing)).pipe(Effect.orDie),
-        () => logged,
-        (fiber) =>
-          Effect.andThen(Fiber.interrupt(fiber), turn.withPermit(draw([]))).pipe(
-            Effect.andThen(Effect.ignore(terminal.display(showCursor)))
-          )
-      )
-    }
+
+  const watch: Output["Service"]["watch"] = (effect) => {
+    if (canDraw) return drawn(effect)
     return settings.mode === "jsonl" && settings.drawsProgress && !settings.isQuiet
-      ? Effect.raceFirst(logged, Effect.andThen(reporting, Effect.never))
-      : logged
+      ? Effect.raceFirst(effect, Effect.andThen(reporting, Effect.never))
+      : effect
   }
 
   const problem: Output["Service"]["problem"] = (error, subject = {}) =>
@@ -341,6 +354,7 @@ export const make = Effect.fnUntraced(function*(
       return problem(error)
     },
     endWith: (exit) => Effect.sync(() => void (code = exit)),
+    logged,
     watch,
     finish
   })
@@ -349,3 +363,6 @@ export const make = Effect.fnUntraced(function*(
 /** Ten times a second, and status events once. */
 const drawEvery = "100 millis"
 const statusEvery = "1 second"
+
+/** A wait from which on it is told where nothing is drawn, milliseconds. */
+const toldFrom = 2_000

@@ -96,6 +96,8 @@ export const globalFlags = [
 
 export type Mode = "text" | "json" | "jsonl"
 
+export type Platform = "anthropic" | "aws" | "google-cloud" | "foundry"
+
 export class Settings extends Context.Service<Settings, {
   readonly mode: Mode
   readonly isQuiet: boolean
@@ -104,7 +106,7 @@ export class Settings extends Context.Service<Settings, {
   readonly baseUrl: string | undefined
   readonly workspaceId: string | undefined
   readonly profile: string | undefined
-  readonly platform: "anthropic" | "aws" | "google-cloud" | "foundry"
+  readonly platform: Platform
   readonly allowPlainHttp: boolean
   readonly dialect: "ga" | "beta" | undefined
   readonly concurrency: number
@@ -128,6 +130,10 @@ export const read = Effect.gen(function*() {
   if (chosenProfile !== undefined && chosenPlatform !== "anthropic") {
     return yield* new UsageError({ message: "--profile is for Anthropic's own API: it goes with no other --platform." })
   }
+  const workspaceId = Option.getOrUndefined(yield* workspace)
+  if (workspaceId !== undefined && chosenPlatform === "foundry") {
+    return yield* new UsageError({ message: "--workspace is not for Microsoft Foundry, which has no workspaces." })
+  }
   return Settings.of({
     profile: chosenProfile,
     platform: chosenPlatform,
@@ -136,7 +142,7 @@ export const read = Effect.gen(function*() {
     isVerbose,
     drawsProgress: !(yield* progress),
     baseUrl: Option.getOrUndefined(yield* baseUrl),
-    workspaceId: Option.getOrUndefined(yield* workspace),
+    workspaceId,
     allowPlainHttp: yield* allowPlainHttp,
     dialect: Option.getOrUndefined(yield* dialect),
     concurrency: Option.getOrElse(yield* concurrency, () => 8),

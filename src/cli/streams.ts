@@ -14,32 +14,50 @@ export class Streams extends Context.Service<Streams, {
   /** Waits until it is taken. What nobody reads any longer is dropped. */
   readonly out: (data: string | Uint8Array) => Effect.Effect<void>
   readonly err: (text: string) => Effect.Effect<void>
-  /** Comes back when standard output can't be written any longer, with the system's code: `EPIPE` where its reader is gone. */
-  readonly closed: Effect.Effect<string>
+  /** Comes back when standard output can't be written any longer: its reader is gone, or the disk is full. */
+  readonly closed: Effect.Effect<void>
+  /** Why standard output could not be written, if it could not and its reader is still there: `ENOSPC`. */
+  readonly failure: Effect.Effect<string | undefined>
 }>()("effect-anthropic-files/cli/Streams") {}
 
+interface Closing {
+  readonly isClosed: () => boolean
+  readonly onError: (error: NodeJS.ErrnoException) => void
+}
+
 const writer =
-  (stream: NodeJS.WriteStream, isClosed: () => boolean) => (data: string | Uint8Array): Effect.Effect<void> =>
+  (stream: NodeJS.WriteStream, { isClosed, onError }: Closing) => (data: string | Uint8Array): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
       if (isClosed()) return resume(Effect.void)
-      stream.write(data, () => resume(Effect.void))
+      stream.write(data, (error) => {
+        if (error) onError(error)
+        resume(Effect.void)
+      })
     })
+
+/** Nobody reads what goes wrong with standard error. */
+const unwatched: Closing = { isClosed: () => false, onError: () => {} }
+
+/** Whoever read the output has enough of it, as `head` has. */
+const isReaderGone = (code: string): boolean => code === "EPIPE" || code === "EOF" || code === "ECONNRESET"
 
 export const layer: Layer.Layer<Streams> = Layer.effect(
   Streams,
   Effect.gen(function*() {
-    const closed = yield* Deferred.make<string>()
+    const closed = yield* Deferred.make<void>()
     const isClosed = () => Deferred.isDoneUnsafe(closed)
-    const onError = (error: NodeJS.ErrnoException) =>
-      void Deferred.doneUnsafe(closed, Effect.succeed(error.code ?? error.message))
-    // Nobody reads what goes wrong with standard error.
-    const ignore = () => {}
+    let why: string | undefined
+    const onError = (error: NodeJS.ErrnoException) => {
+      why ??= error.code ?? error.message
+      Deferred.doneUnsafe(closed, Effect.void)
+    }
     process.stdout.on("error", onError)
-    process.stderr.on("error", ignore)
+    process.stderr.on("error", unwatched.onError)
     return {
-      out: writer(process.stdout, isClosed),
-      err: writer(process.stderr, () => false),
-      closed: Deferred.await(closed)
+      out: writer(process.stdout, { isClosed, onError }),
+      err: writer(process.stderr, unwatched),
+      closed: Deferred.await(closed),
+      failure: Effect.sync(() => why === undefined || isReaderGone(why) ? undefined : why)
     }
   })
 )
@@ -70,7 +88,7 @@ export const layerTerminal: Layer.Layer<Terminal.Terminal> = Layer.effect(
   Terminal.Terminal,
   Effect.gen(function*() {
     const { readInput, readLine } = yield* NodeTerminal.make()
-    const write = writer(process.stderr, () => false)
+    const write = writer(process.stderr, unwatched)
     const seeCursor = yield* watchCursor
     return Terminal.make({
       columns: Effect.sync(() => size().columns),

@@ -16,7 +16,12 @@ export const hint = (commandPath: ReadonlyArray<string>): string =>
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "" : ` Did you mean ${suggestions.slice(0, 2).join(" or ")}?`
 
-const expected = (text: string): string => text.replace(/^Expected:?\s*/, "").replace(/\.$/, "")
+const expected = (text: string): string =>
+  text.replace(/^Expected:?\s*/, "").replace(/\.$/, "").replace(/^"[^"]*"( \| "[^"]*")+$/, orList)
+
+/** `"a" | "b" | "c"` as `a, b or c`. */
+const orList = (choices: string): string =>
+  choices.replaceAll("\"", "").replace(/ \| (?=[^|]*$)/, " or ").replaceAll(" | ", ", ")
 
 /** One sentence, two with a suggestion. */
 export const sentence = (error: CliError.NonShowHelpErrors): string => {

@@ -5,7 +5,7 @@ import type { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as fs from "node:fs"
 import * as os from "node:os"
-import { clock } from "../../src/cli/commands/doctor.ts"
+import { clock } from "../../src/cli/doctor/network.ts"
 import { type Ended, environment, run } from "./run.ts"
 
 const findings = ({ out }: Ended) => {

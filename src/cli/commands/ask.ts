@@ -75,7 +75,7 @@ export const ask = define({
   flags: {
     words: Argument.String("file | question").pipe(
       Argument.withDescription("Files by id or path, then the question in one word or many"),
-      Argument.variadic({ min: 2 })
+      Argument.variadic({ min: 1 })
     ),
     ...modelFlags
   },

@@ -18,6 +18,7 @@ import { define } from "../define.ts"
 import { UsageError } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import { Output } from "../output.ts"
+import * as Format from "../screen/format.ts"
 import { program } from "../usage.ts"
 import { modelFlags, paramsOf, printableLines } from "./ask.ts"
 
@@ -35,7 +36,7 @@ const readQuestions = Effect.fnUntraced(function*(path: string) {
   const fs = yield* FileSystem.FileSystem
   const text = yield* Effect.mapError(
     fs.readFileString(path),
-    (error) => new UsageError({ message: `${printable(path)} can't be read: ${printable(error.message)}` })
+    (error) => new UsageError({ message: `${printable(path)} can't be read (${error.reason._tag}).` })
   )
   const lines = text.split(/\r?\n/).map((line, i) => [line.trim(), i + 1] as const).filter(([line]) => line !== "")
   const questions = yield* Effect.forEach(lines, ([line, number]) =>
@@ -74,14 +75,14 @@ export const batch = define({
     if (names.length === 0) return yield* new UsageError({ message: "Name what the questions are about with --file." })
     const questions = yield* readQuestions(path)
     if (dryRun) {
-      return yield* output.note(`${questions.length * names.length} requests would be sent; nothing was.`)
+      return yield* output.note(`${Format.requests(questions.length * names.length)} would be sent; nothing was.`)
     }
     const files = yield* output.watch(Effect.forEach(names, Attached.kept, { concurrency: 4 }))
     const blocks = yield* Effect.forEach(files, (file) => ContentBlock.forFile(file))
     const plan = yield* MessageBatches.plan({ files, questions, params: paramsOf(files, blocks, chosen) })
     const created = yield* MessageBatches.create(plan.requests)
     yield* output.note(
-      `${plan.requests.length} requests are in batch ${printable(created.id)}; waiting for the answers.`
+      `Batch ${printable(created.id)} has ${Format.requests(plan.requests.length)}; waiting for the answers.`
     )
     yield* output.watch(MessageBatches.wait(created.id))
     yield* Stream.runForEach(MessageBatches.answers(created.id, plan), ({ custom_id, file, question, result }) => {

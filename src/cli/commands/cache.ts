@@ -97,9 +97,11 @@ const prune = define({
   flags: { ...CacheLayer.flags, dryRun: Confirm.flags.dryRun },
   main: "forgotten",
   run: Effect.fnUntraced(function*({ cacheDir, dryRun }) {
+    const output = yield* Output
     const now = yield* Clock.currentTimeMillis
     const entries = yield* Effect.provide(entriesIn(cacheDir), withStore(cacheDir))
     const expired = entries.filter((entry) => isExpired(entry, now)).map(({ file }) => file.id)
+    if (expired.length === 0) return yield* output.note("Nothing has expired.")
     yield* forgetting(expired, cacheDir, dryRun)
   }, Effect.provide(Client.layer))
 })

@@ -70,6 +70,7 @@ export const download = define({
       return yield* Effect.forEach(files, ({ id }) => content(id), { discard: true })
     }
     const folder = Option.getOrElse(directory, () => ".")
+    if (files.length === 0 && allGenerated) return yield* output.note("There is no file that can be downloaded.")
     if (dryRun) {
       return yield* output.items(files.map((file) =>
         [

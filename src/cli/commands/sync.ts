@@ -16,6 +16,7 @@ import * as Folder from "../folder.ts"
 import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { Settings } from "../settings.ts"
+import * as UploadFlags from "../uploadFlags.ts"
 import { program } from "../usage.ts"
 import { maxDelete, tooMany, warning } from "./rm.ts"
 
@@ -45,11 +46,16 @@ export const sync = define({
   run: Effect.fnUntraced(function*({ cacheDir, directory, dryRun, expiresIn, maxDelete: limit, yes, ...chosen }) {
     const output = yield* Output
     const { concurrency } = yield* Settings
+    yield* UploadFlags.check({ expiresIn })
     const options = Folder.optionsOf(chosen)
     const most = Option.getOrElse(limit, () => maxDelete)
 
     const plan = Effect.gen(function*() {
-      for (const one of yield* UploadCache.check(directory, options)) {
+      const differences = yield* UploadCache.check(directory, options)
+      if (!differences.some((one) => one._tag === "Gone" ? chosen.delete : one._tag !== "Unchanged")) {
+        yield* output.note("Nothing would be uploaded or deleted.")
+      }
+      for (const one of differences) {
         if (one._tag === "Failed") yield* output.problem(one.error, { path: one.path })
         else if (one._tag === "Gone" ? chosen.delete : one._tag !== "Unchanged") {
           yield* output.item({
@@ -97,7 +103,9 @@ export const sync = define({
         expiresIn: Option.getOrUndefined(expiresIn),
         progress: output.progress
       })
+      let isEmpty = true
       yield* output.watch(Stream.runForEach(results, (result) => {
+        isEmpty = false
         if (result._tag === "Failed" || result._tag === "DeleteFailed") {
           return output.problem(result.error, { path: result.path })
         }
@@ -106,6 +114,7 @@ export const sync = define({
           : { id: result.file.id, file: result.file }
         return output.item({ action: actionOf(result), path: result.path, ...item }, line(result))
       }))
+      if (isEmpty) yield* output.note(`No file in ${printable(directory)} is chosen: nothing was uploaded.`)
     })
     yield* Effect.provide(dryRun ? plan : run, CacheLayer.layer(cacheDir))
   }, Effect.provide(Client.layer))

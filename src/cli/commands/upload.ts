@@ -24,6 +24,7 @@ import * as Inputs from "../inputs.ts"
 import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { Settings } from "../settings.ts"
+import * as UploadFlags from "../uploadFlags.ts"
 import { program } from "../usage.ts"
 
 const sourceOf = (
@@ -85,10 +86,12 @@ export const upload = define({
         message: "--once reads a file twice, which standard input can't be: save it first."
       })
     }
+    yield* UploadFlags.check({ name, mime, expiresIn })
     const all = yield* Inputs.expand(inputs, Option.getOrUndefined(filesFrom))
     if (Option.isSome(name) && all.length !== 1) {
       return yield* new UsageError({ message: `--name goes with a single file; these are ${all.length}.` })
     }
+    if (all.length === 0) return yield* output.note("There is no file in what was named: nothing was uploaded.")
     if (dryRun) {
       return yield* output.items(all.map((input) =>
         [

@@ -18,6 +18,8 @@ const plural = (count: number, one: string, more: string): string => `${count} $
 
 export const files = (count: number): string => plural(count, "file", "files")
 
+export const requests = (count: number): string => plural(count, "request", "requests")
+
 const minute = 60
 const hour = 60 * minute
 const day = 24 * hour

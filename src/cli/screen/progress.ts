@@ -79,24 +79,29 @@ const totalsLine = ({ snapshot }: State, columns: number): string => {
     ...(rate > 0 ? [`${Format.bytes(rate)}/s`] : []),
     ...(rate > 0 && timeLeft(remaining) !== "" ? [`${timeLeft(remaining)} left`] : [])
   ]
-  // What matters most comes first; the rest gives way on a toOperationError screen.
+  // What matters most comes first; the rest gives way on a narrow screen.
   while (parts.length > 1 && parts.join(", ").length > columns - 1) parts.pop()
   return Format.end(parts.join(", "), columns - 1)
 }
 
-/** `429: waiting 12 s, attempt 2 of 5`, once for all requests that wait for the same reason. */
+/** `429: waiting 12 s, attempt 2 of 5`, for requests that wait for the same reason. */
+export const waitLine = (waits: readonly [Wait, ...ReadonlyArray<Wait>], now: number, attempts: number): string => {
+  const { attempt, reason, until } = waits.reduce((a, b) => b.until > a.until ? b : a)
+  const seconds = Math.ceil((until - now) / 1000)
+  const tries = attempt === undefined ? "" : `, attempt ${attempt} of ${attempts}`
+  const many = waits.length === 1 ? "" : ` (${waits.length} requests)`
+  return `${reason}: waiting ${seconds} s${tries}${many}`
+}
+
 const waitLines = ({ attempts, now, waits }: State, columns: number, style: Style): ReadonlyArray<string> => {
-  const byReason = new Map<string, Array<Wait>>()
+  const byReason = new Map<string, [Wait, ...Array<Wait>]>()
   for (const wait of waits.filter(({ until }) => until > now)) {
-    byReason.set(wait.reason, [...(byReason.get(wait.reason) ?? []), wait])
+    const others = byReason.get(wait.reason)
+    if (others === undefined) byReason.set(wait.reason, [wait])
+    else others.push(wait)
   }
-  return Array.from(byReason, ([reason, all]) => {
-    const longest = all.reduce((a, b) => b.until > a.until ? b : a)
-    const seconds = Math.ceil((longest.until - now) / 1000)
-    const attempt = longest.attempt === undefined ? "" : `, attempt ${longest.attempt} of ${attempts}`
-    const many = all.length === 1 ? "" : ` (${all.length} requests)`
-    return style.yellow(Format.end(`${reason}: waiting ${seconds} s${attempt}${many}`, columns - 1))
-  }).slice(0, 3)
+  return Array.from(byReason.values(), (all) => style.yellow(Format.end(waitLine(all, now, attempts), columns - 1)))
+    .slice(0, 3)
 }
 
 /**

@@ -17,7 +17,7 @@ const verbs: Partial<Record<Action, string>> = {
   changed: "changed",
   gone: "gone",
   answered: "answered",
-  forgotten: "forgotten"
+  forgotten: "forgot"
 }
 
 export interface Outcome {

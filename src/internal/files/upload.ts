@@ -322,7 +322,7 @@ const filenameProblem = (filename: unknown): string | undefined => {
     : undefined
 }
 
-const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
+export const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
   const problem = filenameProblem(filename)
   if (problem === undefined && filename !== undefined) return Effect.succeed(filename)
   return Effect.fail(
@@ -337,7 +337,7 @@ const mimeTypePattern =
 const isMimeType = (mimeType: unknown): boolean =>
   Predicate.isString(mimeType) && mimeType.length <= Wire.maxMimeTypeLength && mimeTypePattern.test(mimeType)
 
-const checkMimeType = (mimeType: string | undefined): Effect.Effect<string | undefined, InvalidFileType> =>
+export const checkMimeType = (mimeType: string | undefined): Effect.Effect<string | undefined, InvalidFileType> =>
   mimeType === undefined || isMimeType(mimeType)
     ? Effect.succeed(mimeType)
     : Effect.fail(

@@ -13,7 +13,7 @@ export interface Address {
 }
 
 /** Whether a host name, as a `URL` gives it, is this machine. */
-const isLoopback = (hostname: string): boolean =>
+export const isLoopback = (hostname: string): boolean =>
   hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]"
   || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 

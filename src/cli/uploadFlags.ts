@@ -1,0 +1,29 @@
+/**
+ * Flags of what is uploaded, checked before any file is looked at: what is wrong in one is wrong for all files.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { checkFilename, checkMimeType, uploadFields } from "../internal/files/upload.ts"
+import { UsageError } from "./failure.ts"
+import { messageOf } from "./wording.ts"
+
+export interface Given {
+  readonly name?: Option.Option<string>
+  readonly mime?: Option.Option<string>
+  readonly expiresIn: Option.Option<Duration.Duration>
+}
+
+const ifGiven = <A, E>(given: Option.Option<A>, check: (value: A) => Effect.Effect<unknown, E>) =>
+  Option.match(given, { onNone: () => Effect.void, onSome: (value) => Effect.asVoid(check(value)) })
+
+export const check = (
+  { expiresIn, mime = Option.none(), name = Option.none() }: Given
+): Effect.Effect<void, UsageError> =>
+  Effect.all([
+    ifGiven(name, checkFilename),
+    ifGiven(mime, checkMimeType),
+    ifGiven(expiresIn, (expiresIn) => uploadFields({ expiresIn }))
+  ], { discard: true }).pipe(
+    Effect.mapError((error) => new UsageError({ message: messageOf(error) }))
+  )
