@@ -6,12 +6,13 @@
  * is installed and has taken the span.
  */
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -377,9 +378,22 @@ export const wholeStream =
       Stream.withSpan(name)
     )
 
-/** The header that lets a service join its trace to the operation's. */
-export const traceparentOf = (fiber: AnyFiber): string | undefined => {
+/** The header by which a service joins its trace to the operation's. */
+export const traceHeaders = (fiber: AnyFiber): Record<string, string> => {
   const { span } = fiber.cache
-  if (span === undefined) return undefined
-  return `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}`
+  return span === undefined
+    ? {}
+    : { traceparent: `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}` }
+}
+
+const always = () => true
+
+/**
+ * The operation's span is the request's: effect's client makes none for each try besides, unless the program asks for
+ * them by setting `TracerDisabledWhen` itself. Nor does it write headers of a trace that nobody asked for.
+ */
+export const oneSpan = (context: Context.Context<never>, propagates: boolean): Context.Context<never> => {
+  const asked = Context.getOrUndefined(context, HttpClient.TracerDisabledWhen)
+  if (asked === undefined) return Context.add(context, HttpClient.TracerDisabledWhen, always)
+  return propagates ? context : Context.add(context, HttpClient.TracerPropagationEnabled, false)
 }

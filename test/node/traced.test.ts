@@ -20,7 +20,8 @@ const metadata = JSON.stringify({
 const spansOf = (
   effect: Effect.Effect<unknown, unknown, Files.Files>,
   client: Layer.Layer<HttpClient.HttpClient, unknown>,
-  status: number
+  status: number,
+  disabledWhen: (() => boolean) | "unset" = () => false
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const server = yield* rawServer(({ socket, head }) =>
@@ -32,14 +33,24 @@ const spansOf = (
     )
     const { spans, tracer } = recordSpans()
     yield* Effect.exit(effect).pipe(
-      Effect.provideService(HttpClient.TracerHeaderFilter, (name) => !["date", "connection", "host"].includes(name)),
+      (asked) =>
+        disabledWhen === "unset"
+          ? asked
+          : Effect.provideService(asked, HttpClient.TracerDisabledWhen, disabledWhen),
+      Effect.provideService(HttpClient.TracerHeaderFilter, (name) =>
+        !["date", "connection", "host", "traceparent"].includes(name)),
       Effect.provide(
-        Layer.provide(Files.layer({ apiKey: Redacted.make("sk-ant-canary"), baseUrl: server.url }), client)
+        Layer.provide(
+          Files.layer({ apiKey: Redacted.make("sk-ant-canary"), baseUrl: server.url, propagateTrace: true }),
+          client
+        )
       ),
       Effect.withTracer(tracer)
     )
     const port = new URL(server.url).port
-    const traceparents = server.heads.map((head) => /^traceparent: (.*)$/mi.exec(head)?.[1]?.split("-")[2])
+    const traceparents = server.heads.map((head) =>
+      /^traceparent: (.*)$/mi.exec(head)?.[1]?.split("-")[2]
+    )
     return spans.map((span) => ({
       name: span.name,
       kind: span.kind,
@@ -71,7 +82,7 @@ const requests: Readonly<Record<string, Effect.Effect<unknown, unknown, Files.Fi
   ))
 }
 
-describe("the span of a request is effect's own", () => {
+describe("a program that sets TracerDisabledWhen has a span of effect's own for each try", () => {
   for (const [what, request] of Object.entries(requests)) {
     for (const status of [200, 404]) {
       it.live(`${what}, ${status}`, () =>
@@ -87,15 +98,13 @@ describe("the span of a request is effect's own", () => {
     }
   }
 
-  it.live("none where tracing is switched off for a request", () =>
-    Effect.gen(function*() {
-      const spans = yield* spansOf(
-        Effect.provideService(Files.metadata(id), HttpClient.TracerDisabledWhen, () => true),
-        NodeFiles.layerHttpClient,
-        200
-      )
-      assert.deepStrictEqual(spans.map(({ name }) => name), ["anthropic.files.retrieve_metadata"])
-    }))
+  for (const disabledWhen of ["unset", () => true] as const) {
+    it.live(`none ${disabledWhen === "unset" ? "where it is not set" : "where it says so"}`, () =>
+      Effect.gen(function*() {
+        const spans = yield* spansOf(Files.metadata(id), NodeFiles.layerHttpClient, 200, disabledWhen)
+        assert.deepStrictEqual(spans.map(({ name }) => name), ["anthropic.files.retrieve_metadata"])
+      }))
+  }
 
   it.live("named and propagated as asked", () =>
     Effect.gen(function*() {

@@ -108,7 +108,12 @@ const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted
     )
   }
   return Effect.gen(function*() {
-    const response = yield* client.execute(request)
+    // No span of its own, and no header of a trace to the token endpoint.
+    const response = yield* Effect.provideService(
+      client.execute(request),
+      HttpClient.TracerDisabledWhen,
+      () => true
+    )
     const { isCut, text } = yield* readText(response, maxAnswerBytes)
     const now = yield* Clock.currentTimeMillis
     return { headers: response.headers, status: response.status, text, isCut, now }

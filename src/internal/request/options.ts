@@ -55,6 +55,13 @@ export interface ClientOptions {
    */
   readonly idleTimeout?: Duration.Input | undefined
   /**
+   * Sends `traceparent` with every request, so that the service's trace can join the program's. It goes to the base URL
+   * alone, never to the address of a source or of a token.
+   *
+   * @default false
+   */
+  readonly propagateTrace?: boolean | undefined
+  /**
    * Larger files are refused before they are sent. Bytes.
    *
    * @default 500_000_000
@@ -89,6 +96,7 @@ export interface Settings {
   readonly remember: (authorization: Authorization) => void
   readonly idleTimeout: Duration.Duration
   readonly maxFileBytes: number
+  readonly propagateTrace: boolean
   readonly scrub: (text: string) => string
 }
 
@@ -274,6 +282,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     credentials,
     idleTimeout: idleTimeout.value,
     maxFileBytes: maximum,
+    propagateTrace: options.propagateTrace === true,
     ...makeScrub(secrets)
   }
 })

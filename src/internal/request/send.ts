@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import type { FilesError, InvalidConfig, Operation, RequestFailed } from "../../FilesError.ts"
 import type { Authorization } from "../credentials/service.ts"
 import { noOverrides, Overrides, overridesProblem } from "../policy/options.ts"
-import { answered, moved, unanswered } from "../telemetry.ts"
+import { answered, moved, oneSpan, traceHeaders, unanswered } from "../telemetry.ts"
 import {
   type Attempt,
   begin,
@@ -49,6 +49,7 @@ import {
 } from "./errors.ts"
 import { type Options, parse, type Settings } from "./options.ts"
 import { CurrentOwnRequest } from "./ownRequest.ts"
+import { withSecrets } from "./secretHeaders.ts"
 import { serviceTime } from "./serviceTime.ts"
 import { monotonicMillis, type Silence, type SilenceLimits, unlessSilent } from "./silence.ts"
 
@@ -141,7 +142,7 @@ const contextOf = (
 ) =>
 (context: Context.Context<never>): Context.Context<never> => {
   const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
-  return context.pipe(
+  return oneSpan(context, settings.propagateTrace).pipe(
     Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
     Context.add(
       Headers.CurrentRedactedNames,
@@ -167,10 +168,13 @@ const make = (settings: Settings, request: Request): HttpClientRequest.HttpClien
 
 /** A request with what authorizes it. */
 const authorized = (
+  { propagateTrace, secretHeaders }: Settings,
   request: HttpClientRequest.HttpClientRequest,
-  authorization: Authorization
+  authorization: Authorization,
+  fiber: Fiber.Fiber<unknown, unknown>
 ): HttpClientRequest.HttpClientRequest => {
-  const added: Record<string, string> = {}
+  // What signs a request has done so by now, and a header of a trace is not signed.
+  const added: Record<string, string> = propagateTrace ? traceHeaders(fiber) : {}
   for (const [name, given] of Object.entries(authorization)) {
     const value = Redacted.isRedacted(given) ? Redacted.value(given) : given
     const own = request.headers[name]
@@ -180,7 +184,8 @@ const authorized = (
       added[name] = value
     }
   }
-  return HttpClientRequest.setHeaders(request, added)
+  const { body, hash, headers, method, url, urlParams } = request
+  return HttpClientRequest.makeWith(method, url, urlParams, hash, withSecrets(headers, added, secretHeaders), body)
 }
 
 /** Why an operation can't be begun with these credentials, if it can't. */
@@ -294,7 +299,14 @@ const tryOnce = <A>(
     return Effect.flatMap(credential, (authorization) => {
       used.authorization = authorization
       settings.remember(authorization)
-      return sendOnce(fiber, connection, request, attempt, authorization, authorized(made, authorization))
+      return sendOnce(
+        fiber,
+        connection,
+        request,
+        attempt,
+        authorization,
+        authorized(settings, made, authorization, fiber)
+      )
     })
   })
 
