@@ -3,7 +3,7 @@ import { Console, Effect, Stream } from "effect"
 import { FileMetadata, Files, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
-// An id that was kept as a string becomes a FileId again; a wrong one fails here and not at the service.
+// An id that was kept as a string becomes a FileId again. Any text is taken: the form of ids is the service's affair.
 const byId = (text: string) => Files.metadata(FileMetadata.FileId.make(text))
 
 const program = Effect.gen(function*() {

@@ -3,12 +3,13 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { ContentBlock, Files, FileSource, Messages, UploadCache, UploadStore } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { model } from "./shared/example.ts"
 
 const ask = (question: string) =>
   UploadCache.use(FileSource.path(`${import.meta.dirname}/assets/lighthouse.pdf`), (file) =>
     Effect.gen(function*() {
       const message = yield* Messages.create({
-        model: "claude-sonnet-5-5",
+        model,
         max_tokens: 256,
         messages: [{ role: "user", content: [yield* ContentBlock.document(file), { type: "text", text: question }] }]
       })

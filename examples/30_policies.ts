@@ -1,10 +1,8 @@
 import { NodeRuntime } from "@effect/platform-node"
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { Console, Effect, Layer, Stream } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { FetchHttpClient } from "effect/http"
-import { RateLimiter } from "effect/persistence"
 
 const standard = NodeFiles.layerConfig({}, Policy.standard())
 
@@ -21,15 +19,6 @@ export const own = Policy.stack(
 )
 
 export const anyClient = Policy.stack(Policy.retry(), Policy.timeout()).pipe(Layer.provide(FetchHttpClient.layer))
-
-export const shared = Policy.standard().pipe(
-  Policy.withStore(
-    Layer.provide(
-      RateLimiter.layerStoreRedis(),
-      NodeRedis.layer({ url: "redis://localhost:6379", disableOfflineQueue: true })
-    )
-  )
-)
 
 const once = Policy.override(
   Files.upload(FileSource.text("Sent once, or not at all.", "note.txt"), { onUnknownOutcome: "fail" }),

@@ -1,10 +1,10 @@
 /** Testing a program: all goes well. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect } from "effect"
+import { Effect } from "effect"
 import { ContentBlock, Files, FileSource, Messages } from "effect-anthropic-files"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
-import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { model } from "./shared/example.ts"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 /** The program: uploads a report, asks about it, and deletes it whatever happens. */
 const summarize = (report: string) =>
@@ -14,7 +14,7 @@ const summarize = (report: string) =>
       (file) => Effect.ignore(Files.delete(file.id))
     )
     const message = yield* Messages.create({
-      model: "claude-sonnet-5-5",
+      model,
       max_tokens: 256,
       messages: [{
         role: "user",
@@ -38,6 +38,4 @@ export const test = Effect.gen(function*() {
   assert.deepEqual(yield* FilesTest.stored, [])
 }).pipe(Effect.provide(FilesTest.layer()))
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

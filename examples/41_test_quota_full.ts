@@ -1,11 +1,10 @@
 /** Testing a program: the storage is full half-way. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect } from "effect"
+import { Effect } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
 import { expectFailure } from "effect-anthropic-files/testing/Expect"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
-import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 /** The program: uploads all chapters or none. */
 const publish = (chapters: ReadonlyArray<string>) =>
@@ -28,6 +27,4 @@ export const test = Effect.gen(function*() {
   }))
 )
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

@@ -1,11 +1,10 @@
 /** Testing a program: rate limited at first, then fine. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 /** The program: one upload. The policy that it runs under is what is tested. */
 const program = Files.upload(FileSource.text("a,b\n1,2\n", "table.csv"))
@@ -32,6 +31,4 @@ export const test = Effect.gen(function*() {
   )
 )
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

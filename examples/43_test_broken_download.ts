@@ -1,12 +1,11 @@
 /** Testing a program: a download breaks at 40 %. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { FileMetadata, Files, Policy } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import { expectFailure } from "effect-anthropic-files/testing/Expect"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
-import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 const id = FileMetadata.FileId.make("file_chart")
 
@@ -33,6 +32,4 @@ const withRetries = Effect.gen(function*() {
 
 export const test = Effect.andThen(withoutPolicy, withRetries)
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

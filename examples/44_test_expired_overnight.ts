@@ -1,10 +1,10 @@
 /** Testing a program: a file expires overnight. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { FileMetadata, Files } from "effect-anthropic-files"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 const id = FileMetadata.FileId.make("file_totals")
 
@@ -28,6 +28,4 @@ export const test = Effect.gen(function*() {
   }))
 )
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

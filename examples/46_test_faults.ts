@@ -1,12 +1,11 @@
 /** Testing a program: whatever goes wrong on the network, ten files are stored once each. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Random } from "effect"
+import { Effect, Random } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Faults from "effect-anthropic-files/testing/Faults"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
-import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 /** The program: ten uploads, three at once. */
 const program = Effect.forEach(
@@ -34,6 +33,4 @@ export const test = Effect.gen(function*() {
   Random.withSeed("the same every time")
 )
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

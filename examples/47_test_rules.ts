@@ -1,15 +1,15 @@
 /** Testing a program: what the emulator answers when it is asked. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect } from "effect"
+import { Effect } from "effect"
 import { Messages } from "effect-anthropic-files"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
-import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
+import { model } from "./shared/example.ts"
+import { runIfMain } from "./shared/runIfMain.ts"
 
 /** The program: asks how many nights it were, and counts the days. */
 const days = Effect.gen(function*() {
   const message = yield* Messages.create({
-    model: "claude-sonnet-5-5",
+    model,
     max_tokens: 100,
     messages: [{ role: "user", content: "How many nights?" }]
   })
@@ -25,6 +25,4 @@ export const test = Effect.gen(function*() {
   }))
 )
 
-if (process.argv[1] === import.meta.filename) {
-  NodeRuntime.runMain(test.pipe(Effect.andThen(Console.log("as expected")), Effect.provide(TestClock.layer())))
-}
+runIfMain(import.meta, test)

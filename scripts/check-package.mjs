@@ -8,6 +8,7 @@ import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { linksOf } from "./pages.mjs"
 
 const root = process.cwd()
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), "effect-anthropic-files-"))
@@ -51,12 +52,27 @@ const pack = () => {
 const checkContents = (unpacked) => {
   heading("Contents")
   const files = filesIn(unpacked)
-  const allowed =
-    /^(dist\/.+\.(js|d\.ts)(\.map)?|dist\/cli\/(.+\.js|LICENSES\.txt|assets\/lighthouse\.(pdf|csv)|assets\/visitors\.png)|src\/.+\.ts|README\.md|LICENSE|package\.json)$/
-  assert.deepEqual(files.filter((file) => !allowed.test(file) || /\.(test|spec)\./.test(file)), [], "unexpected files")
+  const allowed = [
+    /^dist\/.+\.(js|d\.ts)(\.map)?$/,
+    /^dist\/cli\/(LICENSES\.txt|assets\/lighthouse\.(pdf|csv)|assets\/visitors\.png)$/,
+    /^src\/.+\.ts$/,
+    /^docs\/.+\.(md|svg|json)$/,
+    /^examples\/.+\.(md|ts|mts|html|yaml|json|pdf|csv|png)$/,
+    /^examples\/docker\/Dockerfile$/,
+    /^(README|AGENTS|CHANGELOG|INVARIANTS)\.md$/,
+    /^(LICENSE|package\.json)$/
+  ]
+  const isAllowed = (file) => allowed.some((pattern) => pattern.test(file))
+  const isTest = (file) => !file.startsWith("examples/") && /\.(test|spec)\./.test(file)
+  assert.deepEqual(files.filter((file) => !isAllowed(file) || isTest(file)), [], "unexpected files")
   for (
     const needed of [
       "LICENSE",
+      "README.md",
+      "AGENTS.md",
+      "CHANGELOG.md",
+      "docs/errors.md",
+      "examples/README.md",
       "dist/index.js",
       "dist/index.d.ts",
       "src/index.ts",
@@ -66,7 +82,6 @@ const checkContents = (unpacked) => {
   ) {
     assert.ok(files.includes(needed), `${needed} is missing`)
   }
-  assert.equal(files.includes("README.md"), fs.existsSync("README.md"), "README.md is missing")
 
   for (const file of files) {
     const text = fs.readFileSync(path.join(unpacked, file), "utf8")
@@ -99,7 +114,8 @@ const checkContents = (unpacked) => {
   for (const file of files.filter(isModule)) {
     assert.ok(files.includes(file.replace(/\.js$/, ".d.ts")), `${file} has no declarations`)
   }
-  console.log("only dist, src, README.md, LICENSE and package.json; no keys; maps and exports lead somewhere")
+  checkLinks(unpacked, files)
+  console.log("nothing unexpected; no keys; maps, exports and links lead somewhere")
 
   const modules = files
     .filter(isModule)
@@ -107,6 +123,27 @@ const checkContents = (unpacked) => {
     .map((name) => name === "index" ? "." : `./${name}`)
   const isInternal = (name) => name.includes("/internal/") || name.startsWith("./node/")
   return { entries: modules.filter((name) => !isInternal(name)), internals: modules.filter(isInternal) }
+}
+
+/**
+ * On npm a relative link of the README leads into the repository, and on a disk into the package: each has to be in
+ * both. Links to the repository by its URL are checked against the working tree.
+ */
+const checkLinks = (unpacked, files) => {
+  const repository = `${manifest.homepage.replace(/#.*$/, "")}/blob/main/`
+  for (const page of files.filter((file) => file.endsWith(".md"))) {
+    for (const target of linksOf(fs.readFileSync(path.join(unpacked, page), "utf8"))) {
+      if (target.startsWith(repository)) {
+        assert.ok(fs.existsSync(target.slice(repository.length)), `${page} links to ${target}, which is not there`)
+      } else if (!/^\w+:/.test(target)) {
+        const file = path.posix.join(path.posix.dirname(page), target)
+        assert.ok(
+          files.some((name) => name === file || name.startsWith(`${file.replace(/\/$/, "")}/`)),
+          `${page} links to ${target}, which is not in the package`
+        )
+      }
+    }
+  }
 }
 
 const install = (tarball) => {

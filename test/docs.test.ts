@@ -1,39 +1,125 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
+import * as path from "node:path"
+import { anchorsOf, headingsOf, linksOf, pages } from "../scripts/pages.mjs"
+import { defaultModel } from "../src/internal/wire/constants.ts"
 
-const examples = ["examples", "test"].flatMap((folder) =>
+const filesBelow = (folder: string, extension: RegExp): ReadonlyArray<string> =>
   fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((name) => `${folder}/${name}`)
-    .filter((path) => path.endsWith(".ts"))
-    .map((path) => fs.readFileSync(path, "utf8"))
-)
+    .filter((file) => extension.test(file) && !file.includes("node_modules"))
 
-const pages = ["README.md", ...(fs.existsSync("docs") ? fs.readdirSync("docs").map((name) => `docs/${name}`) : [])]
-  .filter((page) => page.endsWith(".md"))
+const read = (file: string) => fs.readFileSync(file, "utf8")
 
-describe("documentation", () => {
-  for (const page of pages) {
-    const text = fs.readFileSync(page, "utf8")
+/** What is compiled and run: a snippet of a page stands in one of these. */
+const programs = ["examples", "test"].flatMap((folder) => filesBelow(folder, /\.m?ts$/)).map(read)
 
-    it(`${page}: every snippet stands in an example or a test, which is compiled and run`, () => {
-      for (const [, snippet = ""] of text.matchAll(/```ts\n([^]*?)```/g)) {
-        assert.isTrue(
-          examples.some((example) => example.includes(snippet.trim())),
-          `no example holds this snippet:\n${snippet}`
-        )
+const { files, homepage } = JSON.parse(read("package.json")) as {
+  readonly files: ReadonlyArray<string>
+  readonly homepage: string
+}
+
+const repository = `${homepage.replace(/#.*$/, "")}/blob/main/`
+
+/** The path that a link of a page leads to, from the root; undefined for another site. */
+const targetOf = (page: string, link: string): string | undefined => {
+  if (link.startsWith(repository)) return link.slice(repository.length)
+  if (/^\w+:/.test(link)) return undefined
+  return path.posix.join(path.posix.dirname(page), link)
+}
+
+const isPacked = (file: string) =>
+  ["README.md", "LICENSE", "package.json"].includes(file)
+  || files.some((entry) => file === entry || file.startsWith(`${entry}/`))
+
+for (const page of pages()) {
+  const text = read(page)
+
+  describe(`${page}`, () => {
+    it("every snippet stands in an example or a test, which is compiled and run", () => {
+      for (const [, snippet = ""] of text.matchAll(/^```ts\n([^]*?)^```/gm)) {
+        assert.isTrue(programs.some((program) => program.includes(snippet.trim())), `no program holds:\n${snippet}`)
       }
     })
 
-    it(`${page}: every link to a file leads to one`, () => {
-      for (const [, target = ""] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
-        const path = page.startsWith("docs/") ? `docs/${target}` : target
-        assert.isTrue(fs.existsSync(path), `${page} links to ${target}`)
+    it("every snippet says what language it is in", () => {
+      const fences = Array.from(text.matchAll(/^( *)```(.*)$/gm), ([, , language = ""]) => language)
+      const opening = fences.filter((_, i) => i % 2 === 0)
+      assert.deepStrictEqual(opening.filter((language) => !/^(ts|sh|text|json|python|diff|yaml)$/.test(language)), [])
+    })
+
+    it("every link leads to a file, which the package holds where it holds the page", () => {
+      for (const link of linksOf(text)) {
+        const target = targetOf(page, link)
+        if (target === undefined) {
+          assert.match(link, /^(https:\/\/|mailto:)/, `${page} links to ${link}`)
+          continue
+        }
+        assert.isTrue(fs.existsSync(target), `${page} links to ${link}`)
+        if (isPacked(page) && !link.startsWith(repository)) {
+          assert.isTrue(isPacked(target), `${page} links to ${link}, which is not in the package: write the whole URL`)
+        }
       }
     })
-  }
 
+    it("every link to a heading finds it", () => {
+      for (const [link, anchor] of anchorsOf(text)) {
+        const target = link === "" ? page : targetOf(page, link) ?? page
+        if (!target.endsWith(".md")) continue
+        assert.include(headingsOf(read(target)), anchor, `${page} links to ${link}#${anchor}`)
+      }
+    })
+
+    it("the paths that it names are there", () => {
+      for (const [, named = ""] of text.matchAll(/`((?:docs|examples|scripts|src|test|bench)\/[\w./-]+\.\w+)`/g)) {
+        assert.isTrue(fs.existsSync(named), `${page} names ${named}`)
+      }
+    })
+  })
+}
+
+describe("README.md", () => {
   it("the first program has at most 15 lines", () => {
-    const [, first = ""] = /```ts\n([^]*?)```/.exec(fs.readFileSync("README.md", "utf8")) ?? []
+    const [, first = ""] = /```ts\n([^]*?)```/.exec(read("README.md")) ?? []
     assert.isAtMost(first.trim().split("\n").length, 15)
+  })
+
+  it("leads to every page of docs/", () => {
+    const linked = new Set(linksOf(read("README.md")))
+    for (const name of fs.readdirSync("docs").filter((name) => name.endsWith(".md"))) {
+      assert.isTrue(linked.has(`docs/${name}`), `README.md does not lead to docs/${name}`)
+    }
+  })
+})
+
+describe("models", () => {
+  it("pages, examples and docstrings name no model that has ended", () => {
+    const texts = [...pages(), ...filesBelow("examples", /\.ts$/), ...filesBelow("src", /\.ts$/)]
+    for (const file of texts.filter((file) => !file.startsWith("src/emulator/internal/model/"))) {
+      for (const [name] of read(file).matchAll(/claude-(?:sonnet|opus|haiku)-[\w-]+/g)) {
+        assert.include([defaultModel, "claude-opus-5-5"], name, file)
+      }
+    }
+  })
+
+  it("examples hold it once, and ANTHROPIC_MODEL overrides it", () => {
+    const named = filesBelow("examples", /\.ts$/).filter((file) => read(file).includes(defaultModel))
+    assert.deepStrictEqual(named, ["examples/shared/example.ts"])
+    assert.include(read("examples/shared/example.ts"), `process.env["ANTHROPIC_MODEL"] ?? "${defaultModel}"`)
+  })
+})
+
+describe("examples", () => {
+  const numbered = fs.readdirSync("examples").filter((name) => /^\d+_.*\.ts$/.test(name))
+
+  it("each has a number of its own", () => {
+    const numbers = numbered.map((name) => name.slice(0, 2))
+    assert.deepStrictEqual(numbers.filter((number, i) => numbers.indexOf(number) !== i), [])
+    assert.strictEqual(numbers[0], "01")
+  })
+
+  it("each stands in examples/README.md", () => {
+    const linked = new Set(linksOf(read("examples/README.md")))
+    for (const name of [...numbered, "demo.ts"]) assert.isTrue(linked.has(name), name)
   })
 })

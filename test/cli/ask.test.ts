@@ -44,6 +44,17 @@ describe("ask", () => {
       })
   )
 
+  live("asks the model that ANTHROPIC_MODEL names, unless a flag names another", () =>
+    Effect.gen(function*() {
+      const env = { ...(yield* environment), ANTHROPIC_MODEL: "claude-opus-5-5" }
+      const asked = yield* run(["ask", csv, "Sum up.", "--json"], { env })
+      assert.deepInclude(reportOf(asked).items[0]?.data, { model: "claude-opus-5-5" })
+      const named = yield* run(["ask", csv, "Sum up.", "--json", "--model", "claude-haiku-5-5"], { env })
+      assert.deepInclude(reportOf(named).items[0]?.data, { model: "claude-haiku-5-5" })
+      const empty = yield* run(["ask", csv, "Sum up.", "--json"], { env: { ...env, ANTHROPIC_MODEL: "" } })
+      assert.deepInclude(reportOf(empty).items[0]?.data, { model: "claude-sonnet-5-5" })
+    }))
+
   live("without a file, or without a question, the code is 2", () =>
     Effect.gen(function*() {
       code(yield* client("ask", "what", "is this?"), 2)

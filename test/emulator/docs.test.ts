@@ -49,7 +49,7 @@ describe("docs/emulator.md", () => {
   it("has snippets that are run here or among the examples, and no others", () => {
     const run = [
       ...["inProcess", "onASocket", "faults"].map((name) => `test/emulator/snippets/${name}.ts`),
-      "examples/50_any_framework.ts",
+      "examples/48_test_any_framework.ts",
       "examples/vitest/globalSetup.ts"
     ].map((path) => NodeFs.readFileSync(path, "utf8"))
     assert.deepStrictEqual(new Set(blocks("ts")), new Set(run))

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as ContentBlock from "../../ContentBlock.ts"
 import type { FileMetadata } from "../../FileMetadata.ts"
 import { printable } from "../../internal/text.ts"
+import { defaultModel } from "../../internal/wire/constants.ts"
 import * as Messages from "../../Messages.ts"
 import * as Attached from "../attached.ts"
 import * as Client from "../client.ts"
@@ -19,10 +20,8 @@ import { Output } from "../output.ts"
 import type { Style } from "../screen/style.ts"
 import { program } from "../usage.ts"
 
-export const defaultModel = "claude-sonnet-5-5"
-
 export const modelFlags = {
-  model: Flags.text("model", "MODEL", `The model, ${defaultModel} unless given`),
+  model: Flags.text("model", "MODEL", `The model, ${defaultModel} unless given`, undefined, "ANTHROPIC_MODEL"),
   maxTokens: Flags.count("max-tokens", "Tokens of an answer at most, 4096 unless given", 1)
 }
 

@@ -42,3 +42,6 @@ export const maxIdsPerRequest = 100
 
 /** Documented requests a minute. */
 export const requestsPerMinute = { ga: 500, beta: 100 } as const
+
+/** The model that the command line asks unless ANTHROPIC_MODEL or a flag names one; examples and pages name it too. */
+export const defaultModel = "claude-sonnet-5-5"

@@ -13,7 +13,7 @@ it.live("Ctrl-C in the middle of the main job deletes what it uploaded", () =>
     )
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, ["--no-warnings", "examples/01_main_job.ts", "--live"], {
+        spawn(process.execPath, ["--no-warnings", "examples/demo.ts", "--live"], {
           env: { ...process.env, ANTHROPIC_API_KEY: Redacted.value(emulator.apiKey), ANTHROPIC_BASE_URL: emulator.url }
         })
       ),

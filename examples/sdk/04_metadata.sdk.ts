@@ -1,0 +1,12 @@
+/** Looks a file up, which may not be there. */
+import Anthropic, { NotFoundError } from "@anthropic-ai/sdk"
+
+const client = new Anthropic()
+const id = process.argv[2] ?? ""
+try {
+  const file = await client.files.retrieveMetadata(id)
+  console.log(`${file.filename}: ${file.mime_type}, ${file.size_bytes} bytes`)
+} catch (error) {
+  if (!(error instanceof NotFoundError)) throw error
+  console.log("There is no such file.")
+}
