@@ -27,6 +27,13 @@ export interface Options {
    */
   readonly cleanUpLimit?: Duration.Input | undefined
   /**
+   * Run on the first signal, in place of the interruption: the program then ends by itself, with a code of its own. What
+   * holds of `cleanUpLimit` and of a second signal stays as it is.
+   *
+   * @default the program is interrupted
+   */
+  readonly stop?: Effect.Effect<unknown> | undefined
+  /**
    * Leaves failures unreported.
    *
    * @default false
@@ -63,12 +70,13 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
       if (received !== undefined) process.exit(codes[signal])
       received = signal
       Effect.runFork(Effect.delay(endLate(signal, limit), limit))
-      fiber.interruptUnsafe(fiber.id)
+      if (options.stop === undefined) fiber.interruptUnsafe(fiber.id)
+      else Effect.runFork(options.stop)
     }
     for (const signal of signals) process.on(signal, onSignal)
     fiber.addObserver((exit) => {
       teardown(exit, (code) => {
-        if (received !== undefined) process.exit(codes[received])
+        if (received !== undefined) process.exit(options.stop === undefined ? codes[received] : code)
         for (const signal of signals) process.off(signal, onSignal)
         if (code !== 0) process.exit(code)
       })

@@ -45,6 +45,7 @@ import { type FileSource, isFileSource } from "./FileSource.ts"
 import { wantedOf } from "./internal/cache/contents.ts"
 import type { CacheContext, Failure, UploadOptions } from "./internal/cache/context.ts"
 import { trackDeletions } from "./internal/cache/deletions.ts"
+import { withDetails } from "./internal/cache/details.ts"
 import { contentIn, forget, getOrUpload, isServed, storedIn } from "./internal/cache/getOrUpload.ts"
 import * as Leases from "./internal/cache/lease.ts"
 import { UploadStore, type UploadStoreFailed } from "./internal/cache/store.ts"
@@ -186,12 +187,13 @@ const get = (cache: CacheContext): UploadCache["Service"]["get"] => (source, opt
 const getFound = Effect.fn("UploadCache.get")(function*<R>(
   cache: CacheContext,
   source: FileSource<R>,
-  options: UploadOptions
+  options: UploadOptions,
+  wantedFor?: string
 ) {
   const wanted = yield* wantedOf(cache, source, options)
-  const { file, uploaded } = yield* getOrUpload(cache, wanted)
+  const { file, owner, uploaded } = yield* getOrUpload(cache, { ...wanted, owner: wantedFor })
   yield* Effect.annotateCurrentSpan({ "file.id": file.id, uploaded })
-  return { file, content: wanted.content }
+  return { file, owner, uploaded, content: wanted.content, sha256: wanted.hashed?.sha256 }
 })
 
 const use = (cache: CacheContext): UploadCache["Service"]["use"] =>
@@ -246,13 +248,16 @@ export const make = Effect.fnUntraced(function*(
     hashes: new Map()
   }
   const running: Sync.Running = new Map()
-  return UploadCache.of({
-    get: get(cache),
-    use: use(cache),
-    invalidate: invalidate(cache),
-    sync: (directory, options) => Sync.sync(cache, running, directory, options),
-    check: (directory, options) => Sync.check(cache, directory, options)
-  })
+  return withDetails(
+    UploadCache.of({
+      get: get(cache),
+      use: use(cache),
+      invalidate: invalidate(cache),
+      sync: (directory, options) => Sync.sync(cache, running, directory, options),
+      check: (directory, options) => Sync.check(cache, directory, options)
+    }),
+    { getFor: (owner, source, options) => getFound(cache, source, options, owner) }
+  )
 })
 
 /**

@@ -145,6 +145,7 @@ const byContent = <R>(
     }
     return {
       content: Keys.contentOf(cache.identity, hashed, mimeType),
+      hashed,
       prepare: Effect.succeed(prepared),
       options
     }

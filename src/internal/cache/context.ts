@@ -66,6 +66,8 @@ export interface Prepared<R> {
 /** What is asked for. */
 export interface Wanted<R> {
   readonly content: ContentId
+  /** Absent where a key tells the content. */
+  readonly hashed?: Hashed
   readonly prepare: Effect.Effect<Prepared<R>, SourceFailed | UploadStoreFailed, R | Scope.Scope>
   readonly options: UploadOptions
   /** The folder that it is uploaded for. */

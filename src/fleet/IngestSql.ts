@@ -1,0 +1,390 @@
+/**
+ * Durable ingest over Postgres. The tables are made and brought up to date when the Layer is built:
+ *
+ * - `ingest_items`: an item a row, the truth about it, to be queried by anyone;
+ * - `ingests` and `ingest_runners`: what runs, and who;
+ * - `ingest_queue`: effect's `PersistedQueue`, with a message for each of the items that come next.
+ *
+ * An item's `state`:
+ *
+ *     added ──▶ pending ──▶ done ──▶ deleted
+ *                 │  ▲ ▲      └──▶ pending, to be renewed
+ *                 │  │ └── failed, retried
+ *                 │  └──── cancelled, resumed
+ *                 └─────▶ failed | cancelled
+ *
+ * `pending` covers what is not offered to the queue yet, what is, and what is under way. The message of an item is
+ * called `id/generation`. Each way back to `pending` raises the generation, since the queue never hands out an id again
+ * that it has seen to its end.
+ *
+ * @example
+ * ```ts
+ * import { PgClient } from "@effect/sql-pg"
+ * import { Layer, Redacted } from "effect"
+ * import { Policy, UploadCache } from "effect-anthropic-files"
+ * import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
+ * import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+ * import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
+ *
+ * const Database = PgClient.layer({ url: Redacted.make("postgres://localhost/corpus") })
+ *
+ * export const IngestLive = IngestSql.layer({ isAlone: true }).pipe(
+ *   Layer.provide(UploadCache.layer()),
+ *   Layer.provide(UploadStoreSql.layer()),
+ *   Layer.provide(NodeFiles.layerConfig({}, Policy.standard())),
+ *   Layer.provide(Database)
+ * )
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as RateLimiter from "effect/persistence/RateLimiter"
+import type * as Redis from "effect/persistence/Redis"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import * as Files from "../Files.ts"
+import { InvalidConfig, type RequestFailed } from "../FilesError.ts"
+import { detailsOf } from "../internal/cache/details.ts"
+import { invalidRequest } from "../internal/request/errors.ts"
+import { loneSurrogate } from "../internal/text.ts"
+import * as UploadCache from "../UploadCache.ts"
+import * as Ingest from "./Ingest.ts"
+import * as Database from "./internal/database.ts"
+import * as Deletion from "./internal/deletion.ts"
+import { type Engine, offerAhead, queueOf, type Settings } from "./internal/engine.ts"
+import { databaseFailed, IngestFailed, noSuchIngest } from "./internal/failed.ts"
+import * as Insertion from "./internal/insertion.ts"
+import type { Entry } from "./internal/manifestItem.ts"
+import type { RunOptions } from "./internal/model.ts"
+import * as Runner from "./internal/runner.ts"
+import * as Seeing from "./internal/seeing.ts"
+import * as SharedRate from "./internal/sharedRate.ts"
+import { migrate, queueTable, tuneQueue } from "./internal/tables.ts"
+
+export interface Options {
+  /**
+   * Whether a runner has to be the only one in this database: where the rate limit is not shared through Redis. Another
+   * one then fails with `AnotherRunner`.
+   *
+   * @default false
+   */
+  readonly isAlone?: boolean | undefined
+  /**
+   * How long the database may be away without an item that is under way being handed to another runner as well. An item
+   * whose runner was killed is handed out again after that time.
+   *
+   * @default "2 minutes"
+   */
+  readonly lockExpiration?: Duration.Input | undefined
+  /**
+   * Items in the queue ahead of the runners.
+   *
+   * @default 10000
+   */
+  readonly window?: number | undefined
+  /**
+   * Between two looks of an idle runner for work.
+   *
+   * @default "1 second"
+   */
+  readonly pollInterval?: Duration.Input | undefined
+  /**
+   * How often a runner brings table and queue together.
+   *
+   * @default "1 minute"
+   */
+  readonly sweepInterval?: Duration.Input | undefined
+}
+
+export interface RateLimitStoreOptions {
+  /**
+   * What happens while Redis is away: `share` keeps each runner to the limit divided by the runners that are alive;
+   * `fail` fails what would be sent with `RateLimited`, which makes runners wait.
+   *
+   * @default "share"
+   */
+  readonly onRedisLost?: "share" | "fail" | undefined
+}
+
+const invalidConfig = (option: string, message: string) =>
+  Effect.fail(new InvalidConfig({ option, message: `IngestSql: ${message}` }))
+
+const durationOption = (
+  option: keyof Options,
+  input: Duration.Input
+): Effect.Effect<Duration.Duration, InvalidConfig> => {
+  const duration = durationOf(input)
+  return duration === undefined
+    ? invalidConfig(option, `${option} has to be a finite duration above 0, for example "1 minute".`)
+    : Effect.succeed(duration)
+}
+
+/** `undefined` for what is not a finite duration above 0. */
+const durationOf = (input: Duration.Input): Duration.Duration | undefined =>
+  Option.getOrUndefined(
+    Option.filter(Duration.fromInput(input), (duration) => Duration.isFinite(duration) && Duration.isPositive(duration))
+  )
+
+/** The service over the database, the cache and the client in the context. */
+export const make = Effect.fnUntraced(function*(
+  options: Options = {}
+): Effect.fn.Return<
+  Ingest.Ingest["Service"],
+  InvalidConfig | Ingest.IngestFailed,
+  | SqlClient.SqlClient
+  | UploadCache.UploadCache
+  | Files.Files
+  | FileSystem.FileSystem
+  | HttpClient.HttpClient
+  | Scope.Scope
+> {
+  const lockExpiration = yield* durationOption("lockExpiration", options.lockExpiration ?? "2 minutes")
+  const pollInterval = yield* durationOption("pollInterval", options.pollInterval ?? "1 second")
+  const sweepInterval = yield* durationOption("sweepInterval", options.sweepInterval ?? "1 minute")
+  const { isAlone = false, window = 10_000 } = options
+  if (!Number.isSafeInteger(window) || window < 1) {
+    return yield* invalidConfig("window", `window is ${window}; it has to be a whole number of at least 1.`)
+  }
+  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+  const isPostgres = sql.onDialectOrElse({ pg: () => true, orElse: () => false })
+  if (!isPostgres) return yield* invalidConfig("SqlClient", "the database has to be Postgres: use @effect/sql-pg.")
+
+  const makeStore = PersistedQueue.makeStoreSql({
+    tableName: queueTable,
+    pollInterval,
+    lockExpiration,
+    lockRefreshInterval: Duration.times(lockExpiration, 1 / 4)
+  }).pipe(
+    Effect.provideService(SqlClient.SqlClient, sql),
+    // Its migrations die where the database is away.
+    Effect.catchDefect((defect): Effect.Effect<never, SqlError> =>
+      isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
+    )
+  )
+  const database = Database.make(sql)
+  const files = yield* Files.Files
+  const cache = yield* UploadCache.UploadCache
+  const sources = yield* Effect.context<FileSystem.FileSystem | HttpClient.HttpClient>()
+  yield* migrated(sql)
+  // For what is offered outside of a run.
+  const store = yield* Effect.mapError(makeStore, databaseFailed)
+  yield* Effect.mapError(tuneQueue(sql), databaseFailed)
+  const engine: Engine = {
+    database,
+    files,
+    cache,
+    details: detailsOf(cache),
+    sources,
+    makeStore,
+    lockExpiration,
+    window,
+    sweepInterval,
+    isAlone
+  }
+  return serviceOf(engine, store)
+})
+
+/**
+ * A store of the rate limit for `Policy.withStore`: in Redis, shared by all runners. While Redis is away, each keeps to
+ * its share of the limit, or sends nothing, as it is told; never does it send without a limit.
+ *
+ * ```ts
+ * import { NodeRedis } from "@effect/platform-node"
+ * import type { PgClient } from "@effect/sql-pg"
+ * import { Policy } from "effect-anthropic-files"
+ * import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
+ * import { Layer } from "effect"
+ * import type { SqlClient } from "effect/sql"
+ *
+ * export const policy = (
+ *   database: Layer.Layer<SqlClient.SqlClient | PgClient.PgClient>,
+ *   redis: Layer.Layer<NodeRedis.NodeRedis>
+ * ) => Policy.withStore(Policy.standard(), IngestSql.layerRateLimitStore().pipe(Layer.provide([database, redis])))
+ * ```
+ */
+export const layerRateLimitStore = (
+  options: RateLimitStoreOptions = {}
+): Layer.Layer<RateLimiter.RateLimiterStore, Ingest.IngestFailed, SqlClient.SqlClient | Redis.Redis> =>
+  Layer.effect(
+    RateLimiter.RateLimiterStore,
+    Effect.gen(function*() {
+      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+      yield* migrated(sql)
+      return yield* SharedRate.make(Database.make(sql).countAlive, options.onRedisLost ?? "share")
+    })
+  )
+
+/**
+ * {@link make} as a Layer.
+ */
+export const layer = (
+  options?: Options
+): Layer.Layer<
+  Ingest.Ingest,
+  InvalidConfig | Ingest.IngestFailed,
+  SqlClient.SqlClient | UploadCache.UploadCache | Files.Files | FileSystem.FileSystem | HttpClient.HttpClient
+> => Layer.effect(Ingest.Ingest, make(options))
+
+const migrated = (sql: SqlClient.SqlClient): Effect.Effect<void, Ingest.IngestFailed> =>
+  Effect.provideService(migrate, SqlClient.SqlClient, sql).pipe(
+    Effect.asVoid,
+    Effect.mapError((error) => error._tag === "SqlError" ? databaseFailed(error) : migrationFailed(error))
+  )
+
+const migrationFailed = (error: { readonly message: string; readonly cause?: unknown }) =>
+  new IngestFailed({
+    operation: "ingest",
+    reason: "DatabaseFailed",
+    message: `The tables of ingests could not be made or brought up to date: ${error.message}`,
+    isRetryable: false,
+    isOutcomeUnknown: false,
+    cause: error
+  })
+
+const invalid = (option: string, message: string): Effect.Effect<never, RequestFailed> =>
+  Effect.fail(invalidRequest("upload", option, message))
+
+/** Bytes of UTF-8. */
+const maxNameSize = 200
+
+const checkName = (ingest: string): Effect.Effect<void, RequestFailed> => {
+  const isName = typeof ingest === "string" && ingest !== "" && !ingest.includes("\0") && !loneSurrogate.test(ingest)
+  return isName && new TextEncoder().encode(ingest).length <= maxNameSize
+    ? Effect.void
+    : invalid("ingest", `The name of an ingest has 1 to ${maxNameSize} bytes, without NUL.`)
+}
+
+const checkCount = (option: string, value: number, least: number): Effect.Effect<number, RequestFailed> =>
+  Number.isSafeInteger(value) && value >= least
+    ? Effect.succeed(value)
+    : invalid(option, `${option} is ${value}; it has to be a whole number of at least ${least}.`)
+
+const checkDuration = (
+  option: string,
+  input: Duration.Input,
+  isZeroAllowed = false
+): Effect.Effect<Duration.Duration, RequestFailed> => {
+  const duration = Option.getOrUndefined(Duration.fromInput(input))
+  const isGood = duration !== undefined && Duration.isFinite(duration)
+    && (Duration.isPositive(duration) || (isZeroAllowed && Duration.isZero(duration)))
+  return isGood
+    ? Effect.succeed(duration)
+    : invalid(option, `${option} has to be a finite duration ${isZeroAllowed ? "from 0 on" : "above 0"}.`)
+}
+
+const settingsOf = Effect.fnUntraced(function*<E, R>(
+  options: RunOptions<E, R>
+): Effect.fn.Return<Settings<R>, RequestFailed> {
+  const { keepRunning = false, name = "runner", presign, stopWhen = Effect.never } = options
+  return {
+    concurrency: yield* checkCount("concurrency", options.concurrency ?? 16, 1),
+    maxAttempts: yield* checkCount("maxAttempts", options.maxAttempts ?? 8, 1),
+    retryDelay: yield* checkDuration("retryDelay", options.retryDelay ?? "5 seconds"),
+    grace: yield* checkDuration("grace", options.grace ?? "3 seconds", true),
+    renewWithin: options.renewWithin === undefined
+      ? undefined
+      : yield* checkDuration("renewWithin", options.renewWithin),
+    keepRunning,
+    stopWhen,
+    presign,
+    name
+  }
+})
+
+const serviceOf = (
+  engine: Engine,
+  store: PersistedQueue.PersistedQueueStore["Service"]
+): Ingest.Ingest["Service"] => {
+  const { database } = engine
+
+  /** So that nobody waits for the next sweep of a runner. What fails is left to that. */
+  const offer = (ingest: string) =>
+    Effect.ignore(Effect.flatMap(queueOf(store, ingest), (queue) => offerAhead(engine, queue, ingest)))
+
+  const onIngest = <A>(
+    ingest: string,
+    statement: Effect.Effect<A, SqlError>
+  ): Effect.Effect<A, Ingest.Failure> =>
+    Effect.andThen(
+      checkName(ingest),
+      Effect.mapError(database.stateOf(ingest), databaseFailed).pipe(
+        Effect.flatMap((state) => Option.isNone(state) ? Effect.fail(noSuchIngest(ingest)) : Effect.void),
+        Effect.andThen(Effect.mapError(statement, databaseFailed))
+      )
+    )
+
+  return Ingest.Ingest.of({
+    add: Effect.fn("Ingest.add")(function*<E, R>(ingest: string, manifest: Stream.Stream<Entry, E, R>) {
+      yield* checkName(ingest)
+      const added = yield* Insertion.add(database, ingest, manifest)
+      yield* offer(ingest)
+      return added
+    }),
+    run: <E = never, R = never>(ingest: string, options: RunOptions<E, R> = {}) =>
+      Stream.callback<Ingest.RunEvent, Ingest.Failure, R>(
+        (events) =>
+          Effect.gen(function*() {
+            yield* checkName(ingest)
+            yield* Runner.run(engine, ingest, yield* settingsOf(options), events)
+            yield* Queue.end(events)
+          }),
+        { bufferSize: 256 }
+      ),
+    status: (ingest) => Effect.andThen(checkName(ingest), Seeing.status(database, ingest)),
+    items: (ingest, selection = {}) =>
+      Stream.unwrap(Effect.as(onIngest(ingest, Effect.void), Seeing.items(database, ingest, selection))),
+    list: Seeing.list(database),
+    pause: (ingest) => Effect.asVoid(onIngest(ingest, database.setState(ingest, "paused"))),
+    resume: (ingest) =>
+      // The items first: while the ingest counts as cancelled, no runner takes one.
+      onIngest(ingest, Effect.tap(database.revive(ingest), () => database.setState(ingest, "running"))).pipe(
+        Effect.tap(() => offer(ingest))
+      ),
+    cancel: (ingest) =>
+      onIngest(ingest, Effect.andThen(database.setState(ingest, "cancelled"), database.cancel(ingest))),
+    retry: (ingest, { key, tag } = {}) =>
+      Effect.tap(onIngest(ingest, database.retry(ingest, tag ?? null, key ?? null)), () => offer(ingest)),
+    renew: (ingest, within) =>
+      Effect.flatMap(
+        checkDuration("within", within),
+        (within) => Effect.tap(onIngest(ingest, database.renew(ingest, Duration.toMillis(within))), () => offer(ingest))
+      ),
+    deleteUploaded: (ingest, options = {}) =>
+      Stream.unwrap(Effect.gen(function*() {
+        yield* onIngest(ingest, Effect.void)
+        const maxDeletions = yield* checkCount("maxDeletions", options.maxDeletions ?? 100, 0)
+        const concurrency = yield* checkCount("concurrency", options.concurrency ?? 8, 1)
+        return Deletion.deleteUploaded(engine, ingest, { maxDeletions, concurrency })
+      })),
+    clean: (options = {}) =>
+      Effect.gen(function*() {
+        const olderThan = yield* checkDuration("olderThan", options.olderThan ?? "1 hour", true)
+        const seconds = Duration.toSeconds(olderThan)
+        const messages = yield* Effect.mapError(database.countMessages(seconds), databaseFailed)
+        yield* Effect.mapError(
+          store.cleanup({ timeToLive: olderThan, failedTimeToLive: olderThan }),
+          cleanUpFailed
+        )
+        const runners = yield* Effect.mapError(database.removeRunners(seconds), databaseFailed)
+        return { messages, runners }
+      })
+  })
+}
+
+const cleanUpFailed = (error: PersistedQueue.PersistedQueueError) =>
+  new IngestFailed({
+    operation: "ingest",
+    reason: "DatabaseFailed",
+    message: "The database of the ingest failed while its queue was cleaned.",
+    isRetryable: true,
+    isOutcomeUnknown: false,
+    cause: error
+  })

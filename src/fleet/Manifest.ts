@@ -1,0 +1,180 @@
+/**
+ * What an ingest is given: a stream of items, each a key and where its content comes from. Read from JSONL, CSV, a
+ * folder or the rows of a query, or made by a program.
+ *
+ * What is wrong with one line is a {@link Malformed} in the stream, with the line's number; the others go on.
+ *
+ * @example
+ * ```ts
+ * import { Effect, FileSystem, Stream } from "effect"
+ * import * as Ingest from "effect-anthropic-files/fleet/Ingest"
+ * import * as Manifest from "effect-anthropic-files/fleet/Manifest"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   yield* Ingest.add("corpus", Manifest.jsonl(fs.stream("corpus.jsonl"), { name: "corpus.jsonl" }))
+ *   yield* Ingest.add("corpus", Stream.make({ key: "report", source: "https://example.com/report.pdf" }))
+ * })
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import type { SourceFailed } from "../FilesError.ts"
+import { filterOf, scan } from "../internal/cache/scan.ts"
+import { fromPlatformError } from "../internal/files/sourceFailed.ts"
+import { parseJson } from "../internal/messages/events.ts"
+import { recordsOf } from "./internal/csvRecords.ts"
+import { linesOf } from "./internal/lines.ts"
+import { type Entry, type Item, Malformed, parseItem } from "./internal/manifestItem.ts"
+
+export {
+  type Entry,
+  /** Whether an entry of a manifest is one that could not be read. */
+  isMalformed,
+  type Item,
+  Malformed
+} from "./internal/manifestItem.ts"
+
+export interface FileOptions {
+  /**
+   * What the manifest is called in messages. A malformed line without a key of its own has the key `name:line`.
+   *
+   * @default "manifest"
+   */
+  readonly name?: string | undefined
+}
+
+const malformed = (name: string, line: number, message: string, key?: string): Malformed =>
+  new Malformed({ key: key ?? `${name}:${line}`, line, message: `${name}, line ${line}: ${message}` })
+
+/** The cells of CSV are text, and an empty one says nothing. */
+const fromCells = (header: ReadonlyArray<string>, cells: ReadonlyArray<string>): Record<string, unknown> => {
+  const entries = header.map((column, at) => [column, cells[at] ?? ""] as const)
+  return Object.fromEntries(entries.filter(([, cell]) => cell !== ""))
+}
+
+const entryOf = (name: string, line: number, value: unknown): Entry => {
+  const parsed = parseItem(value)
+  return "message" in parsed ? malformed(name, line, parsed.message, parsed.key) : parsed.item
+}
+
+/**
+ * One JSON object a line: `{"key": "a", "source": "a.pdf"}`, with the fields of an {@link Item}. Empty lines are left
+ * out. A line may have 1 MiB.
+ *
+ * @param content the bytes of the file, `fs.stream(path)` for example
+ */
+export const jsonl = <E, R>(
+  content: Stream.Stream<Uint8Array, E, R>,
+  options: FileOptions = {}
+): Stream.Stream<Entry, E, R> => {
+  const { name = "manifest" } = options
+  return linesOf(content).pipe(
+    Stream.filter(({ text }) => text?.trim() !== ""),
+    Stream.map(({ line, text }) => {
+      if (text === undefined) return malformed(name, line, "the line is not UTF-8 text of at most 1 MiB.")
+      const value = parseJson(text)
+      return Option.isNone(value) ? malformed(name, line, "the line is not JSON.") : entryOf(name, line, value.value)
+    })
+  )
+}
+
+/**
+ * Comma-separated values (RFC 4180) whose first record names the columns: `key` and `source`, and as far as they are
+ * there `filename`, `mimeType`, `expiresIn` and `metadata`, which is JSON. Columns of other names are left out.
+ *
+ * @param content the bytes of the file, `fs.stream(path)` for example
+ */
+export const csv = <E, R>(
+  content: Stream.Stream<Uint8Array, E, R>,
+  options: FileOptions & {
+    /** @default "," */
+    readonly delimiter?: string | undefined
+  } = {}
+): Stream.Stream<Entry, E, R> => {
+  const { delimiter = ",", name = "manifest" } = options
+  return Stream.suspend(() => {
+    let header: ReadonlyArray<string> | undefined
+    return Stream.flatMap(recordsOf(content, delimiter), ({ cells, line }): Stream.Stream<Entry> => {
+      if (cells === undefined) return Stream.succeed(malformed(name, line, "the quotes of the record do not match."))
+      if (header === undefined) {
+        header = cells.map((column) => column.trim())
+        const missing = ["key", "source"].filter((column) => header?.includes(column) !== true)
+        return missing.length === 0
+          ? Stream.empty
+          : Stream.succeed(malformed(name, line, `the first record has no column ${missing.join(" and ")}.`))
+      }
+      if (cells.length !== header.length) {
+        return Stream.succeed(
+          malformed(name, line, `the record has ${cells.length} cells, and the first one ${header.length}.`)
+        )
+      }
+      return Stream.succeed(entryOf(name, line, fromCells(header, cells)))
+    })
+  })
+}
+
+/**
+ * The regular files below a folder that globs choose. The key is the path below the folder, with `/` on every system,
+ * the source the absolute path. What can't be looked at is malformed. Links are not followed, and names that begin
+ * with a dot are left out unless a glob names them.
+ */
+export const folder = (
+  directory: string,
+  options: {
+    /**
+     * Globs over the paths below the folder.
+     *
+     * @default ["**"]
+     */
+    readonly include?: ReadonlyArray<string> | undefined
+    /**
+     * Globs of what is left out.
+     *
+     * @default []
+     */
+    readonly exclude?: ReadonlyArray<string> | undefined
+  } = {}
+): Stream.Stream<Entry, SourceFailed, FileSystem.FileSystem | Path.Path> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const root = path.resolve(directory)
+    const { found, unreadable } = yield* Effect.mapError(
+      scan(fs, path, root, filterOf(options)),
+      fromPlatformError(directory)
+    )
+    const items = found.map(({ absolute, path }): Entry => checked({ key: path, source: absolute }, path))
+    const failed = unreadable.map(({ error, path }) => new Malformed({ key: path, message: error.message }))
+    return Stream.fromIterable([...items, ...failed])
+  }))
+
+/** A name of a file system can hold what no key can. */
+const checked = (item: Item, key: string): Entry => {
+  const parsed = parseItem(item)
+  return "message" in parsed ? new Malformed({ key: parsed.key ?? key, message: parsed.message }) : parsed.item
+}
+
+/**
+ * Rows of a query, or other objects: each is to have the fields of an {@link Item}, null counting as absent.
+ * `` Manifest.rows(sql`SELECT id AS key, url AS source FROM documents`.stream) ``
+ */
+export const rows = <E, R>(
+  self: Stream.Stream<object, E, R>,
+  options: FileOptions = {}
+): Stream.Stream<Entry, E, R> => {
+  const { name = "rows" } = options
+  return Stream.map(
+    Stream.zipWithIndex(self),
+    ([row, index]) =>
+      entryOf(
+        name,
+        index + 1,
+        Object.fromEntries(Object.entries(row).filter(([, value]) => Predicate.isNotNull(value)))
+      )
+  )
+}

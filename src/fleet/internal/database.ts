@@ -1,0 +1,409 @@
+/**
+ * Every statement on the tables of ingests. All times are those of the database.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { FileId } from "../../FileMetadata.ts"
+import { type Entry, isMalformed } from "./manifestItem.ts"
+import type { Added, State } from "./model.ts"
+import { queueTable } from "./tables.ts"
+
+/** Rows that are changed by one statement, so that no transaction takes long. */
+const batchSize = 5_000
+
+/** Seconds without a heartbeat after which a runner counts as dead. */
+export const aliveFor = 15
+
+/** An item as a runner needs it. */
+export const Task = Schema.Struct({
+  id: Schema.String,
+  ingest: Schema.NonEmptyString,
+  key: Schema.String,
+  state: Schema.String,
+  ingest_state: Schema.String,
+  generation: Schema.Int,
+  source: Schema.NonEmptyString,
+  filename: Schema.NullOr(Schema.NonEmptyString),
+  mime_type: Schema.NullOr(Schema.NonEmptyString),
+  /** Milliseconds. */
+  expires_in: Schema.NullOr(Schema.Finite.check(Schema.isGreaterThan(0))),
+  file_id: Schema.NullOr(Schema.String),
+  attempts: Schema.Int
+})
+
+export type Task = typeof Task.Type
+
+/** The message of the queue that stands for an item. */
+export interface Ticket {
+  readonly id: string
+  readonly generation: number
+}
+
+export const ticketId = ({ generation, id }: Ticket): string => `${id}/${generation}`
+
+export interface Uploaded {
+  readonly file_id: FileId
+  readonly filename: string
+  readonly mime_type: string
+  readonly size_bytes: number
+  readonly sha256: string | null
+  /** Whether it was not there before. */
+  readonly isNew: boolean
+  /** Whether the ingest uploaded it, now or before. */
+  readonly uploaded: boolean
+  /** Epoch milliseconds. */
+  readonly expires_at: number | null
+}
+
+export interface Failed {
+  readonly error_tag: string
+  readonly error_message: string
+  readonly request_id: string | null
+  readonly attempts: number
+}
+
+export interface RunnerRow {
+  readonly id: string
+  readonly ingest: string
+  readonly name: string
+  readonly concurrency: number
+  readonly isAlone: boolean
+  readonly inFlight: number
+  readonly done: number
+  readonly failed: number
+  readonly bytes: number
+}
+
+/** What of an entry goes into the table. */
+const columnsOf = (entry: Entry, millisOf: (item: Entry) => number | null) =>
+  isMalformed(entry)
+    ? { key: entry.key, line: entry.line ?? null, error_message: entry.message }
+    : {
+      key: entry.key,
+      source: entry.source,
+      filename: entry.filename ?? null,
+      mime_type: entry.mimeType ?? null,
+      expires_in: millisOf(entry),
+      metadata: entry.metadata ?? null
+    }
+
+export type Database = ReturnType<typeof make>
+
+export const make = (sql: SqlClient.SqlClient) => {
+  const queue = sql(queueTable)
+
+  const iso = (column: string) =>
+    sql.literal(`to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ${column}`)
+
+  const rowColumns = sql`ingest, key, state, source, filename, mime_type, metadata, file_id, sha256,
+    size_bytes::float8 AS size_bytes, uploaded, attempts, error_tag, error_message, request_id,
+    ${iso("created_at")}, ${iso("updated_at")}, ${iso("expires_at")}`
+
+  /** Runs a statement on a few thousand rows at a time until it finds no more. */
+  const inBatches = (
+    statement: Effect.Effect<ReadonlyArray<{ readonly count: number }>, SqlError>
+  ): Effect.Effect<number, SqlError> =>
+    Effect.gen(function*() {
+      let total = 0
+      for (;;) {
+        const [row] = yield* statement
+        const count = row?.count ?? 0
+        total += count
+        if (count < batchSize) return total
+      }
+    })
+
+  const limit = sql.literal(String(batchSize))
+
+  return {
+    /** A transaction that the database ends by itself when this process stands still in it. */
+    inTransaction: <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>
+      sql.withTransaction(Effect.andThen(sql`SET LOCAL idle_in_transaction_session_timeout = '30s'`, effect)),
+
+    // --- ingests
+
+    create: (ingest: string) =>
+      sql`INSERT INTO ingests (name) VALUES (${ingest})
+        ON CONFLICT (name) DO UPDATE SET state = 'running', updated_at = now() WHERE ingests.state = 'cancelled'`,
+
+    stateOf: (ingest: string) =>
+      Effect.map(
+        sql<{ readonly state: string }>`SELECT state FROM ingests WHERE name = ${ingest}`,
+        ([row]) => Option.fromUndefinedOr(row?.state)
+      ),
+
+    setState: (ingest: string, state: "running" | "paused" | "cancelled") =>
+      Effect.map(
+        sql`UPDATE ingests SET state = ${state}, updated_at = now() WHERE name = ${ingest} RETURNING name`,
+        (rows) => rows.length > 0
+      ),
+
+    ingests: sql<Record<string, unknown>>`SELECT name, state, ${iso("created_at")} FROM ingests ORDER BY name`,
+
+    // --- adding
+
+    /** Entries with keys of their own, sorted by them: two who add the same must not wait for each other in a ring. */
+    insert: (ingest: string, entries: ReadonlyArray<Entry>, millisOf: (item: Entry) => number | null) =>
+      Effect.map(
+        sql<{ readonly source: string | null }>`
+          INSERT INTO ingest_items (ingest, key, state, source, filename, mime_type, expires_in, metadata, line,
+            error_tag, error_message)
+          SELECT ${ingest}, key, CASE WHEN source IS NULL THEN 'failed' ELSE 'pending' END, source, filename, mime_type,
+            expires_in, metadata, line, CASE WHEN source IS NULL THEN 'InvalidItem' END, error_message
+          FROM json_to_recordset(${
+          JSON.stringify(entries.map((entry) => columnsOf(entry, millisOf)))
+        }::json) AS entries (
+            key text, source text, filename text, mime_type text, expires_in bigint, metadata jsonb, line integer,
+            error_message text
+          )
+          ON CONFLICT (ingest, key) DO UPDATE SET
+            state = EXCLUDED.state, source = EXCLUDED.source, filename = EXCLUDED.filename,
+            mime_type = EXCLUDED.mime_type, expires_in = EXCLUDED.expires_in, metadata = EXCLUDED.metadata,
+            line = NULL, error_tag = NULL, error_message = NULL, updated_at = now()
+          WHERE ingest_items.source IS NULL AND EXCLUDED.source IS NOT NULL
+          RETURNING source
+        `,
+        (rows): Added => ({
+          added: rows.length,
+          existing: entries.length - rows.length,
+          malformed: rows.filter(({ source }) => source === null).length
+        })
+      ),
+
+    // --- the queue and the table
+
+    /** Items that were handed to the queue and have not ended, up to `window`. */
+    countOffered: (ingest: string, window: number) =>
+      Effect.map(
+        sql<{ readonly count: number }>`SELECT count(*)::int AS count FROM (
+          SELECT 1 FROM ingest_items WHERE ingest = ${ingest} AND state = 'pending' AND is_offered LIMIT ${window}
+        ) AS offered`,
+        ([row]) => row?.count ?? 0
+      ),
+
+    /** Marks items as handed to the queue; to be called in the transaction that does so. */
+    takeWaiting: (ingest: string, count: number) =>
+      sql<Ticket>`
+        UPDATE ingest_items SET is_offered = true WHERE id IN (
+          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'pending' AND NOT is_offered
+          ORDER BY id LIMIT ${count} FOR UPDATE SKIP LOCKED
+        ) RETURNING id::text AS id, generation
+      `,
+
+    /** Pending items whose message the queue does not have, or has as ended. */
+    findLost: (ingest: string) =>
+      sql<Ticket & { readonly state: string | null; readonly last_failure: string | null }>`
+        SELECT items.id::text AS id, items.generation, messages.state, messages.last_failure
+        FROM ingest_items AS items
+        LEFT JOIN ${queue} AS messages
+          ON messages.queue_name = items.ingest AND messages.id = items.id || '/' || items.generation
+        WHERE items.ingest = ${ingest} AND items.state = 'pending' AND items.is_offered
+          AND (messages.id IS NULL OR messages.state <> 'pending')
+        LIMIT ${limit}
+      `,
+
+    /** Makes an item wait to be offered again, under another message. */
+    offerAnew: ({ generation, id }: Ticket) =>
+      sql`UPDATE ingest_items SET is_offered = false, generation = generation + 1
+        WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
+
+    // --- one item
+
+    task: (id: string) =>
+      sql<Record<string, unknown>>`
+        SELECT items.id::text AS id, items.ingest, items.key, items.state, ingests.state AS ingest_state,
+          items.generation, items.source, items.filename, items.mime_type, items.expires_in::float8 AS expires_in,
+          items.file_id, items.attempts
+        FROM ingest_items AS items JOIN ingests ON ingests.name = items.ingest
+        WHERE items.id = ${id}::bigint
+      `,
+
+    setDone: ({ generation, id }: Ticket, file: Uploaded) =>
+      sql`UPDATE ingest_items SET state = 'done', file_id = ${file.file_id}, filename = COALESCE(filename, ${file.filename}),
+          mime_type = COALESCE(mime_type, ${file.mime_type}), size_bytes = ${file.size_bytes}, sha256 = ${file.sha256},
+          uploaded = ${file.uploaded} OR (uploaded AND file_id = ${file.file_id}),
+          expires_at = to_timestamp(${file.expires_at}::float8 / 1000), error_tag = NULL, error_message = NULL,
+          request_id = NULL, updated_at = now()
+        WHERE id = ${id}::bigint AND generation = ${generation} AND state IN ('pending', 'cancelled')`,
+
+    setFailed: ({ generation, id }: Ticket, failed: Failed) =>
+      sql`UPDATE ingest_items SET state = 'failed', attempts = ${failed.attempts}, error_tag = ${failed.error_tag},
+          error_message = ${failed.error_message}, request_id = ${failed.request_id}, updated_at = now()
+        WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
+
+    /** A try that failed; the message of the queue comes again. */
+    setTried: ({ generation, id }: Ticket, failed: Failed) =>
+      sql`UPDATE ingest_items SET attempts = ${failed.attempts}, error_tag = ${failed.error_tag},
+          error_message = ${failed.error_message}, request_id = ${failed.request_id}, updated_at = now()
+        WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
+
+    setCancelled: ({ generation, id }: Ticket) =>
+      sql`UPDATE ingest_items SET state = 'cancelled', updated_at = now()
+        WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
+
+    // --- steering
+
+    hasPending: (ingest: string) =>
+      Effect.map(
+        sql`SELECT 1 FROM ingest_items WHERE ingest = ${ingest} AND state = 'pending' LIMIT 1`,
+        (rows) => rows.length > 0
+      ),
+
+    cancel: (ingest: string) =>
+      inBatches(sql<{ readonly count: number }>`WITH changed AS (
+        UPDATE ingest_items SET state = 'cancelled', updated_at = now() WHERE id IN (
+          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'pending' LIMIT ${limit} FOR UPDATE
+        ) RETURNING 1
+      ) SELECT count(*)::int AS count FROM changed`),
+
+    revive: (ingest: string) =>
+      inBatches(sql<{ readonly count: number }>`WITH changed AS (
+        UPDATE ingest_items SET state = 'pending', generation = generation + 1, is_offered = false, updated_at = now()
+        WHERE id IN (
+          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'cancelled' LIMIT ${limit} FOR UPDATE
+        ) RETURNING 1
+      ) SELECT count(*)::int AS count FROM changed`),
+
+    retry: (ingest: string, tag: string | null, key: string | null) =>
+      inBatches(sql<{ readonly count: number }>`WITH changed AS (
+        UPDATE ingest_items SET state = 'pending', generation = generation + 1, is_offered = false, attempts = 0,
+          updated_at = now()
+        WHERE id IN (
+          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'failed' AND source IS NOT NULL
+            AND (${tag}::text IS NULL OR error_tag = ${tag}) AND (${key}::text IS NULL OR key = ${key})
+          LIMIT ${limit} FOR UPDATE
+        ) RETURNING 1
+      ) SELECT count(*)::int AS count FROM changed`),
+
+    renew: (ingest: string, within: number) =>
+      inBatches(sql<{ readonly count: number }>`WITH changed AS (
+        UPDATE ingest_items SET state = 'pending', generation = generation + 1, is_offered = false, attempts = 0,
+          updated_at = now()
+        WHERE id IN (
+          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'done'
+            AND expires_at < now() + ${within}::float8 * interval '1 millisecond'
+          LIMIT ${limit} FOR UPDATE
+        ) RETURNING 1
+      ) SELECT count(*)::int AS count FROM changed`),
+
+    // --- seeing
+
+    page: (ingest: string, after: string | null, states: ReadonlyArray<State> | undefined) =>
+      sql<Record<string, unknown> & { readonly key: string }>`
+        SELECT ${rowColumns} FROM ingest_items WHERE ingest = ${ingest}
+          AND (${after}::text IS NULL OR key > ${after})
+          AND (${states === undefined} OR state = ANY(string_to_array(${(states ?? []).join(",")}, ',')))
+        ORDER BY key LIMIT 1000
+      `,
+
+    counts: (ingest: string) =>
+      sql<{ readonly state: string; readonly count: number; readonly bytes: number }>`
+        SELECT state, count(*)::int AS count, COALESCE(sum(size_bytes), 0)::float8 AS bytes
+        FROM ingest_items WHERE ingest = ${ingest} GROUP BY state
+      `,
+
+    failures: (ingest: string) =>
+      sql<{ readonly tag: string; readonly count: number }>`
+        SELECT COALESCE(error_tag, '') AS tag, count(*)::int AS count
+        FROM ingest_items WHERE ingest = ${ingest} AND state = 'failed' GROUP BY 1
+      `,
+
+    lastMinute: (ingest: string) =>
+      sql<{ readonly count: number; readonly seconds: number; readonly at: string }>`
+        SELECT count(*)::int AS count, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at
+        FROM ingest_items WHERE ingest = ${ingest} AND state IN ('done', 'failed')
+          AND updated_at > now() - interval '1 minute'
+      `,
+
+    runners: (ingest: string) =>
+      sql<Record<string, unknown>>`
+        SELECT id, ingest, name, concurrency, in_flight, done, failed, bytes::float8 AS bytes, ${iso("started_at")},
+          ${iso("last_seen_at")}, last_seen_at > now() - ${aliveFor} * interval '1 second' AS is_alive
+        FROM ingest_runners AS runners WHERE ingest = ${ingest} ORDER BY runners.started_at
+      `,
+
+    // --- runners
+
+    /** Notes a runner down, unless another one is alive and one of the two has to be alone. Gives that other one. */
+    register: (runner: RunnerRow) =>
+      sql.withTransaction(Effect.gen(function*() {
+        yield* sql`SELECT pg_advisory_xact_lock(hashtext('ingest_runners'))`
+        const [other] = yield* sql<{ readonly name: string }>`
+          SELECT name FROM ingest_runners
+          WHERE last_seen_at > now() - ${aliveFor} * interval '1 second' AND (is_alone OR ${runner.isAlone})
+            AND id <> ${runner.id}
+          LIMIT 1
+        `
+        if (other !== undefined) return Option.some(other.name)
+        yield* sql`
+          INSERT INTO ingest_runners (id, ingest, name, concurrency, is_alone)
+          VALUES (${runner.id}, ${runner.ingest}, ${runner.name}, ${runner.concurrency}, ${runner.isAlone})
+          ON CONFLICT (id) DO NOTHING
+        `
+        return Option.none<string>()
+      })),
+
+    /** `false` where the runner was thought dead and removed. */
+    beat: (runner: RunnerRow) =>
+      Effect.map(
+        sql`UPDATE ingest_runners SET last_seen_at = clock_timestamp(), in_flight = ${runner.inFlight},
+            done = ${runner.done}, failed = ${runner.failed}, bytes = ${runner.bytes}
+          WHERE id = ${runner.id} RETURNING id`,
+        (rows) => rows.length > 0
+      ),
+
+    leave: (id: string) => sql`DELETE FROM ingest_runners WHERE id = ${id}`,
+
+    countAlive: Effect.map(
+      sql<{ readonly count: number }>`SELECT count(*)::int AS count FROM ingest_runners
+        WHERE last_seen_at > now() - ${aliveFor} * interval '1 second'`,
+      ([row]) => row?.count ?? 0
+    ),
+
+    // --- files
+
+    /** Files that an ingest uploaded, with the keys of all its items that have them. */
+    countOwn: (ingest: string) =>
+      Effect.map(
+        sql<{ readonly count: number }>`SELECT count(DISTINCT file_id)::int AS count FROM ingest_items
+          WHERE ingest = ${ingest} AND state = 'done' AND uploaded`,
+        ([row]) => row?.count ?? 0
+      ),
+
+    ownFiles: (ingest: string, after: string) =>
+      sql<{ readonly file_id: FileId; readonly keys: ReadonlyArray<string>; readonly is_shared: boolean }>`
+        WITH own AS (
+          SELECT DISTINCT file_id FROM ingest_items
+          WHERE ingest = ${ingest} AND state = 'done' AND uploaded AND file_id > ${after}
+          ORDER BY file_id LIMIT 200
+        )
+        SELECT own.file_id, array_agg(items.key ORDER BY items.key) FILTER (WHERE items.ingest = ${ingest}) AS keys,
+          bool_or(items.ingest <> ${ingest}) AS is_shared
+        FROM own JOIN ingest_items AS items ON items.file_id = own.file_id AND items.state IN ('done', 'pending')
+        GROUP BY own.file_id ORDER BY own.file_id
+      `,
+
+    setDeleted: (ingest: string, fileId: FileId) =>
+      sql`UPDATE ingest_items SET state = 'deleted', updated_at = now()
+        WHERE ingest = ${ingest} AND file_id = ${fileId} AND state = 'done'`,
+
+    // --- cleaning
+
+    countMessages: (seconds: number) =>
+      Effect.map(
+        sql<{ readonly count: number }>`SELECT count(*)::int AS count FROM ${queue}
+          WHERE state <> 'pending' AND updated_at <= now() - ${seconds}::float8 * interval '1 second'`,
+        ([row]) => row?.count ?? 0
+      ),
+
+    removeRunners: (seconds: number) =>
+      Effect.map(
+        sql`DELETE FROM ingest_runners
+          WHERE last_seen_at <= now() - ${Math.max(seconds, aliveFor)}::float8 * interval '1 second' RETURNING id`,
+        (rows) => rows.length
+      )
+  }
+}

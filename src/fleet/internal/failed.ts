@@ -1,0 +1,67 @@
+/**
+ * Why an ingest could not do what it was asked for; public as `Ingest.IngestFailed`.
+ */
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import { printable } from "../../internal/text.ts"
+
+export class IngestFailed extends Schema.TaggedError<IngestFailed>("effect-anthropic-files/fleet/IngestFailed")(
+  "IngestFailed",
+  {
+    operation: Schema.Literal("ingest"),
+    reason: Schema.Literals(["DatabaseFailed", "NoSuchIngest", "AnotherRunner", "Refused", "TooManyDeletions"]),
+    message: Schema.String,
+    /** The ingest's name, where one was named. */
+    ingest: Schema.optional(Schema.String),
+    isRetryable: Schema.Boolean,
+    isOutcomeUnknown: Schema.Boolean,
+    cause: Schema.optionalKey(Schema.Defect())
+  }
+) {}
+
+const make = (
+  reason: IngestFailed["reason"],
+  message: string,
+  options: { readonly ingest?: string | undefined; readonly cause?: unknown; readonly isRetryable?: boolean } = {}
+): IngestFailed =>
+  new IngestFailed({
+    operation: "ingest",
+    reason,
+    message,
+    isRetryable: options.isRetryable ?? false,
+    isOutcomeUnknown: false,
+    ...(options.ingest === undefined ? undefined : { ingest: options.ingest }),
+    ...(options.cause === undefined ? undefined : { cause: options.cause })
+  })
+
+export const databaseFailed = (error: SqlError): IngestFailed =>
+  make("DatabaseFailed", `The database of the ingest failed: ${printable(error.message)}`, {
+    cause: error,
+    isRetryable: true
+  })
+
+export const noSuchIngest = (ingest: string): IngestFailed =>
+  make("NoSuchIngest", `There is no ingest ${printable(ingest)}: add items to it, or look for its name among all.`, {
+    ingest
+  })
+
+export const anotherRunner = (ingest: string, runner: string): IngestFailed =>
+  make(
+    "AnotherRunner",
+    `Another runner is at work (${
+      printable(runner)
+    }), and without Redis nothing keeps both within the rate limit: give both a Redis, or stop the other one.`,
+    { ingest, isRetryable: true }
+  )
+
+export const refused = (ingest: string, error: { readonly message: string }): IngestFailed =>
+  make("Refused", `No upload would succeed now, and no item was given up: ${error.message}`, { ingest, cause: error })
+
+export const tooManyDeletions = (ingest: string, count: number, limit: number): IngestFailed =>
+  make(
+    "TooManyDeletions",
+    `Of ${
+      printable(ingest)
+    } there are ${count} files to delete, more than the ${limit} of maxDeletions: nothing was deleted.`,
+    { ingest }
+  )

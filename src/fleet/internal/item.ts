@@ -1,0 +1,314 @@
+/**
+ * What a runner does with one item:
+ *
+ *     message of the queue ─ the row is read ─┬─ not pending, or of another generation: there is nothing left to do
+ *                                             ├─ the ingest is paused: waits
+ *                                             ├─ the ingest is cancelled: the row is cancelled
+ *                                             └─ upload, through the cache ─┬─ the row is done
+ *        ▲                                                                  ├─ final, or out of tries: the row has failed
+ *        │                                                                  ├─ the API is away: waits, and tries again
+ *        └── comes again after a wait, by the queue ◄── one try less ───────┴─ other failures
+ *
+ * The row is written before the message is acknowledged. A runner that dies in between leaves a message whose row is no
+ * longer pending, so that nothing is left to do for whoever gets it next.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import { FileId } from "../../FileMetadata.ts"
+import * as FileSource from "../../FileSource.ts"
+import type { Failure, UploadOptions } from "../../internal/cache/context.ts"
+import { monotonicMillis } from "../../internal/request/silence.ts"
+import * as Database from "./database.ts"
+import type { Engine, Settings } from "./engine.ts"
+import { type IngestFailed, refused } from "./failed.ts"
+import type { RunEvent } from "./model.ts"
+import type { Outage } from "./outage.ts"
+import { type Shown, shown, shownError, verdictOf } from "./verdict.ts"
+
+/** A message that is to come again after a wait. */
+export class Redeliver
+  extends Schema.TaggedError<Redeliver>("effect-anthropic-files/fleet/internal/Redeliver")("Redeliver", {})
+{}
+
+/** One run, as its items see it. */
+export interface Run<R> {
+  readonly engine: Engine
+  readonly ingest: string
+  readonly settings: Settings<R>
+  readonly outage: Outage
+  /** Completed where no item would succeed. */
+  readonly fatal: Deferred.Deferred<never, IngestFailed>
+  readonly tell: (event: RunEvent) => Effect.Effect<unknown>
+  /** Uploads in a row that were forbidden. */
+  forbidden: number
+}
+
+/** Whether an item is in the middle of something that is worth waiting for when the runner stops. */
+export interface Activity {
+  isBusy: boolean
+}
+
+/** Begun that often without an end, an item rather ends its runners. */
+const maxDeliveries = 100
+
+/** When so many uploads in a row are forbidden, it is not the items that are at fault. */
+const maxForbidden = 5
+
+/** Between two looks at an ingest that is paused, or at something that is away. */
+const pauseInterval = Duration.seconds(2)
+
+/** A failure that the row can take. */
+class ItemFailed
+  extends Schema.TaggedError<ItemFailed>("effect-anthropic-files/fleet/internal/ItemFailed")("ItemFailed", {
+    tag: Schema.Literals(["InvalidItem", "PresignFailed"]),
+    message: Schema.String
+  })
+{}
+
+const sourceOf = <R>(
+  { settings: { presign } }: Run<R>,
+  { key, source }: Database.Task
+): Effect.Effect<FileSource.FileSource<FileSystem.FileSystem | HttpClient.HttpClient>, ItemFailed, R> => {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(source)?.[1]?.toLowerCase()
+  if (scheme === undefined || scheme === "file") return Effect.succeed(FileSource.path(source))
+  if (scheme === "http" || scheme === "https") return Effect.succeed(FileSource.url(source))
+  if (presign === undefined) {
+    return Effect.fail(
+      new ItemFailed({
+        tag: "InvalidItem",
+        message: `A source with ${scheme}:// needs the runner's presign, which gives a URL for it.`
+      })
+    )
+  }
+  return Effect.mapBoth(presign(source, key), {
+    onSuccess: (url) => FileSource.url(url),
+    onFailure: (error) =>
+      new ItemFailed({ tag: "PresignFailed", message: error instanceof Error ? error.message : `${error}` })
+  })
+}
+
+const upload = Effect.fnUntraced(function*<R>(
+  run: Run<R>,
+  task: Database.Task
+): Effect.fn.Return<Database.Uploaded, Failure | ItemFailed, R | FileSystem.FileSystem | HttpClient.HttpClient> {
+  const { engine: { cache, details }, ingest } = run
+  const source = yield* sourceOf(run, task)
+  const options: UploadOptions = {
+    ...(task.filename === null ? undefined : { filename: task.filename }),
+    ...(task.mime_type === null ? undefined : { mimeType: task.mime_type }),
+    ...(task.expires_in === null ? undefined : { expiresIn: Duration.millis(task.expires_in) })
+  }
+  // An item that is pending and has a file is one to renew.
+  if (task.file_id !== null) yield* cache.invalidate(FileId.make(task.file_id))
+  const owner = `ingest ${ingest}`
+  const found = details === undefined
+    ? { file: yield* cache.get(source, options), uploaded: false, owner: undefined, sha256: undefined }
+    : yield* details.getFor(owner, source, options)
+  const { file } = found
+  const expiry = file.expires_at?.epochMilliseconds ?? null
+  return {
+    file_id: file.id,
+    filename: file.filename,
+    mime_type: file.mime_type,
+    size_bytes: file.size_bytes,
+    sha256: found.sha256 ?? null,
+    isNew: found.uploaded,
+    uploaded: found.owner === owner,
+    expires_at: expiry ?? (task.expires_in === null ? null : file.created_at.epochMilliseconds + task.expires_in)
+  }
+})
+
+/** A statement that waits for a database that is away, for as long as the lock of the item may last. */
+const patiently = <R, A>({ engine }: Run<R>, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, Redeliver> =>
+  statement.pipe(
+    Effect.retry(
+      Schedule.min([Schedule.exponential("200 millis", 1.5), Schedule.spaced("5 seconds")]).pipe(
+        Schedule.upTo({ duration: engine.lockExpiration })
+      )
+    ),
+    Effect.catch((error) =>
+      Effect.andThen(
+        Effect.logWarning(`The row of an item can't be read or written: ${error.message}`),
+        Effect.fail(new Redeliver())
+      )
+    )
+  )
+
+const failedEvent = (key: string, why: Shown, attempts: number, isFinal: boolean): RunEvent => ({
+  _tag: "Failed",
+  key,
+  error_tag: why.error_tag,
+  error_message: why.error_message,
+  attempts,
+  isFinal
+})
+
+const giveUp = <R>(run: Run<R>, ticket: Database.Ticket, key: string, attempts: number, why: Shown) =>
+  Effect.as(
+    patiently(run, run.engine.database.setFailed(ticket, { ...why, attempts })),
+    Option.some(failedEvent(key, why, attempts, true))
+  )
+
+/** Ends the run, and gives the message back as it came. */
+const stop = <R>(run: Run<R>, error: { readonly message: string }): Effect.Effect<never> =>
+  Effect.andThen(Deferred.fail(run.fatal, refused(run.ingest, error)), Effect.interrupt)
+
+/** A try that counts. */
+const countTry = Effect.fnUntraced(function*<R>(
+  run: Run<R>,
+  ticket: Database.Ticket,
+  { attempts, key }: Database.Task,
+  why: Shown
+): Effect.fn.Return<Option.Option<RunEvent>, Redeliver> {
+  const tried = attempts + 1
+  if (tried >= run.settings.maxAttempts) return yield* giveUp(run, ticket, key, tried, why)
+  yield* patiently(run, run.engine.database.setTried(ticket, { ...why, attempts: tried }))
+  yield* run.tell(failedEvent(key, why, tried, false))
+  return yield* new Redeliver()
+})
+
+/** What comes of a failure: the event of an item that has ended, or none for one that is to be tried again now. */
+const afterFailure = Effect.fnUntraced(function*<R>(
+  run: Run<R>,
+  ticket: Database.Ticket,
+  task: Database.Task,
+  error: Failure | ItemFailed,
+  since: number
+): Effect.fn.Return<Option.Option<RunEvent>, Redeliver> {
+  const { attempts, key } = task
+  if (error._tag === "ItemFailed") {
+    const why = shown(error.tag, error.message)
+    return error.tag === "PresignFailed"
+      ? yield* countTry(run, ticket, task, why)
+      : yield* giveUp(run, ticket, key, attempts, why)
+  }
+  const why = shownError(error)
+  const waiting = run.tell({ _tag: "Waiting", key, message: why.error_message })
+  const untilUp = (onAway: Effect.Effect<void>) =>
+    Effect.catch(run.outage.wait(since, onAway), (error) => stop(run, error))
+  switch (verdictOf(error)) {
+    case "Final":
+      return yield* giveUp(run, ticket, key, attempts + 1, why)
+    case "Again":
+      return yield* countTry(run, ticket, task, why)
+    case "Refused":
+      return yield* stop(run, error)
+    case "Forbidden":
+      run.forbidden++
+      return run.forbidden > maxForbidden
+        ? yield* stop(run, error)
+        : yield* giveUp(run, ticket, key, attempts + 1, why)
+    case "Away":
+      yield* waiting
+      yield* Effect.sleep(pauseInterval)
+      if (error._tag === "RequestFailed") yield* untilUp(Effect.void)
+      return Option.none()
+    case "Suspect": {
+      const wasAway = yield* untilUp(Effect.asVoid(waiting))
+      return wasAway ? Option.none() : yield* countTry(run, ticket, task, why)
+    }
+  }
+})
+
+const uploaded = Effect.fnUntraced(function*<R>(
+  run: Run<R>,
+  ticket: Database.Ticket,
+  key: string,
+  file: Database.Uploaded
+): Effect.fn.Return<Option.Option<RunEvent>, Redeliver> {
+  run.forbidden = 0
+  yield* run.outage.succeeded
+  yield* patiently(run, run.engine.database.setDone(ticket, file))
+  const { file_id, isNew, size_bytes } = file
+  return Option.some({ _tag: "Done", key, file_id, size_bytes, uploaded: isNew })
+})
+
+const decodeTask = Schema.decodeUnknownEffect(Database.Task)
+
+/** What is wrong with a row, on one line. */
+const sentenceOf = (error: Schema.SchemaError): string =>
+  `The row of the item can't be read: ${error.message.replace(/\s+/g, " ")}`
+
+const isCurrent = (row: Readonly<Record<string, unknown>>, ticket: Database.Ticket): boolean =>
+  row["state"] === "pending" && row["generation"] === ticket.generation
+
+/**
+ * Handles a message. Gives what became of the item, or `None` where nothing was left to do; fails with `Redeliver` where
+ * the message is to come again.
+ */
+export const handle = <R>(
+  run: Run<R>,
+  activity: Activity,
+  ticket: Database.Ticket,
+  deliveries: number
+): Effect.Effect<Option.Option<RunEvent>, Redeliver, R> => {
+  const { database, sources } = run.engine
+  const busy = <A, E, R2>(effect: Effect.Effect<A, E, R2>) =>
+    Effect.suspend(() => {
+      activity.isBusy = true
+      return Effect.ensuring(effect, Effect.sync(() => void (activity.isBusy = false)))
+    })
+
+  const ofDefect = (key: string, attempts: number) => (cause: Cause.Cause<never>) => {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+    const defect = Cause.squash(cause)
+    const message = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
+    return giveUp(run, ticket, key, attempts + 1, shown("Defect", message))
+  }
+
+  const tryOnce = (task: Database.Task): Effect.Effect<Option.Option<RunEvent>, Redeliver, R> =>
+    Effect.flatMap(Effect.map(Clock.Clock, monotonicMillis), (since) =>
+      busy(upload(run, task)).pipe(
+        Effect.provideContext(sources),
+        Effect.matchEffect({
+          onSuccess: (file) => busy(uploaded(run, ticket, task.key, file)),
+          onFailure: (error) => afterFailure(run, ticket, task, error, since)
+        })
+      ))
+
+  const look: Effect.Effect<Option.Option<RunEvent>, Redeliver, R> = Effect.gen(function*() {
+    for (;;) {
+      const [row] = yield* patiently(run, database.task(ticket.id))
+      if (row === undefined || !isCurrent(row, ticket)) return Option.none()
+      if (row["ingest_state"] === "cancelled") {
+        yield* patiently(run, database.setCancelled(ticket))
+        return Option.none()
+      }
+      if (row["ingest_state"] === "paused") {
+        yield* Effect.sleep(pauseInterval)
+        continue
+      }
+      const key = String(row["key"])
+      const decoded = yield* Effect.result(decodeTask(row))
+      if (decoded._tag === "Failure") {
+        return yield* giveUp(run, ticket, key, 0, shown("InvalidItem", sentenceOf(decoded.failure)))
+      }
+      const task = decoded.success
+      if (deliveries - task.attempts > maxDeliveries) {
+        const message = `The item was begun ${maxDeliveries} times, and each time its runner ended before it did.`
+        return yield* giveUp(run, ticket, key, task.attempts, shown("Defect", message))
+      }
+      const ended = yield* Effect.catchCause(
+        tryOnce(task),
+        (cause): Effect.Effect<Option.Option<RunEvent>, Redeliver> => {
+          const failure = Cause.findErrorOption(cause)
+          return Option.isSome(failure)
+            ? Effect.fail(failure.value)
+            : ofDefect(key, task.attempts)(cause as Cause.Cause<never>)
+        }
+      )
+      if (Option.isSome(ended)) return ended
+      // The API was away, and is there again. What became of the ingest in the meantime stands in the row.
+    }
+  })
+  return look
+}

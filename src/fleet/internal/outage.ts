@@ -1,0 +1,71 @@
+/**
+ * Whether the API is away, told by asking it: an item that fails while nothing works is not at fault.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type * as Files from "../../Files.ts"
+import type { ListError } from "../../FilesError.ts"
+import { monotonicMillis } from "../../internal/request/silence.ts"
+import * as Policy from "../../Policy.ts"
+import { isAway, verdictOf } from "./verdict.ts"
+
+/** Between two questions: at first, and at most. Milliseconds. */
+const firstWait = 1_000
+const longestWait = 30_000
+
+export interface Outage {
+  /** To be called after each upload that came to its end: the API is there. */
+  readonly succeeded: Effect.Effect<void>
+  /**
+   * Waits until the API answers, and gives whether it was away since the failed upload began. A failure is one that will
+   * not pass by itself.
+   *
+   * @param since when that upload began, by the monotonic clock in milliseconds
+   * @param onAway run once if the API is away
+   */
+  readonly wait: (since: number, onAway: Effect.Effect<void>) => Effect.Effect<boolean, ListError>
+}
+
+export const make = (files: Files.Files["Service"]): Outage => {
+  let upAt = -Infinity
+  let awayAt = -Infinity
+  // Whoever waits is served by the answer that the first one gets.
+  const asking = Semaphore.makeUnsafe(1)
+  const now = Effect.map(Clock.Clock, monotonicMillis)
+  const succeeded = Effect.map(now, (now) => void (upAt = now))
+  const ask: Effect.Effect<boolean, ListError> = files.listPage({ limit: 1 }).pipe(
+    Policy.override({ retry: false }),
+    Effect.as(true),
+    Effect.catchIf((error) => verdictOf(error) !== "Refused", (error) => Effect.succeed(!isAway(error))),
+    Effect.tap((isUp) => isUp ? succeeded : Effect.map(now, (now) => void (awayAt = now)))
+  )
+
+  const askUntilUp = Effect.fnUntraced(function*(since: number, onAway: Effect.Effect<void>) {
+    let wait = firstWait
+    let isFirst = true
+    while (!(yield* ask)) {
+      if (isFirst) yield* onAway
+      isFirst = false
+      yield* Effect.sleep(Duration.millis(wait))
+      wait = Math.min(wait * 2, longestWait)
+    }
+    return awayAt >= since
+  })
+
+  return {
+    succeeded,
+    wait: (since, onAway) =>
+      Effect.flatMap(now, (failedAt) =>
+        Semaphore.withPermit(
+          asking,
+          // Others came through in the meantime, or somebody asked while this one waited to ask.
+          Effect.suspend(() =>
+            upAt > failedAt || (upAt > since && awayAt < since)
+              ? Effect.succeed(awayAt >= since)
+              : askUntilUp(since, onAway)
+          )
+        ))
+  }
+}

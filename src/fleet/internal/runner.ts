@@ -1,0 +1,255 @@
+/**
+ * One runner: takers of the queue with one item each, a heartbeat, and a sweep that keeps items ahead of the takers and
+ * brings queue and table together.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { token } from "../../internal/token.ts"
+import * as Database from "./database.ts"
+import { type Engine, type IngestQueue, mend, offerAhead, queueOf, type Settings } from "./engine.ts"
+import { anotherRunner, databaseFailed, type IngestFailed, noSuchIngest } from "./failed.ts"
+import { type Activity, handle, type Run } from "./item.ts"
+import type { RunEvent } from "./model.ts"
+import * as Outage from "./outage.ts"
+
+/** Between two signs of life. */
+const heartbeat = Duration.seconds(5)
+
+/** Between two looks at what is left. */
+const tick = Duration.seconds(1)
+
+/** What is given back takes a moment; a database that is away does not keep a runner from its end. */
+const closeLimit = Duration.seconds(1)
+
+/** Messages whose items ended are removed after that long. */
+const messagesKept = Duration.minutes(10)
+
+interface Taker extends Activity {
+  readonly fiber: Fiber.Fiber<void>
+}
+
+/** What a runner says of itself. */
+interface Counts {
+  inFlight: number
+  done: number
+  failed: number
+  bytes: number
+}
+
+const count = (counts: Counts, event: RunEvent): void => {
+  if (event._tag === "Done") {
+    counts.done++
+    counts.bytes += event.uploaded ? event.size_bytes : 0
+  }
+  if (event._tag === "Failed" && event.isFinal) counts.failed++
+}
+
+/** Waits for an effect no longer than that; it goes on by itself. */
+const forAMoment = (effect: Effect.Effect<unknown>, limit: Duration.Duration): Effect.Effect<void> =>
+  Effect.flatMap(
+    Effect.forkDetach(Effect.interruptible(effect)),
+    (fiber) => Effect.asVoid(Effect.interruptible(Effect.timeoutOption(Fiber.await(fiber), limit)))
+  )
+
+/** Something that is done again and again, and whose failures pass. */
+const untilItWorks = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<void> =>
+  Effect.ignoreCause(
+    Effect.tapCause(effect, (cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`${what} failed: ${Cause.pretty(cause)}`))
+  )
+
+/** Registers the runner. One that has to be alone waits until a predecessor that was killed counts as dead. */
+const register = (engine: Engine, row: Database.RunnerRow): Effect.Effect<void, IngestFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    engine.database.register(row).pipe(
+      Effect.mapError(databaseFailed),
+      Effect.flatMap(
+        Option.match({
+          onNone: () => Effect.void,
+          onSome: (other) => Effect.fail(anotherRunner(row.ingest, other))
+        })
+      ),
+      Effect.retry({
+        while: (error) => error.reason === "AnotherRunner",
+        schedule: Schedule.spaced(tick),
+        times: Database.aliveFor + 5
+      })
+    ),
+    () => forAMoment(Effect.ignore(engine.database.leave(row.id)), closeLimit),
+    { interruptible: true }
+  )
+
+export const run = <R>(
+  engine: Engine,
+  ingest: string,
+  settings: Settings<R>,
+  events: Queue.Enqueue<RunEvent, IngestFailed | Cause.Done>
+): Effect.Effect<void, IngestFailed, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { database } = engine
+    const exists = yield* Effect.mapError(database.stateOf(ingest), databaseFailed)
+    if (Option.isNone(exists)) return yield* noSuchIngest(ingest)
+
+    const id = yield* token
+    const counts: Counts = { inFlight: 0, done: 0, failed: 0, bytes: 0 }
+    const row = (): Database.RunnerRow => ({
+      id,
+      ingest,
+      name: settings.name,
+      concurrency: settings.concurrency,
+      isAlone: engine.isAlone,
+      ...counts
+    })
+    yield* register(engine, row())
+
+    // Closed for no longer than a moment: what it can't give back is handed out again when its lock has expired.
+    const storeScope = yield* Scope.make()
+    yield* Effect.addFinalizer((exit) => forAMoment(Scope.close(storeScope, exit), closeLimit))
+    const store = yield* Effect.mapError(Scope.provide(engine.makeStore, storeScope), databaseFailed)
+    const queue = yield* queueOf(store, ingest, settings.retryDelay)
+
+    const current: Run<R> = {
+      engine,
+      ingest,
+      settings,
+      outage: Outage.make(engine.files),
+      fatal: yield* Deferred.make<never, IngestFailed>(),
+      tell: (event) => Queue.offer(events, event),
+      forbidden: 0
+    }
+    const isStopping = yield* Deferred.make<void>()
+
+    yield* Effect.forkScoped(beat(engine, row))
+    const takers = yield* startTakers(current, queue, counts, isStopping)
+    const drained = yield* Effect.forkScoped(sweep(current, store, queue, counts))
+
+    yield* Effect.raceFirst(
+      Effect.raceFirst(Deferred.await(current.fatal), Effect.asVoid(settings.stopWhen)),
+      settings.keepRunning ? Effect.never : Fiber.join(drained)
+    ).pipe(Effect.ensuring(Deferred.succeed(isStopping, undefined)))
+    yield* letEnd(takers, settings.grace)
+  })
+
+/** A runner that others thought dead, since it stood still, registers again. */
+const beat = (engine: Engine, row: () => Database.RunnerRow): Effect.Effect<void> =>
+  Effect.suspend(() => engine.database.beat(row())).pipe(
+    Effect.flatMap((isKnown) => isKnown ? Effect.void : Effect.asVoid(engine.database.register(row()))),
+    (beat) => untilItWorks("The heartbeat of a runner", beat),
+    Effect.repeat(Schedule.spaced(heartbeat)),
+    Effect.asVoid
+  )
+
+const startTakers = <R>(
+  current: Run<R>,
+  queue: IngestQueue,
+  counts: Counts,
+  isStopping: Deferred.Deferred<void>
+): Effect.Effect<ReadonlyArray<Taker>, never, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const take = (activity: Activity) =>
+      queue.take(({ generation, id }, { attempts }) => {
+        counts.inFlight++
+        return Effect.ensuring(
+          handle(current, activity, { id, generation }, attempts),
+          Effect.sync(() => void counts.inFlight--)
+        )
+      })
+
+    const loop = (activity: Activity): Effect.Effect<void, never, R> =>
+      take(activity).pipe(
+        Effect.flatMap(
+          Option.match({
+            onNone: () => Effect.void,
+            onSome: (event) => Effect.andThen(Effect.sync(() => count(counts, event)), current.tell(event))
+          })
+        ),
+        Effect.catchTag("Redeliver", () => Effect.void),
+        // An acknowledgement that can't be written is a defect: its item is handed out again, and this taker goes on.
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.interrupt
+            : Effect.andThen(
+              Effect.logWarning(`A taker of the queue goes on after a failure: ${Cause.pretty(cause)}`),
+              Effect.sleep(tick)
+            )
+        ),
+        Effect.repeat({ until: () => Deferred.isDone(isStopping) }),
+        Effect.asVoid
+      )
+
+    const takers: Array<Taker> = []
+    for (let n = 0; n < current.settings.concurrency; n++) {
+      const activity: Activity = { isBusy: false }
+      const fiber = yield* Effect.forkDetach(loop(activity))
+      takers.push(Object.assign(activity, { fiber }))
+    }
+    yield* Effect.addFinalizer(() => forAMoment(Fiber.interruptAll(takers.map(({ fiber }) => fiber)), closeLimit))
+    return takers
+  })
+
+/** Interrupts who waits for an item, and later who is still in the middle of one. */
+const letEnd = (takers: ReadonlyArray<Taker>, grace: Duration.Duration): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const fibersOf = (some: ReadonlyArray<Taker>) => some.map(({ fiber }) => fiber)
+    const waiting = takers.filter(({ isBusy }) => !isBusy)
+    yield* forAMoment(Fiber.interruptAll(fibersOf(waiting)), closeLimit)
+    const busy = fibersOf(takers.filter(({ isBusy }) => isBusy))
+    yield* Effect.timeoutOption(Fiber.awaitAll(busy), grace)
+    yield* forAMoment(Fiber.interruptAll(fibersOf(takers)), closeLimit)
+  })
+
+/** Goes on until nothing is pending. */
+const sweep = <R>(
+  { engine, ingest, settings }: Run<R>,
+  store: PersistedQueue.PersistedQueueStore["Service"],
+  queue: IngestQueue,
+  counts: Counts
+): Effect.Effect<void> => {
+  const { database, sweepInterval, window } = engine
+  const { concurrency, keepRunning, renewWithin } = settings
+  const ticksPerSweep = Math.max(1, Math.round(Duration.toMillis(sweepInterval) / Duration.toMillis(tick)))
+  let refilledAt = 0
+
+  const refill = Effect.suspend(() => {
+    refilledAt = counts.done + counts.failed
+    return offerAhead(engine, queue, ingest)
+  })
+
+  const whole = Effect.gen(function*() {
+    if (renewWithin !== undefined) yield* database.renew(ingest, Duration.toMillis(renewWithin))
+    yield* mend(engine, ingest)
+    yield* refill
+    yield* store.cleanup({ timeToLive: messagesKept, failedTimeToLive: messagesKept })
+  })
+
+  /** Whether anything is pending. What waits is handed to the queue first, where it is missed or soon will be. */
+  const look = Effect.suspend(() => {
+    const isIdle = counts.inFlight < concurrency
+    const isFar = counts.done + counts.failed - refilledAt >= window / 4
+    if (!isIdle && !isFar) return Effect.succeed(true)
+    return Effect.flatMap(
+      refill,
+      (offered) => offered > 0 || !isIdle ? Effect.succeed(true) : database.hasPending(ingest)
+    )
+  })
+
+  return Effect.gen(function*() {
+    for (let ticks = 0;; ticks++) {
+      if (ticks % ticksPerSweep === 0) yield* untilItWorks("The sweep of an ingest", whole)
+      const isPending = yield* Effect.catchCause(
+        look,
+        (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.succeed(true)
+      )
+      if (!isPending && !keepRunning) return
+      yield* Effect.sleep(tick)
+    }
+  })
+}

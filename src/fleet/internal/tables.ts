@@ -1,0 +1,85 @@
+/**
+ * The tables of ingests in Postgres, and how they came to be. A migration that was ever released is not changed.
+ */
+import * as Effect from "effect/Effect"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import { maxKeySize } from "./manifestItem.ts"
+
+/** The queue's own table, made by effect. */
+export const queueTable = "ingest_queue"
+
+const tables = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE ingests (
+    name text COLLATE "C" PRIMARY KEY,
+    state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'cancelled')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+  )`
+  yield* sql`CREATE TABLE ingest_items (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ingest text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL CHECK (octet_length(key) <= ${sql.literal(String(maxKeySize))}),
+    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'failed', 'cancelled', 'deleted')),
+    source text,
+    filename text,
+    mime_type text,
+    expires_in bigint,
+    metadata jsonb,
+    line integer,
+    file_id text,
+    sha256 text,
+    size_bytes bigint,
+    uploaded boolean NOT NULL DEFAULT false,
+    attempts integer NOT NULL DEFAULT 0,
+    error_tag text,
+    error_message text,
+    request_id text,
+    generation integer NOT NULL DEFAULT 0,
+    is_offered boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    UNIQUE (ingest, key)
+  ) WITH (autovacuum_vacuum_scale_factor = 0.05)`
+  yield* sql`COMMENT ON COLUMN ingest_items.expires_in IS 'milliseconds'`
+  yield* sql`COMMENT ON COLUMN ingest_items.generation IS
+    'which message of the queue stands for the item: id/generation'`
+  // Each holds few rows of a large table, or what a screen asks for every other second.
+  yield* sql`CREATE INDEX ingest_items_waiting ON ingest_items (ingest, id) WHERE state = 'pending' AND NOT is_offered`
+  yield* sql`CREATE INDEX ingest_items_offered ON ingest_items (ingest, id) WHERE state = 'pending' AND is_offered`
+  yield* sql`CREATE INDEX ingest_items_state ON ingest_items (ingest, state) INCLUDE (size_bytes)`
+  yield* sql`CREATE INDEX ingest_items_ended ON ingest_items (ingest, updated_at) WHERE state IN ('done', 'failed')`
+  yield* sql`CREATE INDEX ingest_items_failed ON ingest_items (ingest, error_tag) WHERE state = 'failed'`
+  yield* sql`CREATE INDEX ingest_items_expiring ON ingest_items (ingest, expires_at)
+    WHERE state = 'done' AND expires_at IS NOT NULL`
+  yield* sql`CREATE INDEX ingest_items_file ON ingest_items (file_id) WHERE file_id IS NOT NULL`
+  yield* sql`CREATE TABLE ingest_runners (
+    id text PRIMARY KEY,
+    ingest text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    concurrency integer NOT NULL,
+    is_alone boolean NOT NULL,
+    in_flight integer NOT NULL DEFAULT 0,
+    done integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    bytes bigint NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    last_seen_at timestamptz NOT NULL DEFAULT now()
+  )`
+})
+
+/** The queue leaves two versions of a row behind for each item: it is to be vacuumed often. */
+export const tuneQueue = (sql: SqlClient.SqlClient) =>
+  Effect.gen(function*() {
+    const untuned = yield* sql`SELECT 1 FROM pg_class WHERE oid = ${queueTable}::regclass AND reloptions IS NULL`
+    if (untuned.length === 0) return
+    yield* sql`ALTER TABLE ${sql(queueTable)} SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 80)`
+  })
+
+/** Brings the tables up to date. Of those who begin at the same time one does it, and the others wait. */
+export const migrate = Migrator.make({})({
+  loader: Migrator.fromRecord({ "0001_tables": tables }),
+  table: "ingest_migrations"
+})
