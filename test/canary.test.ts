@@ -58,6 +58,7 @@ it.live("a key is in no span, log, error or printed value", () =>
       Effect.provide(Logger.layer([logger])),
       Effect.provideService(References.MinimumLogLevel, "Trace"),
       // The worst a user can ask for.
+      Effect.provideService(HttpClient.TracerDisabledWhen, () => false),
       Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
     )
     const printed = [...seen, ...spans].map((value) => inspect(value, { depth: 12, showHidden: false })).join("\n")

@@ -57,31 +57,41 @@ describe("a key that a server echoes in a success", () => {
     ))
 })
 
-describe("traces", () => {
-  it.effect("hold no secret, among the headers given by hand neither", () =>
-    Effect.gen(function*() {
-      const { spans, tracer } = recordSpans()
-      yield* Effect.ignore(Files.listPage()).pipe(
-        Effect.provide(serving(() => Response.json({ data: [] }), {
-          apiKey: undefined,
-          authToken: Redacted.make(`${key}-token`),
-          headers: {
-            "x-gateway-token": "gateway-canary",
-            "proxy-authorization": "Basic proxy-canary",
-            cookie: "a=canary"
-          }
-        })),
-        Effect.withTracer(tracer),
-        // By default no header is traced at all.
-        Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
-      )
-      assert.isAbove(spans.length, 0)
-      let traced = ""
-      for (const span of spans) {
-        const text = inspect([span.name, ...span.attributes, span.events], { depth: 10 })
-        assert.notInclude(text, "canary")
-        traced += text
-      }
-      assert.include(traced, "http.request.header.anthropic-version")
-    }))
+describe("spans, printed whole, hold no secret, among the headers given by hand neither", () => {
+  const answers: Readonly<Record<string, () => Response>> = {
+    "a success": () => Response.json({ data: [] }),
+    "a refusal": () => Response.json({ type: "error", error: { type: "not_found_error" } }, { status: 404 }),
+    "something else": () => new Response("<html>")
+  }
+  for (const [what, answer] of Object.entries(answers)) {
+    for (const isTried of [false, true]) {
+      it.effect(`${what}${isTried ? ", with a span for each try" : ""}`, () =>
+        Effect.gen(function*() {
+          const { spans, tracer } = recordSpans()
+          yield* Effect.ignore(Files.listPage()).pipe(
+            Effect.provide(serving(answer, {
+              apiKey: undefined,
+              authToken: Redacted.make(`${key}-token`),
+              headers: {
+                "x-gateway-token": "gateway-canary",
+                "proxy-authorization": "Basic proxy-canary",
+                "x-amz-security-token": "aws-canary",
+                "x-goog-iap-jwt-assertion": "google-canary",
+                "ocp-apim-subscription-key": "azure-canary",
+                cookie: "a=canary"
+              }
+            })),
+            Effect.withTracer(tracer),
+            (request) => isTried ? Effect.provideService(request, HttpClient.TracerDisabledWhen, () => false) : request,
+            // By default no header is traced at all.
+            Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
+          )
+          assert.strictEqual(spans.length, isTried ? 2 : 1)
+          const text = inspect(spans, { depth: 14, showHidden: true })
+            + spans.map(({ status }) => status._tag === "Ended" ? JSON.stringify(status.exit) : "").join("\n")
+          assert.notInclude(text, "canary")
+          if (isTried) assert.include(text, "http.request.header.anthropic-version")
+        }))
+    }
+  }
 })
