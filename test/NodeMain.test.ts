@@ -42,7 +42,8 @@ const asked = Effect.gen(function*() {
   })
 })
 
-describe("a program that is told to end", () => {
+// They mostly wait, so they wait together.
+describe.concurrent("a program that is told to end", () => {
   const test = (title: string, body: Effect.Effect<void, unknown, Emulator.Emulator | Scope.Scope>) =>
     it.live(title, () => body.pipe(Effect.scoped, Effect.provide(NodeEmulator.layerServer())), 60_000)
 
