@@ -29,26 +29,26 @@ export const capture = (name: string): AddFrame => {
 
 /** A method of `service` as a function, for methods that give an Effect. */
 export const effect =
-  <I, S>(service: Context.Key<I, S>, name: string) =>
+  <I, S>(service: Context.Service<I, S>, name: string) =>
   <Args extends ReadonlyArray<unknown>, A, E, R>(
     method: (service: S) => (...args: Args) => Effect.Effect<A, E, R>
   ): (...args: Args) => Effect.Effect<A, E, R | I> =>
   (...args) =>
     Effect.updateService(
-      Effect.flatMap(service, (service) => method(service)(...args)),
+      service.use((service) => method(service)(...args)),
       References.CurrentStackFrame,
       capture(name)
     )
 
 /** A method of `service` as a function, for methods that give a Stream. */
 export const stream =
-  <I, S>(service: Context.Key<I, S>, name: string) =>
+  <I, S>(service: Context.Service<I, S>, name: string) =>
   <Args extends ReadonlyArray<unknown>, A, E, R>(
     method: (service: S) => (...args: Args) => Stream.Stream<A, E, R>
   ): (...args: Args) => Stream.Stream<A, E, R | I> =>
   (...args) =>
     Stream.updateService(
-      Stream.unwrap(Effect.map(service, (service) => method(service)(...args))),
+      Stream.unwrap(service.useSync((service) => method(service)(...args))),
       References.CurrentStackFrame,
       capture(name)
     )

@@ -35,10 +35,9 @@ export const calledWith = (
   operation: Operation,
   options: CallOptions | undefined
 ): Effect.Effect<FilesClient, RequestFailed> =>
-  Effect.map(
-    withCallOptions(client.connection, operation, options),
-    (connection) => connection === client.connection ? client : { ...client, connection }
-  )
+  options === undefined
+    ? Effect.succeed(client)
+    : Effect.map(withCallOptions(client.connection, operation, options), (connection) => ({ ...client, connection }))
 
 /** Sends a request of the Files API. Each of its answers tells something of the service's clock. */
 export const callFiles = <A>(

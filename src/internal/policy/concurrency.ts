@@ -35,5 +35,5 @@ const withConcurrency = (client: HttpClient.HttpClient, semaphore: Semaphore.Sem
         send(request)
       )
     })
-    return Effect.ensuring(Semaphore.withPermit(semaphore, admitted), Effect.sync(endPause))
+    return Effect.onExitPrimitive(Semaphore.withPermit(semaphore, admitted), () => void endPause())
   })

@@ -47,6 +47,7 @@ export const rateLimit = (options: RateLimitOptions = {}): Policy =>
           const context: Limited = {
             options,
             minute: yield* RateLimitWindow,
+            isLocal: Option.isNone(store),
             consume: Option.isSome(store) ? remotely(limiter) : locally(limiter, makeSteadyClock(clock))
           }
           return withRateLimit(context, client)
@@ -63,6 +64,8 @@ type Consume = (
 interface Limited {
   readonly options: RateLimitOptions
   readonly minute: Duration.Duration
+  /** The counts are in this process: asking for a turn takes no time. */
+  readonly isLocal: boolean
   readonly consume: Consume
 }
 
@@ -82,14 +85,21 @@ const remotely = (limiter: RateLimiter.RateLimiter): Consume => (options) =>
 const locally = (limiter: RateLimiter.RateLimiter, steady: Clock.Clock): Consume => (options) =>
   Effect.provideService(limiter.consume(options), Clock.Clock, steady)
 
+interface Budget {
+  readonly limit: number
+  readonly window: Duration.Duration
+}
+
 interface Lane {
   /** Its name in the store. */
   readonly key: string
   /** `undefined` where only what the service says counts. */
-  readonly budget: { readonly limit: number; readonly window: Duration.Duration } | undefined
+  readonly budget: Budget | undefined
   readonly perMinute: number
   /** One waits at the store, the others behind it in order. An interrupted one leaves no gap. */
   readonly queue: Semaphore.Semaphore
+  /** In the queue, the one at the store included. */
+  waiting: number
   /** Between two requests, evenly. */
   readonly interval: Duration.Duration
   /** Until when the service wants nothing, and which header said so. */
@@ -137,6 +147,7 @@ const makeLane = (identity: string, limit: number | undefined, { minute, options
     budget: limit === undefined ? undefined : bucket,
     perMinute,
     queue: Semaphore.makeUnsafe(1),
+    waiting: 0,
     interval,
     hold: undefined
   }
@@ -186,12 +197,15 @@ const exceeded = (
     })
   })
 
+const consume = ({ consume, options }: Limited, lane: Lane, budget: Budget): ReturnType<Consume> =>
+  consume({ ...budget, algorithm: options.algorithm ?? "token-bucket", key: lane.key, onExceeded: "fail" })
+
 /** Waits for a turn in the lane, until `deadline` (monotonic milliseconds) at most. */
 const waitForTurn = (
   request: HttpClientRequest.HttpClientRequest,
   lane: Lane,
   deadline: number,
-  { consume, options }: Limited,
+  context: Limited,
   clock: Clock.Clock
 ): Effect.Effect<void, HttpClientError.HttpClientError> => {
   const waitFor = (wait: number, reason: string, header: string | undefined) =>
@@ -208,8 +222,7 @@ const waitForTurn = (
       return Effect.flatMap(waitFor(held, "the service asked to", hold.header), () => turn)
     }
     if (budget === undefined) return Effect.void
-    const algorithm = options.algorithm ?? "token-bucket"
-    return Effect.matchEffect(consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" }), {
+    return Effect.matchEffect(consume(context, lane, budget), {
       onSuccess: () => Effect.void,
       onFailure: ({ reason }) =>
         reason._tag === "RateLimitExceeded"
@@ -229,23 +242,38 @@ const withRateLimit = (context: Limited, client: HttpClient.HttpClient): HttpCli
     if (overrides.rateLimit === false) return send(request)
     const lane = laneOf(request, fiber.getRef(CurrentOwnRequest)?.identity)
     const maxWait = millisOr(overrides.rateLimit?.maxWait, millisOr(context.options.maxWait, 300_000))
-    const learn = learnFrom(lane, clock)
-    const sent = Effect.suspend(() =>
+    const sent = () =>
       Effect.matchEffect(send(request), {
         onFailure: (error) => {
           const response = responseOf(error)
-          if (response !== undefined) learn(response)
+          if (response !== undefined) learn(lane, clock, response)
           return Effect.fail(error)
         },
         onSuccess: (response) => {
-          learn(response)
+          learn(lane, clock, response)
           return Effect.succeed(response)
         }
       })
-    )
-    if (lane.budget === undefined && lane.hold === undefined) return sent
-    return Effect.andThen(queued(request, lane, maxWait, context, clock, fiber), sent)
+    if (lane.budget === undefined && lane.hold === undefined) return sent()
+    return Effect.flatMap(turn(request, lane, maxWait, context, clock, fiber), sent)
   })
+}
+
+/**
+ * A turn in the lane. Where nobody waits and the counts are in memory it is had at once, and otherwise in the queue.
+ */
+const turn = (
+  request: HttpClientRequest.HttpClientRequest,
+  lane: Lane,
+  maxWait: number,
+  context: Limited,
+  clock: Clock.Clock,
+  fiber: Sending["fiber"]
+): Effect.Effect<void, HttpClientError.HttpClientError> => {
+  const inQueue = () => queued(request, lane, maxWait, context, clock, fiber)
+  const { budget, hold, waiting } = lane
+  if (!context.isLocal || waiting > 0 || hold !== undefined || budget === undefined) return inQueue()
+  return Effect.matchEffect(consume(context, lane, budget), { onFailure: inQueue, onSuccess: Effect.succeed })
 }
 
 const queued = (
@@ -257,6 +285,7 @@ const queued = (
   fiber: Sending["fiber"]
 ): Effect.Effect<void, HttpClientError.HttpClientError> =>
   Effect.suspend(() => {
+    lane.waiting++
     const endPause = pauseIn(fiber)
     const deadline = monotonicMillis(clock) + maxWait
     let isFirst = false
@@ -273,25 +302,32 @@ const queued = (
       Semaphore.withPermit(lane.queue, mine),
       Effect.andThen(Effect.sleep(maxWait), late)
     )
-    return Effect.flatMap(
+    const turn = Effect.flatMap(
       Semaphore.withPermitsIfAvailable(lane.queue, 1)(mine),
       Option.match({ onNone: () => inQueue, onSome: () => Effect.void })
-    ).pipe(Effect.ensuring(Effect.sync(endPause)))
+    )
+    return Effect.onExitPrimitive(turn, () => {
+      lane.waiting--
+      return void endPause()
+    })
   })
 
 /** Times of the service are compared with its own `date`: its clock and this machine's may differ. */
-const learnFrom =
-  (lane: Lane, clock: Clock.Clock) =>
-  ({ headers, status }: { readonly headers: Headers.Headers; readonly status: number }): void => {
-    const now = serviceTime(headers) ?? clock.currentTimeMillisUnsafe()
-    const hold = (wait: number, header: string) => {
-      const until = monotonicMillis(clock) + Math.min(wait, maxHold)
-      if (wait > 0 && until > (lane.hold?.until ?? -Infinity)) lane.hold = { until, header }
-    }
-    const wait = status === 429 ? retryAfter(headers, now) : undefined
-    if (wait !== undefined) hold(Duration.toMillis(wait), "retry-after")
-    if (headers["anthropic-ratelimit-requests-remaining"]?.trim() === "0") {
-      const reset = Date.parse(headers["anthropic-ratelimit-requests-reset"] ?? "")
-      if (reset > now) hold(reset - now, "anthropic-ratelimit-requests-reset")
-    }
+const learn = (
+  lane: Lane,
+  clock: Clock.Clock,
+  { headers, status }: { readonly headers: Headers.Headers; readonly status: number }
+): void => {
+  const isUsedUp = headers["anthropic-ratelimit-requests-remaining"]?.trim() === "0"
+  if (status !== 429 && !isUsedUp) return
+  const now = serviceTime(headers) ?? clock.currentTimeMillisUnsafe()
+  const hold = (wait: number, header: string) => {
+    const until = monotonicMillis(clock) + Math.min(wait, maxHold)
+    if (wait > 0 && until > (lane.hold?.until ?? -Infinity)) lane.hold = { until, header }
   }
+  const wait = status === 429 ? retryAfter(headers, now) : undefined
+  if (wait !== undefined) hold(Duration.toMillis(wait), "retry-after")
+  if (!isUsedUp) return
+  const reset = Date.parse(headers["anthropic-ratelimit-requests-reset"] ?? "")
+  if (reset > now) hold(reset - now, "anthropic-ratelimit-requests-reset")
+}

@@ -17,7 +17,6 @@ import * as Result from "effect/Result"
 import {
   begin,
   delayBefore,
-  IsRetriedAbove,
   newAttempt,
   overridden,
   type RetryPolicy,
@@ -27,6 +26,7 @@ import {
 import { decodeText, parseJson, readBody } from "../request/body.ts"
 import { readEnvelope } from "../request/errors.ts"
 import { evidenceOf } from "../request/evidence.ts"
+import { CurrentOwnRequest } from "../request/ownRequest.ts"
 import { isRetryable } from "../request/retryable.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 import { monotonicMillis } from "../request/silence.ts"
@@ -53,7 +53,7 @@ const withRetries = (client: HttpClient.HttpClient, own: RetryPolicy): HttpClien
   withRetryPolicy(
     through(client, (request, send, { clock, fiber, overrides }) => {
       const policy = overridden(own, overrides)
-      if (policy === undefined || fiber.getRef(IsRetriedAbove)) return send(request)
+      if (policy === undefined || fiber.getRef(CurrentOwnRequest)?.isRetriedAbove === true) return send(request)
       const attempt = newAttempt()
 
       /** Waits for another try. Gives false when there is none left. */

@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { InvalidConfig, type PolicyFailed } from "../../FilesError.ts"
 import { retryPolicyOf, withRetryPolicy } from "../request/attempt.ts"
+import { makeClient, type Send, sendOf } from "../request/directSend.ts"
 import { Overrides, type Problem } from "./options.ts"
 
 /**
@@ -21,9 +22,7 @@ import { Overrides, type Problem } from "./options.ts"
  */
 export type Policy = Layer.Layer<HttpClient.HttpClient, InvalidConfig | PolicyFailed, HttpClient.HttpClient>
 
-export type Send = (
-  request: HttpClientRequest.HttpClientRequest
-) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+export type { Send }
 
 export interface Sending {
   readonly fiber: Fiber.Fiber<unknown, unknown>
@@ -31,26 +30,23 @@ export interface Sending {
   readonly overrides: Overrides
 }
 
+/** What a policy does with a request, which it sends as often and as altered as it likes. */
+type Handle = (
+  request: HttpClientRequest.HttpClientRequest,
+  send: Send,
+  sending: Sending
+) => ReturnType<Send>
+
 /**
- * A client whose every request goes through `f`, which sends it as often and as altered as it likes. The retry policy
- * beneath it stays known to the operations above.
+ * A client whose every request goes through `handle`. The retry policy beneath it stays known to the operations above.
  */
-export const through = (
-  client: HttpClient.HttpClient,
-  f: (request: HttpClientRequest.HttpClientRequest, send: Send, sending: Sending) => ReturnType<Send>
-): HttpClient.HttpClient => {
-  const send: Send = (request) => client.postprocess(Effect.succeed(request))
-  const made = HttpClient.makeWith(
-    (effect) =>
-      Effect.flatMap(
-        effect,
-        (request) =>
-          Effect.withFiber((fiber) =>
-            f(request, send, { fiber, clock: fiber.getRef(Clock.Clock), overrides: fiber.getRef(Overrides) })
-          )
-      ),
-    client.preprocess
-  )
+export const through = (client: HttpClient.HttpClient, handle: Handle): HttpClient.HttpClient => {
+  const next = sendOf(client)
+  const send: Send = (request) =>
+    Effect.withFiber((fiber) =>
+      handle(request, next, { fiber, clock: fiber.getRef(Clock.Clock), overrides: fiber.getRef(Overrides) })
+    )
+  const made = makeClient(send, client.preprocess)
   const policy = retryPolicyOf(client)
   return policy === undefined ? made : withRetryPolicy(made, policy)
 }

@@ -11,8 +11,9 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
-import { IsRetriedAbove, retryPolicyOf, withRetryPolicy } from "../request/attempt.ts"
+import { retryPolicyOf, withRetryPolicy } from "../request/attempt.ts"
 import { ConnectTimeout } from "../request/connectTimeout.ts"
+import { CurrentOwnRequest } from "../request/ownRequest.ts"
 import { CurrentSilence, type Silence, type SilenceLimits, unlessSilent, unlessStalled } from "../request/silence.ts"
 import { millisOr, type TimeoutOptions, timeoutProblem } from "./options.ts"
 import { type Policy, policyOf, type Send, through } from "./through.ts"
@@ -41,7 +42,7 @@ const withTimeout = (client: HttpClient.HttpClient, own: TimeoutOptions): HttpCl
     const limited = silence === undefined ? guarded(request, send, limits) : send(request)
     const answered = Effect.provideService(limited, ConnectTimeout, connect)
     // The client's operation keeps a limit on all of its tries by itself.
-    const isKeptAbove = retries !== undefined && fiber.getRef(IsRetriedAbove)
+    const isKeptAbove = retries !== undefined && fiber.getRef(CurrentOwnRequest)?.isRetriedAbove === true
     if (options.total === undefined || isKeptAbove) return answered
     const total = Duration.fromInputUnsafe(options.total)
     return Effect.timeoutOrElse(answered, {

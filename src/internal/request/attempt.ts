@@ -3,7 +3,6 @@
  * a failure means, and one function decides what comes next.
  */
 import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -33,12 +32,6 @@ export const withRetryPolicy = (client: HttpClient.HttpClient, policy: RetryPoli
 /** The retry policy that a client was made with. */
 export const retryPolicyOf = (client: HttpClient.HttpClient): RetryPolicy | undefined =>
   key in client ? (client as { readonly [key]?: RetryPolicy })[key] : undefined
-
-/** Set for the requests of an operation that retries by itself: the policy beneath it leaves them alone. */
-export const IsRetriedAbove = Context.Reference<boolean>(
-  "effect-anthropic-files/internal/request/IsRetriedAbove",
-  { defaultValue: () => false }
-)
 
 /** The tries of one operation, over all requests that it takes. */
 export interface Attempt {

@@ -68,10 +68,10 @@ export const withCallOptions = (
   connection: Connection,
   operation: Operation,
   options: MessageCallOptions | null | undefined
-): Effect.Effect<Connection, RequestFailed> =>
-  Effect.suspend(() => {
+): Effect.Effect<Connection, RequestFailed> => {
+  if (options === undefined || options === null) return Effect.succeed(connection)
+  return Effect.suspend(() => {
     const { settings } = connection
-    if (options === undefined || options === null) return Effect.succeed(connection)
     const given: Record<string, string> = {}
     for (const [spelled, value] of Object.entries(options.headers ?? {})) {
       if (value === undefined) continue
@@ -101,6 +101,7 @@ export const withCallOptions = (
     }
     return Effect.succeed({ ...connection, settings: withHeaders(settings, given) })
   })
+}
 
 const withHeaders = (settings: Settings, given: Readonly<Record<string, string>>): Settings => {
   // A gateway's own headers may hold a secret under any name.

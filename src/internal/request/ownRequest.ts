@@ -1,6 +1,6 @@
 /**
- * What a request of this package tells policies and transports of this package. A transport that does not know it sends the request
- * all the same.
+ * What a request of this package tells policies and transports of this package. A transport that does not know it sends the
+ * request all the same.
  */
 import * as Context from "effect/Context"
 
@@ -12,6 +12,8 @@ export interface OwnRequest {
    * other kept-alive sockets may be as dead as the one before.
    */
   readonly needsFreshSocket: boolean
+  /** The operation retries by itself: a retry policy beneath it leaves the request alone. */
+  readonly isRetriedAbove: boolean
 }
 
 /** `undefined` for what another program sends: it takes the platform's own way. */

@@ -25,7 +25,6 @@ import {
   type Attempt,
   begin,
   decide,
-  IsRetriedAbove,
   newAttempt,
   overridden,
   type Repetition,
@@ -33,6 +32,7 @@ import {
   retryPolicyOf
 } from "./attempt.ts"
 import { parseJson, readText } from "./body.ts"
+import { type Send, sendOf } from "./directSend.ts"
 import {
   answerStalled,
   changes,
@@ -68,7 +68,7 @@ const storedPerMilli = 1000
 /** What the operations of a client share. */
 export interface Connection {
   readonly settings: Settings
-  readonly client: HttpClient.HttpClient
+  readonly execute: Send
   readonly retry: RetryPolicy | undefined
 }
 
@@ -76,7 +76,9 @@ export const connect = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Connection, InvalidConfig, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
-  return { settings: yield* parse(options), client, retry: retryPolicyOf(client) }
+  // Most clients change nothing about a request first.
+  const execute = client.preprocess === Effect.succeed ? sendOf(client) : client.execute
+  return { settings: yield* parse(options), execute, retry: retryPolicyOf(client) }
 })
 
 export interface Request {
@@ -142,15 +144,17 @@ const contextOf = (
 ) =>
 (context: Context.Context<never>): Context.Context<never> => {
   const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
-  return oneSpan(context, settings.propagateTrace).pipe(
+  const names = Context.get(context, Headers.CurrentRedactedNames)
+  const allNames = redactedNames(names, settings, authorization)
+  const own = oneSpan(context, settings.propagateTrace).pipe(
     Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
-    Context.add(
-      Headers.CurrentRedactedNames,
-      redactedNames(Context.get(context, Headers.CurrentRedactedNames), settings, authorization)
-    ),
-    Context.add(IsRetriedAbove, retry !== undefined),
-    Context.add(CurrentOwnRequest, { needsFreshSocket, identity: settings.credentials.identity })
+    Context.add(CurrentOwnRequest, {
+      identity: settings.credentials.identity,
+      isRetriedAbove: retry !== undefined,
+      needsFreshSocket
+    })
   )
+  return allNames === names ? own : Context.add(own, Headers.CurrentRedactedNames, allNames)
 }
 
 const make = (settings: Settings, request: Request): HttpClientRequest.HttpClientRequest => {
@@ -200,33 +204,42 @@ const isUnauthorized = (error: FilesError): boolean =>
 const isWithoutCredential = (error: FilesError): boolean =>
   error._tag === "RequestFailed" && error.reason._tag === "CredentialsFailed"
 
-/** What an operation's request was last sent with. */
-interface Used {
+/** What one operation's request was sent with, over all of its tries. */
+interface Sending {
   authorization: Authorization | undefined
+  isRenewed: boolean
+  /** The refusal (401) that the last try had another token for. */
+  refusal: FilesError | undefined
 }
 
 /**
- * Sends a request once more, with another token, after the service refused the one it had (401). Once a request: a
- * second refusal is meant. It costs no try, and where there is no other token, what the service said is the error.
+ * Whether a request is sent once more, with another token, after the service refused the one it had (401). Once a
+ * request: a second refusal is meant. It costs no try, and where there is no other token, what the service said is the
+ * error.
  */
-const renewing = <A>(
-  once: Effect.Effect<A, FilesError>,
+const renewed = <A>(
   { settings }: Connection,
   request: Call<A>,
   attempt: Attempt,
-  used: Used
-): Effect.Effect<A, FilesError> => {
-  let isRenewed = false
-  return Effect.catch(once, (error) => {
-    const { authorization } = used
-    if (isRenewed || authorization === undefined || !isUnauthorized(error)) return Effect.fail(error)
-    isRenewed = true
-    return Effect.flatMap(settings.credentials.invalidate(authorization), (isOther) => {
-      if (!isOther || request.canRepeat?.(error) === false) return Effect.fail(error)
-      attempt.tries--
-      return Effect.mapError(once, (second) => isWithoutCredential(second) && !second.isRetryable ? error : second)
-    })
+  sending: Sending,
+  error: FilesError
+): Effect.Effect<boolean> => {
+  const { authorization } = sending
+  if (sending.isRenewed || authorization === undefined || !isUnauthorized(error)) return Effect.succeed(false)
+  sending.isRenewed = true
+  return Effect.map(settings.credentials.invalidate(authorization), (isOther) => {
+    if (!isOther || request.canRepeat?.(error) === false) return false
+    attempt.tries--
+    sending.refusal = error
+    return true
   })
+}
+
+/** What a try failed with: the refusal before it, where no other credential was to be had. */
+const failureOf = (sending: Sending, error: FilesError): FilesError => {
+  const { refusal } = sending
+  sending.refusal = undefined
+  return refusal !== undefined && isWithoutCredential(error) && !error.isRetryable ? refusal : error
 }
 
 /**
@@ -246,24 +259,30 @@ export const call = <A>(
     }
     const refused = refusal(connection, request.subject.operation)
     if (refused !== undefined) return Effect.fail(refused)
-    const { scrub } = request.subject
-    const used: Used = { authorization: undefined }
-    const once = renewing(tryOnce(fiber, connection, request, attempt, used), connection, request, attempt, used)
-    const giveUp = (error: FilesError) => Effect.fail(finish(error, { scrub, tries: attempt.tries }))
+    const sending: Sending = { authorization: undefined, isRenewed: false, refusal: undefined }
     const policy = connection.retry && overridden(connection.retry, overrides)
-    if (policy === undefined) return Effect.catch(once, giveUp)
     const clock = fiber.getRef(Clock.Clock)
-    const loop: Effect.Effect<A, FilesError> = Effect.catch(once, (error) =>
-      Effect.flatMap(decide(policy, attempt, request, error, clock), (decision) => {
-        if (decision._tag === "Retry") {
-          return loop
-        }
+    const giveUp = (error: FilesError) =>
+      Effect.fail(finish(error, { scrub: request.subject.scrub, tries: attempt.tries }))
+    const next = (error: FilesError): Effect.Effect<A, FilesError> => {
+      if (policy === undefined) return giveUp(error)
+      return Effect.flatMap(decide(policy, attempt, request, error, clock), (decision) => {
+        if (decision._tag === "Retry") return loop
         return decision._tag === "Done" ? Effect.succeed(decision.value) : giveUp(error)
-      }))
-    const { total } = policy
-    if (total === undefined) {
-      return loop
+      })
     }
+    const loop: Effect.Effect<A, FilesError> = Effect.catch(
+      tryOnce(fiber, connection, request, attempt, sending),
+      (failed) => {
+        const error = failureOf(sending, failed)
+        return Effect.flatMap(
+          renewed(connection, request, attempt, sending, error),
+          (isRenewed) => isRenewed ? loop : next(error)
+        )
+      }
+    )
+    if (policy?.total === undefined) return loop
+    const { total } = policy
     const { subject } = request
     const isOutcomeUnknown = changes(subject.operation)
     return Effect.timeoutOrElse(loop, {
@@ -285,28 +304,27 @@ const tryOnce = <A>(
   connection: Connection,
   request: Call<A>,
   attempt: Attempt,
-  used: Used
+  sending: Sending
 ): Effect.Effect<A, FilesError> =>
   Effect.suspend(() => {
     begin(attempt, fiber.getRef(Clock.Clock))
     const { settings } = connection
     const made = make(settings, request)
-    const credential = Effect.mapError(
-      settings.credentials.headersFor(made),
-      (reason) => requestFailed(request.subject.operation, reason)
-    )
     // Before the limit on silence begins: a token may have to be waited for.
-    return Effect.flatMap(credential, (authorization) => {
-      used.authorization = authorization
-      settings.remember(authorization)
-      return sendOnce(
-        fiber,
-        connection,
-        request,
-        attempt,
-        authorization,
-        authorized(settings, made, authorization, fiber)
-      )
+    return Effect.matchEffect(settings.credentials.headersFor(made), {
+      onFailure: (reason) => Effect.fail<FilesError>(requestFailed(request.subject.operation, reason)),
+      onSuccess: (authorization) => {
+        sending.authorization = authorization
+        settings.remember(authorization)
+        return sendOnce(
+          fiber,
+          connection,
+          request,
+          attempt,
+          authorization,
+          authorized(settings, made, authorization, fiber)
+        )
+      }
     })
   })
 
@@ -317,72 +335,72 @@ const sendOnce = <A>(
   attempt: Attempt,
   authorization: Authorization,
   made: HttpClientRequest.HttpClientRequest
-): Effect.Effect<A, FilesError> =>
-  Effect.suspend(() => {
-    const clock = fiber.getRef(Clock.Clock)
-    const { client, settings } = connection
-    const { progress } = request
-    const subject: Subject = {
-      ...request.subject,
-      credentials: settings.credentials,
-      tries: attempt.tries,
-      isSent: progress && (() => progress.sent.complete)
-    }
-    const idle = Duration.toMillis(settings.idleTimeout)
-    const answering = slowOperations.has(subject.operation) ? idle * slowFactor : idle
-    const sentAt = monotonicMillis(clock)
-    let response: HttpClientResponse.HttpClientResponse | undefined
+): Effect.Effect<A, FilesError> => {
+  const clock = fiber.getRef(Clock.Clock)
+  const { execute, settings } = connection
+  const { progress } = request
+  const subject: Subject = {
+    ...request.subject,
+    credentials: settings.credentials,
+    tries: attempt.tries,
+    isSent: progress && (() => progress.sent.complete)
+  }
+  const idle = Duration.toMillis(settings.idleTimeout)
+  const answering = slowOperations.has(subject.operation) ? idle * slowFactor : idle
+  const sentAt = monotonicMillis(clock)
+  let response: HttpClientResponse.HttpClientResponse | undefined
 
-    const limit = (limits: SilenceLimits): number => {
-      if (response !== undefined) return limits.body ?? idle
-      if (progress !== undefined && !progress.sent.complete) return limits.headers ?? idle
-      return (limits.headers ?? answering) + (progress?.sent.bytes ?? 0) / storedPerMilli
-    }
-    const refused = (received: HttpClientResponse.HttpClientResponse, body: string): FilesError =>
-      progress?.failure ?? fromResponse(subject, {
-        status: received.status,
-        headers: received.headers,
-        body,
-        json: Result.getOrUndefined(parseJson(body)),
-        now: serviceTime(received.headers) ?? clock.currentTimeMillisUnsafe()
-      })
-    const read = (received: HttpClientResponse.HttpClientResponse, silence: Silence): Effect.Effect<A, FilesError> => {
-      response = received
-      silence.moved()
-      answered(fiber, subject.operation, attempt, received, subject.scrub)
-      // A content that is read as a stream counts its bytes by itself.
-      if (progress?.started === false) moved(fiber.context, "transmit", progress.sent.bytes)
-      if (!isSuccess(received, request)) {
-        return Effect.flatMap(errorBody(received), (body) => Effect.fail(refused(received, body)))
-      }
-      const bodyIdle = Duration.millis(silence.limits.body ?? idle)
-      const answer = { response: received, idle: bodyIdle, sentAt, receivedAt: monotonicMillis(clock) }
-      return Effect.mapError(request.read(answer, subject), (error) => progress?.failure ?? error)
-    }
-    const failed = (error: FilesError): FilesError => {
-      unanswered(fiber, subject.operation, attempt, error)
-      return error
-    }
-    const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
-      Effect.matchEffect(client.execute(made), {
-        onFailure: (error) =>
-          // A client beneath may make failures of answers that are not a success.
-          error.reason._tag === "StatusCodeError"
-            ? read(error.reason.response, silence)
-            : Effect.fail(failed(progress?.failure ?? fromTransport(subject, error, progress?.sent))),
-        onSuccess: (received) => read(received, silence)
-      })
-    return unlessSilent(sent, {
-      limit,
-      provide: contextOf(connection, attempt, authorization),
-      onSilence: (waited) => {
-        if (response === undefined) return failed(silent(subject, progress, waited))
-        return isSuccess(response, request)
-          ? answerStalled(subject, response, waited)
-          : refused(response, "")
-      }
+  const limit = (limits: SilenceLimits): number => {
+    if (response !== undefined) return limits.body ?? idle
+    if (progress !== undefined && !progress.sent.complete) return limits.headers ?? idle
+    return (limits.headers ?? answering) + (progress?.sent.bytes ?? 0) / storedPerMilli
+  }
+  const refused = (received: HttpClientResponse.HttpClientResponse, body: string): FilesError =>
+    progress?.failure ?? fromResponse(subject, {
+      status: received.status,
+      headers: received.headers,
+      body,
+      json: Result.getOrUndefined(parseJson(body)),
+      now: serviceTime(received.headers) ?? clock.currentTimeMillisUnsafe()
     })
+  const read = (received: HttpClientResponse.HttpClientResponse, silence: Silence): Effect.Effect<A, FilesError> => {
+    response = received
+    silence.moved()
+    answered(fiber, subject.operation, attempt, received, subject.scrub)
+    // A content that is read as a stream counts its bytes by itself.
+    if (progress?.started === false) moved(fiber.context, "transmit", progress.sent.bytes)
+    if (!isSuccess(received, request)) {
+      return Effect.flatMap(errorBody(received), (body) => Effect.fail(refused(received, body)))
+    }
+    const bodyIdle = Duration.millis(silence.limits.body ?? idle)
+    const answer = { response: received, idle: bodyIdle, sentAt, receivedAt: monotonicMillis(clock) }
+    const value = request.read(answer, subject)
+    return progress === undefined ? value : Effect.mapError(value, (error) => progress.failure ?? error)
+  }
+  const failed = (error: FilesError): FilesError => {
+    unanswered(fiber, subject.operation, attempt, error)
+    return error
+  }
+  const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
+    Effect.matchEffect(execute(made), {
+      onFailure: (error) =>
+        // A client beneath may make failures of answers that are not a success.
+        error.reason._tag === "StatusCodeError"
+          ? read(error.reason.response, silence)
+          : Effect.fail(failed(progress?.failure ?? fromTransport(subject, error, progress?.sent))),
+      onSuccess: (received) => read(received, silence)
+    })
+  return unlessSilent(sent, {
+    limit,
+    provide: contextOf(connection, attempt, authorization),
+    onSilence: (waited) => {
+      if (response === undefined) return failed(silent(subject, progress, waited))
+      return isSuccess(response, request)
+        ? answerStalled(subject, response, waited)
+        : refused(response, "")
+    }
   })
+}
 
 /** The body of an answer that is not a success, as far as it goes: the status says enough without it. */
 const errorBody = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 
@@ -105,15 +106,11 @@ class Guard implements Silence {
       return expire(Duration.millis(limit))
     }
     if (limit === Infinity) return
-    this.timer = Effect.runForkWith(Context.make(Clock.Clock, this.clock))(
-      Effect.andThen(
-        Effect.sleep(Math.min(Math.ceil(limit - waited), longestSleep)),
-        Effect.sync(() => {
-          this.timer = undefined
-          this.look()
-        })
-      )
-    )
+    const timer = Effect.runFork(this.clock.sleep(Duration.millis(Math.min(Math.ceil(limit - waited), longestSleep))))
+    this.timer = timer
+    timer.addObserver((exit) => {
+      if (Exit.isSuccess(exit) && this.timer === timer) this.look()
+    })
   }
 }
 
