@@ -70,6 +70,7 @@ import {
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
+import { annotate, observe, observeStream } from "./internal/telemetry.ts"
 import { excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
 import { issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
@@ -237,6 +238,12 @@ const decodePage = decodeJson(BatchPage)
 const decodeDeleted = decodeJson(DeletedAnswer)
 const decodeResult = Schema.decodeUnknownExit(BatchResult)
 
+const annotated = (name: string, value: string | number): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    annotate(fiber, name, value)
+    return Effect.void
+  })
+
 /** A result, which holds one message, has at most this many bytes. */
 const maxResultBytes = 16 * 1024 * 1024
 
@@ -262,6 +269,7 @@ export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<MessageBatches["Service"], InvalidConfig, HttpClient.HttpClient> {
   const connection = yield* connect(options)
+  const { baseUrl } = connection.settings
 
   const subjectOf = (operation: Operation, { settings } = connection, batchId?: string): Subject => ({
     operation,
@@ -279,7 +287,7 @@ export const make = Effect.fnUntraced(function*(
     ): Effect.fn.Return<MessageBatch, FilesError> {
       const bytes = yield* encodeBatch(requests)
       yield* warnWithoutCodeExecution(requests.map(({ params }) => params))
-      yield* Effect.annotateCurrentSpan("anthropic.message.batch.request_count", requests.length)
+      yield* annotated("anthropic.message.batch.request_count", requests.length)
       const called = yield* withCallOptions(connection, "createBatch", options)
       const batch = yield* call(called, {
         subject: subjectOf("createBatch", called),
@@ -290,10 +298,11 @@ export const make = Effect.fnUntraced(function*(
         // A second batch would be paid for as well.
         canRepeat: (error) => !error.isOutcomeUnknown
       })
-      yield* Effect.annotateCurrentSpan("anthropic.message.batch.id", batch.id)
+      yield* annotated("anthropic.message.batch.id", batch.id)
       return batch
     },
-    Effect.mapError(toOperationError("createBatch"))
+    Effect.mapError(toOperationError("createBatch")),
+    observe("createBatch", baseUrl)
   )
 
   const onOne = <A extends { readonly id: string }>(
@@ -308,7 +317,7 @@ export const make = Effect.fnUntraced(function*(
   ) =>
     Effect.fnUntraced(
       function*(id: string, options?: CallOptions): Effect.fn.Return<A, FilesError> {
-        yield* Effect.annotateCurrentSpan("anthropic.message.batch.id", id)
+        yield* annotated("anthropic.message.batch.id", id)
         const called = yield* withCallOptions(connection, operation, options)
         return yield* call(called, {
           subject: subjectOf(operation, called, id),
@@ -322,7 +331,8 @@ export const make = Effect.fnUntraced(function*(
             })
         })
       },
-      Effect.mapError(toOperationError(operation))
+      Effect.mapError(toOperationError(operation)),
+      observe(operation, baseUrl)
     )
 
   const get = Effect.fn("anthropic.messages.batches.retrieve", { kind: "client" })(
@@ -351,7 +361,8 @@ export const make = Effect.fnUntraced(function*(
         read: (answer, subject) => decodePage(subject, answer)
       })
     },
-    Effect.mapError(toOperationError("listBatches"))
+    Effect.mapError(toOperationError("listBatches")),
+    observe("listBatches", baseUrl)
   )
 
   const list = (options?: ListOptions): Stream.Stream<MessageBatch, BatchError> =>
@@ -373,24 +384,23 @@ export const make = Effect.fnUntraced(function*(
       })
     })
 
+  const observedResults = observeStream("batchResults", baseUrl)
+
   const results = (id: string, options?: CallOptions): Stream.Stream<BatchResult, BatchResultsError> =>
-    Stream.unwrap(Effect.gen(function*() {
-      const called = yield* withCallOptions(connection, "batchResults", options)
-      const subject = subjectOf("batchResults", called, id)
-      // Not the batch's results_url: a key is never sent to an address that an answer names.
-      const answer = yield* send(called, {
-        subject,
-        method: "GET",
-        path: `${yield* pathOf("batchResults", id)}/results`,
-        headers: { "accept-encoding": "identity" }
-      })
-      return decodeResults(subject, answer, content(subject, answer))
-    })).pipe(
-      Stream.mapError(toOperationError("batchResults")),
-      Stream.withSpan("anthropic.messages.batches.results", {
-        kind: "client",
-        attributes: { "anthropic.message.batch.id": id }
-      })
+    observedResults(
+      Stream.unwrap(Effect.gen(function*() {
+        const called = yield* withCallOptions(connection, "batchResults", options)
+        const subject = subjectOf("batchResults", called, id)
+        // Not the batch's results_url: a key is never sent to an address that an answer names.
+        const answer = yield* send(called, {
+          subject,
+          method: "GET",
+          path: `${yield* pathOf("batchResults", id)}/results`,
+          headers: { "accept-encoding": "identity" }
+        })
+        return decodeResults(subject, answer, content(subject, answer))
+      })).pipe(Stream.mapError(toOperationError("batchResults"))),
+      { "anthropic.message.batch.id": id }
     )
 
   const wait = Effect.fn("MessageBatches.wait")(

@@ -60,14 +60,15 @@ import {
   type Request,
   warnWithoutCodeExecution
 } from "./internal/messages/request.ts"
-import { answerAttributes, requestAttributes } from "./internal/messages/spans.ts"
+import { follow, received, sending } from "./internal/messages/spans.ts"
 import { type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
 import { invalidRequest, type Subject, toOperationError } from "./internal/request/errors.ts"
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
-import { call, connect, send } from "./internal/request/send.ts"
+import { call, connect, type Connection, send } from "./internal/request/send.ts"
+import { observe, observeStream } from "./internal/telemetry.ts"
 import { emptyByDefault, issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 
 export type {
@@ -489,12 +490,7 @@ export class Messages extends Context.Service<Messages, {
 
 const decodeMessage = decodeJson(Message)
 
-/** What the span of a streamed answer learns from an event. */
-const eventAttributes = (event: Event) => {
-  if (event.type === "message_start") return answerAttributes(event.message)
-  if (event.type !== "message_delta") return {}
-  return answerAttributes({ stop_reason: event.delta.stop_reason, usage: event.usage })
-}
+const betasOf = ({ settings }: Connection): string | undefined => settings.headers["anthropic-beta"]
 
 const documentedEvents: ReadonlySet<string> = new Set(eventTypes)
 
@@ -535,37 +531,45 @@ export const make = Effect.fnUntraced(function*(
 
   const create = Effect.fn("anthropic.messages.create", { kind: "client" })(
     function*(request: Request, options?: MessageCallOptions): Effect.fn.Return<Message, FilesError> {
+      const fiber = yield* Effect.withFiber(Effect.succeed)
       const prepared = yield* prepare("createMessage", request, undefined, options)
-      yield* Effect.annotateCurrentSpan(requestAttributes(request, false))
+      sending(fiber, request, { stream: false, betas: betasOf(prepared.connection) })
       const message = yield* call(prepared.connection, {
         ...prepared.request,
         read: (answer, subject) => decodeMessage(subject, answer)
       })
-      yield* Effect.annotateCurrentSpan(answerAttributes(message))
+      received(fiber, request.model, message)
       return message
     },
-    Effect.mapError(toOperationError("createMessage"))
+    Effect.mapError(toOperationError("createMessage")),
+    observe("createMessage", connection.settings.baseUrl)
   )
 
+  const observed = observeStream("streamMessage", connection.settings.baseUrl)
+
   const stream = (request: Request, options?: MessageCallOptions): Stream.Stream<Event, StreamMessageError> =>
-    Stream.unwrap(Effect.gen(function*() {
-      const { connection, subject, request: prepared } = yield* prepare("streamMessage", request, true, options)
-      yield* Effect.annotateCurrentSpan(requestAttributes(request, true))
-      const answer = yield* send(connection, {
-        ...prepared,
-        headers: { accept: "text/event-stream", "accept-encoding": "identity" }
-      })
-      return decodeEvents({
-        subject,
-        response: answer.response,
-        bytes: content(subject, answer),
-        schema: Event,
-        documented: documentedEvents,
-        isLast: ({ type }) => type === "message_stop"
-      }).pipe(Stream.tap((event) => Effect.annotateCurrentSpan(eventAttributes(event))))
-    })).pipe(
-      Stream.mapError(toOperationError("streamMessage")),
-      Stream.withSpan("anthropic.messages.create", { kind: "client" })
+    observed(
+      Stream.unwrap(Effect.gen(function*() {
+        const fiber = yield* Effect.withFiber(Effect.succeed)
+        const { connection, subject, request: prepared } = yield* prepare("streamMessage", request, true, options)
+        sending(fiber, request, { stream: true, betas: betasOf(connection) })
+        const learn = follow(fiber, request.model)
+        const answer = yield* send(connection, {
+          ...prepared,
+          headers: { accept: "text/event-stream", "accept-encoding": "identity" }
+        })
+        return decodeEvents({
+          subject,
+          response: answer.response,
+          bytes: content(subject, answer),
+          schema: Event,
+          documented: documentedEvents,
+          isLast: ({ type }) => type === "message_stop"
+        }).pipe(Stream.map((event) => {
+          learn(event)
+          return event
+        }))
+      })).pipe(Stream.mapError(toOperationError("streamMessage")))
     )
 
   return Messages.of({ create, stream })

@@ -304,7 +304,11 @@ describe("MessageBatches", () => {
       const id = { "anthropic.message.batch.id": "msgbatch_1" }
       assert.deepStrictEqual(
         spans.filter((span) => span.name.startsWith(name))
-          .map((span) => [span.name, span.kind, Object.fromEntries(span.attributes)]),
+          .map((span) => [
+            span.name,
+            span.kind,
+            Object.fromEntries(Array.from(span.attributes).filter(([name]) => name.startsWith("anthropic.")))
+          ]),
         [
           [`${name}.create`, "client", { "anthropic.message.batch.request_count": 2, ...id }],
           [`${name}.retrieve`, "client", id],

@@ -527,12 +527,24 @@ describe("Messages.create", () => {
         "gen_ai.response.model": "claude-sonnet-5-5",
         "gen_ai.usage.input_tokens": 2095,
         "gen_ai.usage.output_tokens": 503,
-        "anthropic.message.stop_reason": "end_turn"
+        "anthropic.message.stop_reason": "end_turn",
+        "anthropic.response.service_tier": "standard"
       }
-      assert.deepStrictEqual(calls.map(({ attributes, kind }) => [kind, Object.fromEntries(attributes)]), [
-        ["client", common],
-        ["client", { ...common, "gen_ai.request.stream": true }]
-      ])
+      assert.deepStrictEqual(
+        calls.map(({ attributes, kind }) => [
+          kind,
+          Object.fromEntries(Array.from(attributes).filter(([name]) => /^(gen_ai|anthropic)\./.test(name)))
+        ]),
+        [
+          ["client", common],
+          ["client", {
+            ...common,
+            "gen_ai.request.stream": true,
+            "gen_ai.response.time_to_first_chunk": 0,
+            "anthropic.request.id": "req_1"
+          }]
+        ]
+      )
     }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
   })
 

@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -63,7 +64,7 @@ const fewErrorTypes = (error: FilesError): string => {
 }
 
 /** The span of this fiber, where a tracer records it. */
-const recordedSpan = (fiber: AnyFiber): Tracer.Span | undefined => {
+export const recordedSpan = (fiber: AnyFiber): Tracer.Span | undefined => {
   const { span } = fiber.cache
   if (span?._tag !== "Span" || !span.sampled || span.status._tag === "Ended") return undefined
   return fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer ? undefined : span
@@ -85,7 +86,7 @@ export const annotateAll = (fiber: AnyFiber, attributes: Readonly<Record<string,
   if (span !== undefined) setAll(span, attributes)
 }
 
-const setAll = (span: Tracer.Span, attributes: Readonly<Record<string, unknown>>): void => {
+export const setAll = (span: Tracer.Span, attributes: Readonly<Record<string, unknown>>): void => {
   for (const [name, value] of Object.entries(attributes)) if (value !== undefined) span.attribute(name, value)
 }
 
@@ -284,6 +285,26 @@ export const report = (
     return offSpan(Effect.annotateLogs(Effect.logDebug(message), { ...attributes, ...operation }))
   })
 
+/** Where an operation's request goes to. Of its query only what can hold no content. */
+export const addressed = (
+  fiber: AnyFiber,
+  operation: Operation,
+  { baseUrl }: { readonly baseUrl: string },
+  { path, urlParams }: { readonly path: string; readonly urlParams?: UrlParams.Input }
+): void => {
+  const span = spanOf(fiber, operation)
+  if (span === undefined || operation === "contentBlock") return
+  const recordable = operations[operation].query
+  const params = urlParams === undefined ? [] : UrlParams.fromInput(urlParams).params
+  const query = new URLSearchParams(
+    params.flatMap(([name, value]) => recordable.includes(name) && Predicate.isString(value) ? [[name, value]] : [])
+  ).toString()
+  const url = `${baseUrl}${path}`
+  span.attribute("url.path", url.slice(url.indexOf("/", url.indexOf("//") + 2)))
+  if (query !== "") span.attribute("url.query", query)
+  span.attribute("url.full", query === "" ? url : `${url}?${query}`)
+}
+
 /** How many requests an operation has sent, this one included. */
 interface Sent {
   readonly requests: number
@@ -341,16 +362,22 @@ export const moved = (where: Context.Context<never>, direction: "transmit" | "re
 export const lookedUp = (fiber: AnyFiber, result: "hit" | "miss"): void => countLookup(fiber.context, 1, result)
 
 /** Tokens of a message. */
-export const usedTokens = (fiber: AnyFiber, model: string, type: "input" | "output", tokens: number): void =>
-  recordTokens(fiber.context, tokens, "chat", "anthropic", type, model)
+export const usedTokens = (
+  where: Context.Context<never>,
+  model: string,
+  type: "input" | "output",
+  tokens: number
+): void => recordTokens(where, tokens, "chat", "anthropic", type, model)
 
 /**
  * How many items of durable ingest are in each state now. A state that has none is given with 0, so that its gauge goes
  * down.
  */
-export const ingestItems = (fiber: AnyFiber, items: Readonly<Record<string, number>>): void => {
-  for (const [state, count] of Object.entries(items)) setItems(fiber.context, count, state)
-}
+export const ingestItems = (ingest: string, items: Readonly<Record<string, number>>): Effect.Effect<void> =>
+  Effect.withFiber(({ context }) => {
+    for (const [state, count] of Object.entries(items)) setItems(context, count, ingest, state)
+    return Effect.void
+  })
 
 /**
  * Ends the span of a whole operation of this package's own, which is above those of its requests, without the words of

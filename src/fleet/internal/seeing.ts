@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
+import { ingestItems } from "../../internal/telemetry.ts"
 import type * as Database from "./database.ts"
 import { databaseFailed, type IngestFailed, noSuchIngest } from "./failed.ts"
 import { ItemRow, type Selection, Status, Summary } from "./model.ts"
@@ -39,6 +40,7 @@ const readStatus = Effect.fnUntraced(function*(
     deleted: 0,
     ...byKey(byState, ({ count, state }) => [state, count])
   }
+  yield* ingestItems(ingest, counts)
   const lastMinute = recent?.count ?? 0
   return yield* Effect.orDie(decodeStatus({
     ingest,

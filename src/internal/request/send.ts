@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import type { FilesError, InvalidConfig, Operation, RequestFailed } from "../../FilesError.ts"
 import type { Authorization } from "../credentials/service.ts"
 import { noOverrides, Overrides, overridesProblem } from "../policy/options.ts"
-import { answered, moved, oneSpan, traceHeaders, unanswered } from "../telemetry.ts"
+import { addressed, answered, moved, oneSpan, traceHeaders, unanswered } from "../telemetry.ts"
 import {
   type Attempt,
   begin,
@@ -259,6 +259,7 @@ export const call = <A>(
     }
     const refused = refusal(connection, request.subject.operation)
     if (refused !== undefined) return Effect.fail(refused)
+    addressed(fiber, request.subject.operation, connection.settings, request)
     const sending: Sending = { authorization: undefined, isRenewed: false, refusal: undefined }
     const policy = connection.retry && overridden(connection.retry, overrides)
     const clock = fiber.getRef(Clock.Clock)

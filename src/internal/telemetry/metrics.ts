@@ -131,8 +131,8 @@ export const ingestItems = define({
   name: "anthropic.ingest.items",
   kind: "gauge",
   unit: "{item}",
-  description: "Items of durable ingest, by their state",
-  attributes: ["anthropic.ingest.state"]
+  description: "Items of durable ingest, by their state, when its status was last read",
+  attributes: ["anthropic.ingest.name", "anthropic.ingest.state"]
 })
 
 /** All of them. */
