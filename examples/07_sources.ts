@@ -8,18 +8,21 @@ import { served } from "./shared/served.ts"
 
 const lines = Stream.make("night,lit\n", "1,yes\n").pipe(Stream.encodeText)
 
+type Source = FileSource.FileSource<FileSystem.FileSystem | HttpClient.HttpClient>
+
+const sources = (url: string): ReadonlyArray<Source> => [
+  FileSource.path(`${import.meta.dirname}/assets/lighthouse.pdf`),
+  FileSource.text("The lamp was lit on 359 nights.", "report.txt"),
+  FileSource.bytes(new Uint8Array([0x25, 0x50, 0x44, 0x46]), "empty.pdf"),
+  FileSource.blob(new File(["a,b\n"], "table.csv", { type: "text/csv" })),
+  FileSource.stream(lines, { filename: "nights.csv", replayable: true }),
+  FileSource.readableStream(() => new Blob(["[]"]).stream(), { filename: "rows.json", size: 2 }),
+  FileSource.url(`${url}/export.csv`)
+]
+
 const program = Effect.gen(function*() {
   const url = yield* served("night,lit\n1,yes\n")
-  const sources: ReadonlyArray<FileSource.FileSource<FileSystem.FileSystem | HttpClient.HttpClient>> = [
-    FileSource.path(`${import.meta.dirname}/assets/lighthouse.pdf`),
-    FileSource.text("The lamp was lit on 359 nights.", "report.txt"),
-    FileSource.bytes(new Uint8Array([0x25, 0x50, 0x44, 0x46]), "empty.pdf"),
-    FileSource.blob(new File(["a,b\n"], "table.csv", { type: "text/csv" })),
-    FileSource.stream(lines, { filename: "nights.csv", replayable: true }),
-    FileSource.readableStream(() => new Blob(["[]"]).stream(), { filename: "rows.json", size: 2 }),
-    FileSource.url(`${url}/export.csv`)
-  ]
-  for (const source of sources) {
+  for (const source of sources(url)) {
     const file = yield* Files.uploadScoped(source)
     yield* Console.log(`${file.filename}: ${file.mime_type}, ${file.size_bytes} bytes`)
   }

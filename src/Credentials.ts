@@ -61,6 +61,7 @@ export const make: (
   credentials: Pick<Credentials["Service"], "headersFor" | "identity"> & Partial<Credentials["Service"]>
 ) => Credentials["Service"] = makeShape
 
+/** Who a credential stands for. */
 export interface IdentityOptions {
   /**
    * Who is asking, as caches, rate limits and circuit breakers tell it apart; the same in every process. Not a secret.
@@ -70,6 +71,7 @@ export interface IdentityOptions {
   readonly identity?: string | undefined
 }
 
+/** Where tokens are asked for. */
 export interface EndpointOptions extends IdentityOptions {
   /**
    * Where tokens are exchanged, unless a profile or `ANTHROPIC_BASE_URL` says it.
@@ -108,6 +110,7 @@ export const authToken = (
  */
 export const none: Layer.Layer<Credentials> = Layer.sync(Credentials, () => Static.none())
 
+/** How a token of {@link fromEffect} is sent, and what it is called. */
 export interface FromEffectOptions extends IdentityOptions {
   /**
    * Sent with each request as `anthropic-beta`.
@@ -146,6 +149,7 @@ export const fromEffect = <E, R>(
     })
   )
 
+/** Which profile is read, and for which address. */
 export interface ProfileOptions extends EndpointOptions {
   /**
    * @default `ANTHROPIC_PROFILE`, else the active profile
@@ -182,6 +186,7 @@ export const profile = (
     })
   )
 
+/** What {@link federation} exchanges for a token. */
 export interface FederationOptions<R = never> extends EndpointOptions {
   /** `fdrl_…` */
   readonly ruleId: string

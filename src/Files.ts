@@ -87,12 +87,14 @@ export class Files extends Context.Service<Files, {
    * `afterId: last_id`.
    */
   readonly listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, ListError>
+  /** What the service knows of a file. */
   readonly metadata: (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError>
   /**
    * The content of a file that a tool or skill made. It comes to its end complete or fails; ending the stream early
    * closes the connection.
    */
   readonly download: (id: FileId, options?: CallOptions) => Stream.Stream<Uint8Array, DownloadError>
+  /** Deletes a file for good. */
   readonly delete: (id: FileId, options?: CallOptions) => Effect.Effect<DeletedFile, DeleteError>
 }>()("effect-anthropic-files/Files") {}
 
@@ -217,6 +219,7 @@ export const download: (id: FileId, options?: CallOptions | number) => Stream.St
       "Files.download"
     )((files) => (id, options) => files.download(id, asOptions(options)))
 
+/** Deletes a file by the service in the context; an index in place of the options is ignored. */
 const delete_: (id: FileId, options?: CallOptions | number) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor
   .effect(
     Files,

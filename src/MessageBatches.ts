@@ -215,6 +215,7 @@ export class MessageBatches extends Context.Service<MessageBatches, {
     requests: ReadonlyArray<BatchRequest>,
     options?: MessageCallOptions
   ) => Effect.Effect<MessageBatch, CreateBatchError>
+  /** A batch as it stands now. */
   readonly get: (id: string, options?: CallOptions) => Effect.Effect<MessageBatch, BatchError>
   /** All batches, newest first. A page is fetched only when the stream's consumer comes to it. */
   readonly list: (options?: ListOptions) => Stream.Stream<MessageBatch, BatchError>
@@ -664,6 +665,7 @@ export const wait: (
   "MessageBatches.wait"
 )(({ wait }) => wait)
 
+/** Deletes a batch that has ended, by the service in the context. */
 const delete_: (
   id: string,
   options?: CallOptions

@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import process from "node:process"
 
+/** How a program ends. */
 export interface Options {
   /**
    * How long finalizers may take after a signal before the process ends all the same.

@@ -97,6 +97,7 @@ const sampleEvery = 250
 const timeLeft = (total: number | undefined, bytes: number, rate: number): Duration.Duration | undefined =>
   total === undefined || rate <= 0 ? undefined : Duration.millis(Math.max(0, total - bytes) / rate * 1000)
 
+/** A new progress, which has counted nothing yet. */
 export const make: Effect.Effect<Progress> = Effect.sync(() => {
   const active = new Set<Active>()
   let done = 0

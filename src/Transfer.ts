@@ -131,6 +131,7 @@ const onWriteFailed = (
   return saveFailed(target, "Failed", `${shown} can't be written: ${causeOf(cause)}.`, cause)
 }
 
+/** How a download is put on disk. */
 export interface SaveOptions {
   /**
    * What to do where a file exists already.
@@ -279,6 +280,7 @@ export type Result<Input, A, E> =
   | { readonly _tag: "Success"; readonly input: Input; readonly value: A }
   | { readonly _tag: "Failure"; readonly input: Input; readonly error: E }
 
+/** How many run at a time, and what a failure does. */
 export interface BulkOptions {
   /**
    * How many run at a time: a whole number from 1 on.
@@ -376,6 +378,7 @@ export interface Upload<out R = never> extends Files.UploadOptions {
 
 type Needs<Input> = Input extends { readonly source: FileSource<infer R> } ? R : never
 
+/** What {@link uploadAll} takes besides. */
 export interface UploadAllOptions extends BulkOptions {
   /** Where to count the bytes. */
   readonly progress?: Progress | undefined
@@ -473,6 +476,7 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
     }
   )
 
+/** What {@link downloadAll} takes besides. */
 export interface DownloadAllOptions extends BulkOptions, SaveOptions {
   /** The directory that files are saved in; it has to exist. */
   readonly directory: string

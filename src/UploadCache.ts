@@ -82,6 +82,7 @@ export type {
   SyncResult
 } from "./internal/cache/sync.ts"
 
+/** What a cache is made from. */
 export interface Options {
   /**
    * An entry that was last seen longer ago is looked up before it is used, together with others that are asked for at
@@ -266,12 +267,14 @@ export const make = Effect.fnUntraced(function*(
 export const layer = (options?: Options): Layer.Layer<UploadCache, InvalidConfig, Files.Files | UploadStore> =>
   Layer.effect(UploadCache, make(options))
 
+/** The file that holds a source's content, by the cache in the context. */
 const get_ = <R = never>(
   source: FileSource<R>,
   options?: UploadOptions
 ): Effect.Effect<FileMetadata, Failure, UploadCache | R> =>
   Effect.flatMap(UploadCache, (cache) => cache.get(source, options))
 
+/** Runs an effect with the file that holds a source's content, by the cache in the context. */
 const use_ = <A, E, R2, R = never>(
   source: FileSource<R>,
   f: (file: FileMetadata) => Effect.Effect<A, E, R2>,
@@ -279,6 +282,7 @@ const use_ = <A, E, R2, R = never>(
 ): Effect.Effect<A, E | Failure, UploadCache | R | R2> =>
   Effect.flatMap(UploadCache, (cache) => cache.use(source, f, options))
 
+/** Forgets a file, or the one that holds a source's content, by the cache in the context. */
 const invalidate_ = <R = never>(
   what: FileSource<R> | FileId,
   options?: UploadOptions

@@ -11,7 +11,7 @@ const folder = "examples/sdk"
 
 /** Each recipe is a pair: `01_upload.sdk.ts` with the official SDK, and `01_upload.ts` with this package. */
 const recipes = fs.readdirSync(folder)
-  .filter((name) => name.endsWith(".sdk.ts"))
+  .filter((name) => /^\d.*\.sdk\.ts$/.test(name))
   .map((name) => name.slice(0, -".sdk.ts".length))
 
 const codeLines = (file: string): number =>
@@ -79,10 +79,23 @@ const seeded = Effect.gen(function*() {
 
 /** Two runs differ in their ids and folders alone. */
 const normalised = (lines: ReadonlyArray<string>, directory: string) =>
-  lines.map((line) => line.replaceAll(directory, "…").replaceAll(/file_(?!upload|made)\w+/g, "file_…"))
+  lines.map((line) =>
+    (directory === "" ? line : line.replaceAll(directory, "…")).replaceAll(/file_(?!upload|made)\w+/g, "file_…")
+  )
 
 // One server for all of them, since effect reads the environment once.
 layer(NodeEmulator.layerServer(), { excludeTestServices: true })("recipes of the official SDK", (it) => {
+  it.effect("the README's program prints the same with both", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const env = { ANTHROPIC_API_KEY: Redacted.value(emulator.apiKey), ANTHROPIC_BASE_URL: emulator.url }
+      const theirs = yield* run(`${folder}/first_program.sdk.ts`, [], env)
+      const ours = yield* run("examples/02_with_await.ts", [], env)
+      assert.lengthOf(ours, 1)
+      assert.deepStrictEqual(normalised(ours, ""), normalised(theirs, ""))
+      assert.deepStrictEqual(yield* emulator.files, [])
+    }))
+
   it.effect("there are twelve", () => Effect.sync(() => assert.lengthOf(recipes, 12)))
 
   for (const recipe of recipes) {

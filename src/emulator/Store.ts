@@ -37,16 +37,21 @@ export class Store extends Context.Service<Store, {
   /** The key that the emulator accepts when none is chosen; lives as long as the files do. */
   readonly key: Redacted.Redacted<string>
   readonly stage: Effect.Effect<Staging, StoreFailed, Scope.Scope>
+  /** A file by its id, expired ones included. */
   readonly get: (id: string) => Effect.Effect<FileRecord | undefined>
+  /** The place of a file in the listing, of the last ones deleted too. */
   readonly sequenceOf: (workspace: string, id: string) => Effect.Effect<number | undefined>
+  /** A page of the listing, newest first. */
   readonly page: (query: PageQuery) => Effect.Effect<Page>
   readonly all: Effect.Effect<ReadonlyArray<FileRecord>>
   readonly usedBytes: Effect.Effect<number>
   /** Opens the content before it answers, so that a missing one fails here and not in the middle of a body. */
   readonly read: (record: FileRecord) => Effect.Effect<Stream.Stream<Uint8Array, StoreFailed>, StoreFailed, Scope.Scope>
+  /** Deletes a file; false where there is none. */
   readonly remove: (id: string) => Effect.Effect<boolean, StoreFailed>
   /** Keeps a batch, or what has become of it, as long as the files. */
   readonly keepBatch: (id: string, text: string) => Effect.Effect<void, StoreFailed>
+  /** Forgets a batch. */
   readonly dropBatch: (id: string) => Effect.Effect<void, StoreFailed>
   /** The batches that were there when the store was opened. Gives them once. */
   readonly takeBatches: Effect.Effect<ReadonlyArray<string>>

@@ -71,6 +71,7 @@ export interface Unsigned {
  */
 export type Signer = (request: Unsigned) => Effect.Effect<Readonly<Record<string, string>>, unknown>
 
+/** What requests through AWS are made with. */
 export interface Options<R = never> {
   /**
    * @default `AWS_REGION`, `AWS_DEFAULT_REGION`, or the region in AWS's shared files

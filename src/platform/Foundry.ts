@@ -34,6 +34,7 @@ import { secretText } from "../internal/credentials/static.ts"
 import { secretVariable, variable } from "../internal/credentials/variables.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "../internal/request/baseUrl.ts"
 
+/** What requests through Microsoft Foundry are made with. */
 export interface Options<R = never> {
   /**
    * The resource's name, or its host. Excludes `baseUrl`.

@@ -35,10 +35,12 @@ import { isGiven, parseAddress, warnOfPlainHttp } from "../internal/request/base
 
 /** What is asked of an `AuthClient` of `google-auth-library`. */
 export interface AuthClient {
+  /** The token as it stands, renewed where it has ended. */
   readonly getAccessToken: () => Promise<{ readonly token?: string | null | undefined }>
   readonly credentials?: { readonly expiry_date?: number | null | undefined }
 }
 
+/** What requests through Google Cloud are made with. */
 export interface Options<R = never> {
   /**
    * The project's id.

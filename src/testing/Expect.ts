@@ -152,6 +152,7 @@ export interface Matchers<R> {
  * `expect(exit).toFailWith("RateLimited")` or `expect(error).toFailWith("RequestFailed", "Overloaded")`.
  */
 export const matchers = {
+  /** Whether an Exit or an error is a failure with this tag, and this reason where one is given. */
   toFailWith: (received: unknown, tag: FilesError["_tag"], reason?: Reason["_tag"]) => {
     const exit: Exit.Exit<unknown, unknown> = Exit.isExit(received)
       ? received
@@ -161,6 +162,7 @@ export const matchers = {
     const pass = isFailure(Option.getOrUndefined(Exit.findErrorOption(exit)), tag, reason)
     return {
       pass,
+      /** What is said where the expectation does not hold. */
       message: () => wrong(pass ? `no ${nameOf(tag, reason)}` : article(nameOf(tag, reason)), exit)
     }
   }

@@ -61,6 +61,7 @@ export const expiring = (seed: Seed, remaining: Duration.Input): Seed => ({
 /** A file whose content is no longer served, since an hour ago. Its metadata is still answered. */
 export const expired = (seed: Seed): Seed => ({ ...seed, age: "2 hours", expiresIn: "1 hour" })
 
+/** What is there when a test begins, and what the client is made from. */
 export interface Options extends Omit<Emulator.Options, "apiKey" | "apiKeys" | "maxRecordedRequests"> {
   /** What is stored from the start, oldest first. */
   readonly files?: ReadonlyArray<Seed> | undefined
@@ -232,23 +233,23 @@ export const layerClient = (
 ): Layer.Layer<Files.Files | Messages.Messages | MessageBatches.MessageBatches, never, HttpClient.HttpClient> =>
   layerServices({ apiKey: Redacted.make("sk-ant-test-key-of-no-use"), baseUrl: "http://localhost", ...options })
 
-/** {@link FilesTest.stored} of the inspector in the context. */
+/** `stored` of the inspector in the context. */
 export const stored: Effect.Effect<ReadonlyArray<StoredFile>, never, FilesTest> = Effect.flatMap(
   FilesTest,
   (test) => test.stored
 )
 
-/** {@link FilesTest.requests} of the inspector in the context. */
+/** `requests` of the inspector in the context. */
 export const requests: Effect.Effect<ReadonlyArray<AnsweredRequest>, never, FilesTest> = Effect.flatMap(
   FilesTest,
   (test) => test.requests
 )
 
-/** {@link FilesTest.seed} of the inspector in the context. */
+/** `seed` of the inspector in the context. */
 export const seed = (seed: Seed): Effect.Effect<StoredFile, never, FilesTest> =>
   Effect.flatMap(FilesTest, (test) => test.seed(seed))
 
-/** {@link FilesTest.fault} of the inspector in the context. */
+/** `fault` of the inspector in the context. */
 export const fault = (fault: Fault): Effect.Effect<void, never, FilesTest> =>
   Effect.flatMap(FilesTest, (test) => test.fault(fault))
 

@@ -121,6 +121,7 @@ export class MockFailed extends Schema.TaggedError<MockFailed>("effect-anthropic
   { reason: Schema.Literals(["Unexpected", "Unmet"]), message: Schema.String }
 ) {}
 
+/** The mock in the context: what was asked, and whether it was what had to come. */
 export class HttpMock extends Context.Service<HttpMock, {
   /** What was asked so far, oldest first, unexpected requests included. */
   readonly requests: Effect.Effect<ReadonlyArray<Received>>
@@ -319,13 +320,13 @@ export const layer = (
     return Context.make(HttpClient.HttpClient, client).pipe(Context.add(HttpMock, mock))
   }))
 
-/** {@link HttpMock.requests} of the mock in the context. */
+/** `requests` of the mock in the context. */
 export const requests: Effect.Effect<ReadonlyArray<Received>, never, HttpMock> = Effect.flatMap(
   HttpMock,
   (mock) => mock.requests
 )
 
-/** {@link HttpMock.verify} of the mock in the context. */
+/** `verify` of the mock in the context. */
 export const verify: Effect.Effect<void, MockFailed, HttpMock> = Effect.flatMap(HttpMock, (mock) => mock.verify)
 
 const encoder = new TextEncoder()
@@ -437,6 +438,7 @@ export const message = (text: string, fields: Partial<Message> = {}): Answer =>
     ...fields
   })
 
+/** What an error says. */
 export interface ErrorOptions {
   /** @default what the service says, more or less */
   readonly message?: string | undefined
@@ -445,6 +447,7 @@ export interface ErrorOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
+/** What an error says that asks to wait. */
 export interface WaitOptions extends ErrorOptions {
   /** Sent as `retry-after`, in seconds. */
   readonly retryAfter?: Duration.Input | undefined

@@ -52,6 +52,7 @@ export class RecorderFailed extends Schema.TaggedError<RecorderFailed>("effect-a
   { reason: Schema.Literals(["Secret", "Unreadable", "Unmatched", "Unused"]), message: Schema.String }
 ) {}
 
+/** What a recording holds. */
 export interface RecordOptions {
   /**
    * Whether ids (of files, requests, batches, workspaces …) are replaced.
@@ -68,6 +69,7 @@ export interface RecordOptions {
   readonly redactBodies?: boolean | undefined
 }
 
+/** How a recording is played back. */
 export interface ReplayOptions {
   /**
    * - `strict`: the recorded requests, all of them and in that order.

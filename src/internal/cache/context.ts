@@ -15,6 +15,7 @@ import type { Leases } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
 // What one call sets for itself would find what another one uploaded.
+/** What a single call may say. */
 export interface UploadOptions extends Omit<Files.UploadOptions, "workspaceId" | "headers"> {
   /**
    * The cache's own option, for this call; 0 looks the file up in any case.
@@ -33,6 +34,7 @@ export interface UploadOptions extends Omit<Files.UploadOptions, "workspaceId" |
   readonly progress?: Progress | undefined
 }
 
+/** Why there is no file: the upload failed, or the store. */
 export type Failure = UploadError | UploadStoreFailed
 
 export interface CacheContext {

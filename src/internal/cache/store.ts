@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
+/** The store could not be read or written. */
 export class UploadStoreFailed
   extends Schema.TaggedError<UploadStoreFailed>("effect-anthropic-files/UploadStoreFailed")(
     "UploadStoreFailed",
@@ -29,6 +30,7 @@ export const storeFailed = (message: string, cause?: unknown): UploadStoreFailed
     ...(cause === undefined ? undefined : { cause })
   })
 
+/** Strings by key, of which one is read, and swapped for another atomically. */
 export class UploadStore extends Context.Service<UploadStore, {
   /** Whether only this machine reaches the store. What holds for a path here does not hold on other machines. */
   readonly isLocal: boolean

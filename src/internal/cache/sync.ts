@@ -27,6 +27,7 @@ import type { Cell, Lease } from "./lease.ts"
 import { filterOf, type LocalFile, scan, type Unreadable } from "./scan.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
+/** A folder could not be synchronised; `reason` says why. */
 export class SyncFailed extends Schema.TaggedError<SyncFailed>("effect-anthropic-files/SyncFailed")("SyncFailed", {
   operation: Schema.Literal("sync"),
   reason: Schema.Literals(["Unreadable", "Empty", "TooManyDeletions", "TakenOver", "AlreadyRunning"]),
@@ -37,6 +38,7 @@ export class SyncFailed extends Schema.TaggedError<SyncFailed>("effect-anthropic
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
+/** What is to be synchronised, and how. */
 export interface SyncOptions {
   /**
    * Globs over the paths below the folder, with `/` on every system.
@@ -98,6 +100,7 @@ export interface SyncOptions {
   readonly name?: string | undefined
 }
 
+/** What became of one path. */
 export type SyncResult =
   | {
     /**

@@ -15,6 +15,7 @@ import type { Shape } from "./service.ts"
 import { secretText } from "./static.ts"
 import * as Tokens from "./tokens.ts"
 
+/** A token, and when it ends. */
 export interface Token {
   readonly token: Redacted.Redacted<string>
   /** `undefined` for one that doesn't expire. */

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 
+/** How often something is tried again, and how long it waits. */
 export interface RetryOptions {
   /**
    * Tries after the first one; 0 makes none. An operation that takes several requests, such as a download that is
@@ -34,6 +35,7 @@ export interface RetryOptions {
   readonly maxElapsed?: Duration.Input | undefined
 }
 
+/** How many requests go out, and how long one waits for its turn. */
 export interface RateLimitOptions {
   /**
    * Requests of the Files API a minute, a whole number of at least 1. When it is given, it also limits the requests of
@@ -77,6 +79,7 @@ export interface RateLimitOptions {
   readonly maxWait?: Duration.Input | undefined
 }
 
+/** When a circuit opens, and for how long. */
 export interface CircuitBreakerOptions {
   /**
    * @default CircuitBreaker.consecutive(5)
@@ -90,6 +93,7 @@ export interface CircuitBreakerOptions {
   readonly openDuration?: Duration.Input | undefined
 }
 
+/** How long a request may take, part by part. */
 export interface TimeoutOptions {
   /**
    * Until a connection is there, where one has to be made: name resolution, TCP and TLS. Kept by the transport of
@@ -135,6 +139,7 @@ export interface Overrides {
 
 export const noOverrides: Overrides = {}
 
+/** What the current effect changes of the policies beneath it. */
 export const Overrides = Context.Reference<Overrides>("effect-anthropic-files/Policy/Overrides", {
   defaultValue: () => noOverrides
 })
