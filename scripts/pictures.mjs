@@ -3,8 +3,6 @@
  * says which are not as they would be drawn. Expects `npm run build` to have run.
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as os from "node:os"
