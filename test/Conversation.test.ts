@@ -4,9 +4,9 @@ import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Conversation from "effect-anthropic-files/Conversation"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Messages from "effect-anthropic-files/Messages"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { bodyOf, scripted } from "./support/mock.ts"
 
 const params: Messages.Params = { model: "claude-sonnet-5-5", max_tokens: 64 }
 
@@ -21,7 +21,8 @@ const watched = (gate: (question: string) => Effect.Effect<void> = () => Effect.
         HttpClient.transform(client, (answer, request) =>
           Effect.gen(function*() {
             if (!request.url.endsWith("/v1/messages")) return yield* answer
-            const body = JSON.parse(new TextDecoder().decode(yield* Effect.orDie(bodyOf(request)))) as Messages.Request
+            assert(request.body._tag === "Uint8Array")
+            const body = JSON.parse(new TextDecoder().decode(request.body.body)) as Messages.Request
             sent.push(body)
             const turn = body.messages.at(-1)?.content
             const question = Array.isArray(turn) ? turn.at(-1) : undefined
@@ -256,19 +257,18 @@ const apiKey = Redacted.make("sk-ant-test-0123456789")
 const answering = (answers: ReadonlyArray<Json>, onDelete: Effect.Effect<void> = Effect.void) => {
   const sent: Array<Messages.Request> = []
   const deleted: Array<string> = []
-  const client = scripted((request, url) =>
+  const { client } = HttpMock.answering(({ json, method, path }) =>
     Effect.gen(function*() {
-      if (request.method === "DELETE") {
+      if (method === "DELETE") {
         yield* onDelete
-        deleted.push(url.pathname)
+        deleted.push(path)
         return Response.json({ id: stored.id, type: "file_deleted" })
       }
-      const body = new TextDecoder().decode(yield* Effect.orDie(bodyOf(request)))
-      if (url.pathname === "/v1/files") {
+      if (path === "/v1/files") {
         const csv = { filename: "data.csv", mime_type: "text/csv", size_bytes: 3, created_at: "2026-11-25T10:00:00Z" }
         return Response.json({ id: stored.id, type: "file", ...csv })
       }
-      sent.push(JSON.parse(body))
+      sent.push(json as Messages.Request)
       const answer = answers[sent.length - 1]
       return answer?.["type"] === "error" ? Response.json(answer, { status: 400 }) : Response.json(answer)
     })
@@ -485,9 +485,9 @@ describe("Conversation: many questions", () => {
 
   it.effect("each request carries the options of its call", () => {
     const headers: Array<string | undefined> = []
-    const client = scripted((request) => {
-      headers.push(request.headers["anthropic-user-profile-id"])
-      return Effect.succeed(Response.json(message({})))
+    const { client } = HttpMock.answering((received) => {
+      headers.push(received.headers["anthropic-user-profile-id"])
+      return Response.json(message({}))
     })
     const layer = Layer.mergeAll(Files.layer({ apiKey }), Messages.layer({ apiKey })).pipe(
       Layer.provide(Layer.succeed(HttpClient.HttpClient, client))

@@ -2,7 +2,8 @@ import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Cause, Context, Data, Deferred, Effect, Exit, Fiber, FileSystem, Layer, PlatformError, Stream } from "effect"
 import { FileSource } from "effect-anthropic-files"
-import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { FetchHttpClient, HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -12,7 +13,7 @@ import { pathToFileURL } from "node:url"
 import { inspect } from "node:util"
 import * as vm from "node:vm"
 import type { SourceFailed } from "../src/FilesError.ts"
-import { scripted } from "./support/mock.ts"
+import { urlOf } from "./support/mock.ts"
 
 const MiB = 1 << 20
 
@@ -732,11 +733,13 @@ describe("url", () => {
   const secret = "canary0123456789"
   const address = `https://bucket.example/folder/report%20one.pdf?X-Amz-Signature=${secret}#${secret}`
 
-  const over = (answer: Parameters<typeof scripted>[0]) =>
-    Effect.provideService(HttpClient.HttpClient, scripted(answer))
+  const over = (answer: (request: HttpClientRequest.HttpClientRequest, url: URL) => HttpMock.Reply) =>
+    Effect.provideService(
+      HttpClient.HttpClient,
+      HttpMock.answering(({ request }) => answer(request, urlOf(request))).client
+    )
 
-  const answering = (body: BodyInit | null, init?: ResponseInit) =>
-    over(() => Effect.sync(() => new Response(body, init)))
+  const answering = (body: BodyInit | null, init?: ResponseInit) => over(() => new Response(body, init))
 
   /** The query stands nowhere: not in the fields, not in the cause, not in what a log prints. */
   const checkSecret = (error: SourceFailed) => {
@@ -750,14 +753,12 @@ describe("url", () => {
     Effect.gen(function*() {
       const seen: Array<string> = []
       const { bytes, content } = yield* read(FileSource.url(address)).pipe(
-        over((request, url) =>
-          Effect.sync(() => {
-            seen.push(`${request.method} ${url.href.replace(/#.*/, "")} ${request.headers["accept-encoding"]}`)
-            return new Response("content", {
-              headers: { "content-length": "7", "content-type": "Application/PDF; charset=binary" }
-            })
+        over((request, url) => {
+          seen.push(`${request.method} ${url.href.replace(/#.*/, "")} ${request.headers["accept-encoding"]}`)
+          return new Response("content", {
+            headers: { "content-length": "7", "content-type": "Application/PDF; charset=binary" }
           })
-        )
+        })
       )
       assert.deepStrictEqual(seen, [
         `GET https://bucket.example/folder/report%20one.pdf?X-Amz-Signature=${secret} identity`
@@ -826,14 +827,12 @@ describe("url", () => {
         assert.strictEqual((yield* Stream.mkUint8Array(stream)).length, 7)
         return first
       })).pipe(
-        over((_, url) =>
-          Effect.sync(() => {
-            seen.push(url.href)
-            return url.host === "one.example"
-              ? new Response("moved", { status: 302, headers: { location: "https://two.example/b.txt" } })
-              : new Response("content")
-          })
-        )
+        over((_, url) => {
+          seen.push(url.href)
+          return url.host === "one.example"
+            ? new Response("moved", { status: 302, headers: { location: "https://two.example/b.txt" } })
+            : new Response("content")
+        })
       )
       assert.strictEqual(count, 2)
       assert.deepStrictEqual(seen, [
@@ -866,12 +865,10 @@ describe("url", () => {
     Effect.gen(function*() {
       let count = 0
       const { error, reason } = yield* failure(FileSource.url(address)).pipe(
-        over(() =>
-          Effect.sync(() => {
-            count++
-            return new Response(null, { status: 302, headers: { location: `/again?${secret}` } })
-          })
-        )
+        over(() => {
+          count++
+          return new Response(null, { status: 302, headers: { location: `/again?${secret}` } })
+        })
       )
       assert.strictEqual(reason, "Failed")
       assert.isAtMost(count, 20)
@@ -1006,11 +1003,14 @@ describe("url", () => {
 })
 
 describe("url, as stores and apps give them", () => {
-  const over = (answer: Parameters<typeof scripted>[0]) =>
-    Effect.provideService(HttpClient.HttpClient, scripted(answer))
+  const over = (answer: (request: HttpClientRequest.HttpClientRequest, url: URL) => HttpMock.Reply) =>
+    Effect.provideService(
+      HttpClient.HttpClient,
+      HttpMock.answering(({ request }) => answer(request, urlOf(request))).client
+    )
 
   const answering = (headers: Record<string, string>, body: BodyInit | null = "hello") =>
-    over(() => Effect.sync(() => new Response(body, { headers })))
+    over(() => new Response(body, { headers }))
 
   it.effect.each<readonly [header: string, name: string]>([
     ["attachment; filename=\"Annual report.pdf\"", "Annual report.pdf"],
@@ -1038,21 +1038,19 @@ describe("url, as stores and apps give them", () => {
     Effect.gen(function*() {
       const asked: Array<string> = []
       const { content } = yield* read(FileSource.url("https://one.example/go")).pipe(
-        over((request, url) =>
-          Effect.sync(() => {
-            asked.push(url.href)
-            assert.deepStrictEqual(
-              Object.keys(request.headers).filter((name) => name !== "user-agent"),
-              ["accept-encoding"]
-            )
-            if (url.pathname === "/go") {
-              return new Response(null, { status: 301, headers: { location: "https://two.example/d/mid" } })
-            }
-            return url.pathname === "/d/mid"
-              ? new Response(null, { status: 307, headers: { location: "final%20one.pdf" } })
-              : new Response("x")
-          })
-        )
+        over((request, url) => {
+          asked.push(url.href)
+          assert.deepStrictEqual(
+            Object.keys(request.headers).filter((name) => name !== "user-agent"),
+            ["accept-encoding"]
+          )
+          if (url.pathname === "/go") {
+            return new Response(null, { status: 301, headers: { location: "https://two.example/d/mid" } })
+          }
+          return url.pathname === "/d/mid"
+            ? new Response(null, { status: 307, headers: { location: "final%20one.pdf" } })
+            : new Response("x")
+        })
       )
       assert.strictEqual(content.filename, "final one.pdf")
       assert.deepStrictEqual(asked, [
@@ -1067,7 +1065,7 @@ describe("url, as stores and apps give them", () => {
     (location) =>
       Effect.gen(function*() {
         const { error, reason } = yield* failure(FileSource.url("https://a.example/b.txt")).pipe(
-          over(() => Effect.sync(() => new Response(null, { status: 302, headers: { location } })))
+          over(() => new Response(null, { status: 302, headers: { location } }))
         )
         assert.strictEqual(reason, "Failed")
         assert.include(error.message, "https://a.example/b.txt redirects to")
@@ -1105,14 +1103,12 @@ describe("url, as stores and apps give them", () => {
   it.effect("what breaks off may be fetched again, and a second answer may be another", () =>
     Effect.gen(function*() {
       let count = 0
-      const client = over(() =>
-        Effect.sync(() => {
-          count++
-          return count === 1
-            ? new Response("hello", { headers: { "content-length": "50" } })
-            : new Response("x".repeat(50), { headers: { "content-length": "50" } })
-        })
-      )
+      const client = over(() => {
+        count++
+        return count === 1
+          ? new Response("hello", { headers: { "content-length": "50" } })
+          : new Response("x".repeat(50), { headers: { "content-length": "50" } })
+      })
       yield* Effect.scoped(Effect.gen(function*() {
         const { isReplayable, stream } = yield* FileSource.url("https://a.example/c.txt").open
         assert.isTrue(isReplayable)

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
-  Clock,
   DateTime,
   Duration,
   Effect,
@@ -18,24 +17,24 @@ import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as MessageBatches from "effect-anthropic-files/MessageBatches"
 import * as Messages from "effect-anthropic-files/Messages"
-import { HttpClient, HttpClientError } from "effect/http"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
-import { bodyOf, scripted } from "./support/mock.ts"
+import { urlOf } from "./support/mock.ts"
 import { recordSpans } from "./support/spans.ts"
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
 
 const answering = (answer: (url: URL, method: string, now: number) => Response) => {
   const sent: Array<string> = []
-  const client = scripted((request, url) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      sent.push(`${request.method} ${url.pathname}${url.search}`)
-      // A compressed body could not be told from one that was cut.
-      if (url.pathname.endsWith("/results")) assert.strictEqual(request.headers["accept-encoding"], "identity")
-      return answer(url, request.method, now)
-    })
-  )
+  const { client } = HttpMock.answering(({ at, method, request }) => {
+    const url = urlOf(request)
+    sent.push(`${method} ${url.pathname}${url.search}`)
+    // A compressed body could not be told from one that was cut.
+    if (url.pathname.endsWith("/results")) assert.strictEqual(request.headers["accept-encoding"], "identity")
+    return answer(url, method, at)
+  })
   const layer = MessageBatches.layer({ apiKey }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
   return { sent, layer }
 }
@@ -205,12 +204,10 @@ describe("MessageBatches", () => {
 
   it.effect("create sends fields that are undefined as if they were left out", () => {
     const bodies: Array<unknown> = []
-    const client = scripted((request) =>
-      Effect.map(Effect.orDie(bodyOf(request)), (bytes) => {
-        bodies.push(JSON.parse(new TextDecoder().decode(bytes)))
-        return Response.json(batch("msgbatch_1"))
-      })
-    )
+    const { client } = HttpMock.answering(({ json }) => {
+      bodies.push(json)
+      return Response.json(batch("msgbatch_1"))
+    })
     return Effect.gen(function*() {
       const [request] = [requestOf("a")]
       yield* MessageBatches.create([{ custom_id: "a", params: { ...request.params, tools: undefined } }])
@@ -237,16 +234,14 @@ describe("MessageBatches", () => {
 
   it.effect("every call takes options of its own", () => {
     const headers: Array<ReadonlyArray<string | undefined>> = []
-    const client = scripted((request, url) => {
+    const { client } = HttpMock.answering(({ method, path, request }) => {
       headers.push(
         ["anthropic-workspace-id", "anthropic-user-profile-id", "x-team"].map((name) => request.headers[name])
       )
-      if (url.pathname.endsWith("/results")) return Effect.succeed(new Response(""))
+      if (path.endsWith("/results")) return new Response("")
       const listed = { data: [], has_more: false, last_id: null }
-      const isList = request.method === "GET" && url.pathname.endsWith("/batches")
-      return Effect.succeed(
-        Response.json(isList ? listed : batch("msgbatch_1", { processing_status: "ended" }))
-      )
+      const isList = method === "GET" && path.endsWith("/batches")
+      return Response.json(isList ? listed : batch("msgbatch_1", { processing_status: "ended" }))
     })
     return Effect.gen(function*() {
       const options = { workspaceId: "wrkspc_call", headers: { "x-team": "red" } }
@@ -353,13 +348,7 @@ describe("MessageBatches", () => {
   })
 
   it.effect("whether a batch was made is unknown when the connection breaks", () => {
-    const client = scripted((request) =>
-      Effect.fail(
-        new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, cause: new Error("socket hang up") })
-        })
-      )
-    )
+    const { client } = HttpMock.answering(() => HttpMock.error.unreachable())
     return Effect.gen(function*() {
       assert.isTrue((yield* Effect.flip(MessageBatches.create([requestOf("a")]))).isOutcomeUnknown)
       assert.isFalse((yield* Effect.flip(MessageBatches.get("msgbatch_1"))).isOutcomeUnknown)

@@ -18,10 +18,11 @@ import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as ContentBlock from "effect-anthropic-files/ContentBlock"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Messages from "effect-anthropic-files/Messages"
-import { HttpClient, type HttpClientRequest } from "effect/http"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
-import { bodyOf, scripted } from "./support/mock.ts"
+import { urlOf } from "./support/mock.ts"
 import { recordSpans } from "./support/spans.ts"
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
@@ -32,17 +33,10 @@ const otherId = FileMetadata.FileId.make("file_011CPMxVD3fHLUhvTqtsQA5w")
 /** The service over one scripted answer, with what was sent. */
 const answering = (answer: () => Response | Promise<Response>, options?: Messages.Options) => {
   const sent: Array<{ readonly url: string; readonly headers: Record<string, string>; readonly body: unknown }> = []
-  const record = (request: HttpClientRequest.HttpClientRequest) =>
-    Effect.map(bodyOf(request), (bytes) => {
-      sent.push({
-        url: `${request.method} ${request.url}`,
-        headers: { ...request.headers },
-        body: JSON.parse(new TextDecoder().decode(bytes))
-      })
-    })
-  const client = scripted((request) =>
-    Effect.andThen(Effect.orDie(record(request)), Effect.promise(async () => answer()))
-  )
+  const { client } = HttpMock.answering(({ json, request: { headers, method, url } }) => {
+    sent.push({ url: `${method} ${url}`, headers: { ...headers }, body: json })
+    return Effect.promise(async () => answer())
+  })
   const layer = Messages.layer({ apiKey, ...options }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
   return { sent, layer }
 }
@@ -156,12 +150,10 @@ describe("Messages.create", () => {
 
   it.effect("reads the environment that Files reads", () => {
     const urls: Array<string> = []
-    const client = scripted((_request, url) =>
-      Effect.sync(() => {
-        urls.push(url.href)
-        return Response.json(cited)
-      })
-    )
+    const { client } = HttpMock.answering(({ request }) => {
+      urls.push(urlOf(request).href)
+      return Response.json(cited)
+    })
     return Messages.create(request).pipe(
       Effect.map(() => assert.deepStrictEqual(urls, ["https://gateway.example/v1/messages"])),
       Effect.provide(Messages.layerConfig({ apiKey: undefined, baseUrl: undefined })),

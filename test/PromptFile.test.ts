@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Schema } from "effect"
 import { FileMetadata } from "effect-anthropic-files"
 import * as PromptFile from "effect-anthropic-files/PromptFile"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { Prompt } from "effect/ai"
 import { HttpBody, HttpClientRequest } from "effect/http"
-import { bodyOf, scripted } from "./support/mock.ts"
 
 const file = (mime_type: string, id = "file_011CNha8iCJcU1wXNR6q4V8w"): FileMetadata.FileMetadata => ({
   id: FileMetadata.FileId.make(id),
@@ -22,13 +22,13 @@ const file = (mime_type: string, id = "file_011CNha8iCJcU1wXNR6q4V8w"): FileMeta
 const sent = (body: HttpBody.HttpBody) =>
   Effect.gen(function*() {
     let text = ""
-    const client = PromptFile.transformClient(scripted((request) =>
-      Effect.map(Effect.orDie(bodyOf(request)), (bytes) => {
+    const client = PromptFile.transformClient(
+      HttpMock.answering(({ bytes, headers }) => {
         text = new TextDecoder().decode(bytes)
-        assert.strictEqual(request.headers["content-length"], String(bytes.length))
+        assert.strictEqual(headers["content-length"], String(bytes.length))
         return new Response("{}")
-      })
-    ))
+      }).client
+    )
     yield* client.execute(HttpClientRequest.setBody(HttpClientRequest.post("https://api.anthropic.com/v1"), body))
     return text
   })

@@ -1,8 +1,9 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema, Stream } from "effect"
 import { FileMetadata, Files } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
-import { scripted } from "./support/mock.ts"
+import { urlOf } from "./support/mock.ts"
 
 /** Lengths to cut a body into; what is left over comes last. */
 const Cuts = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 50 }))).check(Schema.isMaxLength(40))
@@ -26,7 +27,7 @@ const split = (bytes: Uint8Array, cuts: ReadonlyArray<number>): ReadableStream<U
 const filesOver = (answer: (url: URL) => Response) =>
   Files.layer({ apiKey: Redacted.make("sk-ant-splits-0123456789") }).pipe(
     Layer.provide(
-      Layer.succeed(HttpClient.HttpClient, scripted((_request, url) => Effect.sync(() => answer(url))))
+      Layer.succeed(HttpClient.HttpClient, HttpMock.answering(({ request }) => answer(urlOf(request))).client)
     )
   )
 

@@ -4,11 +4,11 @@ import { Credentials, FileMetadata, Files, FileSource } from "effect-anthropic-f
 import * as Aws from "effect-anthropic-files/platform/Aws"
 import * as Foundry from "effect-anthropic-files/platform/Foundry"
 import * as GoogleCloud from "effect-anthropic-files/platform/GoogleCloud"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import * as Recorder from "effect-anthropic-files/testing/Recorder"
 import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
-import { bodyOf, scripted } from "../support/mock.ts"
 import { recordSpans } from "../support/spans.ts"
 import { driven, environment, Folder, folder } from "./support.ts"
 
@@ -30,10 +30,9 @@ const secrets = {
 
 /** Repeats whatever it was sent in everything that it says, and grants tokens. */
 const echo = (mode: { status: number; grants: boolean; isBroken: boolean }) =>
-  scripted((request) =>
+  HttpMock.answering(({ bytes, request }) =>
     Effect.gen(function*() {
-      const body = new TextDecoder().decode(yield* Effect.orDie(bodyOf(request)))
-      const said = `${JSON.stringify(request.headers)} ${body}`
+      const said = `${JSON.stringify(request.headers)} ${new TextDecoder().decode(bytes)}`
       const isToken = request.url.endsWith("/oauth/token")
       if (mode.isBroken && !isToken) {
         return yield* new HttpClientError.HttpClientError({
@@ -58,7 +57,7 @@ const echo = (mode: { status: number; grants: boolean; isBroken: boolean }) =>
         ? new Response(said, { headers })
         : Response.json(error, { status: mode.status, headers })
     })
-  )
+  ).client
 
 const kinds: ReadonlyArray<
   readonly [
@@ -192,17 +191,15 @@ for (const redactBodies of [true, false]) {
       const fs = yield* FileSystem.FileSystem
       const { path, writeConfig, writeToken } = yield* Folder
       const cassette = `${path}/cassette.json`
-      const service = scripted((request) =>
-        Effect.sync(() =>
-          request.url.endsWith("/oauth/token")
-            ? Response.json({
-              access_token: secrets.renewed,
-              refresh_token: secrets.nextRefresh,
-              expires_in: 3600,
-              token_type: "Bearer"
-            })
-            : Response.json({ data: [], next_page: null })
-        )
+      const { client: service } = HttpMock.answering(({ path }) =>
+        path.endsWith("/oauth/token")
+          ? Response.json({
+            access_token: secrets.renewed,
+            refresh_token: secrets.nextRefresh,
+            expires_in: 3600,
+            token_type: "Bearer"
+          })
+          : Response.json({ data: [], next_page: null })
       )
       yield* writeConfig("work", { authentication: { type: "user_oauth", client_id: "c" } })
       yield* writeToken("work", { access_token: secrets.access, expires_at: -1, refresh_token: secrets.refresh })

@@ -12,9 +12,9 @@ import {
 } from "effect-anthropic-files"
 import { Emulator, layer as emulatorLayer } from "effect-anthropic-files/emulator/Emulator"
 import * as Foundry from "effect-anthropic-files/platform/Foundry"
-import { HttpClient, type HttpClientRequest } from "effect/http"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { bodyOf, scripted } from "../support/mock.ts"
 import { driven, environment, Folder, folder } from "./support.ts"
 
 interface Seen {
@@ -29,17 +29,16 @@ const unauthorized = () =>
   Response.json({ type: "error", error: { type: "authentication_error", message: "no" } }, { status: 401 })
 
 /** A service that refuses tokens below a number, and writes down what it was asked. */
-const service = (answer?: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Response>) => {
+const service = (answer?: (received: HttpMock.Received) => HttpMock.Reply) => {
   const seen: Array<Seen> = []
   const state = { from: 1, isAsked: 0 }
-  const client = scripted((request) =>
-    Effect.gen(function*() {
-      seen.push({ method: request.method, url: request.url, headers: { ...request.headers } })
-      const number = Number(/token-(\d+)/.exec(request.headers["authorization"] ?? "")?.[1] ?? 0)
-      if (number < state.from) return unauthorized()
-      return answer === undefined ? page() : yield* answer(request)
-    })
-  )
+  const { client } = HttpMock.answering((received) => {
+    const { headers, method, url } = received.request
+    seen.push({ method, url, headers: { ...headers } })
+    const number = Number(/token-(\d+)/.exec(headers["authorization"] ?? "")?.[1] ?? 0)
+    if (number < state.from) return unauthorized()
+    return answer === undefined ? page() : answer(received)
+  })
   /** `token-1`, `token-2` …, each for as long as it lasts. */
   const token = Effect.clockWith((clock) =>
     Effect.sync((): Credentials.Token => ({
@@ -97,7 +96,7 @@ describe("a token that the service refuses", () => {
   it.effect("costs no try of a retry policy", () =>
     Effect.gen(function*() {
       let failures = 1
-      const api = service(() => Effect.sync(() => failures-- > 0 ? new Response("", { status: 503 }) : page()))
+      const api = service(() => failures-- > 0 ? new Response("", { status: 503 }) : page())
       const files = yield* clientOf(api, {}, Policy.retry({ times: 1 }))
       api.state.from = 2
       const fiber = yield* Effect.forkChild(files.listPage(), { startImmediately: true })
@@ -160,23 +159,24 @@ describe("a token that the service refuses", () => {
 describe("an upload whose token ends under way", () => {
   const size = 500_000
 
+  const stored = () =>
+    Response.json({
+      id: "file_1",
+      type: "file",
+      filename: "a.bin",
+      mime_type: "application/octet-stream",
+      size_bytes: size,
+      created_at: "2026-11-25T10:00:00Z",
+      downloadable: false,
+      expires_at: null
+    })
+
   const uploads = () => {
     const bodies: Array<number> = []
-    const api = service((request) =>
-      Effect.map(Effect.orDie(bodyOf(request)), (body) => {
-        bodies.push(body.length)
-        return Response.json({
-          id: "file_1",
-          type: "file",
-          filename: "a.bin",
-          mime_type: "application/octet-stream",
-          size_bytes: size,
-          created_at: "2026-11-25T10:00:00Z",
-          downloadable: false,
-          expires_at: null
-        })
-      })
-    )
+    const api = service(({ bytes }) => {
+      bodies.push(bytes.length)
+      return stored()
+    })
     return { api, bodies }
   }
 
@@ -202,22 +202,9 @@ describe("an upload whose token ends under way", () => {
         ...api,
         http: Layer.succeed(
           HttpClient.HttpClient,
-          scripted((request) =>
-            Effect.gen(function*() {
-              yield* Effect.orDie(bodyOf(request))
-              const isOld = request.headers["authorization"] === "Bearer token-1"
-              return isOld ? unauthorized() : Response.json({
-                id: "file_1",
-                type: "file",
-                filename: "a.bin",
-                mime_type: "application/octet-stream",
-                size_bytes: size,
-                created_at: "2026-11-25T10:00:00Z",
-                downloadable: false,
-                expires_at: null
-              })
-            })
-          )
+          HttpMock.answering(({ request }) =>
+            request.headers["authorization"] === "Bearer token-1" ? unauthorized() : stored()
+          ).client
         )
       }
       const files = yield* clientOf(reading)
@@ -358,7 +345,7 @@ describe("with the emulator", () => {
 describe("a request carries one credential, to one address", () => {
   it.effect("Files, Messages and MessageBatches of one layer share a token", () =>
     Effect.gen(function*() {
-      const api = service(() => Effect.sync(() => Response.json({ data: [], has_more: false, next_page: null })))
+      const api = service(() => Response.json({ data: [], has_more: false, next_page: null }))
       const credentials = Credentials.fromEffect(api.token)
       const live = Layer.mergeAll(
         Files.layerCredentials(),
@@ -416,12 +403,10 @@ describe("a request carries one credential, to one address", () => {
       const seen: Array<Seen> = []
       const http = Layer.succeed(
         HttpClient.HttpClient,
-        scripted((request) =>
-          Effect.sync(() => {
-            seen.push({ method: request.method, url: request.url, headers: { ...request.headers } })
-            return page()
-          })
-        )
+        HttpMock.answering(({ request: { headers, method, url } }) => {
+          seen.push({ method, url, headers: { ...headers } })
+          return page()
+        }).client
       )
       yield* Files.listPage().pipe(
         Effect.provide(
@@ -437,9 +422,7 @@ describe("a request carries one credential, to one address", () => {
 
   it.effect("a redirect to another address gets nothing", () =>
     Effect.gen(function*() {
-      const api = service(() =>
-        Effect.sync(() => new Response(null, { status: 307, headers: { location: "https://evil.example/" } }))
-      )
+      const api = service(() => new Response(null, { status: 307, headers: { location: "https://evil.example/" } }))
       const error = yield* Effect.flip((yield* clientOf(api)).listPage())
       assert.strictEqual(reasonOf(error), "UnexpectedResponse")
       assert.strictEqual(api.seen.length, 1)
@@ -447,23 +430,21 @@ describe("a request carries one credential, to one address", () => {
 
   it.effect("a batch's results come from the base URL, wherever the batch says they are", () =>
     Effect.gen(function*() {
-      const api = service((request) =>
-        Effect.sync(() =>
-          request.url.endsWith("/results")
-            ? new Response("")
-            : Response.json({
-              id: "msgbatch_1",
-              type: "message_batch",
-              processing_status: "ended",
-              request_counts: { processing: 0, succeeded: 0, errored: 0, canceled: 0, expired: 0 },
-              created_at: "2026-11-25T10:00:00Z",
-              expires_at: "2026-11-26T10:00:00Z",
-              ended_at: null,
-              cancel_initiated_at: null,
-              archived_at: null,
-              results_url: "https://evil.example/v1/messages/batches/msgbatch_1/results"
-            })
-        )
+      const api = service(({ path }) =>
+        path.endsWith("/results")
+          ? new Response("")
+          : Response.json({
+            id: "msgbatch_1",
+            type: "message_batch",
+            processing_status: "ended",
+            request_counts: { processing: 0, succeeded: 0, errored: 0, canceled: 0, expired: 0 },
+            created_at: "2026-11-25T10:00:00Z",
+            expires_at: "2026-11-26T10:00:00Z",
+            ended_at: null,
+            cancel_initiated_at: null,
+            archived_at: null,
+            results_url: "https://evil.example/v1/messages/batches/msgbatch_1/results"
+          })
       )
       const live = MessageBatches.layerCredentials().pipe(
         Layer.provide(Credentials.fromEffect(api.token)),
@@ -575,9 +556,9 @@ describe("who is asking", () => {
     Effect.gen(function*() {
       const http = Layer.succeed(
         HttpClient.HttpClient,
-        scripted((request) =>
-          Effect.sync(() => request.headers["x-api-key"] === "sk-broken" ? new Response("", { status: 500 }) : page())
-        )
+        HttpMock.answering(({ request }) =>
+          request.headers["x-api-key"] === "sk-broken" ? new Response("", { status: 500 }) : page()
+        ).client
       )
       const context = yield* Layer.build(Layer.provide(Policy.circuitBreaker(), http))
       const of = (key: string) => Effect.provideContext(Files.make({ apiKey: Redacted.make(key) }), context)

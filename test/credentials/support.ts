@@ -5,9 +5,9 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { ConfigProvider, Context, Effect, Fiber, FileSystem, Layer, Path, Redacted } from "effect"
 import type { Credentials } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
-import { bodyOf, scripted } from "../support/mock.ts"
 
 export const disk = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
@@ -72,13 +72,12 @@ export interface Endpoint {
 /** A token endpoint that gives `token-1`, `token-2` … for an hour, and `refresh-1`, `refresh-2` … with them. */
 export const endpoint = () => {
   const state: Endpoint = { exchanges: [], answer: undefined }
-  const client = scripted((request) =>
+  const { client } = HttpMock.answering(({ json, request }) =>
     Effect.gen(function*() {
-      const text = new TextDecoder().decode(yield* Effect.orDie(bodyOf(request)))
       const exchange: Exchange = {
         url: request.url,
         headers: { ...request.headers },
-        body: JSON.parse(text) as Record<string, string>
+        body: json as Record<string, string>
       }
       state.exchanges.push(exchange)
       if (state.answer !== undefined) return yield* state.answer(exchange)

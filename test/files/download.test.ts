@@ -1,16 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
-import { type Answer, drive, id, layerOf, outcomeOf, type Request, service, wire } from "../policy/support.ts"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { drive, id, layerOf, outcomeOf, wire } from "../policy/support.ts"
 
 const whole = Uint8Array.from({ length: 300 }, (_, n) => n % 251)
 
-type Content = (request: Request, n: number) => Answer
+type Content = (request: HttpMock.Received, n: number) => HttpMock.Reply
 
 /** A service whose file has these bytes, and that answers requests for its content so. */
 const serving = (content: Content, metadata: Record<string, unknown> = {}) => {
   let n = 0
-  return service((request) =>
+  return HttpMock.answering((request) =>
     request.path.endsWith("/content")
       ? content(request, ++n)
       : Response.json(wire({ id, size_bytes: whole.length, mime_type: "application/octet-stream", ...metadata }))
@@ -56,7 +57,7 @@ const isWhole = (result: Effect.Success<ReturnType<typeof download>>) =>
 const failureOf = (result: Effect.Success<ReturnType<typeof download>>) =>
   result._tag === "Failure" ? result.failure : assert.fail(`a download of ${result.success.length} bytes is a success`)
 
-const contents = (from: ReturnType<typeof serving>) => from.requests.filter(({ path }) => path.endsWith("/content"))
+const contents = (from: ReturnType<typeof serving>) => from.requests().filter(({ path }) => path.endsWith("/content"))
 
 describe("an HTML page that came instead of a content", () => {
   const page = () => new Response("<html>sign in</html>", { headers: { "content-type": "text/html; charset=utf-8" } })
@@ -126,7 +127,7 @@ describe("a content whose length was not announced", () => {
 
   it.effect("is handed out where the metadata can't be had", () =>
     Effect.gen(function*() {
-      const from = service((request) =>
+      const from = HttpMock.answering((request) =>
         request.path.endsWith("/content") ? unannounced(whole) : new Response("", { status: 403 })
       )
       assert.isTrue(isWhole(yield* download(from, Policy.stack())))

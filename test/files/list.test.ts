@@ -1,40 +1,46 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { FileMetadata, Files, type FilesError, Policy } from "effect-anthropic-files"
-import { failure, layerOf, outcomeOf, type Service, service, wire } from "../policy/support.ts"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { failure, layerOf, outcomeOf, wire } from "../policy/support.ts"
 
 const file = (n: number) =>
   wire({ id: `file_${n}`, created_at: new Date(1_700_000_000_000 + Math.floor(n / 3) * 1000).toISOString() })
 
-const under = <A, E>(effect: Effect.Effect<A, E, Files.Files>, from: Service, options: Partial<Files.Options> = {}) =>
-  Effect.provide(effect, layerOf(from.client, Policy.stack(), options))
+const under = <A, E>(
+  effect: Effect.Effect<A, E, Files.Files>,
+  from: HttpMock.Mock,
+  options: Partial<Files.Options> = {}
+) => Effect.provide(effect, layerOf(from.client, Policy.stack(), options))
 
 describe("a listing that can't end", () => {
   it.effect("fails when a cursor comes a second time", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => Response.json({ data: [file(n)], next_page: n % 2 === 0 ? "even" : "odd" }))
+      const from = HttpMock.answering((_, n) =>
+        Response.json({ data: [file(n)], next_page: n % 2 === 0 ? "even" : "odd" })
+      )
       const error = yield* Effect.flip(under(Stream.runDrain(Files.list()), from))
       assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
-      assert.strictEqual(from.requests.length, 3)
+      assert.strictEqual(from.requests().length, 3)
     }))
 
   it.effect("fails after a hundred empty pages in a row, each with a new cursor", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => Response.json({ data: [], next_page: `p${n}` }))
+      const from = HttpMock.answering((_, n) => Response.json({ data: [], next_page: `p${n}` }))
       const error = yield* Effect.flip(under(Stream.runDrain(Files.list()), from))
       assert.strictEqual(outcomeOf(error), "UnexpectedResponse")
       assert.include(error.message, "empty pages")
-      assert.strictEqual(from.requests.length, 101)
+      assert.strictEqual(from.requests().length, 101)
     }))
 
   it.effect("goes on over empty pages as long as a file comes in between", () =>
     Effect.gen(function*() {
-      const from = service((_, n) =>
+      const from = HttpMock.answering((_, n) =>
         Response.json({ data: n % 90 === 0 ? [file(n)] : [], next_page: n < 400 ? `p${n}` : null })
       )
       const files = yield* under(Stream.runCollect(Files.list()), from)
       assert.strictEqual(files.length, 4)
-      assert.strictEqual(from.requests.length, 400)
+      assert.strictEqual(from.requests().length, 400)
     }))
 })
 
@@ -42,16 +48,15 @@ describe("a listing whose files are deleted while it goes on", () => {
   /** The beta dialect, where a cursor is the id of a file. */
   const store = (count: number) => {
     let files = Array.from({ length: count }, (_, n) => file(count - n))
-    const from = service((request) => {
-      const url = new URL(request.path, "http://localhost")
-      if (request.method === "DELETE") {
-        const id = url.pathname.split("/").at(-1)
+    const from = HttpMock.answering(({ method, path, query }) => {
+      if (method === "DELETE") {
+        const id = path.split("/").at(-1)
         files = files.filter((file) => file["id"] !== id)
         return Response.json({ id, type: "file_deleted" })
       }
-      const after = url.searchParams.get("after_id")
-      const at = after === null ? 0 : files.findIndex((file) => file["id"] === after) + 1
-      if (after !== null && at === 0) return failure(404, {}, undefined, "not_found_error")
+      const after = query["after_id"]
+      const at = after === undefined ? 0 : files.findIndex((file) => file["id"] === after) + 1
+      if (after !== undefined && at === 0) return failure(404, {}, undefined, "not_found_error")
       const data = files.slice(at, at + 10)
       return Response.json({
         data,
@@ -96,15 +101,15 @@ describe("a listing whose files are deleted while it goes on", () => {
         under(Stream.runDrain(Files.list({ afterId: FileMetadata.FileId.make("file_99") })), from, { dialect: "beta" })
       )
       assert.strictEqual(error.status, 404)
-      assert.strictEqual(from.requests.length, 1)
+      assert.strictEqual(from.requests().length, 1)
     }))
 })
 
 describe("an answer about another file than was asked for", () => {
-  const other = service((request) => {
+  const other = HttpMock.answering((request) => {
     if (request.method === "DELETE") return Response.json({ id: "file_other", type: "file_deleted" })
     const data = wire({ id: "file_other" })
-    return Response.json(request.path.includes("?") ? { data: [data], next_page: null } : data)
+    return Response.json("ids[]" in request.query ? { data: [data], next_page: null } : data)
   })
   const asked = FileMetadata.FileId.make("file_1")
   const operations: ReadonlyArray<readonly [string, Effect.Effect<unknown, FilesError.FilesError, Files.Files>]> = [
@@ -128,7 +133,7 @@ describe("an answer about another file than was asked for", () => {
 describe("functions of one file", () => {
   it.effect("are given to forEach as they are: the index is not taken for options", () =>
     Effect.gen(function*() {
-      const from = service((request) => {
+      const from = HttpMock.answering((request) => {
         const id = request.path.split("/").at(3)
         return Response.json(request.method === "DELETE" ? { id, type: "file_deleted" } : wire({ id }))
       })
@@ -136,6 +141,6 @@ describe("functions of one file", () => {
       const found = yield* under(Effect.forEach(ids, Files.metadata), from)
       assert.deepStrictEqual(found.map(({ id }) => id), ids)
       yield* under(Effect.forEach(ids, Files.delete), from)
-      assert.strictEqual(from.requests.length, 4)
+      assert.strictEqual(from.requests().length, 4)
     }))
 })

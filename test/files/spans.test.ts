@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream, Tracer } from "effect"
 import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
-import { layerOf, service, wire } from "../policy/support.ts"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { layerOf, wire } from "../policy/support.ts"
 import { recordSpans } from "../support/spans.ts"
 
 const id = FileMetadata.FileId.make("file_1")
 
-const from = service((request) => {
+const from = HttpMock.answering((request) => {
   if (request.method === "DELETE") return Response.json({ id, type: "file_deleted" })
   if (request.method === "POST") return Response.json(wire({ id, size_bytes: 6 }))
   if (request.path.endsWith("/content")) return new Response("secret", { headers: { "content-length": "6" } })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { TestClock } from "effect/testing"
-import { drive, layerOf, ok, service } from "../policy/support.ts"
+import { drive, layerOf, ok } from "../policy/support.ts"
 
 const encoder = new TextEncoder()
 
@@ -10,7 +11,7 @@ describe("a source that is fetched from a URL", () => {
   it.effect("and breaks off is fetched again, as often as the retry policy allows", () =>
     Effect.gen(function*() {
       let gets = 0
-      const from = service((request) => {
+      const from = HttpMock.answering((request) => {
         if (request.method === "POST") return ok({ size_bytes: 10 })
         gets++
         const body = new ReadableStream<Uint8Array>({
@@ -33,21 +34,21 @@ describe("a source that is fetched from a URL", () => {
 describe("an option that is misspelt", () => {
   it.effect("is refused before anything is sent", () =>
     Effect.gen(function*() {
-      const from = service(() => ok())
+      const from = HttpMock.answering(() => ok())
       const options = JSON.parse(JSON.stringify({ onUnknownOutcome: "fial" }))
       const error = yield* Effect.flip(
         Effect.provide(Files.upload(FileSource.text("x", "x.txt"), options), layerOf(from.client, Policy.standard()))
       )
       assert(error._tag === "RequestFailed" && error.reason._tag === "InvalidRequest")
       assert.strictEqual(error.reason.option, "onUnknownOutcome")
-      assert.strictEqual(from.requests.length, 0)
+      assert.strictEqual(from.requests().length, 0)
     }))
 })
 
 describe("a file of another size than was sent", () => {
   const answering = (file: Record<string, unknown>) => {
     const deleted: Array<string> = []
-    const from = service((request) => {
+    const from = HttpMock.answering((request) => {
       if (request.method !== "DELETE") return ok(file)
       deleted.push(request.path)
       return Response.json({ id: "file_1", type: "file_deleted" })

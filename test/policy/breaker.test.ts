@@ -1,26 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import {
-  type Answer,
-  broken,
-  failure,
-  id,
-  layerOf,
-  ok,
-  outcomeOf,
-  script,
-  type Service,
-  service,
-  settle
-} from "./support.ts"
+import { failure, id, layerOf, ok, outcomeOf, script, settle } from "./support.ts"
 
 const under = <A, E, R>(
   effect: Effect.Effect<A, E, R | Files.Files>,
-  from: Service,
+  from: HttpMock.Mock,
   options?: Policy.CircuitBreakerOptions
 ) => Effect.provide(effect, layerOf(from.client, Policy.circuitBreaker(options)))
 
@@ -33,11 +22,11 @@ const outcomes = (count: number) =>
 describe("circuitBreaker", () => {
   it.effect("opens after five failures in a row, sends nothing, tries one after 30 seconds, and closes", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => n > 6 ? ok() : failure(500))
+      const from = HttpMock.answering((_, n) => n > 6 ? ok() : failure(500))
       yield* under(
         Effect.gen(function*() {
           assert.deepStrictEqual(yield* outcomes(7), [...Array(5).fill("ServerFailed"), "CircuitOpen", "CircuitOpen"])
-          assert.strictEqual(from.requests.length, 5)
+          assert.strictEqual(from.requests().length, 5)
           yield* TestClock.adjust("29 seconds")
           assert.deepStrictEqual(yield* outcomes(1), ["CircuitOpen"])
           yield* TestClock.adjust("1 second")
@@ -64,11 +53,11 @@ describe("circuitBreaker", () => {
       script(() => failure(503))
     ))
 
-  const counts: ReadonlyArray<readonly [string, () => Answer, boolean]> = [
+  const counts: ReadonlyArray<readonly [string, () => HttpMock.Reply, boolean]> = [
     ...[500, 502, 503, 504, 520, 529].map((status) => [`${status}`, () => failure(status), true] as const),
-    ...["ECONNREFUSED", "ECONNRESET"].map((code) => [code, () => broken(code), true] as const),
+    ...["ECONNREFUSED", "ECONNRESET"].map((code) => [code, () => HttpMock.broken(code), true] as const),
     ...[400, 401, 403, 404, 408, 409, 413, 429].map((status) => [`${status}`, () => failure(status), false] as const),
-    ["a certificate", () => broken("CERT_HAS_EXPIRED"), false],
+    ["a certificate", () => HttpMock.broken("CERT_HAS_EXPIRED"), false],
     ["a success", () => ok(), false]
   ]
   for (const [name, answer, opens] of counts) {
@@ -77,21 +66,21 @@ describe("circuitBreaker", () => {
         const from = script(answer)
         const seen = yield* under(outcomes(8), from)
         assert.strictEqual(seen.includes("CircuitOpen"), opens)
-        assert.strictEqual(from.requests.length, opens ? 5 : 8)
+        assert.strictEqual(from.requests().length, opens ? 5 : 8)
       }))
   }
 
   it.effect("a success in between begins the count anew, a 429 does not", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => n % 5 === 0 ? ok() : failure(500))
+      const from = HttpMock.answering((_, n) => n % 5 === 0 ? ok() : failure(500))
       assert.notInclude(yield* under(outcomes(20), from), "CircuitOpen")
-      const limited = service((_, n) => n % 5 === 0 ? failure(429) : failure(500))
+      const limited = HttpMock.answering((_, n) => n % 5 === 0 ? failure(429) : failure(500))
       assert.include(yield* under(outcomes(20), limited), "CircuitOpen")
     }))
 
   it.effect("stays open as long as the service asks, up to a minute", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => n > 5 ? ok() : failure(503, { "retry-after": "50" }))
+      const from = HttpMock.answering((_, n) => n > 5 ? ok() : failure(503, { "retry-after": "50" }))
       yield* under(
         Effect.gen(function*() {
           yield* outcomes(5)
@@ -106,7 +95,7 @@ describe("circuitBreaker", () => {
 
   it.effect("is one for each host", () =>
     Effect.gen(function*() {
-      const from = service((request) => request.headers["x-api-key"] === "bad" ? failure(500) : ok())
+      const from = HttpMock.answering(({ request }) => request.headers["x-api-key"] === "bad" ? failure(500) : ok())
       const breaker = Layer.provide(Policy.circuitBreaker(), Layer.succeed(HttpClient.HttpClient, from.client))
       yield* Effect.gen(function*() {
         const client = yield* HttpClient.HttpClient
@@ -120,7 +109,7 @@ describe("circuitBreaker", () => {
 
   it.effect("only one tries a circuit that is half open, and an interrupted one gives its place up", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => n <= 5 ? failure(500) : n === 6 ? Effect.never : ok())
+      const from = HttpMock.answering((_, n) => n <= 5 ? failure(500) : n === 6 ? Effect.never : ok())
       yield* under(
         Effect.gen(function*() {
           yield* outcomes(5)
@@ -128,7 +117,7 @@ describe("circuitBreaker", () => {
           const probe = yield* Effect.forkChild(Files.metadata(id))
           yield* settle
           assert.deepStrictEqual(yield* outcomes(2), ["CircuitOpen", "CircuitOpen"])
-          assert.strictEqual(from.requests.length, 6)
+          assert.strictEqual(from.requests().length, 6)
           yield* Fiber.interrupt(probe)
           assert.deepStrictEqual(yield* outcomes(1), ["Success"])
         }),

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
-import { broken, drive, failure, id, layerOf, ok, outcomeOf, service, settle } from "./support.ts"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { drive, failure, id, layerOf, ok, outcomeOf, settle, timesOf } from "./support.ts"
 
-const slowly = service((_, n) =>
-  Effect.as(Effect.sleep("1 second"), n % 7 === 0 ? broken("ECONNRESET") : n % 5 === 0 ? failure(500) : ok())
+const slowly = HttpMock.answering((_, n) =>
+  Effect.as(Effect.sleep("1 second"), n % 7 === 0 ? HttpMock.broken("ECONNRESET") : n % 5 === 0 ? failure(500) : ok())
 )
 
 describe("concurrency", () => {
@@ -19,23 +20,23 @@ describe("concurrency", () => {
         ).pipe(Effect.provide(layerOf(slowly.client, Policy.concurrency(4)))),
         100
       )
-      assert.strictEqual(slowly.open.most, 4)
-      assert.strictEqual(slowly.requests.length, 40)
+      assert.strictEqual(slowly.open().most, 4)
+      assert.strictEqual(slowly.requests().length, 40)
       assert.deepStrictEqual(order, Array.from({ length: 40 }, (_, n) => n))
       // Ten rounds of a second: a place is taken again at once.
-      assert.strictEqual(slowly.times().at(-1), 9000)
+      assert.strictEqual(timesOf(slowly).at(-1), 9000)
     }))
 
   it.effect("one that waits can be interrupted at once, and one that runs gives its place back", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => n === 1 ? Effect.never : ok())
+      const from = HttpMock.answering((_, n) => n === 1 ? Effect.never : ok())
       yield* Effect.gen(function*() {
         const holder = yield* Effect.forkChild(Files.metadata(id))
         yield* settle
         const waiting = yield* Effect.forkChild(Files.metadata(id))
         const next = yield* Effect.forkChild(Files.metadata(id))
         yield* settle
-        assert.strictEqual(from.requests.length, 1)
+        assert.strictEqual(from.requests().length, 1)
         const interrupted = yield* Effect.forkChild(Fiber.interrupt(waiting))
         yield* settle
         assert.isDefined(interrupted.pollUnsafe())
@@ -43,13 +44,13 @@ describe("concurrency", () => {
         yield* Fiber.interrupt(holder)
         yield* settle
         assert.strictEqual((yield* Fiber.join(next)).id, id)
-        assert.strictEqual(from.requests.length, 2)
+        assert.strictEqual(from.requests().length, 2)
       }).pipe(Effect.provide(layerOf(from.client, Policy.concurrency(1))))
     }))
 
   it.effect("a place is free once the headers have come, not only after the body", () =>
     Effect.gen(function*() {
-      const from = service((request) =>
+      const from = HttpMock.answering((request) =>
         request.path.endsWith("/content")
           ? new Response(new ReadableStream({ pull: () => new Promise(() => undefined) }), {
             headers: { "content-length": "5" }
@@ -59,7 +60,7 @@ describe("concurrency", () => {
       yield* Effect.gen(function*() {
         const download = yield* Effect.forkChild(Stream.runDrain(Files.download(id)))
         yield* settle
-        assert.strictEqual(from.requests.length, 1)
+        assert.strictEqual(from.requests().length, 1)
         yield* Files.metadata(id)
         yield* Fiber.interrupt(download)
       }).pipe(Effect.provide(layerOf(from.client, Policy.concurrency(1))))
@@ -67,7 +68,7 @@ describe("concurrency", () => {
 
   it.effect("silence is silence for one that has its place", () =>
     Effect.gen(function*() {
-      const from = service(() => Effect.never)
+      const from = HttpMock.answering(() => Effect.never)
       const error = yield* Effect.flip(
         drive(Effect.provide(Files.metadata(id), layerOf(from.client, Policy.concurrency(1))), 1000)
       )
@@ -76,13 +77,13 @@ describe("concurrency", () => {
 
   it.effect("a wait for a place is no silence", () =>
     Effect.gen(function*() {
-      const from = service(() => Effect.as(Effect.sleep("50 seconds"), ok()))
+      const from = HttpMock.answering(() => Effect.as(Effect.sleep("50 seconds"), ok()))
       yield* drive(
         Effect.all(Array.from({ length: 4 }, () => Files.metadata(id)), { concurrency: "unbounded" }).pipe(
           Effect.provide(layerOf(from.client, Policy.concurrency(1), { idleTimeout: "1 minute" }))
         ),
         1000
       )
-      assert.deepStrictEqual(from.times(), [0, 50_000, 100_000, 150_000])
+      assert.deepStrictEqual(timesOf(from), [0, 50_000, 100_000, 150_000])
     }))
 })

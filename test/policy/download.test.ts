@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { generator } from "../../src/emulator/internal/faults.ts"
 import * as Checksum from "../../src/internal/files/checksum.ts"
-import { type Answer, broken, drive, failure, id, layerOf, outcomeOf, type Request, service } from "./support.ts"
+import { drive, failure, id, layerOf, outcomeOf } from "./support.ts"
 
 const random = generator(42)
 const content = Uint8Array.from({ length: 1000 }, () => Math.floor(random() * 256))
@@ -36,11 +37,12 @@ interface Part {
   readonly content?: Uint8Array
 }
 
-const from = (request: Request): number => Number(/^bytes=(\d+)-$/.exec(request.headers["range"] ?? "")?.[1] ?? 0)
+const from = (request: HttpMock.Received): number =>
+  Number(/^bytes=(\d+)-$/.exec(request.headers["range"] ?? "")?.[1] ?? 0)
 
 /** Serves the content, breaking off as told; behind the last part it is whole. */
-const serve = (parts: ReadonlyArray<Part | Answer>) =>
-  service((request, n) => {
+const serve = (parts: ReadonlyArray<Part | HttpMock.Reply>) =>
+  HttpMock.answering((request, n) => {
     const part = parts[n - 1] ?? { until: Infinity, end: "end" as const }
     if (typeof part === "symbol" || !("until" in part)) return part
     const all = part.content ?? content
@@ -82,7 +84,7 @@ describe("a download that breaks off", () => {
           const [got, result] = yield* download(server)
           assert.strictEqual(result._tag, "Success")
           assert.deepStrictEqual(got, content)
-          assert.deepStrictEqual(server.requests.map(from), [0, 100, 101, 700])
+          assert.deepStrictEqual(server.requests().map(from), [0, 100, 101, 700])
         }))
     }
   }
@@ -106,7 +108,7 @@ describe("a download that breaks off", () => {
   it.effect("within the retry budget, which failures before the headers share", () =>
     Effect.gen(function*() {
       const server = serve([
-        broken("ECONNRESET"),
+        HttpMock.broken("ECONNRESET"),
         { until: 100, ranges: true },
         failure(503),
         { until: 200, ranges: true },
@@ -116,7 +118,7 @@ describe("a download that breaks off", () => {
       const [got, result] = yield* download(server)
       assert(result._tag === "Failure")
       assert.strictEqual(outcomeOf(result.failure), "TransferInterrupted")
-      assert.strictEqual(server.requests.length, 5)
+      assert.strictEqual(server.requests().length, 5)
       assert.deepStrictEqual(got, content.slice(0, 300))
     }))
 
@@ -128,7 +130,7 @@ describe("a download that breaks off", () => {
         assert(result._tag === "Failure" && result.failure._tag === "TransferInterrupted")
         assert.deepStrictEqual([result.failure.transferred, result.failure.expected], [100, 1000])
         assert.strictEqual(got.length, 100)
-        assert.strictEqual(server.requests.length, 1)
+        assert.strictEqual(server.requests().length, 1)
       }
     }))
 
@@ -189,7 +191,7 @@ describe("a download that breaks off", () => {
       const [got, result] = yield* download(server)
       assert.strictEqual(result._tag, "Success")
       assert.deepStrictEqual(got, content)
-      assert.strictEqual(server.requests.length, 1)
+      assert.strictEqual(server.requests().length, 1)
     }))
 
   it.effect("is not asked for again when it is gone by now", () =>
@@ -198,7 +200,7 @@ describe("a download that breaks off", () => {
       const [, result] = yield* download(server)
       assert(result._tag === "Failure")
       assert.strictEqual(outcomeOf(result.failure), "FileExpired")
-      assert.strictEqual(server.requests.length, 2)
+      assert.strictEqual(server.requests().length, 2)
     }))
 })
 

@@ -6,8 +6,9 @@ import { Effect, Exit, Layer, Stream } from "effect"
 import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
-import { drive, failure, id, layerOf, ok, outcomeOf, script, service } from "./support.ts"
+import { drive, failure, id, layerOf, ok, outcomeOf, script, timesOf } from "./support.ts"
 
 const policies = {
   retry: () => Policy.retry(),
@@ -116,13 +117,13 @@ describe("the whole stack", () => {
       } as const
       const from = script(() => failure(500))
       yield* Effect.flip(Effect.provide(Files.metadata(id), layerOf(from.client, Policy.standard(none))))
-      assert.strictEqual(from.requests.length, 1)
+      assert.strictEqual(from.requests().length, 1)
       const some = script(() => failure(500), () => ok())
       yield* drive(
         Effect.provide(Files.metadata(id), layerOf(some.client, Policy.standard({ ...none, retry: {} }))),
         500
       )
-      assert.strictEqual(some.requests.length, 2)
+      assert.strictEqual(some.requests().length, 2)
     }))
 
   it.effect("outermost first", () =>
@@ -171,13 +172,15 @@ describe("a policy around retry", () => {
       Effect.gen(function*() {
         const upload: Effect.Effect<unknown, unknown, Files.Files> = Files.upload(FileSource.text("hello", "a.txt"))
         for (const operation of [Files.metadata(id), upload]) {
-          const from = service((_, n) => n < 5 ? failure(529, { "retry-after": "90" }) : ok({ size_bytes: 5 }))
+          const from = HttpMock.answering((_, n) =>
+            n < 5 ? failure(529, { "retry-after": "90" }) : ok({ size_bytes: 5 })
+          )
           yield* drive(
             Effect.provide(operation, layerOf(from.client, Policy.stack(policies[name](), patient()))),
             1000
           )
-          const [first = 0] = from.times()
-          const waited = from.times().map((at, n) => at - first - n * 90_000)
+          const [first = 0] = timesOf(from)
+          const waited = timesOf(from).map((at, n) => at - first - n * 90_000)
           assert.strictEqual(waited.length, 5)
           for (const more of waited) {
             assert.isAtLeast(more, 0)
@@ -189,7 +192,7 @@ describe("a policy around retry", () => {
 
   it.effect("all of them around it", () =>
     Effect.gen(function*() {
-      const from = service((_, n) =>
+      const from = HttpMock.answering((_, n) =>
         n < 5 ? failure(503, { "retry-after": "90" }) : Response.json({ data: [], next_page: null })
       )
       const around = names.filter((name) => name !== "retry").map((name) => policies[name]())
@@ -197,26 +200,26 @@ describe("a policy around retry", () => {
         Effect.provide(Stream.runDrain(Files.list()), layerOf(from.client, Policy.stack(...around, patient()))),
         1000
       )
-      assert.strictEqual(from.requests.length, 5)
+      assert.strictEqual(from.requests().length, 5)
     }))
 
   it.effect("a timeout around a rate limit and a limit on concurrency does not count their waits", () =>
     Effect.gen(function*() {
       for (const inner of [Policy.rateLimit({ requestsPerMinute: 1, maxWait: "1 hour" }), Policy.concurrency(1)]) {
-        const from = service(() => Effect.as(Effect.sleep("50 seconds"), ok()))
+        const from = HttpMock.answering(() => Effect.as(Effect.sleep("50 seconds"), ok()))
         yield* drive(
           Effect.all(Array.from({ length: 4 }, () => Files.metadata(id)), { concurrency: "unbounded" }).pipe(
             Effect.provide(layerOf(from.client, Policy.stack(Policy.timeout(), inner)))
           ),
           1000
         )
-        assert.strictEqual(from.requests.length, 4)
+        assert.strictEqual(from.requests().length, 4)
       }
     }))
 
   it.effect("but real silence is noticed in every try", () =>
     Effect.gen(function*() {
-      const from = service(() => Effect.never)
+      const from = HttpMock.answering(() => Effect.never)
       const error = yield* Effect.flip(drive(
         Effect.provide(
           Files.metadata(id),
@@ -225,7 +228,7 @@ describe("a policy around retry", () => {
         1000
       ))
       assert.strictEqual(outcomeOf(error), "TimedOut")
-      assert.strictEqual(from.requests.length, 3)
-      assert.isAtMost(from.times().at(-1) ?? NaN, 125_000)
+      assert.strictEqual(from.requests().length, 3)
+      assert.isAtMost(timesOf(from).at(-1) ?? NaN, 125_000)
     }))
 })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { TestClock } from "effect/testing"
-import { broken, drive, failure, id, layerOf, ok, outcomeOf, script, service, settle, silent } from "./support.ts"
+import { drive, failure, id, layerOf, ok, outcomeOf, script, settle, timesOf } from "./support.ts"
 
 const page = () => Response.json({ data: [], next_page: null })
 
@@ -16,7 +17,7 @@ describe("override", () => {
           yield* Effect.flip(
             drive(Effect.provide(effect, layerOf(from.client, Policy.standard({ circuitBreaker: false }))), 500)
           )
-          return from.requests.length
+          return from.requests().length
         })
       assert.strictEqual(yield* tries(), 5)
       assert.strictEqual(yield* tries({ retry: { times: 9 } }), 10)
@@ -37,13 +38,13 @@ describe("override", () => {
         ),
         1000
       )
-      assert.strictEqual(from.requests.length, 2)
-      assert.isAtLeast(from.times()[1] ?? NaN, 100_000)
+      assert.strictEqual(from.requests().length, 2)
+      assert.isAtLeast(timesOf(from)[1] ?? NaN, 100_000)
     }))
 
   it.effect("the inner one wins, and both hold where they differ in what they name", () =>
     Effect.gen(function*() {
-      const from = script(() => silent)
+      const from = script(() => HttpMock.silence)
       yield* Effect.flip(drive(
         Files.metadata(id).pipe(
           Policy.override({ retry: { times: 1 } }),
@@ -52,8 +53,8 @@ describe("override", () => {
         ),
         100
       ))
-      assert.strictEqual(from.requests.length, 2)
-      assert.isAtMost(from.times()[1] ?? NaN, 3700)
+      assert.strictEqual(from.requests().length, 2)
+      assert.isAtMost(timesOf(from)[1] ?? NaN, 3700)
     }))
 
   it.effect("for a stream: its pages and its broken body", () =>
@@ -64,11 +65,11 @@ describe("override", () => {
         outcomeOf(yield* Effect.flip(Effect.provide(Stream.runDrain(run), layerOf(list.client, Policy.retry())))),
         "ServerFailed"
       )
-      assert.strictEqual(list.requests.length, 1)
+      assert.strictEqual(list.requests().length, 1)
       const cut = script(() => new Response("abc", { headers: { "content-length": "9" } }))
       const bytes = Files.download(id).pipe(Policy.override({ retry: { times: 2 } }), Stream.runDrain)
       yield* Effect.flip(drive(Effect.provide(bytes, layerOf(cut.client, Policy.retry())), 500))
-      assert.strictEqual(cut.requests.length, 3)
+      assert.strictEqual(cut.requests().length, 3)
       const nested = script(() => new Response("abc", { headers: { "content-length": "9" } }))
       const both = Files.download(id).pipe(
         Policy.override({ timeout: false }),
@@ -76,7 +77,7 @@ describe("override", () => {
         Stream.runDrain
       )
       yield* Effect.flip(drive(Effect.provide(both, layerOf(nested.client, Policy.retry())), 500))
-      assert.strictEqual(nested.requests.length, 2)
+      assert.strictEqual(nested.requests().length, 2)
       const once = script(() => new Response("abc", { headers: { "content-length": "9" } }))
       yield* Effect.flip(
         Effect.provide(
@@ -84,7 +85,7 @@ describe("override", () => {
           layerOf(once.client, Policy.retry())
         )
       )
-      assert.strictEqual(once.requests.length, 1)
+      assert.strictEqual(once.requests().length, 1)
     }))
 
   it.effect("of the rate limit, the circuit breaker, concurrency and timeouts", () =>
@@ -94,7 +95,7 @@ describe("override", () => {
         Effect.forEach([1, 2, 3], () => Policy.override(Files.metadata(id), { rateLimit: false })),
         layerOf(limited.client, Policy.rateLimit({ requestsPerMinute: 1 }))
       )
-      assert.strictEqual(limited.requests.length, 3)
+      assert.strictEqual(limited.requests().length, 3)
 
       const failing = script(() => failure(500))
       yield* Effect.provide(
@@ -103,17 +104,17 @@ describe("override", () => {
         ),
         layerOf(failing.client, Policy.circuitBreaker())
       )
-      assert.strictEqual(failing.requests.length, 8)
+      assert.strictEqual(failing.requests().length, 8)
 
-      const slow = service(() => Effect.as(Effect.sleep("1 second"), ok()))
+      const slow = HttpMock.answering(() => Effect.as(Effect.sleep("1 second"), ok()))
       yield* drive(
         Effect.forEach([1, 2], () => Policy.override(Files.metadata(id), { concurrency: false }), { concurrency: 2 })
           .pipe(Effect.provide(layerOf(slow.client, Policy.concurrency(1)))),
         100
       )
-      assert.strictEqual(slow.open.most, 2)
+      assert.strictEqual(slow.open().most, 2)
 
-      const late = service(() => Effect.as(Effect.sleep("90 seconds"), ok()))
+      const late = HttpMock.answering(() => Effect.as(Effect.sleep("90 seconds"), ok()))
       yield* drive(
         Effect.provide(
           Policy.override(Files.metadata(id), { timeout: false }),
@@ -125,7 +126,9 @@ describe("override", () => {
 
   it.effect("reaches the listing that looks for a lost upload, and nothing outside", () =>
     Effect.gen(function*() {
-      const from = service((request) => request.method === "POST" ? broken("ECONNRESET") : failure(500))
+      const from = HttpMock.answering((request) =>
+        request.method === "POST" ? HttpMock.broken("ECONNRESET") : failure(500)
+      )
       yield* Effect.provide(
         Effect.gen(function*() {
           const fiber = yield* Effect.forkChild(
@@ -134,9 +137,9 @@ describe("override", () => {
           yield* settle
           yield* TestClock.adjust(0)
           yield* Fiber.join(fiber)
-          assert.strictEqual(from.requests.length, 1)
+          assert.strictEqual(from.requests().length, 1)
           yield* Effect.flip(drive(Files.metadata(id), 500))
-          assert.strictEqual(from.requests.length, 6)
+          assert.strictEqual(from.requests().length, 6)
         }),
         layerOf(from.client, Policy.retry())
       )

@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Duration, Effect, Fiber, Layer, Logger, Redacted, Schema } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import type * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { generator } from "../../src/emulator/internal/faults.ts"
-import { drive, failure, id, layerOf, mostIn, ok, outcomeOf, script, type Service, settle } from "./support.ts"
+import { drive, failure, id, layerOf, mostIn, ok, outcomeOf, script, settle, timesOf } from "./support.ts"
 
 const minute = 60_000
 
-const lookUp = (from: Service, policy: Policy.Policy, options?: Partial<Files.Options>) =>
+const lookUp = (from: HttpMock.Mock, policy: Policy.Policy, options?: Partial<Files.Options>) =>
   Effect.provide(Files.metadata(id), layerOf(from.client, policy, options))
 
 /** Lookups at these times, milliseconds, each in its own fiber. */
@@ -42,9 +43,9 @@ describe("never more than the limit in any 60 seconds", () => {
           maxWait: "1 day"
         })
         yield* drive(Effect.provide(arrivals(times), layerOf(from.client, policy)), 5000)
-        assert.strictEqual(from.requests.length, times.length)
+        assert.strictEqual(from.requests().length, times.length)
         // Both ends included.
-        assert.isAtMost(mostIn(from.times(), minute + 1), perMinute)
+        assert.isAtMost(mostIn(timesOf(from), minute + 1), perMinute)
       }).pipe(Effect.provide(TestClock.layer())),
     { arbitrary: { runs: 60, concurrency: 1 } }
   )
@@ -54,11 +55,11 @@ describe("never more than the limit in any 60 seconds", () => {
       const from = script(() => ok())
       const many = Effect.forEach(Array.from({ length: 1000 }), () => Files.metadata(id), { concurrency: "unbounded" })
       yield* drive(Effect.provide(many, layerOf(from.client, Policy.rateLimit())), 1000)
-      assert.isAtMost(mostIn(from.times(), minute), 500)
-      assert.isAtLeast(mostIn(from.times(), minute), 490)
+      assert.isAtMost(mostIn(timesOf(from), minute), 500)
+      assert.isAtLeast(mostIn(timesOf(from), minute), 490)
       // A tenth at once.
-      assert.strictEqual(from.times().filter((at) => at === 0).length, 50)
-      assert.isAtMost(from.times().at(-1) ?? NaN, 2.2 * minute)
+      assert.strictEqual(timesOf(from).filter((at) => at === 0).length, 50)
+      assert.isAtMost(timesOf(from).at(-1) ?? NaN, 2.2 * minute)
     }))
 
   it.effect("the beta dialect gets 100", () =>
@@ -66,9 +67,9 @@ describe("never more than the limit in any 60 seconds", () => {
       const from = script(() => ok())
       const many = Effect.forEach(Array.from({ length: 250 }), () => Files.metadata(id), { concurrency: "unbounded" })
       yield* drive(Effect.provide(many, layerOf(from.client, Policy.rateLimit(), { dialect: "beta" })), 1000)
-      assert.isAtMost(mostIn(from.times(), minute), 100)
-      assert.isAtLeast(mostIn(from.times(), minute), 98)
-      assert.strictEqual(from.times().filter((at) => at === 0).length, 10)
+      assert.isAtMost(mostIn(timesOf(from), minute), 100)
+      assert.isAtLeast(mostIn(timesOf(from), minute), 98)
+      assert.strictEqual(timesOf(from).filter((at) => at === 0).length, 10)
     }))
 
   it.effect("a fixed window lets a whole one through at once, and twice as much around an edge", () =>
@@ -79,8 +80,8 @@ describe("never more than the limit in any 60 seconds", () => {
         Effect.provide(arrivals([0, ...Array(19).fill(2900), ...Array(20).fill(minute)]), layerOf(from.client, policy)),
         1000
       )
-      assert.strictEqual(mostIn(from.times(), 3000), 20)
-      assert.isAbove(mostIn(from.times(), minute), 20)
+      assert.strictEqual(mostIn(timesOf(from), 3000), 20)
+      assert.isAbove(mostIn(timesOf(from), minute), 20)
     }))
 })
 
@@ -116,7 +117,7 @@ describe("turns", () => {
         assert(last !== undefined)
         yield* drive(Fiber.join(last), 100)
       }).pipe(Effect.provide(layerOf(from.client, Policy.rateLimit({ requestsPerMinute: 10, burst: 1 }))))
-      assert.deepStrictEqual(from.times(), [0, 6100])
+      assert.deepStrictEqual(timesOf(from), [0, 6100])
     }))
 
   it.effect("are shared by two clients of one key, not by two keys, base URLs or workspaces", () =>
@@ -142,7 +143,7 @@ describe("turns", () => {
               ),
             500
           )
-          return mostIn(from.times(), minute)
+          return mostIn(timesOf(from), minute)
         }).pipe(Effect.provide(TestClock.layer()))
       const options = { apiKey: Redacted.make("key-one"), baseUrl: "http://localhost" }
       assert.strictEqual(yield* most(options, options), 10)
@@ -165,7 +166,7 @@ describe("turns", () => {
         Layer.effectDiscard(Effect.orDie(run)).pipe(Layer.provide(client()))
       ).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, from.client)))
       yield* drive(Effect.scoped(Layer.build(program)), 500)
-      assert.isAtMost(mostIn(from.times(), minute), 10)
+      assert.isAtMost(mostIn(timesOf(from), minute), 10)
     }))
 
   it.effect("the store learns neither key nor base URL", () =>
@@ -201,7 +202,7 @@ describe("what it learns", () => {
         ),
         100
       )
-      return [from.times(), results] as const
+      return [timesOf(from), results] as const
     }).pipe(Effect.provide(TestClock.layer()))
   const body = JSON.stringify({
     id,
@@ -279,7 +280,7 @@ describe("maxWait", () => {
         result._tag === "Failure"
       )
       // At 0, 6.1, 12.2 and 18.3 seconds.
-      assert.strictEqual(from.requests.length, 4)
+      assert.strictEqual(from.requests().length, 4)
       assert.strictEqual(failed.length, 6)
       for (const [result, at] of failed) {
         assert(result._tag === "Failure")
@@ -307,7 +308,7 @@ describe("maxWait", () => {
         assert.strictEqual(outcomeOf(yield* Fiber.join(hasty)), "RateLimited")
         yield* drive(Fiber.join(patient), 1000)
       }).pipe(Effect.provide(layerOf(from.client, policy)))
-      assert.deepStrictEqual(from.times(), [0, 61_000])
+      assert.deepStrictEqual(timesOf(from), [0, 61_000])
     }))
 
   it.effect("of nothing takes a turn that is free, and no other", () =>
@@ -358,7 +359,7 @@ describe("a store that fails", () => {
           Effect.provide(lookUp(from, Policy.rateLimit()), Layer.merge(failing(consume), Logger.layer([logger]))),
           100
         )
-        assert.deepStrictEqual(from.times(), [after])
+        assert.deepStrictEqual(timesOf(from), [after])
         assert.match(logs.join(), /Warn.*store/i)
       }).pipe(Effect.scoped))
   }

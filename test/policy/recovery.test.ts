@@ -4,11 +4,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { Files, FileSource, Messages, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import * as Redacted from "effect/Redacted"
 import { TestClock } from "effect/testing"
-import { drive, failure, id, key, layerOf, ok, outcomeOf, type Service, service, wire } from "./support.ts"
+import { drive, failure, id, key, layerOf, ok, outcomeOf, timesOf, wire } from "./support.ts"
 
 const many = <A, E, R>(count: number, effect: Effect.Effect<A, E, R>) =>
   Effect.all(Array.from({ length: count }, () => Effect.result(effect)), { concurrency: "unbounded" })
@@ -17,7 +18,9 @@ describe("when the service comes back", () => {
   it.effect("all calls that wait under the standard stack succeed, none fails with CircuitOpen", () =>
     Effect.gen(function*() {
       const outage = 45_000
-      const from = service((request) => Effect.delay(Effect.sync(() => request.at < outage ? failure(503) : ok()), 20))
+      const from = HttpMock.answering((request) =>
+        Effect.delay(Effect.sync(() => request.at < outage ? failure(503) : ok()), 20)
+      )
       const results = yield* drive(
         Effect.provide(many(64, Files.metadata(id)), layerOf(from.client, Policy.standard())),
         100
@@ -28,28 +31,28 @@ describe("when the service comes back", () => {
 
   it.effect("the calls do not come all in the same moment", () =>
     Effect.gen(function*() {
-      const from = service((request) => request.at < 1000 ? failure(529, { "retry-after": "10" }) : ok())
+      const from = HttpMock.answering((request) => request.at < 1000 ? failure(529, { "retry-after": "10" }) : ok())
       yield* drive(Effect.provide(many(40, Files.metadata(id)), layerOf(from.client, Policy.retry())), 10)
-      const second = from.times().filter((at) => at > 1000)
+      const second = timesOf(from).filter((at) => at > 1000)
       assert.isAtLeast(Math.min(...second), 10_000)
       assert.isAtLeast(Math.max(...second) - Math.min(...second), 200)
     }))
 
   it.effect("a wait for an open circuit costs no try: the one try that is left is made after two such waits", () =>
     Effect.gen(function*() {
-      const from = service((request) => request.at < 15_000 ? failure(503) : ok())
+      const from = HttpMock.answering((request) => request.at < 15_000 ? failure(503) : ok())
       const policy = Policy.stack(Policy.retry({ times: 1 }), Policy.circuitBreaker({ openDuration: "10 seconds" }))
       yield* Effect.gen(function*() {
         yield* Policy.override(many(5, Files.metadata(id)), { retry: false })
         yield* drive(Files.metadata(id), 100)
       }).pipe(Effect.provide(layerOf(from.client, policy)))
-      assert.strictEqual(from.requests.length, 7)
-      assert.isAtLeast(from.times().at(-1) ?? NaN, 20_000)
+      assert.strictEqual(from.requests().length, 7)
+      assert.isAtLeast(timesOf(from).at(-1) ?? NaN, 20_000)
     }))
 
   it.effect("waits for an open circuit end at maxElapsed", () =>
     Effect.gen(function*() {
-      const from = service(() => failure(503))
+      const from = HttpMock.answering(() => failure(503))
       const policy = Policy.stack(
         Policy.retry({ times: 9, maxElapsed: "5 minutes" }),
         Policy.circuitBreaker({ openDuration: "50 seconds" })
@@ -57,8 +60,8 @@ describe("when the service comes back", () => {
       const error = yield* Effect.flip(drive(Effect.provide(Files.metadata(id), layerOf(from.client, policy)), 500))
       assert.include(["ServerFailed", "CircuitOpen"], outcomeOf(error))
       // Five open the circuit; from then on one for each time that it may try.
-      assert.isAtLeast(from.requests.length, 8)
-      assert.isAtMost(from.times().at(-1) ?? NaN, 300_000)
+      assert.isAtLeast(from.requests().length, 8)
+      assert.isAtMost(timesOf(from).at(-1) ?? NaN, 300_000)
     }))
 })
 
@@ -70,11 +73,11 @@ describe("no wait that a service asks for is shorter than the back-off", () => {
   ) {
     it.effect(JSON.stringify(headers), () =>
       Effect.gen(function*() {
-        const from = service(() => failure(529, headers))
+        const from = HttpMock.answering(() => failure(529, headers))
         yield* drive(Effect.provide(many(64, Files.metadata(id)), layerOf(from.client, Policy.retry())), 10)
-        assert.strictEqual(from.requests.length, 320)
+        assert.strictEqual(from.requests().length, 320)
         // 0.375, 0.75, 1.5 and 3 seconds at least.
-        assert.isAtLeast(Math.max(...from.times()), 5600)
+        assert.isAtLeast(Math.max(...timesOf(from)), 5600)
       }))
   }
 })
@@ -92,7 +95,7 @@ describe("a strange header does not close the client", () => {
   for (const [how, status, headers] of far) {
     it.effect(`${how}: a minute later requests pass again`, () =>
       Effect.gen(function*() {
-        const from = service((_, n) => {
+        const from = HttpMock.answering((_, n) => {
           if (n > 5) return ok()
           return status === 200 ? Response.json(wire({ id }), { headers }) : failure(status, headers)
         })
@@ -113,19 +116,19 @@ describe("a strange header does not close the client", () => {
         "anthropic-ratelimit-requests-remaining": "0",
         "anthropic-ratelimit-requests-reset": new Date(year + 5000).toISOString()
       }
-      const from = service((_, n) => n === 1 ? Response.json(wire({ id }), { headers }) : ok())
+      const from = HttpMock.answering((_, n) => n === 1 ? Response.json(wire({ id }), { headers }) : ok())
       yield* drive(
         Effect.andThen(Files.metadata(id), Files.metadata(id)).pipe(
           Effect.provide(layerOf(from.client, Policy.rateLimit()))
         ),
         100
       )
-      assert.deepStrictEqual(from.times(), [0, 5000])
+      assert.deepStrictEqual(timesOf(from), [0, 5000])
     }))
 })
 
 describe("lanes of the rate limit", () => {
-  const services = (from: Service, policy: Policy.Policy) => {
+  const services = (from: HttpMock.Mock, policy: Policy.Policy) => {
     const options = { apiKey: Redacted.make(key), baseUrl: "http://localhost" }
     return Layer.mergeAll(Files.layer(options), Messages.layer(options)).pipe(
       Layer.provideMerge(policy),
@@ -150,22 +153,22 @@ describe("lanes of the rate limit", () => {
 
   it.effect("messages are not paced by the rate of files", () =>
     Effect.gen(function*() {
-      const from = service(() => message.clone())
+      const from = HttpMock.answering(() => message.clone())
       yield* drive(Effect.provide(many(200, ask), services(from, Policy.rateLimit())), 100)
-      assert.strictEqual(from.times().at(-1), 0)
+      assert.strictEqual(timesOf(from).at(-1), 0)
     }))
 
   it.effect("messages keep to a rate of their own when it is given", () =>
     Effect.gen(function*() {
-      const from = service(() => message.clone())
+      const from = HttpMock.answering(() => message.clone())
       const policy = Policy.rateLimit({ messagesPerMinute: 60 })
       yield* drive(Effect.provide(many(60, ask), services(from, policy)), 100)
-      assert.isAtLeast(from.times().at(-1) ?? NaN, 50_000)
+      assert.isAtLeast(timesOf(from).at(-1) ?? NaN, 50_000)
     }))
 
   it.effect("a 429 of the model does not stop a listing", () =>
     Effect.gen(function*() {
-      const from = service((request) =>
+      const from = HttpMock.answering((request) =>
         request.path.startsWith("/v1/messages")
           ? failure(429, { "retry-after": "30" })
           : Response.json({ data: [], next_page: null })
@@ -176,12 +179,12 @@ describe("lanes of the rate limit", () => {
         ),
         100
       )
-      assert.deepStrictEqual(from.times(), [0, 0])
+      assert.deepStrictEqual(timesOf(from), [0, 0])
     }))
 
   it.effect("GETs of other hosts are not paced by the rate of files", () =>
     Effect.gen(function*() {
-      const from = service((request) =>
+      const from = HttpMock.answering((request) =>
         request.method === "GET" ? new Response("x".repeat(3)) : Response.json(wire({ size_bytes: 3 }))
       )
       yield* drive(
@@ -191,7 +194,7 @@ describe("lanes of the rate limit", () => {
         ),
         100
       )
-      const gets = from.requests.filter(({ method }) => method === "GET")
+      const gets = from.requests().filter(({ method }) => method === "GET")
       assert.strictEqual(gets.length, 40)
       assert.isTrue(gets.every(({ at }) => at === 0))
     }))
@@ -206,7 +209,7 @@ describe("a store that many processes share", () => {
     it.effect(`fails the Layer as PolicyFailed when it ${how} as the Layer is built`, () =>
       Effect.gen(function*() {
         const store = Layer.effect(RateLimiter.RateLimiterStore, effect)
-        const client = Layer.succeed(HttpClient.HttpClient, service(() => ok()).client)
+        const client = Layer.succeed(HttpClient.HttpClient, HttpMock.answering(() => ok()).client)
         const policy = Policy.withStore(Policy.standard(), store)
         const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.provide(policy, client))))
         assert.strictEqual(error._tag, "PolicyFailed")
@@ -225,8 +228,8 @@ describe("a store that many processes share", () => {
         adaptiveConsume: () => lost,
         adaptiveFeedback: () => lost
       })
-      const from = service(() => ok())
+      const from = HttpMock.answering(() => ok())
       yield* Effect.provide(Files.metadata(id), layerOf(from.client, Policy.withStore(Policy.rateLimit(), store)))
-      assert.strictEqual(from.requests.length, 1)
+      assert.strictEqual(from.requests().length, 1)
     }))
 })

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Random } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { Headers } from "effect/http"
 import { isRetryable } from "../../src/internal/request/retryable.ts"
 import { errorTable } from "../internal/request/errorTable.ts"
-import { broken, drive, failure, id, layerOf, ok, outcomeOf, script, type Service, service } from "./support.ts"
+import { drive, failure, id, layerOf, ok, outcomeOf, script, timesOf } from "./support.ts"
 
-const metadata = (policy: Policy.Policy, from: Service) =>
+const metadata = (policy: Policy.Policy, from: HttpMock.Mock) =>
   Effect.provide(Files.metadata(id), layerOf(from.client, policy))
 
 /** Chance that always takes nothing off. */
@@ -28,7 +29,7 @@ describe("what is tried again", () => {
           const expected = spendCap
             ? false
             : header === "true" || (header !== "false" && isRetryable(status, Headers.empty, code))
-          assert.strictEqual(from.requests.length, expected ? 2 : 1)
+          assert.strictEqual(from.requests().length, expected ? 2 : 1)
           assert.strictEqual(result._tag, expected ? "Success" : "Failure")
           // The error says the same of itself.
           if (result._tag === "Failure") assert.isFalse(result.failure.isRetryable)
@@ -40,14 +41,16 @@ describe("what is tried again", () => {
     Effect.gen(function*() {
       for (const status of [408, 409, 429, 500, 502, 503, 504, 520, 529, 599, 600, 999]) {
         // fromWeb takes no such status, and a gateway gives them all the same.
-        const from = service((_, n) => n > 1 ? ok() : status < 600 ? failure(status) : withStatus(failure(500), status))
+        const from = HttpMock.answering((_, n) =>
+          n > 1 ? ok() : status < 600 ? failure(status) : withStatus(failure(500), status)
+        )
         yield* drive(metadata(Policy.retry(), from), 500)
-        assert.strictEqual(from.requests.length, 2, `${status}`)
+        assert.strictEqual(from.requests().length, 2, `${status}`)
       }
       for (const status of [400, 401, 402, 403, 404, 405, 413, 418, 422, 501]) {
         const from = script(() => failure(status), () => ok())
         yield* Effect.flip(drive(metadata(Policy.retry(), from), 500))
-        assert.strictEqual(from.requests.length, 1, `${status}`)
+        assert.strictEqual(from.requests().length, 1, `${status}`)
       }
     }))
 
@@ -55,28 +58,28 @@ describe("what is tried again", () => {
     Effect.gen(function*() {
       const again = script(() => failure(400, {}, "request_body_timeout"), () => ok())
       yield* drive(metadata(Policy.retry(), again), 500)
-      assert.strictEqual(again.requests.length, 2)
+      assert.strictEqual(again.requests().length, 2)
       for (const code of ["enforced_spend_limit_reached", "contract_spend_limit_reached"]) {
         const never = script(() => failure(429, { "retry-after": "1", "x-should-retry": "true" }, code), () => ok())
         const error = yield* Effect.flip(drive(metadata(Policy.retry(), never), 500))
         assert.strictEqual(outcomeOf(error), "BillingBlocked")
         assert.isFalse(error.isRetryable)
-        assert.strictEqual(never.requests.length, 1)
+        assert.strictEqual(never.requests().length, 1)
       }
     }))
 
   it.effect("a broken connection, but not a certificate", () =>
     Effect.gen(function*() {
       for (const code of ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EPIPE", "UND_ERR_CONNECT_TIMEOUT"]) {
-        const from = script(() => broken(code), () => ok())
+        const from = script(() => HttpMock.broken(code), () => ok())
         yield* drive(metadata(Policy.retry(), from), 500)
-        assert.strictEqual(from.requests.length, 2, code)
+        assert.strictEqual(from.requests().length, 2, code)
       }
       for (const code of ["CERT_HAS_EXPIRED", "ERR_TLS_CERT_ALTNAME_INVALID", "SELF_SIGNED_CERT_IN_CHAIN"]) {
-        const from = script(() => broken(code), () => ok())
+        const from = script(() => HttpMock.broken(code), () => ok())
         const error = yield* Effect.flip(drive(metadata(Policy.retry(), from), 500))
         assert.strictEqual(outcomeOf(error), "Unreachable")
-        assert.strictEqual(from.requests.length, 1, code)
+        assert.strictEqual(from.requests().length, 1, code)
       }
     }))
 
@@ -85,7 +88,7 @@ describe("what is tried again", () => {
       for (const body of ["", "{\"id\":", "<html>", "null"]) {
         const from = script(() => new Response(body), () => ok())
         yield* drive(metadata(Policy.retry(), from), 500)
-        assert.strictEqual(from.requests.length, 2)
+        assert.strictEqual(from.requests().length, 2)
       }
     }))
 })
@@ -112,7 +115,7 @@ describe("how long it waits", () => {
         Effect.gen(function*() {
           const from = script(() => failure(status, headers), () => ok())
           yield* drive(metadata(Policy.retry(), from))
-          const [wait = NaN] = waits(from.times())
+          const [wait = NaN] = waits(timesOf(from))
           assert.isAtLeast(wait, Math.max(375, millis))
           assert.isAtMost(wait, Math.max(500, millis + 500))
         }))
@@ -125,14 +128,14 @@ describe("how long it waits", () => {
         const from = script(() => failure(status, { "retry-after": "61" }), () => ok())
         const error = yield* Effect.flip(metadata(Policy.retry(), from))
         assert.strictEqual(outcomeOf(error), tag)
-        assert.strictEqual(from.requests.length, 1)
+        assert.strictEqual(from.requests().length, 1)
         assert("retryAfter" in error && error.retryAfter !== undefined)
         assert.strictEqual(Duration.toMillis(error.retryAfter), 61_000)
         assert.isTrue(error.isRetryable)
       }
       const patient = script(() => failure(429, { "retry-after": "61" }), () => ok())
       yield* drive(metadata(Policy.retry({ maxDelay: "2 minutes" }), patient), 500)
-      const [wait = NaN] = waits(patient.times())
+      const [wait = NaN] = waits(timesOf(patient))
       assert.isAtLeast(wait, 61_000)
       assert.isAtMost(wait, 61_500)
     }))
@@ -142,7 +145,7 @@ describe("how long it waits", () => {
       const from = script(() => failure(500))
       const error = yield* Effect.flip(drive(withoutJitter(metadata(Policy.retry({ times: 7 }), from))))
       assert.strictEqual(outcomeOf(error), "ServerFailed")
-      assert.deepStrictEqual(waits(from.times()), [500, 1000, 2000, 4000, 8000, 8000, 8000])
+      assert.deepStrictEqual(waits(timesOf(from)), [500, 1000, 2000, 4000, 8000, 8000, 8000])
     }))
 
   it.effect("from a base and up to a bound", () =>
@@ -150,7 +153,7 @@ describe("how long it waits", () => {
       const from = script(() => failure(500))
       const policy = Policy.retry({ times: 4, baseDelay: "30 millis", maxDelay: "100 millis" })
       yield* Effect.flip(drive(withoutJitter(metadata(policy, from))))
-      assert.deepStrictEqual(waits(from.times()), [30, 60, 100, 100])
+      assert.deepStrictEqual(waits(timesOf(from)), [30, 60, 100, 100])
     }))
 
   it.effect("less up to a quarter, by chance that can be seeded", () =>
@@ -159,7 +162,7 @@ describe("how long it waits", () => {
         Effect.gen(function*() {
           const from = script(() => failure(500))
           yield* Effect.flip(drive(metadata(Policy.retry(), from).pipe(Random.withSeed(seed)), 1))
-          return waits(from.times())
+          return waits(timesOf(from))
         })
       const one = yield* of("one")
       assert.deepStrictEqual(yield* of("one"), one)
@@ -177,7 +180,7 @@ describe("how often", () => {
       for (const [times, tries] of [[undefined, 5], [0, 1], [1, 2], [9, 10]] as const) {
         const from = script(() => failure(503))
         yield* Effect.flip(drive(metadata(Policy.retry({ times }), from), 500))
-        assert.strictEqual(from.requests.length, tries)
+        assert.strictEqual(from.requests().length, tries)
       }
     }))
 
@@ -185,16 +188,16 @@ describe("how often", () => {
     Effect.gen(function*() {
       const from = script(() => failure(503, { "retry-after": "30" }))
       yield* Effect.flip(drive(metadata(Policy.retry({ times: 1000 }), from), 500))
-      assert.isAtMost(from.times().at(-1) ?? NaN, 3_600_000)
-      assert.isAtLeast(from.times().at(-1) ?? NaN, 3_560_000)
+      assert.isAtMost(timesOf(from).at(-1) ?? NaN, 3_600_000)
+      assert.isAtLeast(timesOf(from).at(-1) ?? NaN, 3_560_000)
       const short = script(() => failure(503, { "retry-after": "30" }))
       yield* Effect.flip(drive(metadata(Policy.retry({ times: 100, maxElapsed: "1 minute" }), short), 500))
-      assert.strictEqual(short.requests.length, 2)
+      assert.strictEqual(short.requests().length, 2)
     }))
 
   it.effect("each operation has a budget of its own", () =>
     Effect.gen(function*() {
-      const from = service((_, n) => n % 5 === 0 ? ok() : failure(500))
+      const from = HttpMock.answering((_, n) => n % 5 === 0 ? ok() : failure(500))
       yield* Effect.provide(
         Effect.gen(function*() {
           yield* drive(Files.metadata(id), 500)
@@ -202,6 +205,6 @@ describe("how often", () => {
         }),
         layerOf(from.client, Policy.retry())
       )
-      assert.strictEqual(from.requests.length, 10)
+      assert.strictEqual(from.requests().length, 10)
     }))
 })

@@ -1,6 +1,5 @@
 /**
- * What the policies' tests share: a service that answers what a test says and notes when it was asked, and time that
- * passes only when the test lets it.
+ * What the policies' tests share: answers, clients under a policy, and time that passes only when the test lets it.
  */
 import { Effect, Fiber, Layer, Logger, Redacted, References, Tracer } from "effect"
 import { FileMetadata, Files, type FilesError, type Policy } from "effect-anthropic-files"
@@ -39,65 +38,12 @@ export const failure = (
     { status, headers }
   )
 
-/** No answer: the connection failed with that code. */
-export const broken = HttpMock.broken
+/** Answers that are given one after another, the last one for ever. */
+export const script = (...answers: ReadonlyArray<() => HttpMock.Reply>): HttpMock.Mock =>
+  HttpMock.answering((_, n) => answers[Math.min(n, answers.length) - 1]?.() ?? HttpMock.silence)
 
-/** No answer, ever. */
-export const silent = HttpMock.silence
-
-export type Answer = Response | HttpMock.Answer
-
-export interface Request {
-  readonly method: string
-  readonly path: string
-  /** Milliseconds. */
-  readonly at: number
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: Uint8Array
-}
-
-export interface Service {
-  readonly client: HttpClient.HttpClient
-  readonly requests: ReadonlyArray<Request>
-  /** When they came, milliseconds. */
-  readonly times: () => ReadonlyArray<number>
-  /** Those without an answer yet, and the most at once. */
-  readonly open: { readonly now: number; readonly most: number }
-}
-
-const toRequest = ({ at, bytes, method, path, query, request }: HttpMock.Received): Request => {
-  const search = new URLSearchParams(
-    Object.entries(query).flatMap(([name, value]) =>
-      (typeof value === "string" ? [value] : value).map((one): [string, string] => [name, one])
-    )
-  ).toString()
-  return {
-    method,
-    path: search === "" ? path : `${path}?${search}`,
-    at,
-    headers: { ...request.headers },
-    body: new Uint8Array(bytes)
-  }
-}
-
-/** A service that answers its n-th request, counted from 1, from a function. */
-export const service = (answer: (request: Request, n: number) => Answer | Effect.Effect<Answer>): Service => {
-  const mock = HttpMock.answering((received, n) => answer(toRequest(received), n))
-  return {
-    client: mock.client,
-    get requests() {
-      return mock.requests().map(toRequest)
-    },
-    get open() {
-      return mock.open()
-    },
-    times: () => mock.requests().map((request) => request.at)
-  }
-}
-
-/** Answers one after the other, the last one for ever. */
-export const script = (...answers: ReadonlyArray<() => Answer>): Service =>
-  service((_, n) => answers[Math.min(n, answers.length) - 1]?.() ?? silent)
+/** When the requests came, in milliseconds. */
+export const timesOf = (mock: HttpMock.Mock): ReadonlyArray<number> => mock.requests().map(({ at }) => at)
 
 export const layerOf = (
   client: HttpClient.HttpClient,

@@ -2,33 +2,19 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as net from "node:net"
 import { http, rawServer } from "../support/rawServer.ts"
-import {
-  type Answer,
-  drive,
-  failure,
-  id,
-  key,
-  layerOf,
-  ok,
-  outcomeOf,
-  script,
-  type Service,
-  service,
-  settle,
-  silent,
-  wire
-} from "./support.ts"
+import { drive, failure, id, key, layerOf, ok, outcomeOf, script, settle, wire } from "./support.ts"
 
 /** The client's own limit, out of the way. */
 const patient = { idleTimeout: "10 hours" } as const
 
 const under = <A, E, R>(
   effect: Effect.Effect<A, E, R | Files.Files | HttpClient.HttpClient>,
-  from: Service,
+  from: HttpMock.Mock,
   policy: Policy.Policy = Policy.timeout()
 ) => Effect.provide(effect, layerOf(from.client, policy, patient))
 
@@ -44,8 +30,8 @@ const ended = <A, E extends Parameters<typeof outcomeOf>[0], R>(effect: Effect.E
     step
   )
 
-const after = (delay: number, answer: () => Answer = () => ok()) =>
-  service(() => Effect.delay(Effect.sync(answer), delay))
+const after = (delay: number, answer: () => Response | HttpMock.Answer = () => ok()) =>
+  HttpMock.answering(() => Effect.delay(Effect.sync(answer), delay))
 
 const bytes = (size: number) => new Uint8Array(size)
 
@@ -58,13 +44,13 @@ const slow = (count: number, every: number) =>
     { filename: "a.bin", size: count * 1_000_000, replayable: true }
   )
 
-const take = (size: number, answer: () => Answer | Effect.Effect<Answer> = () => ok({ size_bytes: size })) =>
-  service((request) => request.method === "POST" ? answer() : Response.json({ data: [], next_page: null }))
+const take = (size: number, answer: () => HttpMock.Reply = () => ok({ size_bytes: size })) =>
+  HttpMock.answering((request) => request.method === "POST" ? answer() : Response.json({ data: [], next_page: null }))
 
 describe("headers", () => {
   it.effect("60 seconds for what reads, the client's own limit, where the policy says nothing", () =>
     Effect.gen(function*() {
-      const silently = layerOf(script(() => silent).client, Policy.timeout())
+      const silently = layerOf(script(() => HttpMock.silence).client, Policy.timeout())
       assert.deepStrictEqual(yield* ended(Effect.provide(Files.metadata(id), silently), 1000), [
         60_000,
         "TimedOut",
@@ -74,7 +60,7 @@ describe("headers", () => {
 
   it.effect("an idleTimeout of the client stays where the policy says nothing", () =>
     Effect.gen(function*() {
-      const silently = layerOf(script(() => silent).client, Policy.standard({ retry: false }), {
+      const silently = layerOf(script(() => HttpMock.silence).client, Policy.standard({ retry: false }), {
         idleTimeout: "2 seconds"
       })
       assert.deepStrictEqual(yield* ended(Effect.provide(Files.metadata(id), silently)), [2000, "TimedOut", false])
@@ -82,7 +68,7 @@ describe("headers", () => {
 
   it.effect("ten times as long for an upload, whose outcome is unknown then", () =>
     Effect.gen(function*() {
-      const silently = layerOf(script(() => silent).client, Policy.timeout())
+      const silently = layerOf(script(() => HttpMock.silence).client, Policy.timeout())
       const seen = yield* ended(Effect.provide(Files.upload(FileSource.text("x", "x")), silently), 1000)
       assert.isAtLeast(seen[0], 600_000)
       assert.isAtMost(seen[0], 601_000)
@@ -194,7 +180,7 @@ describe("idleBody", () => {
   for (const [name, read] of reads) {
     it.effect(`ends a body that stalls, read as ${name}, over another client too`, () =>
       Effect.gen(function*() {
-        const from = service(() => dripping([1000, 1000], false))
+        const from = HttpMock.answering(() => dripping([1000, 1000], false))
         const [at, result] = yield* drive(
           under(
             Effect.gen(function*() {
@@ -221,7 +207,7 @@ describe("idleBody", () => {
         under(
           Effect.flatMap(HttpClient.HttpClient, (client) =>
             Effect.flatMap(client.get("http://localhost/"), (response) => response.json)),
-          service(() =>
+          HttpMock.answering(() =>
             dripping(Array(20).fill(4000), true)
           ),
           policy
@@ -235,7 +221,7 @@ describe("idleBody", () => {
             Effect.flatMap(client.get("http://localhost/"), (response) =>
               Stream.runForEach(response.stream, () =>
                 Effect.sleep("1 minute")))),
-          service(() =>
+          HttpMock.answering(() =>
             dripping([1, 1, 1], true)
           ),
           policy
@@ -259,30 +245,30 @@ describe("total", () => {
       const from = script(() => failure(500))
       const [at, outcome] = yield* ended(under(Files.metadata(id), from, policy))
       assert.deepStrictEqual([at, outcome], [10_000, "TimedOut"])
-      assert.isAbove(from.requests.length, 3)
+      assert.isAbove(from.requests().length, 3)
     }))
 })
 
 it.effect("beneath a retry policy it ends one try, and the next may do better", () =>
   Effect.gen(function*() {
-    const from = script(() => silent, () => silent, () => ok())
+    const from = script(() => HttpMock.silence, () => HttpMock.silence, () => ok())
     const policy = Policy.stack(Policy.retry(), Policy.timeout({ headers: "5 seconds" }))
     const [, outcome] = yield* ended(under(Files.metadata(id), from, policy))
     assert.strictEqual(outcome, "Success")
-    assert.strictEqual(from.requests.length, 3)
-    assert.strictEqual(from.open.now, 0)
+    assert.strictEqual(from.requests().length, 3)
+    assert.strictEqual(from.open().now, 0)
   }))
 
 it.effect("a request that has ended in time is let go of", () =>
   Effect.gen(function*() {
-    const from = script(() => silent)
+    const from = script(() => HttpMock.silence)
     yield* Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(Effect.exit(Files.metadata(id)))
       yield* settle
-      assert.strictEqual(from.open.now, 1)
+      assert.strictEqual(from.open().now, 1)
       yield* TestClock.adjust("61 seconds")
       yield* settle
-      assert.strictEqual(from.open.now, 0)
+      assert.strictEqual(from.open().now, 0)
       yield* Fiber.join(fiber)
     }).pipe(Effect.provide(layerOf(from.client, Policy.timeout({ headers: "60 seconds" }), patient)))
   }))

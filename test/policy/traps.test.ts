@@ -4,14 +4,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import { drive, failure, id, layerOf, ok, outcomeOf, script, type Service, service, settle } from "./support.ts"
+import { drive, failure, id, layerOf, ok, outcomeOf, script, settle, timesOf } from "./support.ts"
 
 const url = "http://localhost/v1/files/file_1"
 
-const ours = (from: Service, policy: Policy.Policy) =>
+const ours = (from: HttpMock.Mock, policy: Policy.Policy) =>
   drive(Effect.result(Effect.provide(Files.metadata(id), layerOf(from.client, policy))), 500)
 
 const memory = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
@@ -22,10 +23,10 @@ describe("retryTransient", () => {
       for (const status of [529, 409]) {
         const theirs = script(() => failure(status), () => ok())
         yield* HttpClient.retryTransient(theirs.client, { times: 3 }).get(url)
-        assert.strictEqual(theirs.requests.length, 1)
+        assert.strictEqual(theirs.requests().length, 1)
         const from = script(() => failure(status), () => ok())
         yield* ours(from, Policy.retry())
-        assert.strictEqual(from.requests.length, 2)
+        assert.strictEqual(from.requests().length, 2)
       }
     }))
 
@@ -33,10 +34,10 @@ describe("retryTransient", () => {
     Effect.gen(function*() {
       const theirs = script(() => failure(503), () => failure(503), () => ok())
       yield* HttpClient.retryTransient(theirs.client, { times: 3 }).get(url)
-      assert.deepStrictEqual(theirs.times(), [0, 0, 0])
+      assert.deepStrictEqual(timesOf(theirs), [0, 0, 0])
       const from = script(() => failure(503), () => failure(503), () => ok())
       yield* ours(from, Policy.retry())
-      const [, second = 0, third = 0] = from.times()
+      const [, second = 0, third = 0] = timesOf(from)
       assert.isAtLeast(second, 375)
       assert.isAtLeast(third - second, 750)
     }))
@@ -48,11 +49,11 @@ describe("retryTransient", () => {
         HttpClient.retryTransient(theirs.client, { times: 3, schedule: Schedule.spaced("1 second") }).get(url),
         500
       )
-      assert.deepStrictEqual(theirs.times(), [0, 1000])
+      assert.deepStrictEqual(timesOf(theirs), [0, 1000])
       const from = script(() => failure(503, { "retry-after-ms": "7000" }), () => ok())
-      const start = theirs.times().at(-1) ?? 0
+      const start = timesOf(theirs).at(-1) ?? 0
       yield* ours(from, Policy.retry())
-      const [first = 0, second = 0] = from.times()
+      const [first = 0, second = 0] = timesOf(from)
       assert.isAtLeast(first, start)
       assert.isAtLeast(second - first, 7000)
       assert.isAtMost(second - first, 7500)
@@ -73,10 +74,10 @@ describe("retryTransient", () => {
 
   it.effect("counts answers and failures apart, ours together", () =>
     Effect.gen(function*() {
-      const mixed = () => service((_, n) => n % 2 === 0 ? failure(503) : failure(429))
+      const mixed = () => HttpMock.answering((_, n) => n % 2 === 0 ? failure(503) : failure(429))
       const from = mixed()
       yield* ours(from, Policy.retry({ times: 3 }))
-      assert.strictEqual(from.requests.length, 4)
+      assert.strictEqual(from.requests().length, 4)
     }))
 })
 
@@ -96,12 +97,12 @@ describe("withRateLimiter", () => {
         yield* settle
         yield* TestClock.adjust("1 second")
       }
-      assert.isAbove(endless.requests.length, 50)
+      assert.isAbove(endless.requests().length, 50)
       yield* Fiber.interrupt(fiber)
       const from = script(() => failure(429, { "retry-after": "1" }))
       const result = yield* ours(from, Policy.rateLimit())
       assert(result._tag === "Failure")
-      assert.strictEqual(from.requests.length, 1)
+      assert.strictEqual(from.requests().length, 1)
     }).pipe(Effect.provide(memory)))
 
   it.effect("has no longest wait, ours has", () =>
@@ -112,7 +113,7 @@ describe("withRateLimiter", () => {
         const error = yield* Effect.flip(Files.metadata(id))
         assert.strictEqual(error._tag, "RateLimited")
       }).pipe(Effect.provide(layerOf(from.client, Policy.rateLimit({ maxWait: "30 seconds" }))))
-      assert.strictEqual(from.requests.length, 1)
+      assert.strictEqual(from.requests().length, 1)
     }))
 
   it.effect("leaves the place of one that was interrupted empty, ours does not", () =>
@@ -124,14 +125,14 @@ describe("withRateLimiter", () => {
         for (const fiber of fibers.slice(1, 3)) yield* Fiber.interrupt(fiber)
         yield* drive(Effect.forEach([0, 3], (n) => fibers[n] === undefined ? Effect.void : Fiber.join(fibers[n])), 100)
       }).pipe(Effect.provide(layerOf(from.client, Policy.rateLimit({ requestsPerMinute: 60, burst: 1 }))))
-      assert.strictEqual(from.requests.length, 2)
-      assert.isAtMost(from.times()[1] ?? NaN, 1100)
+      assert.strictEqual(from.requests().length, 2)
+      assert.isAtMost(timesOf(from)[1] ?? NaN, 1100)
     }))
 
   it.effect("reads an RFC 3339 reset as seconds and waits far too long, ours as the time it is", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.UTC(2026, 10, 21))
-      const from = service((_, n) =>
+      const from = HttpMock.answering((_, n) =>
         n === 1
           ? Response.json({ data: [], next_page: null }, {
             headers: {
@@ -147,7 +148,7 @@ describe("withRateLimiter", () => {
         ),
         100
       )
-      const [first = 0, second = 0] = from.times()
+      const [first = 0, second = 0] = timesOf(from)
       assert.strictEqual(second - first, 5000)
     }))
 
@@ -185,7 +186,7 @@ describe("a client beneath that makes failures of bad answers", () => {
       const from = script(() => failure(529, { "retry-after": "2" }), () => ok())
       const strict = HttpClient.filterStatusOk(from.client)
       yield* drive(Effect.provide(Files.metadata(id), layerOf(strict, Policy.standard())), 500)
-      assert.isAtLeast(from.times()[1] ?? NaN, 2000)
+      assert.isAtLeast(timesOf(from)[1] ?? NaN, 2000)
       const open = script(() => failure(500))
       const results = yield* Effect.provide(
         Effect.forEach(Array.from({ length: 6 }), () =>
@@ -195,7 +196,7 @@ describe("a client beneath that makes failures of bad answers", () => {
           Policy.stack(Policy.retry({ times: 0 }), Policy.circuitBreaker())
         )
       )
-      assert.strictEqual(open.requests.length, 5)
+      assert.strictEqual(open.requests().length, 5)
       assert.strictEqual(results[0]?.reason._tag, "StatusCodeError")
       // Its body can still be read.
       const [first] = results
@@ -210,7 +211,7 @@ describe("a policy ends at the response's headers", () => {
       const theirs = script(() => new Response("abc", { headers: { "content-length": "9" } }))
       const response = yield* HttpClient.retryTransient(theirs.client, { times: 3 }).get(url)
       assert.strictEqual((yield* Stream.runCollect(response.stream)).length, 1)
-      assert.strictEqual(theirs.requests.length, 1)
+      assert.strictEqual(theirs.requests().length, 1)
       const from = script(
         () => new Response("abc", { headers: { "content-length": "9" } }),
         () => new Response("abcdefghi", { headers: { "content-length": "9" } })
@@ -242,7 +243,7 @@ describe("layers", () => {
         100
       )
       // Both at work: the tries wait for the circuit.
-      const [first = 0, second = 0, third = 0] = from.times()
+      const [first = 0, second = 0, third = 0] = timesOf(from)
       assert.isAtLeast(second - first, 3000)
       assert.isAtLeast(third - second, 3000)
     }))

@@ -4,21 +4,10 @@ import { Clock, DateTime, Effect, Fiber, FileSystem, Layer, Stream } from "effec
 import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
-import {
-  broken,
-  drive,
-  failure,
-  layerOf,
-  ok,
-  outcomeOf,
-  script,
-  type Service,
-  service,
-  settle,
-  wire
-} from "./support.ts"
+import { drive, failure, layerOf, ok, outcomeOf, script, settle, wire } from "./support.ts"
 
 const upload: Fault.Options = { match: { operation: "upload" } }
 
@@ -193,15 +182,15 @@ describe("an upload whose answer was lost", () => {
   it.effect("more new files than can be looked through tell nothing either", () =>
     Effect.gen(function*() {
       const others = Array.from({ length: 100 }, (_, n) => wire({ id: `file_${n}`, filename: `${n}` }))
-      const from = service((request, n) =>
-        request.method === "POST" ? broken("ECONNRESET") : Response.json({ data: others, next_page: `p${n}` })
+      const from = HttpMock.answering((request, n) =>
+        request.method === "POST" ? HttpMock.broken("ECONNRESET") : Response.json({ data: others, next_page: `p${n}` })
       )
       const error = yield* Effect.flip(
         drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
       )
       assert.isTrue(error.isOutcomeUnknown)
-      assert.strictEqual(from.requests.filter(({ method }) => method === "POST").length, 1)
-      assert.strictEqual(from.requests.filter(({ method }) => method === "GET").length, 50)
+      assert.strictEqual(from.requests().filter(({ method }) => method === "POST").length, 1)
+      assert.strictEqual(from.requests().filter(({ method }) => method === "GET").length, 50)
     }))
 })
 
@@ -225,7 +214,7 @@ describe("a source that can be read only once", () => {
       ["a 529", () => failure(529), "Overloaded"],
       ["a 503", () => failure(503), "ServerFailed"],
       ["a 409", () => failure(409), "ServerFailed"],
-      ["a reset", () => broken("ECONNRESET"), "Unreachable"]
+      ["a reset", () => HttpMock.broken("ECONNRESET"), "Unreachable"]
     ] as const
   ) {
     it.effect(`is not sent twice once it was read: ${name}`, () =>
@@ -235,7 +224,7 @@ describe("a source that can be read only once", () => {
           drive(Effect.provide(Files.upload(once()), layerOf(from.client, Policy.retry())), 1000)
         )
         assert.strictEqual(outcomeOf(error), tag)
-        assert.deepStrictEqual(from.requests.map(({ method }) => method), ["POST"])
+        assert.deepStrictEqual(from.requests().map(({ method }) => method), ["POST"])
       }))
   }
 
@@ -261,9 +250,9 @@ describe("a source that can be read only once", () => {
 
   it.effect("a refused connection is enough to know that nothing was stored", () =>
     Effect.gen(function*() {
-      const from = script(() => broken("ECONNREFUSED"), () => ok({ size_bytes: 5 }))
+      const from = script(() => HttpMock.broken("ECONNREFUSED"), () => ok({ size_bytes: 5 }))
       yield* drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
-      assert.deepStrictEqual(from.requests.map(({ method }) => method), ["POST", "POST"])
+      assert.deepStrictEqual(from.requests().map(({ method }) => method), ["POST", "POST"])
     }))
 })
 
@@ -359,7 +348,7 @@ describe("twins", () => {
     Effect.gen(function*() {
       const stored: Array<Record<string, unknown>> = []
       let posts = 0
-      const from = service((request) => {
+      const from = HttpMock.answering((request) => {
         if (request.method === "GET") {
           // Answered late, with what is there by then.
           return Effect.andThen(
@@ -368,7 +357,7 @@ describe("twins", () => {
           )
         }
         posts++
-        if (posts === 1) return broken("ECONNRESET")
+        if (posts === 1) return HttpMock.broken("ECONNRESET")
         const file = wire({ id: `file_${posts}`, size_bytes: 5 })
         stored.push(file)
         return Effect.as(Effect.sleep("3 seconds"), Response.json(file))
@@ -380,7 +369,7 @@ describe("twins", () => {
         // Into the listing.
         yield* TestClock.adjust("1 second")
         yield* settle
-        assert.deepStrictEqual(from.requests.map(({ method }) => method), ["POST", "GET"])
+        assert.deepStrictEqual(from.requests().map(({ method }) => method), ["POST", "GET"])
         const other = yield* Effect.forkChild(Files.upload(hello))
         return yield* drive(Effect.all([Fiber.join(lost), Fiber.join(other)]), 100)
       }).pipe(Effect.provide(layer))
@@ -442,13 +431,13 @@ it.effect("an upload that ended without an answer is forgotten: ten minutes late
   Effect.gen(function*() {
     const stored: Array<Record<string, unknown>> = []
     const clock = yield* Clock.Clock
-    const from = service((request) => {
+    const from = HttpMock.answering((request) => {
       if (request.method === "GET") return Response.json({ data: stored.slice().reverse(), next_page: null })
       if (clock.currentTimeMillisUnsafe() > 600_000) {
         const created_at = new Date(request.at).toISOString()
         stored.push(wire({ id: `file_${stored.length + 1}`, size_bytes: 5, created_at }))
       }
-      return broken("ECONNRESET")
+      return HttpMock.broken("ECONNRESET")
     })
     yield* Effect.gen(function*() {
       const first = yield* Effect.flip(drive(Files.upload(hello, { onUnknownOutcome: "fail" }), 100))
@@ -472,15 +461,15 @@ describe("clocks that differ", () => {
         stored.push(wire({ id: "file_twin", size_bytes: 5, created_at: at(100 * hour - twinAge) }))
       }
       let posts = 0
-      const from = service((request) => {
+      const from = HttpMock.answering((request) => {
         const date = new Date(request.at + ahead).toUTCString()
         if (request.method === "GET") {
           return Response.json({ data: stored.slice().reverse(), next_page: null }, { headers: { date } })
         }
         posts++
-        if (posts === 1 && twinAge !== undefined) return broken("ECONNRESET")
+        if (posts === 1 && twinAge !== undefined) return HttpMock.broken("ECONNRESET")
         stored.push(wire({ id: `file_${posts}`, size_bytes: 5, created_at: at(request.at) }))
-        return posts === 1 ? broken("ECONNRESET") : Response.json(stored.at(-1))
+        return posts === 1 ? HttpMock.broken("ECONNRESET") : Response.json(stored.at(-1))
       })
       const result = yield* drive(
         Effect.result(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry()))),
@@ -535,7 +524,7 @@ describe("three clocks: the service's, a proxy's date header, this machine's", (
         stored.push(file)
         return file
       }
-      const from = service((request) => {
+      const from = HttpMock.answering((request) => {
         const date = world.date === undefined ? undefined : new Date(request.at + world.date).toUTCString()
         const headers = date === undefined ? {} : { date }
         if (request.method === "GET") {
@@ -546,7 +535,7 @@ describe("three clocks: the service's, a proxy's date header, this machine's", (
         posts++
         if (posts > 1) return Response.json(store(request.at), { headers })
         if (world.storedAfter !== undefined) store(request.at + world.storedAfter)
-        return broken("ECONNRESET")
+        return HttpMock.broken("ECONNRESET")
       })
       const source = FileSource.text("hello", world.filename ?? "a.txt")
       const effect = Effect.gen(function*() {
@@ -655,7 +644,7 @@ describe("another Effect client's multipart POST", () => {
     ["bytes", () => HttpBody.uint8Array(new Uint8Array(5), "multipart/form-data; boundary=x")],
     ["a stream", () => HttpBody.stream(Stream.make(new Uint8Array(5)), "multipart/form-data; boundary=x")]
   ]
-  const post = (from: Service, body: HttpBody.HttpBody, method: "POST" | "PUT" = "POST") =>
+  const post = (from: HttpMock.Mock, body: HttpBody.HttpBody, method: "POST" | "PUT" = "POST") =>
     HttpClient.HttpClient.pipe(
       Effect.flatMap((client) => client.execute(HttpClientRequest.make(method)("http://localhost/other", { body }))),
       Effect.provide(layerOf(from.client, Policy.retry())),
@@ -671,12 +660,12 @@ describe("another Effect client's multipart POST", () => {
           const result = yield* post(from, body())
           assert(result._tag === "Success")
           assert.strictEqual(result.success.status, status)
-          assert.strictEqual(from.requests.length, 1, `${status}`)
+          assert.strictEqual(from.requests().length, 1, `${status}`)
         }
         for (const code of ["ECONNRESET", "EPIPE", "ETIMEDOUT"]) {
-          const from = script(() => broken(code), () => ok())
+          const from = script(() => HttpMock.broken(code), () => ok())
           assert.strictEqual((yield* post(from, body()))._tag, "Failure")
-          assert.strictEqual(from.requests.length, 1, code)
+          assert.strictEqual(from.requests().length, 1, code)
         }
       }))
 
@@ -685,12 +674,12 @@ describe("another Effect client's multipart POST", () => {
         for (const status of [408, 409, 429, 529]) {
           const from = script(() => failure(status), () => ok())
           assert.strictEqual((yield* post(from, body()))._tag, "Success")
-          assert.strictEqual(from.requests.length, 2, `${status}`)
+          assert.strictEqual(from.requests().length, 2, `${status}`)
         }
         for (const code of ["ECONNREFUSED", "ENOTFOUND"]) {
-          const from = script(() => broken(code), () => ok())
+          const from = script(() => HttpMock.broken(code), () => ok())
           assert.strictEqual((yield* post(from, body()))._tag, "Success")
-          assert.strictEqual(from.requests.length, 2, code)
+          assert.strictEqual(from.requests().length, 2, code)
         }
       }))
   }
@@ -699,10 +688,10 @@ describe("another Effect client's multipart POST", () => {
     Effect.gen(function*() {
       const json = script(() => failure(500), () => ok())
       yield* post(json, HttpBody.jsonUnsafe({}))
-      assert.strictEqual(json.requests.length, 2)
+      assert.strictEqual(json.requests().length, 2)
       const put = script(() => failure(500), () => ok())
       yield* post(put, HttpBody.uint8Array(new Uint8Array(1), "multipart/form-data; boundary=x"), "PUT")
-      assert.strictEqual(put.requests.length, 2)
+      assert.strictEqual(put.requests().length, 2)
     }))
 })
 

@@ -1,21 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric, Stream } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
-import {
-  type Answer,
-  broken,
-  drive,
-  failure,
-  id,
-  key,
-  layerOf,
-  observed,
-  ok,
-  type Seen,
-  service,
-  silent,
-  wire
-} from "./support.ts"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { drive, failure, id, key, layerOf, observed, ok, type Seen, wire } from "./support.ts"
 
 const secret = "body-canary-4711"
 
@@ -55,7 +42,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
   it.effect("a retry and its giving up", () =>
     Effect.gen(function*() {
       const before = yield* countOf("anthropic.client.retries", "api_error")
-      const from = service(() => leaky(529))
+      const from = HttpMock.answering(() => leaky(529))
       const seen = yield* watch(Effect.provide(Files.metadata(id), layerOf(from.client, Policy.retry({ times: 2 }))))
       expectSeen(seen, "retry", "^529$", 2)
       expectSeen(seen, "gave_up", "^529$", 1)
@@ -67,17 +54,17 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       assert.strictEqual(yield* countOf("anthropic.client.retries", "api_error"), before + 2)
     }))
 
-  const reasons: ReadonlyArray<readonly [string, () => Answer]> = [
-    ["ECONNRESET", () => broken("ECONNRESET")],
+  const reasons: ReadonlyArray<readonly [string, () => HttpMock.Reply]> = [
+    ["ECONNRESET", () => HttpMock.broken("ECONNRESET")],
     ["503", () => leaky(503)],
     ["ramp_limit_exceeded", () => failure(429, {}, "ramp_limit_exceeded")],
-    ["TimedOut", () => silent],
+    ["TimedOut", () => HttpMock.silence],
     ["UnexpectedResponse", () => new Response(`<html>${secret}`)]
   ]
   for (const [reason, answer] of reasons) {
     it.effect(`why it is tried again: ${reason}`, () =>
       Effect.gen(function*() {
-        const from = service((_, n) => n === 1 ? answer() : ok())
+        const from = HttpMock.answering((_, n) => n === 1 ? answer() : ok())
         const seen = yield* watch(Effect.provide(Files.metadata(id), layerOf(from.client, Policy.retry())), 1000)
         expectSeen(seen, "retry", `^${reason}$`, 1)
       }))
@@ -86,7 +73,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
   it.effect("a wait for the rate", () =>
     Effect.gen(function*() {
       const before = yield* countOf("anthropic.client.wait.duration", "rate_limit")
-      const from = service((_, n) => n === 2 ? leaky(429, { "retry-after": "3" }) : ok())
+      const from = HttpMock.answering((_, n) => n === 2 ? leaky(429, { "retry-after": "3" }) : ok())
       const seen = yield* watch(
         Effect.provide(
           Effect.forEach([1, 2, 3], () => Effect.ignore(Files.metadata(id))),
@@ -104,7 +91,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
 
   it.effect("a wait for a place", () =>
     Effect.gen(function*() {
-      const from = service(() => Effect.as(Effect.sleep("1 second"), ok()))
+      const from = HttpMock.answering(() => Effect.as(Effect.sleep("1 second"), ok()))
       const seen = yield* watch(
         Effect.provide(
           Effect.all([Files.metadata(id), Files.metadata(id)], { concurrency: 2 }),
@@ -119,7 +106,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
   it.effect("an open circuit", () =>
     Effect.gen(function*() {
       const before = yield* countOf("anthropic.client.circuit_breaker.rejections")
-      const from = service(() => leaky(500))
+      const from = HttpMock.answering(() => leaky(500))
       const seen = yield* watch(Effect.provide(
         Effect.forEach(Array.from({ length: 7 }), () => Effect.ignore(Files.metadata(id))),
         layerOf(from.client, Policy.circuitBreaker())
@@ -132,7 +119,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
   it.effect("an adopted upload", () =>
     Effect.gen(function*() {
       const before = yield* countOf("anthropic.client.uploads.adopted")
-      const from = service((request) =>
+      const from = HttpMock.answering((request) =>
         request.method === "POST"
           ? leaky(500)
           : Response.json({ data: [wire({ size_bytes: secret.length })], next_page: null })
@@ -149,7 +136,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
 
   it.effect("a download that goes on", () =>
     Effect.gen(function*() {
-      const from = service((_, n) =>
+      const from = HttpMock.answering((_, n) =>
         n === 1
           ? new Response(secret.slice(0, 4), { headers: { "content-length": String(secret.length) } })
           : new Response(secret, { headers: { "content-length": String(secret.length) } })

@@ -1,6 +1,6 @@
-import { Clock, Effect, Layer, Option, Redacted, Stream } from "effect"
+import { Clock, Effect, Layer, Option, Redacted } from "effect"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { type HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
+import { HttpClientRequest } from "effect/http"
 import { Backend } from "./Backend.ts"
 
 interface Stored {
@@ -8,28 +8,9 @@ interface Stored {
   readonly json: Record<string, unknown>
 }
 
-/** The whole body of a request, whatever its form. */
-export const bodyOf = (request: HttpClientRequest.HttpClientRequest) => {
-  switch (request.body._tag) {
-    case "Uint8Array":
-      return Effect.succeed(new Uint8Array(request.body.body))
-    case "Stream":
-      return Stream.mkUint8Array(request.body.stream)
-    default:
-      return Effect.succeed(new Uint8Array())
-  }
-}
-
-/** An `HttpClient` that answers from a function, with no service behind it. */
-export const scripted = (
-  answer: (
-    request: HttpClientRequest.HttpClientRequest,
-    url: URL
-  ) => Effect.Effect<Response, HttpClientError.HttpClientError>
-): HttpClient.HttpClient =>
-  HttpMock.answering(({ request }) =>
-    answer(request, Option.getOrElse(HttpClientRequest.toUrl(request), () => new URL("http://localhost/")))
-  ).client
+/** Where a request goes. */
+export const urlOf = (request: HttpClientRequest.HttpClientRequest): URL =>
+  Option.getOrThrow(HttpClientRequest.toUrl(request))
 
 const key = "sk-ant-mock-0123456789"
 
@@ -100,18 +81,18 @@ export const layer: Layer.Layer<Backend> = Layer.effect(
       })
     }
 
-    const client = scripted((request, url) =>
+    const { client } = HttpMock.answering(({ bytes: body, request }) =>
       Effect.gen(function*() {
+        const url = urlOf(request)
         requests.push(`${request.method} ${url.pathname}${url.search}`)
         const beta = (request.headers["anthropic-beta"] ?? "").includes("files-api-2025-04-14")
         if (request.headers["x-api-key"] !== key) return envelope(401, "authentication_error", "invalid x-api-key")
         const [, , , id, content] = url.pathname.split("/")
         if (id === undefined) {
           if (request.method === "GET") return list(url, beta)
-          const body = yield* Effect.mapError(bodyOf(request), (cause) =>
-            new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) }))
           const form = yield* Effect.promise(() =>
-            new Response(body, { headers: { "content-type": request.headers["content-type"] ?? "" } }).formData()
+            new Response(new Uint8Array(body), { headers: { "content-type": request.headers["content-type"] ?? "" } })
+              .formData()
           )
           const file = form.get("file")
           if (!(file instanceof File)) {
@@ -119,9 +100,7 @@ export const layer: Layer.Layer<Backend> = Layer.effect(
           }
           const expires = form.get("expires_in_seconds")
           const bytes = new Uint8Array(
-            yield* Effect.promise(() =>
-              file.arrayBuffer()
-            )
+            yield* Effect.promise(() => file.arrayBuffer())
           )
           return Response.json({
             ...store(file.name, file.type, bytes, false, expires === null ? undefined : Number(expires)),

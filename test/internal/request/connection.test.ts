@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { type FileMetadata, Files } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { inspect } from "node:util"
-import { scripted } from "../../support/mock.ts"
 import { recordSpans } from "../../support/spans.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
@@ -12,7 +12,7 @@ const id = "file_1" as FileMetadata.FileId
 
 const serving = (answer: () => Response, options?: Partial<Files.Options>) =>
   Files.layer({ apiKey: Redacted.make(key), ...options }).pipe(
-    Layer.provide(Layer.succeed(HttpClient.HttpClient, scripted(() => Effect.sync(answer))))
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, HttpMock.answering(answer).client))
   )
 
 const shown = (error: unknown) => `${inspect(error, { depth: 20, showHidden: true })} ${JSON.stringify(error)}`

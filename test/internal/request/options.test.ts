@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Files } from "effect-anthropic-files"
+import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import type { InvalidConfig } from "../../../src/FilesError.ts"
 import { parseCustomHeaders } from "../../../src/internal/request/customHeaders.ts"
 import { type Options, parse } from "../../../src/internal/request/options.ts"
-import { scripted } from "../../support/mock.ts"
+import { urlOf } from "../../support/mock.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
 const token = "oat-canary-f0e0d0c0b0a090807060504030201000"
@@ -394,9 +395,9 @@ describe("layerConfig", () => {
   const sent = (env: Record<string, string>, options?: Options) =>
     Effect.gen(function*() {
       const requests: Array<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }> = []
-      const client = scripted((request, url) => {
-        requests.push({ url: url.href, headers: { ...request.headers } })
-        return Effect.succeed(Response.json({ data: [], next_page: null }))
+      const { client } = HttpMock.answering(({ request }) => {
+        requests.push({ url: urlOf(request).href, headers: { ...request.headers } })
+        return Response.json({ data: [], next_page: null })
       })
       yield* Effect.provide(
         Files.listPage(),
