@@ -2,8 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
-import * as Postgres from "../support/postgres.ts"
-import { add, corpus, ingestWith, rows, server, socketLayer } from "./support.ts"
+import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server } from "./support.ts"
 
 const here = Layer.provideMerge(ingestWith(), server)
 
@@ -12,8 +11,8 @@ const posts = Effect.gen(function*() {
   return (yield* emulator.requests).filter(({ method }) => method === "POST").length
 })
 
-describe.skipIf(!Postgres.available)("durable ingest on Postgres (apt-get install postgresql)", () => {
-  layer(socketLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
+  layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect("uploads what was added, each content once, and says of each item what became of it", () =>
       Effect.gen(function*() {
         const { items } = yield* corpus(20, (n) => `content ${n % 10}`)

@@ -10,15 +10,22 @@ import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
 import { platform } from "../cache/stores.ts"
 import * as Postgres from "../support/postgres.ts"
 
-/** Where a test's Postgres listens. */
-export class PostgresSocket extends Context.Service<PostgresSocket, string>()("test/fleet/PostgresSocket") {}
+/** The Postgres of a test file. */
+export class Database extends Context.Service<Database, Postgres.Server>()("test/fleet/Database") {}
 
-export const socketLayer = Layer.effect(PostgresSocket, Postgres.postgres)
+/** One for all tests of a file: each has an ingest of its own. */
+export const databaseLayer = Layer.effect(Database, Postgres.server)
+
+/** What is said of tests that are left out. In CI they are not: there they fail. */
+export const needsPostgres = Postgres.available ? "" : ", which needs Postgres: apt-get install postgresql"
+
+export const isRun = Postgres.available || process.env["CI"] === "true"
 
 export const sql = Layer.unwrap(
   Effect.map(
-    PostgresSocket,
-    (path) => Layer.orDie(PgClient.layer({ path, username: "postgres", database: "postgres", maxConnections: 8 }))
+    Database,
+    ({ socket }) =>
+      Layer.orDie(PgClient.layer({ path: socket, username: "postgres", database: "postgres", maxConnections: 8 }))
   )
 )
 

@@ -1,5 +1,5 @@
 import { Effect, type Scope } from "effect"
-import { spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import { ended } from "./redis.ts"
@@ -31,8 +31,19 @@ const user = (): { readonly uid?: number; readonly gid?: number } => {
   return { uid: id("-u"), gid: id("-g") }
 }
 
-/** A Postgres of this test's own, on a socket in a directory that goes with it. Gives the path of the socket. */
-export const postgres: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function*() {
+export interface Server {
+  /** The path of its socket. */
+  readonly socket: string
+  /** What clients take for an address. */
+  readonly url: string
+  /** A fast shutdown: whoever is connected is thrown out. */
+  readonly stop: Effect.Effect<void>
+  /** Starts it again, over the same data. */
+  readonly start: Effect.Effect<void>
+}
+
+/** A Postgres of this test's own, on a socket in a directory that goes with it. */
+export const server: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function*() {
   const as = user()
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -47,21 +58,37 @@ export const postgres: Effect.Effect<string, never, Scope.Scope> = Effect.gen(fu
   const made = spawnSync(`${folder}initdb`, options, { ...as, cwd: directory })
   if (made.status !== 0) return yield* Effect.die(new Error(String(made.stderr)))
   const settings = ["listen_addresses=", "fsync=off", "max_connections=200"].flatMap((setting) => ["-c", setting])
-  const server = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(`${folder}postgres`, ["-D", data, "-k", directory, ...settings], {
-        ...as,
-        cwd: directory,
-        stdio: ["ignore", "ignore", "pipe"]
-      })
-    ),
-    // A fast shutdown, which ends its other processes too.
-    (server) => Effect.andThen(Effect.sync(() => server.kill("SIGINT")), ended(server))
-  )
-  yield* Effect.callback<void>((resume) => {
-    server.stderr.on("data", (chunk) => {
-      if (String(chunk).includes("ready to accept connections")) resume(Effect.void)
+  const spawned = Effect.sync(() =>
+    spawn(`${folder}postgres`, ["-D", data, "-k", directory, ...settings], {
+      ...as,
+      cwd: directory,
+      stdio: ["ignore", "ignore", "pipe"]
     })
+  )
+  let running: ChildProcess | undefined
+  const stop = Effect.suspend(() => {
+    const child = running
+    if (child === undefined) return Effect.void
+    running = undefined
+    child.kill("SIGINT")
+    return ended(child)
   })
-  return `${directory}/.s.PGSQL.5432`
-}).pipe(Effect.timeout("30 seconds"), Effect.orDie)
+  const start = Effect.flatMap(spawned, (child) => {
+    running = child
+    return Effect.callback<void>((resume) => {
+      child.stderr.on("data", (chunk) => {
+        if (String(chunk).includes("ready to accept connections")) resume(Effect.void)
+      })
+    })
+  }).pipe(Effect.timeout("30 seconds"), Effect.orDie)
+  yield* Effect.acquireRelease(start, () => stop)
+  return {
+    socket: `${directory}/.s.PGSQL.5432`,
+    url: `postgres://postgres@localhost/postgres?host=${directory}`,
+    stop,
+    start
+  }
+})
+
+/** {@link server}, of which only the path of the socket is asked for. */
+export const postgres: Effect.Effect<string, never, Scope.Scope> = Effect.map(server, ({ socket }) => socket)
