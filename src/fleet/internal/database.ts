@@ -77,6 +77,14 @@ export interface RunnerRow {
   readonly bytes: number
 }
 
+/** A runner that is in the way. */
+export interface OtherRunner {
+  readonly id: string
+  readonly name: string
+  /** When it was last heard of. */
+  readonly seen: string
+}
+
 /** What of an entry goes into the table. */
 const columnsOf = (entry: Entry, millisOf: (item: Entry) => number | null) =>
   isMalformed(entry)
@@ -331,19 +339,19 @@ export const make = (sql: SqlClient.SqlClient) => {
     register: (runner: RunnerRow) =>
       sql.withTransaction(Effect.gen(function*() {
         yield* sql`SELECT pg_advisory_xact_lock(hashtext('ingest_runners'))`
-        const [other] = yield* sql<{ readonly name: string }>`
-          SELECT name FROM ingest_runners
+        const [other] = yield* sql<OtherRunner>`
+          SELECT id, name, last_seen_at::text AS seen FROM ingest_runners
           WHERE last_seen_at > now() - ${aliveFor} * interval '1 second' AND (is_alone OR ${runner.isAlone})
             AND id <> ${runner.id}
           LIMIT 1
         `
-        if (other !== undefined) return Option.some(other.name)
+        if (other !== undefined) return Option.some(other)
         yield* sql`
           INSERT INTO ingest_runners (id, ingest, name, concurrency, is_alone)
           VALUES (${runner.id}, ${runner.ingest}, ${runner.name}, ${runner.concurrency}, ${runner.isAlone})
           ON CONFLICT (id) DO NOTHING
         `
-        return Option.none<string>()
+        return Option.none<OtherRunner>()
       })),
 
     /** `false` where the runner was thought dead and removed. */

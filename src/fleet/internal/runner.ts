@@ -66,26 +66,28 @@ const untilItWorks = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.E
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`${what} failed: ${Cause.pretty(cause)}`))
   )
 
-/** Registers the runner. One that has to be alone waits until a predecessor that was killed counts as dead. */
-const register = (engine: Engine, row: Database.RunnerRow): Effect.Effect<void, IngestFailed, Scope.Scope> =>
-  Effect.acquireRelease(
-    engine.database.register(row).pipe(
-      Effect.mapError(databaseFailed),
-      Effect.flatMap(
-        Option.match({
-          onNone: () => Effect.void,
-          onSome: (other) => Effect.fail(anotherRunner(row.ingest, other))
-        })
-      ),
-      Effect.retry({
-        while: (error) => error.reason === "AnotherRunner",
-        schedule: Schedule.spaced(tick),
-        times: Database.aliveFor + 5
-      })
-    ),
+/**
+ * Registers the runner. Where it has to be alone, another one that was killed a moment ago still counts as alive: that it
+ * is shows when it is heard of again.
+ */
+const register = (engine: Engine, row: Database.RunnerRow): Effect.Effect<void, IngestFailed, Scope.Scope> => {
+  const untilFree = Effect.gen(function*() {
+    const seen = new Map<string, string>()
+    for (;;) {
+      const other = yield* Effect.mapError(engine.database.register(row), databaseFailed)
+      if (Option.isNone(other)) return
+      const before = seen.get(other.value.id)
+      if (before !== undefined && before !== other.value.seen) return yield* anotherRunner(row.ingest, other.value.name)
+      seen.set(other.value.id, other.value.seen)
+      yield* Effect.sleep(tick)
+    }
+  })
+  return Effect.acquireRelease(
+    untilFree,
     () => forAMoment(Effect.ignore(engine.database.leave(row.id)), closeLimit),
     { interruptible: true }
   )
+}
 
 export const run = <R>(
   engine: Engine,

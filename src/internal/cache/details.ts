@@ -28,8 +28,21 @@ export interface Details {
 
 const key = Symbol("effect-anthropic-files/internal/cache/Details")
 
-export const withDetails = <A extends object>(cache: A, details: Details): A => Object.assign(cache, { [key]: details })
+interface Cache {
+  readonly get: unknown
+}
 
-/** `undefined` for a cache that is not this package's. */
-export const detailsOf = (cache: object): Details | undefined =>
-  key in cache ? (cache as { readonly [key]: Details })[key] : undefined
+interface Kept {
+  readonly get: unknown
+  readonly details: Details
+}
+
+export const withDetails = <A extends Cache>(cache: A, details: Details): A =>
+  Object.assign(cache, { [key]: { get: cache.get, details } satisfies Kept })
+
+/** `undefined` for a cache that is not this package's, and for a copy of one whose `get` does something else. */
+export const detailsOf = (cache: Cache): Details | undefined => {
+  if (!(key in cache)) return undefined
+  const { details, get } = (cache as { readonly [key]: Kept })[key]
+  return get === cache.get ? details : undefined
+}
