@@ -335,21 +335,25 @@ export const make = (sql: SqlClient.SqlClient) => {
 
     // --- runners
 
-    /** Notes a runner down, unless another one is alive and one of the two has to be alone. Gives that other one. */
+    /**
+     * Notes a runner down, unless another one is alive and one of the two has to be alone. Gives that other one. The time
+     * is read after the lock was waited for: that of the transaction may be long past.
+     */
     register: (runner: RunnerRow) =>
       sql.withTransaction(Effect.gen(function*() {
         yield* sql`SELECT pg_advisory_xact_lock(hashtext('ingest_runners'))`
         const [other] = yield* sql<OtherRunner>`
           SELECT id, name, last_seen_at::text AS seen FROM ingest_runners
-          WHERE last_seen_at > now() - ${aliveFor} * interval '1 second' AND (is_alone OR ${runner.isAlone})
+          WHERE last_seen_at > clock_timestamp() - ${aliveFor} * interval '1 second' AND (is_alone OR ${runner.isAlone})
             AND id <> ${runner.id}
           LIMIT 1
         `
         if (other !== undefined) return Option.some(other)
         yield* sql`
-          INSERT INTO ingest_runners (id, ingest, name, concurrency, is_alone)
-          VALUES (${runner.id}, ${runner.ingest}, ${runner.name}, ${runner.concurrency}, ${runner.isAlone})
-          ON CONFLICT (id) DO NOTHING
+          INSERT INTO ingest_runners (id, ingest, name, concurrency, is_alone, last_seen_at)
+          VALUES (${runner.id}, ${runner.ingest}, ${runner.name}, ${runner.concurrency}, ${runner.isAlone},
+            clock_timestamp())
+          ON CONFLICT (id) DO UPDATE SET last_seen_at = clock_timestamp()
         `
         return Option.none<OtherRunner>()
       })),
