@@ -82,7 +82,7 @@ describe.runIf(isRun)(`one bad item among others${needsPostgres}`, () => {
         assert.strictEqual((yield* stateOf("edited"))["5"], "done")
         const files = yield* (yield* Emulator.Emulator).files
         assert.lengthOf(files, 5)
-      }).pipe(Effect.scoped, Effect.provide(ingestWith({ sweepInterval: "1 second" })), Effect.provide(server)))
+      }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(ingestWith({ sweepInterval: "1 second" }), server))))
 
     it.effect("a malformed line is a failed item with its number; the line that mends it takes its place", () =>
       Effect.gen(function*() {

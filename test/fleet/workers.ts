@@ -56,6 +56,8 @@ export const killing = (settings: Settings, count: number, interval: number) =>
     const killer = Effect.gen(function*() {
       for (let at = 0;; at = (at + 1) % count) {
         yield* Effect.sleep(interval)
+        // On a busy machine a start takes seconds, and one that is killed before its end would never come to work.
+        yield* workers[at]?.ready ?? Effect.void
         yield* workers[at]?.signal("SIGKILL") ?? Effect.void
         kills++
         workers[at] = yield* start(settings)
