@@ -157,7 +157,7 @@ const observed = (operation: Sending, baseUrl: string): Observed => {
 
 const seconds = (nanos: bigint): number => Number(nanos) / 1e9
 
-type End = (exit: Exit.Exit<unknown, FilesError>) => Effect.Effect<void>
+type End = (exit: Exit.Exit<unknown, FilesError>) => Effect.Effect<void> | undefined
 
 /** An operation has begun; what is given is called once, at its end. */
 const begin = (fiber: AnyFiber, { attributes, named, operation }: Observed): End => {
@@ -173,13 +173,13 @@ const begin = (fiber: AnyFiber, { attributes, named, operation }: Observed): End
     if (Exit.isSuccess(exit) || Exit.hasInterrupts(exit)) {
       // The caller's end of it is no failure of the service's.
       recordDuration(context, duration, named.name)
-      return Effect.void
+      return undefined
     }
     const error = Option.getOrUndefined(Exit.findErrorOption(exit))
     if (error === undefined) {
       recordDuration(context, duration, named.name, "client_error")
       if (span !== undefined) endFailed(fiber, span, "Defect", "client_error")
-      return Effect.void
+      return undefined
     }
     const type = errorTypeOf(error)
     const few = fewErrorTypes(error)
@@ -204,7 +204,7 @@ export const observe = (operation: Sending, baseUrl: string) => {
         end = begin(fiber, about)
         return self
       })
-      return Effect.onExit(begun, (exit) => end === undefined ? Effect.void : end(exit))
+      return Effect.onExitPrimitive(begun, (exit) => end?.(exit))
     })
 }
 
@@ -218,7 +218,7 @@ export const observeStream = (operation: Sending, baseUrl: string) => {
     Stream.unwrap(Effect.as(
       Effect.acquireRelease(
         Effect.withFiber((fiber) => Effect.succeed(begin(fiber, about))),
-        (end, exit) => end(exit as Exit.Exit<unknown, FilesError>)
+        (end, exit) => end(exit as Exit.Exit<unknown, FilesError>) ?? Effect.void
       ),
       self
     )).pipe(Stream.withSpan(about.named.name, { kind: "client", attributes }))
