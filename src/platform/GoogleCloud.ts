@@ -128,8 +128,9 @@ const library = peer(source, "google-auth-library", "token", () => import("googl
 export const applicationDefault: Effect.Effect<Token, CredentialsFailed> = Effect.gen(function*() {
   const { GoogleAuth } = yield* library
   const client = yield* Effect.tryPromise({
-    // A new one each time: it would give what it has until that ends, also where the service refused it.
-    try: () => new GoogleAuth({ scopes: [scope] }).getClient(),
+    // A new one each time: it would give what it has until that ends, also where the service refused it. The library
+    // looks for a project first, for seconds, unless it is told one; a token does not depend on it.
+    try: () => new GoogleAuth({ scopes: [scope], projectId: "-" }).getClient(),
     catch: (cause) =>
       credentialsFailed(
         source,

@@ -30,6 +30,8 @@ export interface Options {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly input?: string
   readonly cwd?: string
+  /** A file that takes standard output. */
+  readonly out?: string
 }
 
 /** None of the developer's own settings. */
@@ -45,27 +47,30 @@ export const start = (
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
+        const out = options.out === undefined ? undefined : fs.openSync(options.out, "w")
         const child = spawn(process.execPath, ["--no-warnings", bin, ...args], {
           cwd: options.cwd,
-          env: { ...bare, TERM: "xterm", ...options.env }
+          env: { ...bare, TERM: "xterm", ...options.env },
+          stdio: ["pipe", out ?? "pipe", "pipe"]
         })
-        child.stdin.on("error", () => {})
-        child.stdin.end(options.input ?? "")
+        if (out !== undefined) fs.closeSync(out)
+        child.stdin?.on("error", () => {})
+        child.stdin?.end(options.input ?? "")
         return child
       }),
       (child) => Effect.sync(() => void child.kill("SIGKILL"))
     ),
     (child) => {
       let [out, err] = ["", ""]
-      child.stdout.on("data", (data: Buffer) => out += data.toString())
-      child.stderr.on("data", (data: Buffer) => err += data.toString())
+      child.stdout?.on("data", (data: Buffer) => out += data.toString())
+      child.stderr?.on("data", (data: Buffer) => err += data.toString())
       const exit = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, out, err })))
       return {
         pid: child.pid ?? 0,
         out: () => out,
         err: () => err,
         kill: (signal) => void child.kill(signal),
-        stopReading: () => void child.stdout.destroy(),
+        stopReading: () => void child.stdout?.destroy(),
         ended: Effect.promise(() => exit)
       }
     }

@@ -105,6 +105,10 @@ it.live("Google's token comes out of google-auth-library, here of the metadata s
     assert.strictEqual((yield* headersOf(google)).authorization, "Bearer ya29.token")
     yield* headersOf(google)
     assert.strictEqual(served.requests.filter((path) => path.includes("/token")).length, 1)
+    const given = yield* build(GoogleCloud.layer({ workspaceId: "wrkspc_1", project: "given" }))
+    const before = served.requests.length
+    yield* headersOf(given)
+    assert.isTrue(served.requests.slice(before).every((path) => path.includes("/token")), served.requests.join())
   }), 60_000)
 
 describe("a package that only some platforms need", () => {

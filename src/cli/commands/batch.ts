@@ -19,6 +19,7 @@ import { UsageError } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
+import { Settings } from "../settings.ts"
 import { program } from "../usage.ts"
 import { modelFlags, paramsOf, printableLines } from "./ask.ts"
 
@@ -73,6 +74,9 @@ export const batch = define({
   run: Effect.fnUntraced(function*({ dryRun, file: names, questions: path, ...chosen }) {
     const output = yield* Output
     if (names.length === 0) return yield* new UsageError({ message: "Name what the questions are about with --file." })
+    if ((yield* Settings).platform === "foundry") {
+      return yield* new UsageError({ message: "Microsoft Foundry has no message batches: ask one by one, with ask." })
+    }
     const questions = yield* readQuestions(path)
     if (dryRun) {
       return yield* output.note(`${Format.requests(questions.length * names.length)} would be sent; nothing was.`)

@@ -76,15 +76,15 @@ const sentence = (text: string): string => printable(text.slice(0, 1).toUpperCas
 /** Which credential it is, in a sentence. */
 const credentialText = Effect.fnUntraced(function*(made: Credentials.Credentials["Service"]) {
   const { platform, profile } = yield* Settings
-  if (profile !== undefined) return `${sentence(made.source)} is used, from --profile.`
+  if (profile !== undefined) return `${sentence(made.source)}, from --profile.`
   if (platform === "anthropic") {
     const { message, source } = yield* Credentials.explain
     return `${printable(message)}${source === undefined ? "" : yield* endsIn(source)}`
   }
   const from = keysOf[platform].find(isSet)
   return from === undefined
-    ? `${sentence(made.source)} is used, from where the platform's package finds it.`
-    : `${sentence(made.source)} is used, from ${from}.${yield* endsIn(from)}`
+    ? `${sentence(made.source)}, from where the platform's package finds it.`
+    : `${sentence(made.source)}, from ${from}.${yield* endsIn(from)}`
 })
 
 /** A request as it might be, for credentials that sign. */
