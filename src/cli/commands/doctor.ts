@@ -158,14 +158,13 @@ export const doctor = define({
         yield* tell(way.finding)
         yield* tell(yield* Network.dns(endpoint.url, way))
         yield* tell(yield* Network.tls(endpoint.url, way))
-        for (const found of yield* Network.reach(endpoint.url)) yield* tell(found)
+        for (const found of yield* Network.reach(endpoint.url, way)) yield* tell(found)
         yield* tell(finding.state === "ok" ? yield* authorization : skipped("authorization", "there is no credential"))
         if ((yield* Settings).platform === "anthropic") yield* tell(yield* limits(endpoint.url))
       }
       yield* tell(yield* folder("temporary", path.resolve(NodeOs.tmpdir()), "Make it writable, or set TMPDIR."))
       yield* tell(yield* cacheFolder)
       yield* output.endWith(code)
-    },
-    Effect.provide(NodeFiles.layerHttpClient)
+    }
   )
 })

@@ -10,6 +10,7 @@ import process from "node:process"
 import * as Credentials from "../../Credentials.ts"
 import { printable } from "../../internal/text.ts"
 import { defaultBaseUrl } from "../../internal/wire/constants.ts"
+import * as NodeFiles from "../../NodeFiles.ts"
 import * as Client from "../client.ts"
 import { codeOf, ExitCode } from "../exitCode.ts"
 import { type Platform, Settings } from "../settings.ts"
@@ -102,7 +103,7 @@ export interface Identity {
 /** Makes the credential and asks it for what a request would carry. */
 export const identity = Effect.gen(function*() {
   const made = yield* Client.credentials.pipe(
-    Effect.flatMap((layer) => Layer.build(layer)),
+    Effect.flatMap((layer) => Layer.build(Layer.provide(layer, NodeFiles.layerHttpClient))),
     Effect.map((context) => Context.get(context, Credentials.Credentials)),
     Effect.result
   )

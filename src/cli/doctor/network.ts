@@ -11,10 +11,10 @@ import * as NodeHttps from "node:https"
 import process from "node:process"
 import * as NodeTls from "node:tls"
 import { isLoopback } from "../../internal/request/baseUrl.ts"
-import { codeOf, explain } from "../../internal/request/evidence.ts"
+import { codeOf, evidenceOf, explain } from "../../internal/request/evidence.ts"
 import { printable } from "../../internal/text.ts"
 import { anthropicVersion } from "../../internal/wire/constants.ts"
-import type { Proxies } from "../../node/agents.ts"
+import { type Proxies, proxyError } from "../../node/agents.ts"
 import { proxiesOf } from "../../node/proxies.ts"
 import * as NodeFiles from "../../NodeFiles.ts"
 import { ExitCode } from "../exitCode.ts"
@@ -72,18 +72,24 @@ export const dns = (url: URL, { proxies }: Way): Effect.Effect<Finding> => {
 const causeOf = (error: unknown): unknown =>
   Predicate.hasProperty(error, "reason") && Predicate.hasProperty(error.reason, "cause") ? error.reason.cause : error
 
+/** A tunnel that the proxy refused, told by the proxy's status. */
+const ofProxy = (cause: unknown, { proxies }: Way): unknown =>
+  cause instanceof Error && codeOf(cause)?.startsWith("ERR_PROXY_") === true
+    ? proxyError(proxies?.https ?? "", cause)
+    : cause
+
 /** A connection that did not come about, in words. */
-const unreachable = (name: string, error: unknown): Finding => {
-  const cause = causeOf(error)
+const unreachable = (name: string, error: unknown, way: Way): Finding => {
+  const cause = ofProxy(causeOf(error), way)
   const code = codeOf(cause)
   const known = explain(cause)
   const what = known?.what ?? reasonOf(error)
   const advice = known?.advice ?? "Check the base URL, the network and the proxy"
   return failed(
     name,
-    code === undefined || what.includes(code) ? printable(what) : `${printable(what)} (${printable(code)})`,
+    code === undefined || code.startsWith("ERR_PROXY_") ? printable(what) : `${printable(what)} (${printable(code)})`,
     `${advice.replace(" or the option proxy", "")}.`,
-    ExitCode.temporary
+    evidenceOf(cause).isPermanent ? ExitCode.refused : ExitCode.temporary
   )
 }
 
@@ -101,7 +107,8 @@ const certificateOf = (socket: NodeTls.TLSSocket): string => {
 }
 
 /** Who vouches for the service's certificate, also through a proxy: one that opens TLS shows itself here. */
-export const tls = (url: URL, { proxies }: Way): Effect.Effect<Finding> => {
+export const tls = (url: URL, way: Way): Effect.Effect<Finding> => {
+  const { proxies } = way
   const name = "TLS"
   if (url.protocol !== "https:") {
     return Effect.succeed(
@@ -128,7 +135,7 @@ export const tls = (url: URL, { proxies }: Way): Effect.Effect<Finding> => {
       "timeout",
       () => end(failed(name, "no answer within 10 s", "Check the network and the proxy.", ExitCode.temporary))
     )
-    request.once("error", (error) => end(unreachable(name, error)))
+    request.once("error", (error) => end(unreachable(name, error, way)))
     request.end()
     return Effect.sync(() => {
       request.destroy()
@@ -149,7 +156,7 @@ const answerOf = (status: number, hasRequestId: boolean): Finding => {
 }
 
 /** Without a credential: whether somebody answers who speaks this API, and what time it is there. */
-export const reach = (url: URL): Effect.Effect<ReadonlyArray<Finding>> =>
+export const reach = (url: URL, way: Way): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function*() {
     const client = yield* HttpClient.HttpClient
     const request = HttpClientRequest.get(routeOf(url, "files?limit=1"), {
@@ -163,7 +170,7 @@ export const reach = (url: URL): Effect.Effect<ReadonlyArray<Finding>> =>
     Effect.timeoutOrElse({ duration: "15 seconds", orElse: () => Effect.fail("no answer within 15 s") }),
     Effect.provide(NodeFiles.layerHttpClient),
     Effect.match({
-      onFailure: (error): ReadonlyArray<Finding> => [unreachable("service", error)],
+      onFailure: (error): ReadonlyArray<Finding> => [unreachable("service", error, way)],
       onSuccess: ({ at, headers, status }): ReadonlyArray<Finding> => [
         answerOf(status, headers["request-id"] !== undefined),
         clock(headers["date"], at)
