@@ -54,7 +54,6 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   SourceFailed: { NotFound: ExitCode.notFound, Changed: ExitCode.integrity, SizeMismatch: ExitCode.integrity },
   SaveFailed: { Exists: ExitCode.wouldLose, Symlink: ExitCode.wouldLose, NotAFile: ExitCode.wouldLose },
   SyncFailed: {
-    InvalidOption: ExitCode.usage,
     Unreadable: ExitCode.notFound,
     Empty: ExitCode.wouldLose,
     TooManyDeletions: ExitCode.wouldLose

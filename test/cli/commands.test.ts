@@ -148,22 +148,23 @@ describe("ls", () => {
       assert.deepStrictEqual(yield* names("--limit", "1"), ["image.png"])
     }))
 
-  live("10,000 files: listed, filtered, and deleted in one run", () =>
-    Effect.gen(function*() {
-      yield* seeded(Array.from({ length: 10_000 }, (_, i) => `${i % 2 === 0 ? "even" : "odd"}-${i}.txt`))
-      const all = yield* client("ls", "-q")
-      assert.strictEqual(lines(all.out).length, 10_000)
-      const odd = yield* client("ls", "-q", "--name", "odd-*")
-      assert.strictEqual(lines(odd.out).length, 5_000)
-      const args = ["rm", "--name", "odd-*9.txt", "--yes", "-q", "--concurrency", "16", "--rate-limit", "1000000"]
-      const refused = yield* client(...args)
-      code(refused, 8)
-      assert.match(refused.err, /1000 files would be deleted, more than the 100 of --max-delete: nothing was deleted/)
-      const removed = yield* client(...args, "--max-delete", "1000")
-      code(removed, 0)
-      assert.strictEqual(lines(removed.out).length, 1000)
-      assert.strictEqual((yield* (yield* Emulator).files).length, 9000)
-    }))
+  live(
+    "many files are listed and filtered; no more are deleted than --max-delete allows",
+    () =>
+      Effect.gen(function*() {
+        yield* seeded(Array.from({ length: 1200 }, (_, i) => `${i % 2 === 0 ? "even" : "odd"}-${i}.txt`))
+        assert.strictEqual(lines((yield* client("ls", "-q")).out).length, 1200)
+        assert.strictEqual(lines((yield* client("ls", "-q", "--name", "odd-*")).out).length, 600)
+        const args = ["rm", "--name", "odd-*9.txt", "--yes", "-q", "--concurrency", "16", "--rate-limit", "1000000"]
+        const refused = yield* client(...args)
+        code(refused, 8)
+        assert.match(refused.err, /120 files would be deleted, more than the 100 of --max-delete: nothing was deleted/)
+        const removed = yield* client(...args, "--max-delete", "120")
+        code(removed, 0)
+        assert.strictEqual(lines(removed.out).length, 120)
+        assert.strictEqual((yield* (yield* Emulator).files).length, 1080)
+      })
+  )
 
   live("a reader that goes away is no error", () =>
     Effect.gen(function*() {
@@ -253,24 +254,6 @@ describe("rm", () => {
 })
 
 describe("exit codes", () => {
-  const failing = (title: string, expected: number, fault: Fault.Fault, ...args: ReadonlyArray<string>) =>
-    live(`${expected}: ${title}`, () =>
-      Effect.gen(function*() {
-        const cwd = yield* folder({ "a.txt": "a" })
-        yield* (yield* Emulator).addFault(fault)
-        const ended = yield* run([...args, "--retries", "0"], { env: yield* environment, cwd })
-        code(ended, expected)
-        assert.strictEqual(ended.out, "")
-        assert.match(ended.err, /^✗ \S.*\n$/)
-        assert.notMatch(ended.err, /^\s+at /m)
-      }))
-
-  failing("no permission", 3, Fault.answer({ status: 403, type: "permission_error", message: "No", times: null }), "ls")
-  failing("overloaded", 5, Fault.overloaded({ times: null }), "ls")
-  failing("too many requests", 5, Fault.rateLimited({ times: null }), "ls")
-  failing("refused", 7, Fault.answer({ status: 400, type: "invalid_request_error", message: "No", times: null }), "ls")
-  failing("stored, perhaps", 9, Fault.reset({ at: "after", match: { method: "POST" }, times: null }), "upload", "a.txt")
-
   live("3: a wrong key, which is not repeated", () =>
     Effect.gen(function*() {
       const env = { ...(yield* environment), ANTHROPIC_API_KEY: "sk-ant-canary-4711-canary-4711" }
@@ -378,6 +361,48 @@ describe("signals", () => {
         })
     )
   }
+
+  /** A question that is never answered, whose file is never deleted. */
+  const endless = Effect.gen(function*() {
+    const cwd = yield* folder({ "a.txt": "a" })
+    const { addFault, requests } = yield* Emulator
+    yield* addFault(
+      Fault.latency({ duration: "5 minutes", match: { method: "POST", path: "/v1/messages" }, times: null })
+    )
+    yield* addFault(Fault.latency({ duration: "5 minutes", match: { method: "DELETE" }, times: null }))
+    const asked = (method: string, path: string): Effect.Effect<void> =>
+      Effect.flatMap(
+        requests,
+        (all) =>
+          all.some((request) => request.method === method && request.path.startsWith(path))
+            ? Effect.void
+            : Effect.andThen(Effect.sleep("10 millis"), asked(method, path))
+      )
+    const running = yield* start(["ask", "a.txt", "what is it?"], { env: yield* environment, cwd })
+    yield* asked("POST", "/v1/messages")
+    running.kill("SIGINT")
+    yield* asked("DELETE", "/v1/files")
+    return running
+  })
+
+  live("a second Ctrl-C does not wait for a clean-up that takes its time", () =>
+    Effect.gen(function*() {
+      const running = yield* endless
+      const at = performance.now()
+      running.kill("SIGINT")
+      const ended = yield* running.ended
+      code(ended, 130)
+      // A clean-up that nothing stops ends after 5 seconds.
+      assert.isBelow(performance.now() - at, 3000)
+      assert.notInclude(ended.err, "did not end within")
+    }))
+
+  live("a clean-up that takes its time is given up after seconds, and that is said", () =>
+    Effect.gen(function*() {
+      const ended = yield* (yield* endless).ended
+      code(ended, 130)
+      assert.match(ended.err, /The clean-up after SIGINT did not end within 5s\./)
+    }))
 
   live("a download that is stopped leaves nothing behind", () =>
     Effect.gen(function*() {

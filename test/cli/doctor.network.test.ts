@@ -80,7 +80,8 @@ const proxy = (status?: number) =>
       if (status !== undefined) return void socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
       const target = net.connect(Number(request.url?.split(":")[1]), "127.0.0.1", () => {
         socket.write("HTTP/1.1 200 Connection established\r\n\r\n")
-        target.pipe(socket).pipe(target)
+        target.pipe(socket)
+        socket.pipe(target)
       })
       target.on("error", () => socket.destroy())
       socket.once("close", () => target.destroy())

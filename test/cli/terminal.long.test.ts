@@ -150,29 +150,6 @@ describe("on a terminal", () => {
   }
 })
 
-describe("at night", () => {
-  live("1,000 files, interrupted and run again with --once: each is there once", () =>
-    Effect.gen(function*() {
-      const cwd = yield* folder(
-        Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f/${i}.txt`, `content ${i}`]))
-      )
-      const env = {
-        ...(yield* environment),
-        ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache`,
-        ANTHROPIC_FILES_RATE_LIMIT: "1000000"
-      }
-      const first = yield* start(["upload", "f", "--once", "-q"], { env, cwd })
-      yield* until(() => first.out().split("\n").length > 150)
-      first.kill("SIGINT")
-      assert.strictEqual((yield* first.ended).code, 130)
-      const second = yield* run(["upload", "f", "--once", "-q", "--concurrency", "16"], { env, cwd })
-      assert.strictEqual(second.code, 0, second.err)
-      const files = yield* (yield* Emulator).files
-      assert.strictEqual(files.length, 1000)
-      assert.strictEqual(new Set(files.map(({ filename }) => filename)).size, 1000)
-    }))
-})
-
 describe("completions", () => {
   it("complete commands and flags in a real bash", () => {
     const complete = (words: ReadonlyArray<string>): ReadonlyArray<string> => {
