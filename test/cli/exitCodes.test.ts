@@ -44,16 +44,11 @@ const signalled = (signal: NodeJS.Signals): Test =>
 const changing: Test = Effect.gen(function*() {
   const cwd = yield* folder({ "log.txt": "x".repeat(30_000_000) })
   const running = yield* start(["upload", "log.txt", "--retries", "0"], { env: yield* environment, cwd })
-  let isEnded = false
-  const grow = Effect.gen(function*() {
-    while (!isEnded) {
-      fs.appendFileSync(`${cwd}/log.txt`, "more")
-      yield* Effect.sleep("1 millis")
-    }
-  })
-  const ended = Effect.ensuring(running.ended, Effect.sync(() => (isEnded = true)))
-  const [found] = yield* Effect.all([ended, grow], { concurrency: "unbounded" })
-  return found
+  const grow = Effect.forever(Effect.suspend(() => {
+    fs.appendFileSync(`${cwd}/log.txt`, "more")
+    return Effect.sleep("1 millis")
+  }))
+  return yield* Effect.raceFirst(running.ended, grow)
 })
 
 const cases: Readonly<
