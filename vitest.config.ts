@@ -11,6 +11,7 @@ const long = ["test/**/*.long.test.ts"]
 const alone = [
   "test/emulator/large*.test.ts",
   "test/emulator/requestLog.test.ts",
+  "test/examplesSdk.test.ts",
   "test/internal/request/silence.test.ts",
   "test/node/**/*.test.ts",
   "test/platform/**/*.test.ts"

@@ -238,6 +238,16 @@ const checkImports = (entries, internals) => {
   fs.writeFileSync(path.join(project, "imports.ts"), `${lines.join("\n")}\nconsole.log([${names}].length)\n`)
   run("npx", ["--no-install", "tsc", "-p", "."], { cwd: project })
   run(process.execPath, ["imports.js"], { cwd: project })
+  // The oldest TypeScript that is promised, and the last one before 7. Nothing is written, declarations are checked.
+  for (const folder of ["scripts/typescript-5.7", "scripts/typedoc"]) {
+    const tsc = path.join(root, folder, "node_modules/typescript/bin/tsc")
+    for (const resolution of [["--module", "nodenext"], ["--module", "esnext", "--moduleResolution", "bundler"]]) {
+      run(process.execPath, [tsc, "-p", ".", "--noEmit", ...resolution], { cwd: project })
+    }
+    console.log(
+      `TypeScript ${run(process.execPath, [tsc, "--version"]).trim().replace("Version ", "")} compiles them too`
+    )
+  }
 
   const probe = `
     const reachable = []

@@ -5,6 +5,8 @@ import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import { execFile, spawn, spawnSync } from "node:child_process"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
+import * as AdminSchemas from "../../src/emulator/internal/http/adminSchemas.ts"
+import { endpoints } from "../../src/emulator/internal/http/endpoints.ts"
 import * as faults from "./snippets/faults.ts"
 import * as inProcess from "./snippets/inProcess.ts"
 import * as onASocket from "./snippets/onASocket.ts"
@@ -117,6 +119,15 @@ describe("docs/emulator.md", () => {
       Effect.provide(withAdmin),
       Effect.when(Effect.sync(() => spawnSync("python3", ["--version"]).status === 0))
     ), 60_000)
+
+  it("each admin call and each field of its body stands on the page", () => {
+    for (const { method, path } of Object.values(endpoints).filter(({ path }) => path.startsWith("/_emulator"))) {
+      assert.include(page, `\`${method} ${path.slice("/_emulator".length)}\``)
+    }
+    for (const schema of [AdminSchemas.Seed, AdminSchemas.Advance, AdminSchemas.Issue, AdminSchemas.Mount]) {
+      for (const field of Object.keys(schema.fields)) assert.include(page, `\`${field}\``)
+    }
+  })
 
   it("and the files for containers name flags that there are", () => {
     const { stdout } = spawnSync("bash", ["-c", `${command} emulator --help`], { encoding: "utf8" })
