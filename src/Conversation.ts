@@ -47,6 +47,7 @@ import { type FileSource, isFileSource } from "./FileSource.ts"
 import { deleteAtEnd } from "./internal/files/cleanUp.ts"
 import { hasCodeExecution, needsCodeExecution } from "./internal/messages/request.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
+import { whole } from "./internal/telemetry.ts"
 import { excerpt, printable } from "./internal/text.ts"
 import * as Messages from "./Messages.ts"
 
@@ -196,7 +197,8 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
         messages: message.stop_reason === "refusal" ? before : [...turns, ...assistantTurn(parts)],
         container
       }
-    }
+    },
+    whole
   )
 
   const askAll = (questions: Iterable<string>, options?: AskAllOptions): Stream.Stream<Answer, MessageError> => {
@@ -219,7 +221,7 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
   }
 
   return { file, ask, askAll }
-})
+}, whole)
 
 const isSource = <R>(source: FileMetadata | FileSource<R>): source is FileSource<R> => isFileSource(source)
 

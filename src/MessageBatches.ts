@@ -70,7 +70,7 @@ import {
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
-import { annotate, observe, observeStream } from "./internal/telemetry.ts"
+import { annotate, observe, observeStream, whole } from "./internal/telemetry.ts"
 import { excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
 import { issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
@@ -418,7 +418,8 @@ export const make = Effect.fnUntraced(function*(
           isRetryable: true
         })
       })
-    }
+    },
+    whole
   )
 
   return MessageBatches.of({ create, get, list, cancel, delete: remove, results, wait })

@@ -47,6 +47,7 @@ import { atomicWrite, type OnExisting, type Refusal, type WriteFailed } from "./
 import { causeOf, isDiskFull } from "./internal/disk/cause.ts"
 import { safeName } from "./internal/disk/safeName.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
+import { offSpan, whole, wholeStream } from "./internal/telemetry.ts"
 import { printable } from "./internal/text.ts"
 import type { Meter, Progress } from "./Progress.ts"
 
@@ -216,7 +217,8 @@ export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
   ): Effect.fn.Return<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> {
     yield* checkSave(path, options)
     return yield* save(id, path, options, { name: (yield* Path.Path).basename(path), total: undefined })
-  }
+  },
+  whole
 )
 
 /** What is to be downloaded: an id, or an entry of a listing, whose name need not be looked up. */
@@ -246,7 +248,8 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
       return yield* saveFailed(target, "Failed", `“${printable(filename)}” would leave ${printable(folder)}.`)
     }
     return yield* save(id, target, options, { name: path.basename(target), total: size_bytes })
-  }
+  },
+  whole
 )
 
 /** Name and size of a file. An id is looked up, together with others that are looked up at the same time. */
@@ -358,17 +361,17 @@ const bulk = <Input, E, R, A, E2, R2>(
         Stream.ensuring(Effect.suspend(() =>
           underWay.size === 0 && notHandedOver.size === 0
             ? Effect.void
-            : Effect.annotateLogs(Effect.logWarning(`${describe.what} stopped before its end`), {
+            : offSpan(Effect.annotateLogs(Effect.logWarning(`${describe.what} stopped before its end`), {
               handedOver,
               doneButNotHandedOver: Array.from(notHandedOver, (result) =>
                 result._tag === "Success"
                   ? describe.value(result.value)
                   : describe.input(result.input)),
               underWay: Array.from(underWay, describe.input)
-            })
+            }))
         ))
       )
-  })
+  }).pipe(wholeStream(`Transfer.${describe.what}`))
 }
 
 /** A source to upload, with the options of its upload. */

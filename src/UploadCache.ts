@@ -52,6 +52,7 @@ import { UploadStore, type UploadStoreFailed } from "./internal/cache/store.ts"
 import * as Sync from "./internal/cache/sync.ts"
 import { internalsOf } from "./internal/files/internals.ts"
 import { ofLines } from "./internal/sha256.ts"
+import { whole } from "./internal/telemetry.ts"
 import { token } from "./internal/token.ts"
 
 export type {
@@ -193,9 +194,9 @@ const getFound = Effect.fn("UploadCache.get")(function*<R>(
 ) {
   const wanted = yield* wantedOf(cache, source, options)
   const { file, owner, uploaded } = yield* getOrUpload(cache, { ...wanted, owner: wantedFor })
-  yield* Effect.annotateCurrentSpan({ "file.id": file.id, uploaded })
+  yield* Effect.annotateCurrentSpan("anthropic.file.id", file.id)
   return { file, owner, uploaded, content: wanted.content, sha256: wanted.hashed?.sha256 }
-})
+}, whole)
 
 const use = (cache: CacheContext): UploadCache["Service"]["use"] =>
 <R, A, E, R2>(

@@ -100,13 +100,18 @@ class SpanFailed extends Data.TaggedError("effect-anthropic-files/internal/SpanF
 }
 
 /**
- * Ends a span with a failure that tells only its kind. Whoever made the span ends it once more, which does nothing.
+ * Ends a span with nothing of what came of it: a value holds contents, and an error's words names. Whoever made the span
+ * ends it once more, which does nothing.
  */
+const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<void, SpanFailed>): void => {
+  const isTimed = fiber.getRef(References.TracerTimingEnabled)
+  span.end(isTimed ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : BigInt(0), exit)
+}
+
+/** Ends a span with a failure that tells only its kind. */
 const endFailed = (fiber: AnyFiber, span: Tracer.Span, name: string, type: string): void => {
   span.attribute("error.type", type)
-  const isTimed = fiber.getRef(References.TracerTimingEnabled)
-  const now = isTimed ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : BigInt(0)
-  span.end(now, Exit.fail(new SpanFailed(name, type)))
+  end(fiber, span, Exit.fail(new SpanFailed(name, type)))
 }
 
 /** Some lines name files, and a logger of effect's writes every line into the span. */
@@ -173,6 +178,7 @@ const begin = (fiber: AnyFiber, { attributes, named, operation }: Observed): End
     if (Exit.isSuccess(exit) || Exit.hasInterrupts(exit)) {
       // The caller's end of it is no failure of the service's.
       recordDuration(context, duration, named.name)
+      if (span !== undefined && Exit.isSuccess(exit)) end(fiber, span, Exit.void)
       return undefined
     }
     const error = Option.getOrUndefined(Exit.findErrorOption(exit))
@@ -215,13 +221,14 @@ export const observeStream = (operation: Sending, baseUrl: string) => {
     self: Stream.Stream<A, E>,
     attributes: Readonly<Record<string, unknown>> = {}
   ): Stream.Stream<A, E> =>
-    Stream.unwrap(Effect.as(
-      Effect.acquireRelease(
-        Effect.withFiber((fiber) => Effect.succeed(begin(fiber, about))),
-        (end, exit) => end(exit as Exit.Exit<unknown, FilesError>) ?? Effect.void
-      ),
-      self
-    )).pipe(Stream.withSpan(about.named.name, { kind: "client", attributes }))
+    Stream.suspend(() => {
+      let end: End | undefined
+      const begun = Effect.withFiber((fiber) => {
+        end = begin(fiber, about)
+        return Effect.succeed(self)
+      })
+      return Stream.onExit(Stream.unwrap(begun), (exit) => end?.(exit) ?? Effect.void)
+    }).pipe(Stream.withSpan(about.named.name, { kind: "client", attributes }))
 }
 
 /** What policies and operations do besides sending. */
@@ -359,7 +366,12 @@ export const moved = (where: Context.Context<never>, direction: "transmit" | "re
   countBytes(where, bytes, direction)
 
 /** The upload cache was asked for a content. */
-export const lookedUp = (fiber: AnyFiber, result: "hit" | "miss"): void => countLookup(fiber.context, 1, result)
+export const lookedUp = (result: "hit" | "miss"): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    annotate(fiber, "anthropic.cache.result", result)
+    countLookup(fiber.context, 1, result)
+    return Effect.void
+  })
 
 /** Tokens of a message. */
 export const usedTokens = (
@@ -380,16 +392,17 @@ export const ingestItems = (ingest: string, items: Readonly<Record<string, numbe
   })
 
 /**
- * Ends the span of a whole operation of this package's own, which is above those of its requests, without the words of
- * its failure: the last of the functions that `Effect.fn` is given.
+ * Ends the span of a whole operation of this package's own, which is above those of its requests, with nothing of what
+ * came of it: the last of the functions that `Effect.fn` is given.
  */
-export const whole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.onExit(self, (exit) => Exit.isSuccess(exit) || Exit.hasInterrupts(exit) ? Effect.void : endWhole(exit))
+export const whole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.onExit(self, endWhole)
 
 const endWhole = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     const span = recordedSpan(fiber)
-    if (span !== undefined) {
+    if (span === undefined || Exit.hasInterrupts(exit)) return Effect.void
+    if (Exit.isSuccess(exit)) end(fiber, span, Exit.void)
+    else {
       const error = Option.getOrUndefined(Exit.findErrorOption(exit))
       const name = Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : "Defect"
       endFailed(fiber, span, name, name)
@@ -397,13 +410,17 @@ const endWhole = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
     return Effect.void
   })
 
+/**
+ * A whole operation of this package's own, in its span: for what is no generator.
+ */
+export const inSpan =
+  (name: string) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+    Effect.withSpan(whole(self), name)
+
 /** A stream that is a whole operation of this package's own, in its span. */
 export const wholeStream =
   (name: string) => <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, Exclude<R, Tracer.ParentSpan>> =>
-    self.pipe(
-      Stream.onExit((exit) => Exit.isSuccess(exit) || Exit.hasInterrupts(exit) ? Effect.void : endWhole(exit)),
-      Stream.withSpan(name)
-    )
+    Stream.withSpan(Stream.onExit(self, endWhole), name)
 
 /** The header by which a service joins its trace to the operation's. */
 export const traceHeaders = (fiber: AnyFiber): Record<string, string> => {

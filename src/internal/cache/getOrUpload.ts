@@ -11,6 +11,7 @@ import * as Files from "../../Files.ts"
 import type { RequestFailed, UploadError } from "../../FilesError.ts"
 import * as Transfer from "../../Transfer.ts"
 import { invalidRequest } from "../request/errors.ts"
+import { lookedUp, offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 import type { CacheContext, Failure, Found, Prepared, UploadOptions, Wanted } from "./context.ts"
 import * as Keys from "./keys.ts"
@@ -114,10 +115,10 @@ export const settle = Effect.fnUntraced(function*(
     const orphan = yield* cache.leases.read(Keys.orphan(content))
     yield* orphan.put({ id: file.id, expiresAt: expiryOf(file, expiresIn), ...ownedBy(owner) })
   } else if (candidates?.length !== 0) {
-    yield* Effect.annotateLogs(
+    yield* offSpan(Effect.annotateLogs(
       Effect.logWarning("An upload was broken off, and the file that it may have left can't be told from others"),
       { filename: printable(filename), candidates: candidates?.map(({ id }) => id) ?? "unknown" }
-    )
+    ))
   }
   yield* intent.put(undefined)
 })
@@ -276,7 +277,12 @@ export const getOrUpload = Effect.fnUntraced(function*<R>(
   // Most often the file is there, and nobody has to be kept away.
   const cell = yield* cache.leases.read(Keys.stored(wanted.content))
   const kept = yield* current(cache, cell.value, maxAge)
-  if (kept === undefined) return yield* uploadOnce(cache, wanted, maxAge)
+  if (kept === undefined) {
+    const found = yield* uploadOnce(cache, wanted, maxAge)
+    yield* lookedUp(found.uploaded ? "miss" : "hit")
+    return found
+  }
+  yield* lookedUp("hit")
   // Does nothing when somebody has found out in the meantime that the file is gone.
   if (kept !== cell.value) yield* cell.put(kept)
   return found(kept)

@@ -17,6 +17,7 @@ import * as FileSource from "../../FileSource.ts"
 import { causeOf } from "../disk/cause.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { ofLines } from "../sha256.ts"
+import { whole, wholeStream } from "../telemetry.ts"
 import { printable } from "../text.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import { hash, verified } from "./contents.ts"
@@ -499,9 +500,7 @@ export const sync = (
   directory: string,
   options: SyncOptions = {}
 ): Stream.Stream<SyncResult, SyncFailed | UploadStoreFailed | RequestFailed, FileSystem.FileSystem | Path.Path> =>
-  Stream.unwrap(
-    Effect.withSpan(start(cache, running, directory, options), "UploadCache.sync", { attributes: { directory } })
-  )
+  wholeStream("UploadCache.sync")(Stream.unwrap(start(cache, running, directory, options)))
 
 /** What {@link sync} would find, without a lock, a request, or a change. */
 export const check = Effect.fn("UploadCache.check")(function*(
@@ -550,7 +549,7 @@ export const check = Effect.fn("UploadCache.check")(function*(
     if (id !== undefined && !used.has(id)) differences.push({ _tag: "Gone", path, size, id })
   }
   return differences
-})
+}, whole)
 
 const isGlobs = (globs: unknown): boolean =>
   Array.isArray(globs) && globs.every((glob) => typeof glob === "string" && glob !== "")

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
+import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 import { causeOf } from "./cause.ts"
 import { withSuffix } from "./safeName.ts"
@@ -179,9 +180,9 @@ const claimFree = Effect.fnUntraced(function*(
 /** The permissions of the file that is replaced; where they can't be set, the new file stays private. */
 const keepMode = (fs: FileSystem.FileSystem, temporary: string, target: string, mode: number): Effect.Effect<void> =>
   Effect.catch(fs.chmod(temporary, mode), (error) =>
-    Effect.logWarning(
+    offSpan(Effect.logWarning(
       `${printable(target)} is replaced, but its permissions 0${mode.toString(8)} can't be kept: ${causeOf(error)}`
-    ))
+    )))
 
 /** Gives a complete temporary file its name, and returns that. */
 const publish = Effect.fnUntraced(function*(

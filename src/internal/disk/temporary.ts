@@ -7,6 +7,7 @@ import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 import { token } from "../token.ts"
 import { causeOf, isUnsupported } from "./cause.ts"
@@ -40,7 +41,7 @@ export const syncDirectory = (fs: FileSystem.FileSystem, directory: string): Eff
   Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync).pipe(
     Effect.scoped,
     // The file has its name already, whatever happens here.
-    Effect.catchCause((cause) => Effect.logDebug(`${printable(directory)} could not be synced`, cause))
+    Effect.catchCause((cause) => offSpan(Effect.logDebug(`${printable(directory)} could not be synced`, cause)))
   )
 
 /** A failed sync is never tried again: the second one may succeed though the data was lost with the first. */
@@ -49,9 +50,9 @@ const syncFile = (file: FileSystem.File, name: string): Effect.Effect<void, Plat
     file.sync,
     isUnsupported,
     (error) =>
-      Effect.logWarning(
+      offSpan(Effect.logWarning(
         `${printable(name)} was written but not synced, which its file system does not support: ${causeOf(error)}`
-      )
+      ))
   )
 
 /**
@@ -69,7 +70,9 @@ export const temporaryIn = <A, E, R>(
     // Only what was made here is removed.
     let isMade = false
     const remove = persistently(fs.remove(temporary, { force: true })).pipe(
-      Effect.catchCause((cause) => Effect.logWarning(`${printable(temporary)} could not be removed: remove it`, cause))
+      Effect.catchCause((cause) =>
+        offSpan(Effect.logWarning(`${printable(temporary)} could not be removed: remove it`, cause))
+      )
     )
     yield* Effect.addFinalizer(() => isMade ? remove : Effect.void)
     return yield* Effect.scoped(Effect.gen(function*() {

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { DeleteError } from "../../FilesError.ts"
+import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 
 /** Nobody wants to wait for long at the end, least of all who ends a program by a signal. */
@@ -30,10 +31,10 @@ export const deleteAtEnd = (
     Effect.timeout(limitOf(exit)),
     Effect.catchTag("FileNotFound", () => Effect.void),
     Effect.catchCause((cause) =>
-      Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {
+      offSpan(Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {
         file_id: file.id,
         filename: printable(file.filename)
-      })
+      }))
     ),
     Effect.asVoid
   )

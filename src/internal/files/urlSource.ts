@@ -15,6 +15,7 @@ import type { SourceFailed } from "../../FilesError.ts"
 import { parseLength } from "../request/body.ts"
 import { codeOf, evidenceOf } from "../request/evidence.ts"
 import { userAgent } from "../request/userAgent.ts"
+import { inSpan } from "../telemetry.ts"
 import { printable, shorten } from "../text.ts"
 import { statedMimeType } from "../wire/mimeType.ts"
 import { nameOfDisposition, nameOfUrl } from "./names.ts"
@@ -98,7 +99,10 @@ export const openUrl = (
           duration: urlTimeout,
           orElse: () =>
             Effect.fail(failed(`gave no answer within ${Duration.format(urlTimeout)}`, { isRetryable: true }))
-        })
+        }),
+        Effect.tap(({ status }) =>
+          Effect.annotateCurrentSpan({ "server.address": target.hostname, "http.response.status_code": status })
+        )
       )
 
     const get = Effect.gen(function*() {
@@ -119,7 +123,7 @@ export const openUrl = (
         target = next
       }
       return yield* failed(`redirects more than ${maxRedirects} times`)
-    })
+    }).pipe(inSpan("FileSource.url"))
 
     const bodyOf = ({ response }: Opened): Stream.Stream<Uint8Array, SourceFailed> =>
       Stream.suspend(() => {
