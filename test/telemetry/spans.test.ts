@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Metric, Option, Redacted, Stream, Tracer } from "effect"
+import { Effect, Fiber, Layer, Logger, Metric, Option, Redacted, Stream, type Tracer } from "effect"
 import { FileMetadata, Files, FileSource, MessageBatches, Messages, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
@@ -703,8 +703,11 @@ describe("log lines", () => {
       const logger = Logger.make(({ message }) => void lines.push(message))
       yield* Effect.provide(
         Effect.ignore(Files.metadata(id)),
-        layerOf(mockOf(() => failure(404)), Policy.stack(Policy.timeout()))
-      ).pipe(Effect.provide(Logger.layer([logger])))
+        Layer.merge(
+          layerOf(mockOf(() => failure(404)), Policy.stack(Policy.timeout())),
+          Logger.layer([logger])
+        )
+      )
       assert.deepStrictEqual(lines, [])
     }))
 })
