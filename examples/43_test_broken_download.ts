@@ -28,7 +28,7 @@ const withoutPolicy = Effect.gen(function*() {
 const withRetries = Effect.gen(function*() {
   assert.deepEqual(yield* FilesTest.fastForward(program), chart)
   assert.equal((yield* FilesTest.requests).length, 2)
-}).pipe(Effect.provide(FilesTest.layer({ ...broken, policy: Policy.retry() })))
+}).pipe(Effect.provide(FilesTest.layer(broken, Policy.retry())))
 
 export const test = Effect.andThen(withoutPolicy, withRetries)
 

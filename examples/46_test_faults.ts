@@ -29,7 +29,7 @@ export const test = Effect.gen(function*() {
   assert.equal(stored.length, 10)
   assert.equal(new Set(stored.map((file) => file.filename)).size, 10)
 }).pipe(
-  Effect.provide(FilesTest.layer({ policy: network })),
+  Effect.provide(FilesTest.layer({}, network)),
   Random.withSeed("the same every time")
 )
 

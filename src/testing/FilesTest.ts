@@ -67,8 +67,6 @@ export interface Options extends Omit<Emulator.Options, "apiKey" | "apiKeys" | "
   readonly files?: ReadonlyArray<Seed> | undefined
   /** `dialect`, `idleTimeout` and whatever else a client takes. */
   readonly client?: Omit<Files.Options, "apiKey" | "authToken" | "baseUrl"> | undefined
-  /** What happens to every request, `Policy.standard()` for example. @default none, nothing is tried again */
-  readonly policy?: Policy | undefined
 }
 
 /** A stored file with its content, which is empty once it has expired. */
@@ -107,7 +105,7 @@ interface Entry {
   status: number | undefined
 }
 
-/** Notes the request down with its body, as far as that is sent. */
+/** Records the request with as much of its body as is sent. */
 const note = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest, entries: Array<Entry>) {
   const { body, headers } = request
   if (body._tag !== "Stream") {
@@ -155,7 +153,7 @@ const toStored = (record: FileRecord, bytes: Uint8Array): StoredFile => ({
   expired: record.expired
 })
 
-/** The inspector, and the client of the emulator with every request noted down. */
+/** The inspector, and a client of the emulator that records every request. */
 const layerInspector = (files: ReadonlyArray<Seed>) =>
   Layer.effectContext(Effect.gen(function*() {
     const emulator = yield* Emulator.Emulator
@@ -199,7 +197,7 @@ const layerInspector = (files: ReadonlyArray<Seed>) =>
     ))
   }))
 
-/** What {@link layer} gives. `Emulator` moves its time on by itself, answers admin questions, and the like. */
+/** What {@link layer} gives. `Emulator` is for what the inspector lacks, its own clock for example. */
 export type Services =
   | Files.Files
   | Messages.Messages
@@ -209,11 +207,14 @@ export type Services =
   | Emulator.Emulator
 
 /**
- * `Files`, `Messages` and `MessageBatches` as a program knows them, over an emulator of its own in memory. Two calls
- * make two, which know nothing of each other.
+ * `Files`, `Messages` and `MessageBatches` as a program knows them, over an emulator of its own in memory. Each call
+ * makes another one, and they share nothing.
+ *
+ * @param policy what happens to every request, as in `NodeFiles.layer`: `Policy.standard()` for example. Without one
+ * nothing is tried again.
  */
-export const layer = (options: Options = {}): Layer.Layer<Services> => {
-  const { client, files = [], policy, ...emulator } = options
+export const layer = (options: Options = {}, policy?: Policy): Layer.Layer<Services> => {
+  const { client, files = [], ...emulator } = options
   const inspected = Layer.provideMerge(layerInspector(files), Emulator.layer(emulator))
   const http = policy === undefined ? inspected : Layer.provideMerge(Layer.orDie(policy), inspected)
   const services = Layer.unwrap(
@@ -226,7 +227,7 @@ const layerServices = (options: Files.Options) =>
   Layer.orDie(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)))
 
 /**
- * `Files`, `Messages` and `MessageBatches` with a key that is none, over any `HttpClient`: over `HttpMock` or a replay.
+ * `Files`, `Messages` and `MessageBatches` with a made-up key, over any `HttpClient`: over `HttpMock` or a replay.
  */
 export const layerClient = (
   options: Files.Options = {}
@@ -253,14 +254,14 @@ export const seed = (seed: Seed): Effect.Effect<StoredFile, never, FilesTest> =>
 export const fault = (fault: Fault): Effect.Effect<void, never, FilesTest> =>
   Effect.flatMap(FilesTest, (test) => test.fault(fault))
 
-/** Turns of the scheduler after which a program that goes on by itself has gone on. */
+/** Turns of the scheduler that a program gets to run until it waits. */
 const settling = 10
 
 /**
- * Runs an effect to its end while time flies: whenever it only waits, for a retry for example, `TestClock` is moved on,
- * and everything happens at its time. In a test with the real clock it dies.
+ * Runs an effect to its end without its waits: whenever it waits, for a retry for example, `TestClock` is moved forward,
+ * and everything happens in its order. Under the real clock it dies.
  *
- * @param step how far at a time; a longer one gets through a wait of hours sooner. @default "1 second"
+ * @param step how far the clock is moved at a time; a longer step is faster in waits of hours. @default "1 second"
  */
 export const fastForward = <A, E, R>(
   effect: Effect.Effect<A, E, R>,

@@ -15,7 +15,7 @@ const bytes = Uint8Array.from({ length: 1000 }, (_, n) => n)
 const files = [FilesTest.generated("chart.png", bytes, { id })]
 
 /** Faults above the emulator, which does its part without any of its own. */
-const faulty = (...faults: ReadonlyArray<Fault.Fault>) => FilesTest.layer({ files, policy: Faults.layer(...faults) })
+const faulty = (...faults: ReadonlyArray<Fault.Fault>) => FilesTest.layer({ files }, Faults.layer(...faults))
 
 const download = Stream.mkUint8Array(Files.download(id))
 
@@ -148,34 +148,38 @@ describe("with policies above", () => {
       const now = yield* Clock.currentTimeMillis
       assert.isAtLeast(now, 9000)
       assert.isAtMost(now, 13_000)
-    }).pipe(Effect.provide(FilesTest.layer({
-      files,
-      policy: Policy.stack(Policy.retry(), Faults.layer(Fault.rateLimited({ retryAfter: "3 seconds", times: 3 })))
-    }))))
+    }).pipe(
+      Effect.provide(
+        FilesTest.layer(
+          { files },
+          Policy.stack(Policy.retry(), Faults.layer(Fault.rateLimited({ retryAfter: "3 seconds", times: 3 })))
+        )
+      )
+    ))
 
   it.effect("a download that breaks is continued", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* FilesTest.fastForward(download), bytes)
       assert.isAtLeast((yield* sent).length, 2)
-    }).pipe(Effect.provide(FilesTest.layer({
-      files,
-      policy: Policy.stack(
+    }).pipe(Effect.provide(FilesTest.layer(
+      { files },
+      Policy.stack(
         Policy.retry(),
         Faults.layer(Fault.truncate({ after: 400, match: { operation: "content" } }))
       )
-    }))))
+    ))))
 
   it.effect("an upload whose answer is lost is stored once", () =>
     Effect.gen(function*() {
       yield* FilesTest.fastForward(upload)
       assert.deepStrictEqual(yield* names, ["a.txt", "chart.png"])
-    }).pipe(Effect.provide(FilesTest.layer({
-      files,
-      policy: Policy.stack(
+    }).pipe(Effect.provide(FilesTest.layer(
+      { files },
+      Policy.stack(
         Policy.retry(),
         Faults.layer(Fault.reset({ at: "after", match: { operation: "upload" } }))
       )
-    }))))
+    ))))
 })
 
 describe("chance", () => {

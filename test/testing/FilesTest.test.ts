@@ -146,10 +146,10 @@ describe("the inspector", () => {
       )
       assert.strictEqual((yield* FilesTest.stored).length, 1)
     }).pipe(
-      Effect.provide(FilesTest.layer({
-        policy: Policy.retry(),
-        faults: [Fault.reset({ at: "after", match: { operation: "upload" } })]
-      }))
+      Effect.provide(FilesTest.layer(
+        { faults: [Fault.reset({ at: "after", match: { operation: "upload" } })] },
+        Policy.retry()
+      ))
     ))
 })
 

@@ -201,7 +201,6 @@ const watched = (
       // What a source fetches by itself is not a part of this request.
       Stream.provideService(CurrentSilence, undefined),
       Stream.mapEffect((chunk) => {
-        if (!ArrayBuffer.isView(chunk)) return Effect.fail(notBytes(filename))
         const bytes = progress.sent.bytes + chunk.length
         if (bytes > limit) {
           return Effect.fail(
@@ -258,14 +257,6 @@ const noSource = () =>
     operation: "upload",
     reason: "Failed",
     message: "An upload takes a FileSource: FileSource.path(…), FileSource.bytes(…) and others make one."
-  })
-
-const notBytes = (filename: string): SourceFailed =>
-  new SourceFailed({
-    operation: "upload",
-    reason: "Failed",
-    message: `The stream for ${printable(filename)} gave something that is not a Uint8Array; nothing was stored.`,
-    source: filename
   })
 
 const sizeMismatch = (filename: string, declared: number, given: number): SourceFailed =>
