@@ -33,7 +33,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "./FilesError.ts"
 import { modifiedAt, versionOf } from "./internal/cache/versions.ts"
-import { isDetached, toBytes } from "./internal/files/bytes.ts"
+import { toBytes } from "./internal/files/bytes.ts"
 import { baseName, nameOfPath, pathOfUrl } from "./internal/files/names.ts"
 import type { Content } from "./internal/files/openedSource.ts"
 import { onlyBytes, onlyOnce, sameEachTime } from "./internal/files/runs.ts"
@@ -62,7 +62,7 @@ export interface FileSource<out R = never> {
 /** Whether `u` is a {@link FileSource}. */
 export const isFileSource = (u: unknown): u is FileSource<unknown> => Predicate.hasProperty(u, TypeId)
 
-/** What a defect is in a program that uploads is a failure of the source, and final. */
+/** A defect of a source, a bug in a mapping for example, is a failure of the upload, and final. */
 const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>, name?: string): FileSource<R> => {
   const failed = fromDefect(name)
   return {
@@ -77,7 +77,7 @@ const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>, na
   }
 }
 
-/** A source of a thing that none can be made of. */
+/** The source that stands for an argument nothing can be read from. */
 const refuse = (message: string): FileSource => make(Effect.suspend(() => Effect.fail(fail("Failed", message))))
 
 /** Read and sent at a time. Smaller chunks cost throughput: at 64 KiB an upload takes three times as long. */
@@ -102,13 +102,6 @@ export const bytes = (content: ArrayBufferView | ArrayBufferLike, filename: stri
     Effect.suspend(() => {
       const bytes = toBytes(content)
       if (bytes !== undefined) return Effect.succeed(fromBytes(bytes, filename, undefined))
-      if (isDetached(content)) {
-        return Effect.fail(
-          fail("Failed", `The bytes of ${shorten(filename)} were given away: their buffer is detached, and empty.`, {
-            source: filename
-          })
-        )
-      }
       const advice = Predicate.isString(content) ? " For a string there is FileSource.text." : ""
       return Effect.fail(fail("Failed", `FileSource.bytes takes bytes, not ${kindOf(content)}.${advice}`))
     }),

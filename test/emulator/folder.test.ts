@@ -5,12 +5,11 @@ import { Effect, Fiber, FileSystem, Layer, PlatformError } from "effect"
 import * as DirectoryStore from "effect-anthropic-files/emulator/DirectoryStore"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import type * as Store from "effect-anthropic-files/emulator/Store"
-import { FileId } from "effect-anthropic-files/FileMetadata"
 import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import * as NodeFs from "node:fs"
 import { nameOf } from "../../src/emulator/internal/store/nodeProcessProbe.ts"
-import { temporaryDirectory } from "./support.ts"
+import { newFile, temporaryDirectory } from "./support.ts"
 
 const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeEmulator.layerProcessProbe)
 
@@ -23,18 +22,7 @@ const add = (id: string) => (store: Store.Store["Service"]) =>
   Effect.scoped(Effect.gen(function*() {
     const staging = yield* store.stage
     yield* staging.write(new TextEncoder().encode(`content of ${id}`))
-    return yield* staging.commit({
-      id: FileId.make(id),
-      workspace: "w",
-      filename: `${id}.txt`,
-      mimeType: "text/plain",
-      createdAt: 1,
-      expiresAt: null,
-      downloadable: true,
-      scope: null,
-      purpose: null,
-      countsForQuota: true
-    })
+    return yield* staging.commit(newFile(id))
   }))
 
 /** Every path below, with what it holds. */

@@ -6,27 +6,12 @@ import * as DirectoryStore from "effect-anthropic-files/emulator/DirectoryStore"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as Store from "effect-anthropic-files/emulator/Store"
-import { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFs from "node:fs"
 import * as NodePathModule from "node:path"
 import { nameOf } from "../../src/emulator/internal/store/nodeProcessProbe.ts"
-import { temporaryDirectory } from "./support.ts"
+import { newFile, temporaryDirectory } from "./support.ts"
 
 const encoder = new TextEncoder()
-
-const file = (id: string, overrides: Partial<Store.NewFile> = {}): Store.NewFile => ({
-  id: FileId.make(id),
-  workspace: "w",
-  filename: `${id}.txt`,
-  mimeType: "text/plain",
-  createdAt: 1,
-  expiresAt: null,
-  downloadable: true,
-  scope: null,
-  countsForQuota: true,
-  purpose: null,
-  ...overrides
-})
 
 const add = (store: Store.Store["Service"], id: string, content: string, overrides?: Partial<Store.NewFile>) =>
   Effect.scoped(Effect.gen(function*() {
@@ -36,7 +21,7 @@ const add = (store: Store.Store["Service"], id: string, content: string, overrid
     const middle = Math.floor(bytes.byteLength / 2)
     if (middle > 0) yield* staging.write(bytes.slice(0, middle))
     if (bytes.byteLength > 0) yield* staging.write(bytes.slice(middle))
-    return yield* staging.commit(file(id, overrides))
+    return yield* staging.commit(newFile(id, overrides))
   }))
 
 const contentOf = (store: Store.Store["Service"], record: Store.FileRecord) =>
@@ -112,7 +97,7 @@ for (const [name, layer] of stores) {
             yield* staging.write(encoder.encode("abc"))
             assert.deepStrictEqual(yield* list(store), [])
             assert.strictEqual(yield* store.usedBytes, 0)
-            const record = yield* staging.commit(file("a"))
+            const record = yield* staging.commit(newFile("a"))
             assert.strictEqual(record.size, 3)
             assert.deepStrictEqual(yield* list(store), ["a"])
           }))
@@ -131,7 +116,7 @@ for (const [name, layer] of stores) {
           const refused = yield* Effect.scoped(Effect.gen(function*() {
             const staging = yield* store.stage
             yield* staging.write(encoder.encode("abc"))
-            return yield* staging.commit(file("a"), () => Effect.fail("no"))
+            return yield* staging.commit(newFile("a"), () => Effect.fail("no"))
           })).pipe(Effect.flip)
           assert.strictEqual(refused, "no")
           assert.deepStrictEqual(yield* store.all, [])

@@ -7,6 +7,8 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, FileSystem, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Emulator, layer as layerInProcess, type Options } from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import type { NewFile } from "effect-anthropic-files/emulator/Store"
+import { FileId } from "effect-anthropic-files/FileMetadata"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 
 /** A fresh folder, gone with its scope. */
@@ -14,6 +16,21 @@ export const temporaryDirectory = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   return yield* fs.makeTempDirectoryScoped({ prefix: "emulator-" })
 }).pipe(Effect.provide(NodeFileSystem.layer))
+
+/** A file that a store is to take in. */
+export const newFile = (id: string, overrides: Partial<NewFile> = {}): NewFile => ({
+  id: FileId.make(id),
+  workspace: "w",
+  filename: `${id}.txt`,
+  mimeType: "text/plain",
+  createdAt: 1,
+  expiresAt: null,
+  downloadable: true,
+  scope: null,
+  countsForQuota: true,
+  purpose: null,
+  ...overrides
+})
 
 const inFolder = (make: (directory: string) => Layer.Layer<Emulator | HttpClient.HttpClient, unknown>) =>
   Layer.unwrap(Effect.map(temporaryDirectory, make)).pipe(Layer.orDie)

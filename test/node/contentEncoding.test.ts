@@ -4,19 +4,11 @@ import { FileMetadata, Files, type FilesError, FileSource } from "effect-anthrop
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as zlib from "node:zlib"
 import { http, rawServer } from "../support/rawServer.ts"
+import { wire } from "../support/wire.ts"
 
 const id = FileMetadata.FileId.make("file_1")
 
-const file = {
-  id,
-  type: "file",
-  filename: "a.txt",
-  mime_type: "text/plain",
-  size_bytes: 10_000,
-  created_at: "2026-11-21T00:00:00Z",
-  downloadable: true,
-  expires_at: null
-}
+const file = wire({ size_bytes: 10_000, downloadable: true })
 
 const content = Buffer.from("abcde fghij ".repeat(1000).slice(0, 10_000))
 

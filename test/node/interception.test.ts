@@ -4,19 +4,11 @@ import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { http, HttpResponse } from "msw"
 import { setupServer } from "msw/node"
+import { wire } from "../support/wire.ts"
 
 const id = FileMetadata.FileId.make("file_1")
 
-const file = {
-  id,
-  type: "file",
-  filename: "a.txt",
-  mime_type: "text/plain",
-  size_bytes: 5,
-  created_at: "2026-11-21T00:00:00Z",
-  downloadable: true,
-  expires_at: null
-}
+const file = wire({ size_bytes: 5, downloadable: true })
 
 it.live("msw sees and answers what NodeFiles sends, more than the pool holds", () =>
   Effect.gen(function*() {

@@ -6,19 +6,11 @@ import * as https from "node:https"
 import type { AddressInfo } from "node:net"
 import { fileURLToPath } from "node:url"
 import { http, rawServer } from "../support/rawServer.ts"
+import { wire } from "../support/wire.ts"
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 
-const file = JSON.stringify({
-  id: "file_1",
-  type: "file",
-  filename: "a.txt",
-  mime_type: "text/plain",
-  size_bytes: 5,
-  created_at: "2026-11-21T00:00:00Z",
-  downloadable: true,
-  expires_at: null
-})
+const file = JSON.stringify(wire({ size_bytes: 5, downloadable: true }))
 
 /** What another process prints until it ends by itself. */
 const lookup = (baseUrl: string, patience: number, env: Readonly<Record<string, string>> = {}) =>

@@ -7,23 +7,13 @@ import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { recordSpans } from "../support/spans.ts"
+import { wire } from "../support/wire.ts"
+
+export { wire }
 
 export const key = "sk-ant-canary-0123456789abcdef"
 
 export const id = FileMetadata.FileId.make("file_1")
-
-/** A file as the wire has it. */
-export const wire = (more: Readonly<Record<string, unknown>> = {}) => ({
-  id,
-  type: "file",
-  filename: "a.txt",
-  mime_type: "text/plain",
-  size_bytes: 1,
-  created_at: "1970-01-01T00:00:00Z",
-  downloadable: false,
-  expires_at: null,
-  ...more
-})
 
 export const ok = (more?: Readonly<Record<string, unknown>>): Response => Response.json(wire(more))
 

@@ -11,6 +11,7 @@ import { createRequire } from "node:module"
 import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { http, rawServer } from "../support/rawServer.ts"
+import { wire } from "../support/wire.ts"
 
 /** The path of the binary. */
 const workerd: string = createRequire(import.meta.url)("workerd").default
@@ -71,16 +72,7 @@ const ask = (url: string, service: string, id: string) =>
 const file = (id: string) =>
   http(
     200,
-    JSON.stringify({
-      id,
-      type: "file",
-      filename: "a.txt",
-      mime_type: "text/plain",
-      size_bytes: 5,
-      created_at: "2026-11-21T00:00:00Z",
-      downloadable: true,
-      expires_at: null
-    })
+    JSON.stringify(wire({ id, size_bytes: 5, downloadable: true }))
   )
 
 describe("in workerd", () => {

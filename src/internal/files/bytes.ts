@@ -5,7 +5,7 @@
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value)
 
 /** Its bytes were given to another thread or stream, and it has none any more. */
-export const isDetached = (value: unknown): boolean => {
+const isDetached = (value: unknown): boolean => {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value
   return tagOf(buffer) === "[object ArrayBuffer]" && (buffer as { readonly detached?: unknown }).detached === true
 }
