@@ -31,6 +31,15 @@ const { metafile } = await esbuild.build({
   keepNames: false,
   legalComments: "none",
   plugins: [{
+    // Its client alone, without the modules of Redis Stack.
+    name: "redis-client",
+    setup: (build) => {
+      build.onResolve(
+        { filter: /^redis$/ },
+        ({ kind, resolveDir }) => build.resolve("@redis/client", { kind, resolveDir })
+      )
+    }
+  }, {
     // Platform-node's other HTTP client, loaded by nothing here: 700 KB.
     name: "no-undici",
     setup: (build) => {
@@ -58,12 +67,20 @@ for (const { inputs } of Object.values(metafile.outputs)) {
   }
 }
 
+/** Packages under the MIT licence that leave its text to their repository. */
+const copyrights = { "@redis/client": "Copyright (c) 2022-2025, Redis, inc." }
+
+/** The text of the MIT licence is the one of this package. */
+const mit = (copyright) => fs.readFileSync("LICENSE", "utf8").replace(/^Copyright .*$/m, copyright)
+
 const licence = (name) => {
   const folder = path.join("node_modules", name)
   const file = fs.readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry))
-  if (file === undefined) throw new Error(`${name} is bundled, and has no licence file`)
-  const { version } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"))
-  return `${name} ${version}\n\n${fs.readFileSync(path.join(folder, file), "utf8").trim()}\n`
+  const { license, version } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"))
+  const copyright = license === "MIT" ? copyrights[name] : undefined
+  if (file === undefined && copyright === undefined) throw new Error(`${name} is bundled, and has no licence file`)
+  const text = file === undefined ? mit(copyright) : fs.readFileSync(path.join(folder, file), "utf8")
+  return `${name} ${version}\n\n${text.trim()}\n`
 }
 
 fs.writeFileSync(

@@ -60,7 +60,9 @@ export type Status = typeof Status.Type
  * - `answered`: an answer of a model, in `data`;
  * - `counted`: the figures of `usage`, in `data`;
  * - `checked`: a finding of `doctor`, in `data`;
- * - `cached`, `forgotten`: entries of the upload cache.
+ * - `cached`, `forgotten`: entries of the upload cache;
+ * - `added`, `paused`, `resumed`, `cancelled`, `retried`, `renewed`, `cleaned`: what was done to an ingest, with its figures
+ *   in `data`.
  */
 export const Item = Schema.Struct({
   version,
@@ -81,12 +83,21 @@ export const Item = Schema.Struct({
     "counted",
     "checked",
     "cached",
-    "forgotten"
+    "forgotten",
+    "added",
+    "paused",
+    "resumed",
+    "cancelled",
+    "retried",
+    "renewed",
+    "cleaned"
   ]),
   /** What `planned` stands for. */
-  would: Schema.optionalKey(Schema.Literals(["upload", "download", "delete", "forget"])),
+  would: Schema.optionalKey(Schema.Literals(["upload", "download", "delete", "forget", "add", "cancel", "retry"])),
   /** A path on this machine, or the URL that was read. */
   path: Schema.optionalKey(Schema.String),
+  /** What the item is called in its ingest. */
+  key: Schema.optionalKey(Schema.String),
   id: Schema.optionalKey(Schema.String),
   file: Schema.optionalKey(FileMetadata),
   bytes: Schema.optionalKey(Schema.Natural),
@@ -114,6 +125,8 @@ export const Problem = Schema.Struct({
   /** Whether the service may have done what was asked for all the same. */
   isOutcomeUnknown: Schema.Boolean,
   path: Schema.optionalKey(Schema.String),
+  /** What the item is called in its ingest. */
+  key: Schema.optionalKey(Schema.String),
   id: Schema.optionalKey(Schema.String),
   requestId: Schema.optionalKey(Schema.String)
 })

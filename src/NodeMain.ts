@@ -29,7 +29,7 @@ export interface Options {
   readonly cleanUpLimit?: Duration.Input | undefined
   /**
    * Run on the first signal, in place of the interruption: the program then ends by itself, with a code of its own. What
-   * holds of `cleanUpLimit` and of a second signal stays as it is.
+   * holds of `cleanUpLimit` and of a second signal stays as it is. Where it gives `false`, the program is interrupted.
    *
    * @default the program is interrupted
    */
@@ -67,17 +67,22 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
   const limit = Duration.fromInputUnsafe(options.cleanUpLimit ?? "5 seconds")
   const run = Runtime.makeRunMain(({ fiber, teardown }) => {
     let received: Signal | undefined
+    let isInterrupted = false
+    const interrupt = () => {
+      isInterrupted = true
+      fiber.interruptUnsafe(fiber.id)
+    }
     const onSignal = (signal: Signal) => {
       if (received !== undefined) process.exit(codes[signal])
       received = signal
       Effect.runFork(Effect.delay(endLate(signal, limit), limit))
-      if (options.stop === undefined) fiber.interruptUnsafe(fiber.id)
-      else Effect.runFork(options.stop)
+      if (options.stop === undefined) return interrupt()
+      Effect.runFork(Effect.map(options.stop, (stops) => stops === false ? interrupt() : undefined))
     }
     for (const signal of signals) process.on(signal, onSignal)
     fiber.addObserver((exit) => {
       teardown(exit, (code) => {
-        if (received !== undefined) process.exit(options.stop === undefined ? codes[received] : code)
+        if (received !== undefined) process.exit(isInterrupted ? codes[received] : code)
         for (const signal of signals) process.off(signal, onSignal)
         if (code !== 0) process.exit(code)
       })

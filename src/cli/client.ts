@@ -32,19 +32,26 @@ export const credentials = Effect.gen(function*() {
     : Credentials.profile({ ...common, name: profile })
 })
 
-export const layer: Layer.Layer<NodeFiles.Services, InvalidConfig | PolicyFailed, Settings> = Layer.unwrap(
-  Effect.gen(function*() {
-    const settings = yield* Settings
-    const { allowPlainHttp, baseUrl, dialect, idleTimeout, platform, profile, requestsPerMinute, workspaceId } =
-      settings
-    const policy = Policy.standard({
-      retry: { times: settings.retries },
-      concurrency: Math.max(16, settings.concurrency),
-      ...(requestsPerMinute === undefined ? undefined : { rateLimit: { requestsPerMinute } })
-    })
+/** What the flags say of the policies. */
+export const policyOptions = (
+  { concurrency, requestsPerMinute, retries }: Settings["Service"]
+): Policy.StandardOptions => ({
+  retry: { times: retries },
+  concurrency: Math.max(16, concurrency),
+  ...(requestsPerMinute === undefined ? undefined : { rateLimit: { requestsPerMinute } })
+})
+
+export const layerWith = (
+  policy: Policy.Policy
+): Layer.Layer<NodeFiles.Services, InvalidConfig | PolicyFailed, Settings> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { allowPlainHttp, baseUrl, dialect, idleTimeout, platform, profile, workspaceId } = yield* Settings
     const options = { allowPlainHttp, dialect, idleTimeout }
     const ownApi = { ...options, baseUrl, workspaceId }
     if (platform === "anthropic" && profile === undefined) return NodeFiles.layerConfig(ownApi, policy)
     return NodeFiles.layerCredentials(yield* credentials, platform === "anthropic" ? ownApi : options, policy)
-  })
+  }))
+
+export const layer: Layer.Layer<NodeFiles.Services, InvalidConfig | PolicyFailed, Settings> = Layer.unwrap(
+  Effect.map(Settings, (settings) => layerWith(Policy.standard(policyOptions(settings))))
 )

@@ -16,6 +16,7 @@ import { ExitCode } from "./exitCode.ts"
 import { Stopped, UsageError } from "./failure.ts"
 import { make as makeOutput, Output } from "./output.ts"
 import { read, Settings } from "./settings.ts"
+import type { Stop } from "./stop.ts"
 import { Streams } from "./streams.ts"
 import { hint, program } from "./usage.ts"
 
@@ -24,6 +25,7 @@ export type Services =
   | Output
   | Settings
   | Streams
+  | Stop
   | FileSystem.FileSystem
   | Path.Path
   | Stdio.Stdio

@@ -58,6 +58,7 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     Empty: ExitCode.wouldLose,
     TooManyDeletions: ExitCode.wouldLose
   },
+  IngestFailed: { NoSuchIngest: ExitCode.notFound, TooManyDeletions: ExitCode.wouldLose },
   TransferInterrupted: {
     Truncated: ExitCode.integrity,
     Overrun: ExitCode.integrity,
@@ -75,6 +76,10 @@ export const tagOf = (error: unknown): string => {
   return Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Error"
 }
 
+/** No item of an ingest would succeed: the cause says why. */
+const isRefused = (error: { readonly _tag: string }): boolean =>
+  Predicate.hasProperty(error, "reason") && error.reason === "Refused"
+
 /** A failure that may pass is temporary whatever else it is; one whose outcome is unknown says so first of all. */
 export const codeOf = (error: unknown): number => {
   if (Predicate.hasProperty(error, "isOutcomeUnknown") && error.isOutcomeUnknown === true) {
@@ -82,6 +87,9 @@ export const codeOf = (error: unknown): number => {
   }
   if (Predicate.isTagged(error, "InvalidConfig") && Predicate.hasProperty(error, "option")) {
     return credentialOptions.test(String(error.option)) ? ExitCode.unauthorized : ExitCode.usage
+  }
+  if (Predicate.isTagged(error, "IngestFailed") && Predicate.hasProperty(error, "cause") && isRefused(error)) {
+    return codeOf(error.cause)
   }
   const named = byTag[tagOf(error)]
   if (named !== undefined) return named

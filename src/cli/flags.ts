@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 
 export const twin = (name: string): string => `ANTHROPIC_FILES_${name.toUpperCase().replaceAll("-", "_")}`
 
@@ -46,6 +47,29 @@ export const text = (
   const flag = given(name, description, metavar, variable)
   return Flag.optional(alias === undefined ? flag : Flag.withAlias(flag, alias))
 }
+
+/**
+ * The address of a database, which may hold a password: never shown.
+ *
+ * @param otherVariable read where the flag and its twin say nothing
+ */
+export const address = (
+  name: string,
+  schemes: ReadonlyArray<string>,
+  description: string,
+  otherVariable: string
+): Flag.Flag<Option.Option<Redacted.Redacted<string>>> =>
+  Flag.String(name).pipe(
+    Flag.withDescription(`${description}, instead of ${otherVariable}`),
+    Flag.withMetavar("URL"),
+    Flag.withFallbackConfig(Config.orElse(inEnvironment(twin(name)), () => inEnvironment(otherVariable))),
+    Flag.filter(
+      (text) => schemes.some((scheme) => text.startsWith(`${scheme}://`)) && URL.canParse(text),
+      () => `--${name} takes a URL that begins with ${schemes[0]}://`
+    ),
+    Flag.map((text) => Redacted.make(text)),
+    Flag.optional
+  )
 
 const parsed = <A>(
   name: string,

@@ -10,11 +10,15 @@ import * as Flags from "./flags.ts"
 import * as Format from "./screen/format.ts"
 import type { Style } from "./screen/style.ts"
 
+export const globs = {
+  include: Flags.list("include", "GLOB", "Only paths below the folder that match; one without a / holds at any depth"),
+  exclude: Flags.list("exclude", "GLOB", "No paths that match; one without a / holds at any depth")
+}
+
 export const flags = {
   directory: Argument.String("dir").pipe(Argument.withDescription("The folder")),
   checksum: Flags.toggle("checksum", "Read every file, also where size and time say that it is unchanged"),
-  include: Flags.list("include", "GLOB", "Only paths below the folder that match; one without a / holds at any depth"),
-  exclude: Flags.list("exclude", "GLOB", "No paths that match; one without a / holds at any depth"),
+  ...globs,
   ...CacheLayer.flags
 }
 
@@ -27,11 +31,12 @@ export interface Chosen {
 /** `*.tmp` is meant wherever it is, as in .gitignore; `/*.tmp` and `./*.tmp` in the folder alone. */
 const atAnyDepth = (glob: string): string => glob.includes("/") ? glob.replace(/^\.?\//, "") : `**/${glob}`
 
-export const optionsOf = ({ checksum, exclude, include }: Chosen) => ({
-  checksum,
+export const globsOf = ({ exclude, include }: Omit<Chosen, "checksum">) => ({
   include: include.length === 0 ? undefined : include.map(atAnyDepth),
   exclude: exclude.map(atAnyDepth)
 })
+
+export const optionsOf = (chosen: Chosen) => ({ checksum: chosen.checksum, ...globsOf(chosen) })
 
 /** Files that no path has any more, each once. */
 export const goneOf = (differences: ReadonlyArray<Difference>) =>

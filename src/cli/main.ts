@@ -23,6 +23,7 @@ import { environment } from "./environment.ts"
 import { codeOf, ExitCode } from "./exitCode.ts"
 import { Stopped } from "./failure.ts"
 import { wantsColor } from "./screen/style.ts"
+import { make as makeStop, Stop } from "./stop.ts"
 import { layer as layerStreams, layerTerminal, Streams } from "./streams.ts"
 import { commandFor } from "./tree.ts"
 import { presenter, program } from "./usage.ts"
@@ -56,7 +57,7 @@ const fault = (defect: unknown): Effect.Effect<number, never, Streams> =>
   })
 
 /** Runs the arguments, and gives the exit code. */
-const run = (args: ReadonlyArray<string>): Effect.Effect<number> =>
+const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, Stop> =>
   Effect.gen(function*() {
     const streams = yield* Streams
     const { stdoutIsTerminal } = yield* Stdio.Stdio
@@ -106,9 +107,13 @@ const untilParentEnds = Effect.gen(function*() {
 })
 
 /** Runs the process's command line, and ends the process with its exit code. */
-export const main = (args: ReadonlyArray<string>): void =>
+export const main = (args: ReadonlyArray<string>): void => {
+  const { onSignal, stop } = makeStop()
   NodeMain.runMain(
     Effect.raceFirst(run(args), untilParentEnds).pipe(
-      Effect.flatMap((code) => code === ExitCode.done ? Effect.void : Effect.fail(new Stopped({ code })))
-    )
+      Effect.flatMap((code) => code === ExitCode.done ? Effect.void : Effect.fail(new Stopped({ code }))),
+      Effect.provideService(Stop, stop)
+    ),
+    { stop: onSignal }
   )
+}

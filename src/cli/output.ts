@@ -35,8 +35,13 @@ export type NewItem = Omit<CliEvent.Item, "version" | "kind">
 /** What a failure was about. */
 export interface Subject {
   readonly path?: string | undefined
+  /** Of an item of an ingest. */
+  readonly key?: string | undefined
   readonly id?: string | undefined
 }
+
+/** What stands at the bottom of the screen: lines that fit it. */
+export type Frame = (size: ProgressScreen.Size, style: Style.Style) => ReadonlyArray<string>
 
 export class Output extends Context.Service<Output, {
   /** Whether a person reads standard output. */
@@ -65,14 +70,27 @@ export class Output extends Context.Service<Output, {
   readonly note: (text: string) => Effect.Effect<void>
   /** A failure: told at the end, and part of the exit code. */
   readonly problem: (error: unknown, subject?: Subject) => Effect.Effect<void>
+  /** The same for one of any number: told at once, and kept only where all is printed at the end. */
+  readonly problemOfMany: (error: unknown, subject?: Subject) => Effect.Effect<void>
   /** What ended the command as a whole: the exit code is its own, whatever was done before. */
   readonly fail: (error: unknown) => Effect.Effect<void>
   /** Ends the run with this code although nothing failed. */
   readonly endWith: (code: number) => Effect.Effect<void>
+  /** Ends the run as done, whatever failed: it stopped because it was told to. */
+  readonly endAsTold: Effect.Effect<void>
   /** Takes what the effect logs: warnings are told, waits are shown. Standard output is never for logs. */
   readonly logged: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Shows how far transfers have come as long as the effect runs. */
   readonly watch: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Whether frames are drawn. */
+  readonly isLive: boolean
+  /** Shows the latest frame as long as the effect runs. */
+  readonly live: <A, E, R, R2>(
+    frames: Stream.Stream<Frame, never, R2>,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, R | R2>
+  /** Shows one frame after the other until there is none. */
+  readonly liveUntilEnd: <E, R>(frames: Stream.Stream<Frame, E, R>) => Effect.Effect<void, E, R>
   /** Says how it ended, and gives the exit code. */
   readonly finish: (interrupted: boolean) => Effect.Effect<number>
 }>()("effect-anthropic-files/cli/Output") {}
@@ -86,7 +104,7 @@ export interface Options {
 
 const encodeEvent = Schema.encodeEffect(CliEvent.Event)
 
-const problemOf = (error: unknown, { id, path }: Subject): CliEvent.Problem => {
+const problemOf = (error: unknown, { id, key, path }: Subject): CliEvent.Problem => {
   const has = (name: string): unknown => Predicate.hasProperty(error, name) ? error[name] : undefined
   const requestId = has("requestId")
   return {
@@ -98,14 +116,15 @@ const problemOf = (error: unknown, { id, path }: Subject): CliEvent.Problem => {
     isRetryable: has("isRetryable") === true,
     isOutcomeUnknown: has("isOutcomeUnknown") === true,
     ...(path === undefined ? undefined : { path: printable(path) }),
+    ...(key === undefined ? undefined : { key: printable(key) }),
     ...(id === undefined ? undefined : { id: printable(id) }),
     ...(typeof requestId === "string" ? { requestId: printable(requestId) } : undefined)
   }
 }
 
 /** What `--quiet` leaves of an item: what the next command needs. */
-const short = ({ action, id, path }: NewItem): string =>
-  printable((action === "downloaded" || action === "skipped" ? path ?? id : id ?? path) ?? "")
+const short = ({ action, id, key, path }: NewItem): string =>
+  printable((action === "downloaded" || action === "skipped" ? path ?? id : id ?? path ?? key) ?? "")
 
 /** Rows of the screen that lines take, also where it has become narrower than they are. */
 const rowsOf = (lines: ReadonlyArray<string>, columns: number): number =>
@@ -139,6 +158,8 @@ export const make = Effect.fnUntraced(function*(
   let moved = 0
   const items: Array<unknown> = []
   const problems: Array<{ readonly told: CliEvent.Problem; readonly isOfRequest: boolean }> = []
+  const failureCodes = new Set<number>()
+  let failures = 0
   let code: number | undefined
   let fatal: number | undefined
 
@@ -246,10 +267,15 @@ export const make = Effect.fnUntraced(function*(
     }
   })
 
+  const drawFrame = (frame: Frame) =>
+    Effect.gen(function*() {
+      const size = { columns: yield* terminal.columns, rows: yield* terminal.rows }
+      yield* turn.withPermit(draw(frame(size, errStyle)))
+    })
+
   const drawing = Effect.forever(Effect.gen(function*() {
     const state = yield* stateOf
-    const size = { columns: yield* terminal.columns, rows: yield* terminal.rows }
-    yield* turn.withPermit(draw(ProgressScreen.render(state, size, errStyle)))
+    yield* drawFrame((size, style) => ProgressScreen.render(state, size, style))
     yield* Effect.sleep(drawEvery)
   }))
 
@@ -270,7 +296,7 @@ export const make = Effect.fnUntraced(function*(
     )
   )
 
-  const drawn = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  const drawn = <A, E, R, R2>(drawing: Effect.Effect<unknown, never, R2>, effect: Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
       Effect.suspend(() => {
         isDrawing = true
@@ -287,25 +313,40 @@ export const make = Effect.fnUntraced(function*(
     )
 
   const watch: Output["Service"]["watch"] = (effect) => {
-    if (canDraw) return drawn(effect)
+    if (canDraw) return drawn(drawing, effect)
     return settings.mode === "jsonl" && settings.drawsProgress && !settings.isQuiet
       ? Effect.raceFirst(effect, Effect.andThen(reporting, Effect.never))
       : effect
   }
 
+  const countFailure = (error: unknown, subject: Subject) => {
+    const told = problemOf(error, subject)
+    failures++
+    failureCodes.add(told.exitCode)
+    return { told, isOfRequest: Predicate.hasProperty(error, "isRetryable") }
+  }
+
+  const failureLine = ({ isOfRequest, told }: (typeof problems)[number]) =>
+    `${errStyle.red("✗")} ${Summary.failure(told, isOfRequest)}\n`
+
   const problem: Output["Service"]["problem"] = (error, subject = {}) =>
     Effect.suspend(() => {
-      const told = problemOf(error, subject)
-      problems.push({ told, isOfRequest: Predicate.hasProperty(error, "isRetryable") })
-      return emit(told)
+      const problem = countFailure(error, subject)
+      problems.push(problem)
+      return emit(problem.told)
+    })
+
+  const problemOfMany: Output["Service"]["problemOfMany"] = (error, subject = {}) =>
+    Effect.suspend(() => {
+      const problem = countFailure(error, subject)
+      if (settings.mode === "json") problems.push(problem)
+      return isText ? err(failureLine(problem)) : emit(problem.told)
     })
 
   const finish: Output["Service"]["finish"] = Effect.fnUntraced(function*(interrupted) {
     const elapsed = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
     const successes = Array.from(counts.values()).reduce((sum, count) => sum + count, 0)
-    const ofRun = problems.length === 0 && code !== undefined
-      ? code
-      : codeOfRun(problems.map(({ told }) => told.exitCode), successes)
+    const ofRun = failures === 0 && code !== undefined ? code : codeOfRun(Array.from(failureCodes), successes)
     const exitCode = fatal ?? ofRun
     const summary: CliEvent.Summary = {
       version: 1,
@@ -313,7 +354,7 @@ export const make = Effect.fnUntraced(function*(
       command: options.command,
       items: Object.fromEntries(counts),
       bytes: moved,
-      errors: problems.length,
+      errors: failures,
       elapsed,
       interrupted,
       exitCode: interrupted ? ExitCode.interrupted : exitCode
@@ -325,12 +366,10 @@ export const make = Effect.fnUntraced(function*(
     if (isText) {
       const { main } = options
       if (main !== undefined && !settings.isQuiet && (successes > 0 || interrupted)) {
-        const text = Summary.sentence({ main, counts, bytes: moved, failed: problems.length, elapsed, interrupted })
+        const text = Summary.sentence({ main, counts, bytes: moved, failed: failures, elapsed, interrupted })
         yield* err(`${errStyle.bold(text)}\n`)
       }
-      for (const { isOfRequest, told } of problems) {
-        yield* err(`${errStyle.red("✗")} ${Summary.failure(told, isOfRequest)}\n`)
-      }
+      for (const problem of problems) yield* err(failureLine(problem))
     }
     return exitCode
   })
@@ -349,13 +388,18 @@ export const make = Effect.fnUntraced(function*(
     bytes: out,
     note: (text) => isText && !settings.isQuiet ? err(`${text}\n`) : Effect.void,
     problem,
+    problemOfMany,
     fail: (error) => {
       fatal = codeOf(error)
       return problem(error)
     },
     endWith: (exit) => Effect.sync(() => void (code = exit)),
+    endAsTold: Effect.sync(() => void (fatal = ExitCode.done)),
     logged,
     watch,
+    isLive: canDraw,
+    liveUntilEnd: (frames) => drawn(Effect.never, Stream.runForEach(frames, drawFrame)),
+    live: (frames, effect) => canDraw ? drawn(Stream.runForEach(frames, drawFrame), effect) : effect,
     finish
   })
 })

@@ -69,6 +69,11 @@ export const entries: ReadonlyArray<Entry> = [
     load: () => import("./commands/batch.ts").then(({ batch }) => batch)
   },
   {
+    name: "ingest",
+    description: "Upload files by the million, on any number of machines, through a Postgres",
+    load: () => import("./commands/ingest.ts").then(({ ingest }) => ingest)
+  },
+  {
     name: "usage",
     description: "Show how much storage is used, by type, age and expiry",
     load: () => import("./commands/usage.ts").then(({ usage }) => usage)

@@ -25,7 +25,6 @@
  * }).pipe(Effect.provide(IngestLive))
  * ```
  */
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -83,8 +82,12 @@ const databaseOf = ({ databaseUrl, maxConnections = 10 }: Options): Layer.Layer<
   )
 
 const redisOf = (url: Redacted.Redacted<string>): Layer.Layer<Redis.Redis, PolicyFailed> =>
-  // Commands fail while it is away, instead of being kept for later.
-  NodeRedis.layer({ url: Redacted.value(url), disableOfflineQueue: true }).pipe(
+  // Only here is the package redis needed.
+  Layer.unwrap(Effect.map(
+    Effect.promise(() => import("@effect/platform-node/NodeRedis")),
+    // Commands fail while it is away, instead of being kept for later.
+    (NodeRedis) => NodeRedis.layer({ url: Redacted.value(url), disableOfflineQueue: true })
+  )).pipe(
     Layer.catchTag("RedisError", (cause) =>
       Layer.effect(
         Redis.Redis,

@@ -14,9 +14,16 @@ export const bytes = (count: number): string =>
       trailingZeros: true
     })
 
+const grouped = new Intl.NumberFormat("en-US")
+
+/** `1,234,567` */
+export const count = (count: number): string => grouped.format(count)
+
 const plural = (count: number, one: string, more: string): string => `${count} ${count === 1 ? one : more}`
 
 export const files = (count: number): string => plural(count, "file", "files")
+
+export const items = (amount: number): string => `${count(amount)} ${amount === 1 ? "item" : "items"}`
 
 export const requests = (count: number): string => plural(count, "request", "requests")
 

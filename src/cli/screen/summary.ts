@@ -62,7 +62,7 @@ const advice = ({ isOutcomeUnknown, isRetryable }: Problem): string => {
  * @param isOfRequest whether the service, or the way to it, had a part in it
  */
 export const failure = (problem: Problem, isOfRequest: boolean): string => {
-  const subject = problem.path ?? problem.id
+  const subject = problem.path ?? problem.key ?? problem.id
   const named = subject === undefined || problem.message.includes(subject) ? "" : `${subject}: `
   const notes = [
     ...(isOfRequest ? [advice(problem)] : []),
