@@ -10,6 +10,9 @@ export class UsageError extends Data.TaggedError("UsageError")<{ readonly messag
 /** What was asked for would overwrite a file, or delete more than allowed. */
 export class WouldLose extends Data.TaggedError("WouldLose")<{ readonly message: string }> {}
 
+/** An item of an ingest that failed, as its row says. */
+export const itemFailed = (tag: string, message: string): Error => Object.assign(new Error(message), { _tag: tag })
+
 /** Ends the process with a code, when everything has been said. */
 export class Stopped extends Data.TaggedError("Stopped")<{ readonly code: number }> {
   override readonly [Runtime.errorExitCode] = this.code

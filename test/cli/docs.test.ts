@@ -20,10 +20,11 @@ describe("docs/cli.md", () => {
     "holds the help of every command and the exit codes, made from the program; `vitest -u` writes them",
     ({ expect }) =>
       Effect.gen(function*() {
-        const all = yield* Effect.forEach(entries, ({ name }) =>
+        const all = yield* Effect.forEach(entries, ({ load, name }) =>
           Effect.gen(function*() {
             const text = yield* help(name)
-            const nested = name === "cache" ? ["ls", "prune", "forget", "path"] : []
+            const command = yield* Effect.promise(load)
+            const nested = command.subcommands.flatMap(({ commands }) => commands.map(({ name }) => name))
             const beneath = yield* Effect.forEach(
               nested,
               (sub) => Effect.map(help(name, sub), (text) => section(`${name} ${sub}`, "####", text))

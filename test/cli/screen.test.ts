@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration } from "effect"
 import { FileMetadata } from "effect-anthropic-files"
+import type * as Ingest from "effect-anthropic-files/fleet/Ingest"
 import { displayWidth } from "effect/cli/CliOutput"
 import * as FileTable from "../../src/cli/fileTable.ts"
 import * as Format from "../../src/cli/screen/format.ts"
+import * as IngestScreen from "../../src/cli/screen/ingest.ts"
 import * as Progress from "../../src/cli/screen/progress.ts"
 import { colored, plain, wantsColor } from "../../src/cli/screen/style.ts"
 import * as Summary from "../../src/cli/screen/summary.ts"
@@ -145,6 +147,99 @@ describe("a table fits the screen", () => {
       FileTable.forScript(stored("file_1", "tab\there\nnew", 12, 0, null)),
       "file_1\t12\t2026-11-25T12:00:00.000Z\t-\tapplication/vnd.openxmlformats-officedocument.spreadsheetml.sheet\ttab\\u0009here\\u000anew"
     )
+  })
+})
+
+const ingest: Ingest.Status = {
+  ingest: "corpus of the harbour authority, all volumes from 1911 to 2026, scanned and signed",
+  state: "running",
+  counts: { pending: 587_655, done: 411_999, failed: 346, cancelled: 0, deleted: 0 },
+  total: 1_000_000,
+  failures: { SourceFailed: 301, FileTooLarge: 41, InvalidItem: 4 },
+  bytes: 98_200_000_000,
+  last_minute: 486,
+  time_left: 72_550_000,
+  at: DateTime.makeUnsafe(now),
+  runners: [
+    { name: "web-1.example.internal:4711", last: 3, is_alive: true, done: 200_123 },
+    { name: "gone-3:12", last: 400, is_alive: false, done: 12 },
+    { name: "web-2:\u001b[31m99", last: 1, is_alive: true, done: 180_002 }
+  ].map(({ done, is_alive, last, name }, n) => ({
+    id: `${n}`,
+    ingest: "corpus",
+    name,
+    concurrency: 8,
+    in_flight: is_alive ? 8 : 0,
+    done,
+    failed: 12 * n,
+    bytes: done * 240_000,
+    started_at: DateTime.makeUnsafe(now - 3 * hour),
+    last_seen_at: DateTime.makeUnsafe(now - last * 1000),
+    is_alive
+  }))
+}
+
+const large: Ingest.Status = {
+  ...ingest,
+  failures: Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`Tag${n}`, n + 1])),
+  runners: Array.from({ length: 30 }, (_, n) => ({ ...ingest.runners[0], name: `web-${n}` }) as Ingest.Runner)
+}
+
+const idle: Ingest.Status = {
+  ...ingest,
+  ingest: "empty",
+  state: "paused",
+  counts: { pending: 0, done: 0, failed: 0, cancelled: 0, deleted: 0 },
+  total: 0,
+  failures: {},
+  bytes: 0,
+  last_minute: 0,
+  time_left: null,
+  runners: []
+}
+
+describe("an ingest fits the screen", () => {
+  for (const columns of widths) {
+    it(`states, rate, failures, runners and time left at ${columns} columns`, async ({ expect }) => {
+      const lines = IngestScreen.render(ingest, { columns, rows: 24 }, plain)
+      for (const line of lines) {
+        assert.isBelow(displayWidth(line), columns, line)
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(line, /[\u0000-\u001f\u202e]/)
+      }
+      await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(golden("ingest", columns))
+    })
+
+    it(`more failures and runners than there is room for, at ${columns} columns`, async ({ expect }) => {
+      const lines = IngestScreen.render(large, { columns, rows: 20 }, plain)
+      assert.isBelow(lines.length, 20)
+      await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(golden("ingest-many", columns))
+    })
+  }
+
+  it("one with nothing in it", () => {
+    assert.deepStrictEqual(IngestScreen.render(idle, { columns: 80, rows: 24 }, plain), [
+      "empty  paused, no runner",
+      `${"░".repeat(60)} 0 %`,
+      "0 done (0 B), 0 pending, 0 failed",
+      "0 items within the last minute"
+    ])
+  })
+
+  it("stays narrower than any screen, and lower; colour changes no width", () => {
+    for (const columns of [44, 61, 79, 131]) {
+      for (const rows of [6, 13, 40]) {
+        for (const status of [ingest, large, idle]) {
+          const lines = IngestScreen.render(status, { columns, rows }, colored)
+          assert.isAtMost(lines.length, rows)
+          for (const line of lines) assert.isAtMost(displayWidth(line), columns, line)
+          assert.deepStrictEqual(
+            lines.map(displayWidth),
+            IngestScreen.render(status, { columns, rows }, plain).map(displayWidth)
+          )
+        }
+      }
+    }
   })
 })
 

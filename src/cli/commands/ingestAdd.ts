@@ -16,7 +16,7 @@ import { fromPlatformError } from "../../internal/files/sourceFailed.ts"
 import { printable } from "../../internal/text.ts"
 import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
-import { UsageError } from "../failure.ts"
+import { itemFailed, UsageError } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import * as Folder from "../folder.ts"
 import { ingestArgument } from "../ingestFlags.ts"
@@ -101,7 +101,11 @@ export const add = define({
           return Effect.void
         }
         read.malformed++
-        return output.problemOfMany({ _tag: "InvalidItem", message: entry.message }, { key: entry.key })
+        return output.problemOfMany(
+          itemFailed("InvalidItem", entry.message),
+          // A line without a key of its own is named by its message.
+          entry.key.endsWith(`:${entry.line}`) ? {} : { key: entry.key }
+        )
       })
     )
     const frames = Stream.fromEffectRepeat(

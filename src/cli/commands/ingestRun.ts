@@ -11,6 +11,7 @@ import * as Ingest from "../../fleet/Ingest.ts"
 import { printable } from "../../internal/text.ts"
 import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
+import { itemFailed } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import { ingestArgument } from "../ingestFlags.ts"
 import * as IngestLayer from "../ingestLayer.ts"
@@ -40,7 +41,7 @@ const tell = Effect.fnUntraced(function*(event: Ingest.RunEvent) {
       )
     case "Failed": {
       const { attempts, error_message: message, error_tag, isFinal } = event
-      if (isFinal) return yield* output.problemOfMany({ _tag: error_tag, message }, { key: event.key })
+      if (isFinal) return yield* output.problemOfMany(itemFailed(error_tag, message), { key: event.key })
       return isVerbose
         ? yield* output.note(`${key}: ${printable(message)} (try ${attempts}, to be tried again)`)
         : undefined
