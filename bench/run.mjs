@@ -186,16 +186,18 @@ export const json = ([command, ...args], options = {}) =>
   })
 
 /**
- * One measurement. `undefined` where the contender can't do this work; an error where it did not do it.
+ * One measurement, over a link to the server if there is one. `undefined` where the contender can't do this work; an error where it did not do it.
  */
-export const measure = async (row, contender, job, baseUrl) => {
-  const command = commandOf(contender, contender.node === "ours" ? { ...job, ...row.ours } : job, baseUrl)
+export const measure = async (row, contender, job, baseUrl, link = baseUrl) => {
+  const command = commandOf(contender, contender.node === "ours" ? { ...job, ...row.ours } : job, link)
   if (command === undefined) return undefined
   // What one has left in the page cache is not for the next to wait for.
   if (job.target !== undefined) spawnSync("sync")
   await statsOf(baseUrl)
   const before = await statsOf(baseUrl)
-  const result = await json(command)
+  // A link that ends TLS has a certificate of the tests' own authority.
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: path.join(here, "..", "test", "node", "fixtures", "ca.pem") }
+  const result = await json(command, link.startsWith("https:") ? { env } : {})
   const seen = await statsOf(baseUrl)
   if (!row.saw(seen)) throw new Error(`${contender.id} did not do ${row.id}: the server saw ${JSON.stringify(seen)}`)
   if (job.target !== undefined) {

@@ -78,7 +78,7 @@ const serverTable = (rows) =>
 
 /** @param {any} results */
 export const render = (results) => {
-  const { bundle, growth, imports, machine, measuredAt, server } = results
+  const { bundle, feel, growth, imports, machine, measuredAt, server } = results
   const rows = Object.values(results.rows)
   const rounds = Math.min(results.rounds, ...rows.map((row) => row.rounds))
   const parts = [
@@ -100,6 +100,7 @@ export const render = (results) => {
   }
   const memory = rows.filter((row) => row.memory === true || row.id === "upload-500" || row.id === "download-500")
   if (memory.length > 0) parts.push(memoryTable(memory))
+  if (feel !== undefined) parts.push(feelTable(feel))
   if (imports !== undefined) parts.push(importTable(imports))
   if (bundle !== undefined) parts.push(bundleTable(bundle))
   if (growth !== undefined) parts.push(growthTable(growth))
@@ -112,6 +113,15 @@ export const render = (results) => {
   }
   return `${parts.join("\n\n")}\n`
 }
+
+const feelTable = (feel) =>
+  markdown(
+    ["what users feel, ms", ...contenders.filter(({ id }) => id in feel[0].contenders).map(({ title }) => title)],
+    feel.map((row) => [
+      row.title,
+      ...Object.values(row.contenders).map((figures) => spread(figures, (value) => value.toFixed(value < 20 ? 2 : 0)))
+    ])
+  )
 
 export const growthTable = (growth) =>
   markdown(

@@ -13,7 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as fs from "node:fs"
-import { check, measured } from "./measured.mjs"
+import { check, measured, untilFirst } from "./measured.mjs"
 
 /** What an exporter takes of a span when it ends; the span itself holds on to what its effect gave. */
 class RecordedSpan extends Tracer.NativeSpan {
@@ -61,6 +61,13 @@ const run = ({ baseUrl, variant }, effect) =>
 const times = (count, concurrency, one) =>
   Effect.forEach(Array.from({ length: count }, (_, n) => n), one, { concurrency, discard: true })
 
+/** {@link untilFirst} for effects, which run in one fiber as a program's do. */
+const untilFirstEffect = (count, one) =>
+  Effect.flatMap(
+    Effect.context(),
+    (context) => Effect.promise(() => untilFirst(count, (came) => Effect.runPromiseWith(context)(one(came))))
+  )
+
 await measured({
   upload: (job) => run(job, Files.upload(FileSource.path(job.path))),
   download: (job) => run(job, Transfer.downloadToFile(`file_${job.bytes}_1`, job.target, { onExisting: "replace" })),
@@ -76,6 +83,26 @@ await measured({
       Effect.map(
         Stream.runFold(Files.list({ limit: job.limit }), () => 0, (seen) => seen + 1),
         (seen) => check(seen === job.total, `${seen} of ${job.total} files`)
+      )
+    ),
+  firstByte: (job) =>
+    run(
+      job,
+      untilFirstEffect(job.count, (came) => {
+        let isFirst = true
+        return Stream.runForEach(Files.download(`file_${job.bytes}_1`), () =>
+          Effect.sync(() => {
+            if (isFirst) came()
+            isFirst = false
+          }))
+      })
+    ),
+  firstRow: (job) =>
+    run(
+      { ...job, baseUrl: `${job.baseUrl}/t${job.total}` },
+      untilFirstEffect(
+        job.count,
+        (came) => Stream.runForEach(Stream.take(Files.list({ limit: job.limit }), 1), () => Effect.sync(came))
       )
     ),
   mixed: (job) =>

@@ -4,12 +4,15 @@
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
+import * as https from "node:https"
 import { pipeline } from "node:stream/promises"
-import { check, each, measured } from "./measured.mjs"
+import { check, each, measured, untilFirst } from "./measured.mjs"
 
 const highWaterMark = 256 * 1024
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
+
+const tlsAgent = new https.Agent({ keepAlive: true, maxSockets: 64 })
 
 const json = async (response) => {
   const chunks = []
@@ -20,7 +23,10 @@ const json = async (response) => {
 
 const get = (url) =>
   new Promise((resolve, reject) => {
-    http.get(url, { agent, headers: { "x-api-key": "sk-ant-bench" } }, resolve).on("error", reject)
+    ;(url.startsWith("https:") ? https : http).get(url, {
+      agent: url.startsWith("https:") ? tlsAgent : agent,
+      headers: { "x-api-key": "sk-ant-bench" }
+    }, resolve).on("error", reject)
   })
 
 const head = Buffer.from(
@@ -81,5 +87,18 @@ await measured({
     }
     check(seen === total, `${seen} of ${total} files`)
   },
+  firstByte: ({ baseUrl, bytes, count }) =>
+    untilFirst(count, async (came) => {
+      let isFirst = true
+      for await (const _ of await get(`${baseUrl}/v1/files/file_${bytes}_1/content`)) {
+        if (isFirst) came()
+        isFirst = false
+      }
+    }),
+  firstRow: ({ baseUrl, count, limit, total }) =>
+    untilFirst(count, async (came) => {
+      const { data } = await json(await get(`${baseUrl}/t${total}/v1/files?limit=${limit}`))
+      if (data[0] !== undefined) came()
+    }),
   mixed: ({ baseUrl, concurrency, paths }) => each(paths.length, concurrency, (n) => postPath(baseUrl, paths[n]))
 })

@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
-import { check, each, measured } from "./measured.mjs"
+import { check, each, measured, untilFirst } from "./measured.mjs"
 
 const client = ({ baseUrl }) => new Anthropic({ apiKey: "sk-ant-bench", baseURL: baseUrl })
 
@@ -45,6 +45,25 @@ await measured({
     const anthropic = client({ baseUrl: `${job.baseUrl}/t${job.total}` })
     for await (const _ of anthropic.files.list({ limit: job.limit })) seen++
     check(seen === job.total, `${seen} of ${job.total} files`)
+  },
+  firstByte: (job) => {
+    const anthropic = client(job)
+    return untilFirst(job.count, async (came) => {
+      let isFirst = true
+      for await (const _ of (await anthropic.files.download(`file_${job.bytes}_1`)).body) {
+        if (isFirst) came()
+        isFirst = false
+      }
+    })
+  },
+  firstRow: (job) => {
+    const anthropic = client({ baseUrl: `${job.baseUrl}/t${job.total}` })
+    return untilFirst(job.count, async (came) => {
+      for await (const _ of anthropic.files.list({ limit: job.limit })) {
+        came()
+        break
+      }
+    })
   },
   mixed: (job) => {
     const anthropic = client(job)
