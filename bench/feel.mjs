@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process"
 import * as path from "node:path"
 import { contenders } from "./rows.mjs"
-import { fileOf, measure, prepare, ramDisk } from "./run.mjs"
+import { measure, prepare, ramDisk } from "./run.mjs"
 import { summary } from "./statistics.mjs"
 
 const here = import.meta.dirname

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
@@ -268,25 +269,23 @@ export const call = <A>(
     const next = (error: FilesError): Effect.Effect<A, FilesError> => {
       if (policy === undefined) return giveUp(error)
       return Effect.flatMap(decide(policy, attempt, request, error, clock), (decision) => {
-        if (decision._tag === "Retry") return loop
+        if (decision._tag === "Retry") return send()
         return decision._tag === "Done" ? Effect.succeed(decision.value) : giveUp(error)
       })
     }
-    const loop: Effect.Effect<A, FilesError> = Effect.catch(
-      tryOnce(fiber, connection, request, attempt, sending),
-      (failed) => {
+    const send = (): Effect.Effect<A, FilesError> =>
+      Effect.catch(tryOnce(fiber, connection, request, attempt, sending), (failed) => {
         const error = failureOf(sending, failed)
         return Effect.flatMap(
           renewed(connection, request, attempt, sending, error),
-          (isRenewed) => isRenewed ? loop : next(error)
+          (isRenewed) => isRenewed ? send() : next(error)
         )
-      }
-    )
-    if (policy?.total === undefined) return loop
+      })
+    if (policy?.total === undefined) return send()
     const { total } = policy
     const { subject } = request
     const isOutcomeUnknown = changes(subject.operation)
-    return Effect.timeoutOrElse(loop, {
+    return Effect.timeoutOrElse(send(), {
       duration: total,
       orElse: () =>
         Effect.fail(
@@ -300,34 +299,40 @@ const isSuccess = <A>(
   request: Call<A>
 ): boolean => status === 200 || status === 201 || (status === 206 && request.partial === true)
 
+/** A key is always there. */
+const isThere = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
+
 const tryOnce = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
   request: Call<A>,
   attempt: Attempt,
   sending: Sending
-): Effect.Effect<A, FilesError> =>
-  Effect.suspend(() => {
-    begin(attempt, fiber.getRef(Clock.Clock))
-    const { settings } = connection
-    const made = make(settings, request)
-    // Before the limit on silence begins: a token may have to be waited for.
-    return Effect.matchEffect(settings.credentials.headersFor(made), {
-      onFailure: (reason) => Effect.fail<FilesError>(requestFailed(request.subject.operation, reason)),
-      onSuccess: (authorization) => {
-        sending.authorization = authorization
-        settings.remember(authorization)
-        return sendOnce(
-          fiber,
-          connection,
-          request,
-          attempt,
-          authorization,
-          authorized(settings, made, authorization, fiber)
-        )
-      }
-    })
+): Effect.Effect<A, FilesError> => {
+  begin(attempt, fiber.getRef(Clock.Clock))
+  const { settings } = connection
+  const made = make(settings, request)
+  const send = (authorization: Authorization): Effect.Effect<A, FilesError> => {
+    sending.authorization = authorization
+    settings.remember(authorization)
+    return sendOnce(
+      fiber,
+      connection,
+      request,
+      attempt,
+      authorization,
+      authorized(settings, made, authorization, fiber)
+    )
+  }
+  // Before the limit on silence begins: a token may have to be waited for.
+  const credential = settings.credentials.headersFor(made)
+  if (isThere(credential)) return send(credential.value)
+  return Effect.matchEffect(credential, {
+    onFailure: (reason) => Effect.fail<FilesError>(requestFailed(request.subject.operation, reason)),
+    onSuccess: send
   })
+}
 
 const sendOnce = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
