@@ -175,6 +175,7 @@ export const make = Effect.fnUntraced(function*(
 
   const draw = (lines: ReadonlyArray<string>) =>
     Effect.gen(function*() {
+      if (frame.length === 0 && lines.length === 0) return
       const erase = yield* erased
       frame = lines
       yield* Effect.ignore(terminal.display(erase + lines.join("\n")))

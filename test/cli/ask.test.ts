@@ -23,7 +23,7 @@ describe("ask", () => {
       code(ended, 0)
       assert.match(
         ended.out,
-        /The lamp was lit on 359 of 365 nights\.\n\n\[1\] lighthouse\.pdf, page 1: “The lamp was lit/
+        /The lamp was lit on 359 of 365 nights\.\[1\]\n\n\[1\] lighthouse\.pdf, page 1: “The lamp was lit/
       )
       assert.deepStrictEqual(yield* (yield* Emulator).files, [])
       const json = yield* client("ask", pdf, "On how many nights?", "--json", "--model", "claude-opus-5-5")

@@ -102,8 +102,18 @@ export const ask = define({
       messages: [{ role: "user" as const, content: [...blocks, { type: "text" as const, text: question }] }]
     }
     let endsLine = true
+    let cited = 0
+    let marks = ""
     const message = yield* Messages.collect(Stream.tap(Messages.stream(request), (event) => {
-      if (event.type !== "content_block_delta" || event.delta.type !== "text_delta") return Effect.void
+      if (event.type === "content_block_stop" && marks !== "") {
+        const printed = output.text(output.style.dim(marks))
+        marks = ""
+        endsLine = false
+        return printed
+      }
+      if (event.type !== "content_block_delta") return Effect.void
+      if (event.delta.type === "citations_delta") marks += `[${++cited}]`
+      if (event.delta.type !== "text_delta") return Effect.void
       endsLine = event.delta.text.endsWith("\n")
       return output.text(printableLines(event.delta.text))
     }))

@@ -104,12 +104,17 @@ const waitLines = ({ attempts, now, waits }: State, columns: number, style: Styl
     .slice(0, 3)
 }
 
+/** Nothing has begun, and nothing is expected. */
+const isEmpty = ({ active, bytes, files }: Snapshot): boolean =>
+  active.length === 0 && bytes === 0 && files.done + files.failed === 0 && (files.total ?? 0) === 0
+
 /**
  * The lines, none wider than the screen: one for each transfer under way, as many as there is room for, then the
  * totals, then what is waited for.
  */
 export const render = (state: State, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
   const waiting = waitLines(state, columns, style)
+  if (isEmpty(state.snapshot)) return waiting
   const room = Math.max(1, Math.min(10, rows - 3 - waiting.length))
   const { active } = state.snapshot
   const shown = active.length > room ? active.slice(0, room - 1) : active
