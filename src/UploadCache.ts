@@ -247,7 +247,8 @@ export const make = Effect.fnUntraced(function*(
     maxAge,
     expiryMargin,
     isDeleted: yield* trackDeletions(leases, internals),
-    hashes: new Map()
+    hashes: new Map(),
+    unnoted: new Map()
   }
   const running: Sync.Running = new Map()
   return withDetails(

@@ -5,6 +5,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
+import { TestClock } from "effect/testing"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
 import { platform, rewrite } from "./stores.ts"
 
@@ -38,6 +39,44 @@ const contentOf = ({ id }: { readonly id: string }) =>
   )
 
 const stored = Effect.flatMap(Emulator.Emulator, (emulator) => emulator.files)
+
+describe("an upload that is done and can't be noted down, since the store is away", () => {
+  it.effect("is found again by the same cache, for which it is no upload that was lost", () =>
+    Effect.gen(function*() {
+      const values = new Map<string, string>()
+      const store = overMap(values)
+      let isAway = false
+      let intents = 0
+      const failed = new UploadStore.UploadStoreFailed({
+        operation: "uploadCache",
+        message: "away",
+        isRetryable: true,
+        isOutcomeUnknown: false
+      })
+      // From the moment on in which the intent is noted down.
+      const away = Layer.succeed(UploadStore.UploadStore, {
+        ...store,
+        swap: (key, current, next) =>
+          Effect.suspend(() => {
+            if (isAway) return Effect.fail(failed)
+            if (key.startsWith("intent-") && ++intents === 2) isAway = true
+            return store.swap(key, current, next)
+          })
+      })
+      const cache = Layer.fresh(Layer.provide(UploadCache.layer({ lease: "1 second" }), away))
+      const source = FileSource.text("content", "a.txt")
+      yield* Effect.gen(function*() {
+        const first = yield* UploadCache.get(source)
+        isAway = false
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual((yield* UploadCache.get(source)).id, first.id)
+        assert.lengthOf(yield* stored, 1)
+        // Forgotten it is uploaded anew.
+        yield* UploadCache.invalidate(first.id)
+        assert.notStrictEqual((yield* UploadCache.get(source)).id, first.id)
+      }).pipe(Effect.provide(cache))
+    }).pipe(Effect.provide(layer)))
+})
 
 describe("an upload that was broken off", () => {
   it.effect("is not found in another content, however many of its name and size were uploaded before", () =>

@@ -30,19 +30,25 @@ export interface Outage {
 
 export const make = (files: Files.Files["Service"]): Outage => {
   let upAt = -Infinity
-  let awayAt = -Infinity
+  let isOutage = false
+  /** When the last outage was over. */
+  let awayUntil = -Infinity
   // Whoever waits is served by the answer that the first one gets.
   const asking = Semaphore.makeUnsafe(1)
   const now = Effect.map(Clock.Clock, monotonicMillis)
-  const succeeded = Effect.map(now, (now) => void (upAt = now))
+  const succeeded = Effect.map(now, (now) => {
+    upAt = now
+    if (isOutage) awayUntil = now
+    isOutage = false
+  })
   const ask: Effect.Effect<boolean, ListError> = files.listPage({ limit: 1 }).pipe(
     Policy.override({ retry: false }),
     Effect.as(true),
     Effect.catchIf((error) => verdictOf(error) !== "Refused", (error) => Effect.succeed(!isAway(error))),
-    Effect.tap((isUp) => isUp ? succeeded : Effect.map(now, (now) => void (awayAt = now)))
+    Effect.tap((isUp) => isUp ? succeeded : Effect.sync(() => void (isOutage = true)))
   )
 
-  const askUntilUp = Effect.fnUntraced(function*(since: number, onAway: Effect.Effect<void>) {
+  const askUntilUp = Effect.fnUntraced(function*(onAway: Effect.Effect<void>) {
     let wait = firstWait
     let isFirst = true
     while (!(yield* ask)) {
@@ -51,7 +57,6 @@ export const make = (files: Files.Files["Service"]): Outage => {
       yield* Effect.sleep(Duration.millis(wait))
       wait = Math.min(wait * 2, longestWait)
     }
-    return awayAt >= since
   })
 
   return {
@@ -60,11 +65,9 @@ export const make = (files: Files.Files["Service"]): Outage => {
       Effect.flatMap(now, (failedAt) =>
         Semaphore.withPermit(
           asking,
-          // Others came through in the meantime, or somebody asked while this one waited to ask.
           Effect.suspend(() =>
-            upAt > failedAt || (upAt > since && awayAt < since)
-              ? Effect.succeed(awayAt >= since)
-              : askUntilUp(since, onAway)
+            // Somebody else asked, or came through, while this one waited to ask.
+            Effect.map(upAt > failedAt ? Effect.void : askUntilUp(onAway), () => awayUntil >= since)
           )
         ))
   }

@@ -10,7 +10,7 @@ import type { SourceFailed, UploadError } from "../../FilesError.ts"
 import type { FileSource } from "../../FileSource.ts"
 import type { Progress } from "../../Progress.ts"
 import type { Internals } from "../files/internals.ts"
-import type { ContentId, Hashed } from "./keys.ts"
+import type { ContentId, Hashed, Stored } from "./keys.ts"
 import type { Leases } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
@@ -54,6 +54,19 @@ export interface CacheContext {
   readonly isDeleted: (id: FileId) => boolean
   /** Hashes of paths by their version. */
   readonly hashes: Map<string, Hashed>
+  /**
+   * Files that were uploaded while the store was away. The intents that are noted down lead others to them, but not this
+   * client, for which a file of its own upload is none that it lost.
+   */
+  readonly unnoted: Map<ContentId, Unnoted>
+}
+
+/** An upload that could not be noted down. */
+export interface Unnoted {
+  readonly stored: Stored
+  readonly filename: string
+  /** Bytes. */
+  readonly size: number
 }
 
 /** What an upload needs, once it turns out that there has to be one. */

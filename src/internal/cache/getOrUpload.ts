@@ -13,7 +13,7 @@ import * as Transfer from "../../Transfer.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { lookedUp, offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
-import type { CacheContext, Failure, Found, Prepared, UploadOptions, Wanted } from "./context.ts"
+import type { CacheContext, Failure, Found, Prepared, Unnoted, UploadOptions, Wanted } from "./context.ts"
 import * as Keys from "./keys.ts"
 import type { Lease } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
@@ -146,7 +146,7 @@ const adoptOrphan = Effect.fnUntraced(function*(
 const upload = <R>(
   cache: CacheContext,
   { content, options, owner }: Wanted<R>,
-  { filename, mimeType, source }: Prepared<R>,
+  { filename, mimeType, size, source }: Prepared<R>,
   lease: Lease<Keys.Stored>,
   intent: Lease<Keys.Intent>
 ): Effect.Effect<Found | TakenOver, Failure, R> =>
@@ -172,10 +172,11 @@ const upload = <R>(
     const isNoted = yield* recordFile(cache, file.id, content, owner).pipe(
       Effect.andThen(lease.finish(stored)),
       Effect.tap((done) => done ? intent.finish(undefined) : Effect.void),
-      // The file is there, and so is the intent, with which it will be found again.
-      Effect.catch((error) =>
-        Effect.as(Effect.logWarning(`${file.id} was uploaded but could not be noted down`, error), true)
-      )
+      // The file is there, and so is the intent, with which others will find it again.
+      Effect.catch((error) => {
+        remember(cache, content, { stored, filename, size })
+        return Effect.as(Effect.logWarning(`${file.id} was uploaded but could not be noted down`, error), true)
+      })
     )
     if (isNoted) return found(stored, true)
     const { expiresAt } = stored
@@ -183,6 +184,35 @@ const upload = <R>(
       cell.put({ id: file.id, expiresAt, ...ownedBy(owner) })))
     return takenOver(file.id)
   }))
+
+/** Uploads that are remembered until they can be noted down. */
+const maxUnnoted = 10_000
+
+const remember = ({ unnoted }: CacheContext, content: Keys.ContentId, upload: Unnoted): void => {
+  const [oldest] = unnoted.keys()
+  if (unnoted.size >= maxUnnoted && oldest !== undefined) unnoted.delete(oldest)
+  unnoted.set(content, upload)
+}
+
+/** Notes down what this cache uploaded while the store was away. */
+const noteLate = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  lease: Lease<Keys.Stored>,
+  content: Keys.ContentId
+): Effect.fn.Return<Found | undefined, Failure, Scope.Scope> {
+  const upload = cache.unnoted.get(content)
+  if (upload === undefined) return undefined
+  const { filename, size, stored } = upload
+  const kept = yield* current(cache, stored, cache.maxAge)
+  if (kept !== undefined) {
+    yield* recordFile(cache, kept.file.id, content, kept.owner)
+    if (!(yield* lease.put(kept))) return undefined
+  }
+  const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))
+  if (intent.value?.content === content) yield* intent.finish(undefined)
+  cache.unnoted.delete(content)
+  return kept === undefined ? undefined : found(kept, true)
+})
 
 const attempt = Effect.fnUntraced(function*<R>(
   cache: CacheContext,
@@ -196,6 +226,8 @@ const attempt = Effect.fnUntraced(function*<R>(
     if (kept !== lease.value) yield* lease.put(kept)
     return found(kept)
   }
+  const late = yield* noteLate(cache, lease, content)
+  if (late !== undefined) return late
   const prepared = yield* wanted.prepare
   const { filename, size } = prepared
   const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))

@@ -1,0 +1,182 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Schema, Stream } from "effect"
+import * as Manifest from "effect-anthropic-files/fleet/Manifest"
+import { platform } from "../cache/stores.ts"
+
+const utf8 = new TextEncoder()
+
+/** The bytes of a text in pieces of that many. */
+const bytes = (text: string | Uint8Array, size = 7) => {
+  const all = typeof text === "string" ? utf8.encode(text) : text
+  return Stream.fromIterable(
+    Array.from({ length: Math.ceil(all.length / size) }, (_, n) => all.subarray(n * size, (n + 1) * size))
+  )
+}
+
+const shown = (entry: Manifest.Entry) =>
+  Manifest.isMalformed(entry) ? `${entry.key} (${entry.line}): ${entry.message}` : `${entry.key} = ${entry.source}`
+
+const read = <E, R>(manifest: Stream.Stream<Manifest.Entry, E, R>) =>
+  Effect.map(Stream.runCollect(manifest), (entries) => entries.map(shown))
+
+const messageOf = (line: string) =>
+  Effect.map(read(Manifest.jsonl(bytes(line))), ([first]) => first?.replace(/^.*line 1: /, ""))
+
+describe("a manifest in JSONL", () => {
+  it.effect("is an item a line, whatever ends the line and wherever the chunks end", () =>
+    Effect.gen(function*() {
+      const text = `\ufeff{"key":"a","source":"ä.pdf"}\r\n\n  \n{"key":"b","source":"b"}\n{"key":"c","source":"c"}`
+      for (const size of [1, 2, 7, 1000]) {
+        assert.deepStrictEqual(yield* read(Manifest.jsonl(bytes(text, size))), ["a = ä.pdf", "b = b", "c = c"])
+      }
+    }))
+
+  it.effect("a line that is not an item is one, with its number and its key, and the others go on", () =>
+    Effect.gen(function*() {
+      const lines = ["{", "[1]", "null", "{\"source\":\"x\"}", "{\"key\":\"k\"}", "{\"key\":\"good\",\"source\":\"g\"}"]
+      assert.deepStrictEqual(yield* read(Manifest.jsonl(bytes(lines.join("\n")), { name: "m" })), [
+        "m:1 (1): m, line 1: the line is not JSON.",
+        "m:2 (2): m, line 2: the item is an array, not an object.",
+        "m:3 (3): m, line 3: the item is null, not an object.",
+        "m:4 (4): m, line 4: key is undefined; it has to be a string.",
+        "k (5): m, line 5: source is undefined; it has to be a string.",
+        "good = g"
+      ])
+    }))
+
+  it.effect("what the database could not store is malformed: NUL, half a character, a key of more than 1024 bytes", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(
+        yield* messageOf(`{"key":"a\\u0000","source":"x"}`),
+        "key has a NUL or half a character in it."
+      )
+      assert.strictEqual(yield* messageOf(`{"key":"\\ud800","source":"x"}`), "key has a NUL or half a character in it.")
+      assert.strictEqual(
+        yield* messageOf(`{"key":"a","source":"x\\u0000"}`),
+        "source has a NUL or half a character in it."
+      )
+      assert.strictEqual(
+        yield* messageOf(`{"key":"a","source":"x","metadata":{"b":["\\u0000"]}}`),
+        "metadata has a NUL or half a character in it."
+      )
+      assert.strictEqual(
+        yield* messageOf(JSON.stringify({ key: "ä".repeat(513), source: "x" })),
+        "key is longer than 1024 bytes."
+      )
+    }))
+
+  it.effect("bytes that are not UTF-8, and a line without an end, cost one item and no memory", () =>
+    Effect.gen(function*() {
+      const good = utf8.encode("\n{\"key\":\"a\",\"source\":\"x\"}\n")
+      const bad = new Uint8Array([0x22, 0xff, 0x22])
+      assert.deepStrictEqual(
+        yield* read(Manifest.jsonl(Stream.make(bad, good), { name: "m" })),
+        ["m:1 (1): m, line 1: the line is not UTF-8 text of at most 1 MiB.", "a = x"]
+      )
+      const long = Stream.concat(
+        Stream.take(Stream.forever(Stream.make(new Uint8Array(1 << 16).fill(0x20))), 32),
+        Stream.make(good)
+      )
+      assert.deepStrictEqual(
+        yield* read(Manifest.jsonl(long, { name: "m" })),
+        ["m:1 (1): m, line 1: the line is not UTF-8 text of at most 1 MiB.", "a = x"]
+      )
+    }))
+
+  it.effect("expiresIn has a unit; a number without one is malformed", () =>
+    Effect.gen(function*() {
+      const [entry] = yield* Stream.runCollect(Manifest.jsonl(bytes(`{"key":"a","source":"x","expiresIn":"30 days"}`)))
+      assert.isTrue(entry !== undefined && !Manifest.isMalformed(entry))
+      if (entry === undefined || Manifest.isMalformed(entry)) return
+      assert.strictEqual(Duration.toDays(Duration.fromInputUnsafe(entry.expiresIn ?? 0)), 30)
+      for (const wrong of ["3600", "\"soon\"", "\"-1 day\"", "\"Infinity\"", "{}"]) {
+        assert.match(
+          (yield* messageOf(`{"key":"a","source":"x","expiresIn":${wrong}}`)) ?? "",
+          /it has to be a duration above 0 with its unit/,
+          wrong
+        )
+      }
+    }))
+
+  it.effect.prop(
+    "what was written as JSON is read as it was",
+    { key: Schema.NonEmptyString, source: Schema.NonEmptyString },
+    ({ key, source }) =>
+      Effect.gen(function*() {
+        const [entry] = yield* Stream.runCollect(Manifest.jsonl(bytes(JSON.stringify({ key, source }), 3)))
+        assert.isDefined(entry)
+        if (entry === undefined || Manifest.isMalformed(entry)) return
+        assert.deepStrictEqual([entry.key, entry.source], [key, source])
+      })
+  )
+})
+
+describe("a manifest in CSV", () => {
+  it.effect("has its columns in any order, cells with commas, quotes and line breaks, and cells that say nothing", () =>
+    Effect.gen(function*() {
+      const text = "source,note,key\r\na.pdf,x,a\r\n\"b, \"\"the\nsecond\"\".pdf\",,b\n\nc.pdf,,c"
+      assert.deepStrictEqual(yield* read(Manifest.csv(bytes(text))), [
+        "a = a.pdf",
+        "b = b, \"the\nsecond\".pdf",
+        "c = c.pdf"
+      ])
+    }))
+
+  it.effect("a record of another width or with a quote that is never closed is malformed, and the others go on", () =>
+    Effect.gen(function*() {
+      const text = "key,source\na,a.pdf,surplus\nb,b.pdf\nc,\"c.pdf\nd,d.pdf\ne,e.pdf\n"
+      assert.deepStrictEqual(yield* read(Manifest.csv(bytes(text), { name: "m" })), [
+        "m:2 (2): m, line 2: the record has 3 cells, and the first one 2.",
+        "b = b.pdf",
+        "m:4 (4): m, line 4: the quotes of the record do not match.",
+        "d = d.pdf",
+        "e = e.pdf"
+      ])
+    }))
+
+  it.effect("without the columns that it needs, it says so", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* read(Manifest.csv(bytes("id;url\n1;x\n"), { name: "m", delimiter: ";" })), [
+        "m:1 (1): m, line 1: the first record has no column key and source.",
+        "m:2 (2): m, line 2: key is undefined; it has to be a string."
+      ])
+    }))
+
+  it.effect("metadata is JSON in a cell", () =>
+    Effect.gen(function*() {
+      const [entry] = yield* Stream.runCollect(
+        Manifest.csv(bytes("key,source,metadata\na,x,\"{\"\"page\"\": 1}\"\n"))
+      )
+      assert.deepInclude(entry, { metadata: { page: 1 } })
+    }))
+
+  it.effect.prop(
+    "any text of cells is read as it was written",
+    { text: Schema.Array(Schema.Literals(["a", "\"", ",", "\n", " ", "ä"])).check(Schema.isMinLength(1)) },
+    ({ text }) =>
+      Effect.gen(function*() {
+        const source = text.join("")
+        const quoted = `"${source.replaceAll("\"", "\"\"")}"`
+        const entries = yield* read(Manifest.csv(bytes(`key,source\nk,${quoted}\nl,end\n`, 2)))
+        assert.deepStrictEqual(entries, [`k = ${source}`, "l = end"])
+      })
+  )
+})
+
+describe("a manifest of a folder, and of rows", () => {
+  it.effect("rows of a query are items, null counting as absent", () =>
+    Effect.gen(function*() {
+      const rows = Stream.make({ key: "a", source: "x", filename: null }, { key: 1, source: "y" })
+      assert.deepStrictEqual(yield* read(Manifest.rows(rows)), [
+        "a = x",
+        "rows:2 (2): rows, line 2: key is a number; it has to be a string."
+      ])
+    }))
+
+  it.live("the files of a folder are items, by their paths below it", () =>
+    Effect.gen(function*() {
+      const entries = yield* read(Manifest.folder("test/fleet", { include: ["*.test.ts"], exclude: ["p*"] }))
+      assert.isTrue(entries.some((entry) => /^manifest\.test\.ts = \/.*\/test\/fleet\/manifest\.test\.ts$/.test(entry)))
+      assert.isFalse(entries.some((entry) => entry.startsWith("p")))
+    }).pipe(Effect.provide(platform)))
+})
