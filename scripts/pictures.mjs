@@ -178,7 +178,7 @@ const errors = () => {
     text(
       170,
       y(rows.length) + 26,
-      "InvalidConfig and PolicyFailed when a Layer is built · SaveFailed on disk · SyncFailed and UploadStoreFailed in the upload cache",
+      "InvalidConfig and PolicyFailed when a Layer is built · SaveFailed on disk · SyncFailed, UploadStoreFailed in the upload cache · IngestFailed in the fleet",
       {
         size: 12,
         fill: "#334155"

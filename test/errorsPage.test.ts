@@ -1,5 +1,6 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
+import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import {
@@ -16,9 +17,11 @@ import {
   UploadStore
 } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
+import * as Ingest from "effect-anthropic-files/fleet/Ingest"
+import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { RateLimiter } from "effect/persistence"
+import { RateLimiter, Redis } from "effect/persistence"
 import * as fs from "node:fs"
 
 const page = "docs/errors.md"
@@ -135,7 +138,16 @@ const failures: Record<string, Effect.Effect<unknown, unknown>> = {
       yield* (yield* FileSystem.FileSystem).writeFileString(`${directory}/uploads`, "not a directory")
       yield* Layer.build(UploadStore.layerDirectory(`${directory}/uploads`))
     })
-  ).pipe(Effect.provide(disk))
+  ).pipe(Effect.provide(disk)),
+  // Nothing accepts connections at that port.
+  IngestFailed: Effect.scoped(Layer.build(IngestSql.layerRateLimitStore())).pipe(
+    Effect.provide(
+      Layer.merge(
+        PgClient.layer({ host: "127.0.0.1", port: 1, username: "nobody", database: "none" }),
+        Layer.mock(Redis.Redis, { eval: () => () => Effect.never })
+      )
+    )
+  )
 }
 
 /** Every tag that a program may see, by the schemas themselves. */
@@ -145,7 +157,8 @@ const tags = [
   ...[FilesError.InvalidConfig, FilesError.PolicyFailed, Transfer.SaveFailed, UploadCache.SyncFailed].map((schema) =>
     schema.fields._tag.schema.literal
   ),
-  UploadStore.UploadStoreFailed.fields._tag.schema.literal
+  UploadStore.UploadStoreFailed.fields._tag.schema.literal,
+  Ingest.IngestFailed.fields._tag.schema.literal
 ]
 
 /** A section, from its heading to the next one. */
