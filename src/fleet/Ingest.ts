@@ -114,6 +114,7 @@ export class Ingest extends Context.Service<Ingest, {
     ingest: string,
     options?: RunOptions<E, R>
   ) => Stream.Stream<RunEvent, Failure, R>
+  /** An ingest at this moment. */
   readonly status: (ingest: string) => Effect.Effect<Status, Failure>
   /** The items, by key. Read a page at a time, so that no transaction stays open. */
   readonly items: (ingest: string, selection?: Selection) => Stream.Stream<ItemRow, Failure>
@@ -141,19 +142,19 @@ export class Ingest extends Context.Service<Ingest, {
   readonly clean: (options?: CleanOptions) => Effect.Effect<Cleaned, Failure>
 }>()("effect-anthropic-files/fleet/Ingest") {}
 
-/** {@link Ingest.add} of the service in the context. */
+/** `add` of the service in the context. */
 export const add: <E, R>(
   ingest: string,
   manifest: Stream.Stream<Entry, E, R>
 ) => Effect.Effect<Added, E | Failure, Ingest | R> = accessor.effect(Ingest, "Ingest.add")((service) => service.add)
 
-/** {@link Ingest.run} of the service in the context. */
+/** `run` of the service in the context. */
 export const run: <E = never, R = never>(
   ingest: string,
   options?: RunOptions<E, R>
 ) => Stream.Stream<RunEvent, Failure, Ingest | R> = accessor.stream(Ingest, "Ingest.run")((service) => service.run)
 
-/** {@link Ingest.status} of the service in the context. */
+/** `status` of the service in the context. */
 export const status: (ingest: string) => Effect.Effect<Status, Failure, Ingest> = accessor.effect(
   Ingest,
   "Ingest.status"
@@ -176,43 +177,43 @@ export const watch = (
       ))
   )
 
-/** {@link Ingest.items} of the service in the context. */
+/** `items` of the service in the context. */
 export const items: (ingest: string, selection?: Selection) => Stream.Stream<ItemRow, Failure, Ingest> = accessor
   .stream(Ingest, "Ingest.items")((service) => service.items)
 
-/** {@link Ingest.list} of the service in the context. */
+/** `list` of the service in the context. */
 export const list: Effect.Effect<ReadonlyArray<Summary>, IngestFailed, Ingest> = Effect.flatMap(
   Ingest,
   (service) => service.list
 )
 
-/** {@link Ingest.pause} of the service in the context. */
+/** `pause` of the service in the context. */
 export const pause: (ingest: string) => Effect.Effect<void, Failure, Ingest> = accessor.effect(
   Ingest,
   "Ingest.pause"
 )((service) => service.pause)
 
-/** {@link Ingest.resume} of the service in the context. */
+/** `resume` of the service in the context. */
 export const resume: (ingest: string) => Effect.Effect<number, Failure, Ingest> = accessor.effect(
   Ingest,
   "Ingest.resume"
 )((service) => service.resume)
 
-/** {@link Ingest.cancel} of the service in the context. */
+/** `cancel` of the service in the context. */
 export const cancel: (ingest: string) => Effect.Effect<number, Failure, Ingest> = accessor.effect(
   Ingest,
   "Ingest.cancel"
 )((service) => service.cancel)
 
-/** {@link Ingest.retry} of the service in the context. */
+/** `retry` of the service in the context. */
 export const retry: (ingest: string, options?: RetryOptions) => Effect.Effect<number, Failure, Ingest> = accessor
   .effect(Ingest, "Ingest.retry")((service) => service.retry)
 
-/** {@link Ingest.renew} of the service in the context. */
+/** `renew` of the service in the context. */
 export const renew: (ingest: string, within: Duration.Input) => Effect.Effect<number, Failure, Ingest> = accessor
   .effect(Ingest, "Ingest.renew")((service) => service.renew)
 
-/** {@link Ingest.deleteUploaded} of the service in the context. */
+/** `deleteUploaded` of the service in the context. */
 export const deleteUploaded: (
   ingest: string,
   options?: DeleteOptions
@@ -221,12 +222,13 @@ export const deleteUploaded: (
   "Ingest.deleteUploaded"
 )((service) => service.deleteUploaded)
 
-/** {@link Ingest.clean} of the service in the context. */
+/** `clean` of the service in the context. */
 export const clean: (options?: CleanOptions) => Effect.Effect<Cleaned, Failure, Ingest> = accessor.effect(
   Ingest,
   "Ingest.clean"
 )((service) => service.clean)
 
+/** How rows are written down. */
 export interface ExportOptions extends Selection {
   /** @default "jsonl" */
   readonly format?: "jsonl" | "csv" | undefined

@@ -69,6 +69,7 @@ import * as Seeing from "./internal/seeing.ts"
 import * as SharedRate from "./internal/sharedRate.ts"
 import { migrate, queueTable, tuneQueue } from "./internal/tables.ts"
 
+/** How runners of this process work. */
 export interface Options {
   /**
    * Whether a runner has to be the only one in this database: where the rate limit is not shared through Redis. Another
@@ -104,6 +105,7 @@ export interface Options {
   readonly sweepInterval?: Duration.Input | undefined
 }
 
+/** What runners do while Redis is away. */
 export interface RateLimitStoreOptions {
   /**
    * What happens while Redis is away: `share` keeps each runner to the limit divided by the runners that are alive;

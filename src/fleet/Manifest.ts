@@ -39,6 +39,7 @@ export {
   Malformed
 } from "./internal/manifestItem.ts"
 
+/** How a file of a manifest is read. */
 export interface FileOptions {
   /**
    * What the manifest is called in messages. A malformed line without a key of its own has the key `name:line`.

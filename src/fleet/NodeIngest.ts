@@ -42,6 +42,7 @@ import type * as Ingest from "./Ingest.ts"
 import * as IngestSql from "./IngestSql.ts"
 import { databaseFailed, type IngestFailed } from "./internal/failed.ts"
 
+/** What the Layer is made from. */
 export interface Options extends Omit<IngestSql.Options, "isAlone">, IngestSql.RateLimitStoreOptions {
   /** `postgres://user:password@host:5432/database` */
   readonly databaseUrl: Redacted.Redacted<string>

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { printable } from "../../internal/text.ts"
 
+/** An ingest could not do what it was asked for; `reason` says why. */
 export class IngestFailed extends Schema.TaggedError<IngestFailed>("effect-anthropic-files/fleet/IngestFailed")(
   "IngestFailed",
   {

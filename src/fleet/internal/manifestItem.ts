@@ -50,6 +50,7 @@ export class Malformed extends Schema.TaggedClass<Malformed>("effect-anthropic-f
 /** What a manifest is made of. */
 export type Entry = Item | Malformed
 
+/** Whether an entry of a manifest is a line that is not an item. */
 export const isMalformed = (entry: Entry): entry is Malformed => Predicate.isTagged(entry, "Malformed")
 
 /** An index of Postgres takes no more. Bytes of UTF-8. */

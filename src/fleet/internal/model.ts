@@ -8,10 +8,13 @@ import { FileId } from "../../FileMetadata.ts"
 import type { DeleteError } from "../../FilesError.ts"
 import type { Failure } from "../../internal/cache/context.ts"
 
+/** What an item is. */
 export const State = Schema.Literals(["pending", "done", "failed", "cancelled", "deleted"])
 
+/** @see {@link State:var} */
 export type State = typeof State.Type
 
+/** One item, as it stands in the table `ingest_items`. */
 export const ItemRow = Schema.Struct({
   ingest: Schema.String,
   key: Schema.String,
@@ -37,8 +40,10 @@ export const ItemRow = Schema.Struct({
   expires_at: Schema.NullOr(Schema.DateTimeUtcFromString)
 })
 
+/** @see {@link ItemRow:var} */
 export type ItemRow = typeof ItemRow.Type
 
+/** A runner, as it was last heard of. */
 export const Runner = Schema.Struct({
   id: Schema.String,
   ingest: Schema.String,
@@ -57,8 +62,10 @@ export const Runner = Schema.Struct({
   is_alive: Schema.Boolean
 })
 
+/** @see {@link Runner:var} */
 export type Runner = typeof Runner.Type
 
+/** An ingest at one moment. */
 export const Status = Schema.Struct({
   ingest: Schema.String,
   state: Schema.Literals(["running", "paused", "cancelled"]),
@@ -84,8 +91,10 @@ export const Status = Schema.Struct({
   at: Schema.DateTimeUtcFromString
 })
 
+/** @see {@link Status:var} */
 export type Status = typeof Status.Type
 
+/** What came of adding. */
 export interface Added {
   /** Items that are new. */
   readonly added: number
@@ -95,6 +104,7 @@ export interface Added {
   readonly malformed: number
 }
 
+/** What became of one item, or of one try of it. */
 export type RunEvent =
   | {
     readonly _tag: "Done"
@@ -116,6 +126,7 @@ export type RunEvent =
   /** A try that ended with the API or the network being away: it does not count, and the item waits for their return. */
   | { readonly _tag: "Waiting"; readonly key: string; readonly message: string }
 
+/** How a runner works. */
 export interface RunOptions<out E = never, out R = never> {
   /**
    * Items under way at the same time.
@@ -170,11 +181,13 @@ export interface RunOptions<out E = never, out R = never> {
   readonly name?: string | undefined
 }
 
+/** Which items. */
 export interface Selection {
   /** @default items of every state */
   readonly states?: ReadonlyArray<State> | undefined
 }
 
+/** Which failed items are tried again. */
 export interface RetryOptions {
   /** Only items that failed with that tag. */
   readonly tag?: string | undefined
@@ -182,6 +195,7 @@ export interface RetryOptions {
   readonly key?: string | undefined
 }
 
+/** How much may be deleted. */
 export interface DeleteOptions {
   /**
    * If there is more to delete than that, nothing is deleted.
@@ -197,6 +211,7 @@ export interface DeleteOptions {
   readonly concurrency?: number | undefined
 }
 
+/** What became of one file. */
 export type DeleteEvent =
   | { readonly _tag: "Deleted"; readonly file_id: FileId; readonly keys: ReadonlyArray<string> }
   /** Another ingest has items with this file. */
@@ -208,6 +223,7 @@ export type DeleteEvent =
     readonly error: DeleteError | Failure
   }
 
+/** What is removed. */
 export interface CleanOptions {
   /**
    * How long ago what is removed has to have ended.
@@ -217,6 +233,7 @@ export interface CleanOptions {
   readonly olderThan?: Duration.Input | undefined
 }
 
+/** What was removed. */
 export interface Cleaned {
   /** Messages of the queue whose items ended. */
   readonly messages: number
@@ -224,10 +241,12 @@ export interface Cleaned {
   readonly runners: number
 }
 
+/** An ingest by its name. */
 export const Summary = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["running", "paused", "cancelled"]),
   created_at: Schema.DateTimeUtcFromString
 })
 
+/** @see {@link Summary:var} */
 export type Summary = typeof Summary.Type
