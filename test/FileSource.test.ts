@@ -232,7 +232,7 @@ layer(Folder.layer)("path", (it) => {
       assert.strictEqual(content.filename, "link.txt")
     }))
 
-  it.effect("refuses what is no regular file, without opening it", () =>
+  it.effect("refuses whatever is not a regular file, without opening it", () =>
     Effect.gen(function*() {
       const { at } = yield* Folder
       fs.mkdirSync(at("folder"))
@@ -916,7 +916,7 @@ describe("url", () => {
     }))
 
   it.effect.each([`not a url?${secret}`, `//bucket.example/?${secret}`, `https://[bad/?${secret}`])(
-    "what is no URL is refused without being repeated: %s",
+    "something that is not a URL is refused, and not repeated in the error: %s",
     (text) =>
       Effect.gen(function*() {
         const { error, reason } = yield* failure(FileSource.url(text)).pipe(answering("x"))

@@ -232,7 +232,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("every call takes options of its own", () => {
+  it.effect("every call takes its own options", () => {
     const headers: Array<ReadonlyArray<string | undefined>> = []
     const { client } = HttpMock.answering(({ method, path, request }) => {
       headers.push(

@@ -360,7 +360,7 @@ describe("downloadToFile", () => {
       }).pipe(Effect.scoped, Effect.provide(layer)))
   })
 
-  it.live("a download goes on where its connection broke, under a retry policy", () =>
+  it.live("a download continues where its connection broke, under a retry policy", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -762,11 +762,11 @@ describe("uploadScoped", () => {
       assert.strictEqual((yield* emulator.files).length, 1)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(yield* emulator.files, [])
-      // One that somebody else deleted first is no failure.
+      // A file that somebody else deleted first is not a failure.
       yield* Effect.scoped(Effect.flatMap(upload, (file) => Files.delete(file.id)))
     }).pipe(Effect.provide(layer)))
 
-  it.effect("a deletion is tried again; one that keeps failing is logged, and the result stands", () => {
+  it.effect("a deletion is tried again; one that keeps failing is logged, and the result is kept", () => {
     const logged: Array<unknown> = []
     const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
     return Effect.gen(function*() {
@@ -817,7 +817,7 @@ describe("uploadScoped", () => {
         return Infinity
       }).pipe(Effect.provide(layer))
 
-    it.effect("is given up after 30 seconds, and the result stands", () =>
+    it.effect("is given up after 30 seconds, and the result is kept", () =>
       Effect.gen(function*() {
         assert.strictEqual(yield* closing(Effect.void, false), 30)
         assert.strictEqual(yield* closing(Effect.die("a bug"), false), 30)

@@ -40,7 +40,7 @@ const within = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds: number) =>
 const hello = FileSource.text("x", "a.txt")
 
 describe("an answer that comes before the file was sent", () => {
-  it.live("is no success, whatever it says, and its file is deleted", () =>
+  it.live("is not a success, whatever it says, and its file is deleted", () =>
     Effect.gen(function*() {
       let handed = 0
       const server = yield* rawServer(({ head, socket }) => {
@@ -347,8 +347,8 @@ describe("what no types check", () => {
   const wrong: ReadonlyArray<readonly [string, object, RegExp]> = [
     ["a key that is a string", { apiKey: "sk-ant-plain-0123456789" }, /Redacted\.make/],
     ["a dialect there is not", { apiKey, dialect: "Beta" }, /dialect/],
-    ["betas that are no list", { apiKey, betas: "managed-agents" }, /betas/],
-    ["a header that is no text", { apiKey, headers: { "x-number": 5 } }, /x-number/]
+    ["betas that are not a list", { apiKey, betas: "managed-agents" }, /betas/],
+    ["a header that is not text", { apiKey, headers: { "x-number": 5 } }, /x-number/]
   ]
   for (const [title, options, message] of wrong) {
     it.effect(`${title} is refused by name`, () =>

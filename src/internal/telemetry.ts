@@ -176,7 +176,7 @@ const begin = (fiber: AnyFiber, { attributes, named, operation }: Observed): End
     const duration = seconds(clock.monotonicTimeNanosUnsafe() - since)
     addActive(context, -1, named.name)
     if (Exit.isSuccess(exit) || Exit.hasInterrupts(exit)) {
-      // The caller's end of it is no failure of the service's.
+      // When the caller ends it, the service has not failed.
       recordDuration(context, duration, named.name)
       if (span !== undefined && Exit.isSuccess(exit)) end(fiber, span, Exit.void)
       return undefined

@@ -1,6 +1,6 @@
 /**
- * The span of a request, as effect's `HttpClient.make` makes it; without the abort signal and the finalizer that it
- * gives each request besides, which cost more than the span.
+ * The span of a request, the same as that of effect's `HttpClient.make`, but without the abort signal and the finalizer
+ * that it adds to each request, which cost more than the span.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 
-/** What a span says of a URL; a query is none of it. */
+/** The parts of a URL that a span shows, which leave out the query. */
 export interface Place {
   readonly href: string
   /** With the query. */
@@ -86,7 +86,7 @@ export const traced = (
     const propagated = fiber.getRef(HttpClient.TracerPropagationEnabled)
       ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span))
       : request
-    // Only what makes a body can make spans.
+    // Only a body that is made on the way can make spans.
     const sent = request.body._tag === "Stream"
       ? Effect.withParentSpan(send(propagated), span, { captureStackTrace: false })
       : send(propagated)
@@ -95,7 +95,7 @@ export const traced = (
       addHeaders(span, "response", response.headers, filter, names)
       if (response.status >= 400 && response.status < 600) {
         span.attribute("error.type", String(response.status))
-        // The response is given back all the same: the span alone has failed.
+        // The response is still returned: only its span has failed.
         const reason = new HttpClientError.StatusCodeError({ request: propagated, response })
         span.end(
           fiber.getRef(References.TracerTimingEnabled)

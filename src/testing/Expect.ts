@@ -27,7 +27,7 @@ const shown = (value: unknown): string =>
 
 const title = (error: unknown): string => {
   if (!Predicate.hasProperty(error, "_tag")) {
-    return error instanceof Error ? error.name : "something that is no tagged error"
+    return error instanceof Error ? error.name : "something that is not a tagged error"
   }
   const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
   const detail = Predicate.hasProperty(reason, "_tag") ? reason._tag : Predicate.isString(reason) ? reason : undefined

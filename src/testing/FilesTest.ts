@@ -1,8 +1,8 @@
 /**
  * The real client over the emulator, in memory: a program is tested without a network, a key or a mock, in
- * milliseconds. It starts with the files that it is given, and shows what is stored and what was asked.
+ * milliseconds. It starts with the files that it is given, and shows the stored files and the requests.
  *
- * Time is the `Clock`'s: under `TestClock` files expire and policies wait without anyone waiting.
+ * Time is that of the `Clock`: under `TestClock` files expire and policies wait in no real time.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -28,7 +28,7 @@ import type { Policy } from "../Policy.ts"
 import { readWire, through, toSentRequest, type Wire } from "./internal/request.ts"
 import type { SentRequest } from "./SentRequest.ts"
 
-/** A file that is there before the program begins. */
+/** A file that is stored before the program begins. */
 export interface Seed extends Omit<Emulator.SeedFile, "createdAt" | "workspace"> {
   /** How long ago it was stored. @default 0 */
   readonly age?: Duration.Input | undefined
@@ -36,7 +36,7 @@ export interface Seed extends Omit<Emulator.SeedFile, "createdAt" | "workspace">
 
 type SeedOptions = Omit<Seed, "filename" | "content" | "downloadable">
 
-/** What a user uploaded: it can be used in messages and not be downloaded. */
+/** A file that a user uploaded: messages can use it, and it can't be downloaded. */
 export const uploaded = (filename: string, content: Uint8Array | string = "", options?: SeedOptions): Seed => ({
   ...options,
   filename,
@@ -44,7 +44,7 @@ export const uploaded = (filename: string, content: Uint8Array | string = "", op
   downloadable: false
 })
 
-/** What a tool or a skill made: it can be downloaded. */
+/** A file that a tool or a skill made: it can be downloaded. */
 export const generated = (filename: string, content: Uint8Array | string = "", options?: SeedOptions): Seed => ({
   ...options,
   filename,
@@ -58,7 +58,7 @@ export const expiring = (seed: Seed, remaining: Duration.Input): Seed => ({
   expiresIn: Duration.sum(Duration.fromInputUnsafe(seed.age ?? 0), Duration.fromInputUnsafe(remaining))
 })
 
-/** A file whose content is no longer served, since an hour ago. Its metadata is still answered. */
+/** A file that expired an hour ago: its content is no longer served, its metadata still is. */
 export const expired = (seed: Seed): Seed => ({ ...seed, age: "2 hours", expiresIn: "1 hour" })
 
 /** What is there when a test begins, and what the client is made from. */
@@ -77,7 +77,7 @@ export interface StoredFile extends FileMetadata {
   readonly expired: boolean
 }
 
-/** A request with what became of it. */
+/** A request and its outcome. */
 export interface AnsweredRequest extends SentRequest {
   /** `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, …: the names that faults go by. */
   readonly operation: string | undefined

@@ -158,7 +158,7 @@ describe("sync", () => {
       })
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("P11: deletes on request what it uploaded and is gone or replaced, and nothing else", () =>
+  it.live("P11: deletes on request the uploads whose files are gone or replaced, and nothing else", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const foreign = yield* Files.upload(FileSource.text("somebody else's", "a.txt"))
@@ -191,7 +191,7 @@ describe("sync", () => {
       assert.strictEqual(outcome(yield* run(root))["a.txt"], "New, uploaded")
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("P11: deletes a file once when several paths had its content, and says so of each", () =>
+  it.live("P11: deletes a file once when several paths had its content, and reports each path", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const root = yield* folderOf({ "a.txt": "same", "b.txt": "same", "c.txt": "c" })
@@ -246,7 +246,7 @@ describe("sync", () => {
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
   it.live(
-    "P9: a second run over many files sends nothing, and a late one no request for each",
+    "P9: a second run over many files sends nothing, and a late one fewer requests than files",
     () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
@@ -271,7 +271,7 @@ describe("sync", () => {
     30_000
   )
 
-  it.live("a file that was deleted in the workspace is uploaded again once it was looked up", () =>
+  it.live("a file that was deleted in the workspace is uploaded again after the next lookup", () =>
     Effect.gen(function*() {
       const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
       yield* run(root)
@@ -292,7 +292,7 @@ describe("sync", () => {
     }).pipe(Effect.scoped, Effect.provide(layer)))
 })
 
-describe("a folder that is synchronised from within its own results", () => {
+describe("a folder that is synchronised while its own results are read", () => {
   it.live("is refused instead of waiting for itself", () =>
     Effect.gen(function*() {
       const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
@@ -341,7 +341,7 @@ describe("deletions through a store that other machines reach", () => {
 })
 
 describe("what sync uploads", () => {
-  it.live("each path has its own content, though one of many of one name and size was lost", () =>
+  it.live("each path has its own content although one upload of several with the same name and size was lost", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const contents = Object.fromEntries(
@@ -399,14 +399,14 @@ describe("what sync uploads", () => {
       })
     )
 
-  it.live("a folder that goes away while its parent is looked through has no files", () =>
+  it.live("a folder that is removed while its parent is read counts as empty", () =>
     Effect.gen(function*() {
       const root = yield* folderOf({ "a.md": "a", "gone/b.md": "b" })
       const results = yield* Effect.provide(run(root), failing("readDirectory", "gone", "NotFound"))
       assert.deepStrictEqual(outcome(results), { "a.md": "New, uploaded" })
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("a file that can't be looked at has failed, the others are uploaded, and nothing is deleted", () =>
+  it.live("a file that can't be read fails, the others are uploaded, and nothing is deleted", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const root = yield* folderOf({ "a.md": "a", "b.md": "b", "c.md": "c" })
@@ -420,7 +420,7 @@ describe("what sync uploads", () => {
       assert.strictEqual((yield* stored).length, 4)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("a name that is not UTF-8 has failed, the others are uploaded", () =>
+  it.live("a file whose name is not UTF-8 fails, and the others are uploaded", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const root = yield* folderOf({ "a.md": "a" })
@@ -534,7 +534,7 @@ describe("what sync deletes", () => {
       assert.strictEqual((yield* requests).filter((request) => request.startsWith("POST")).length, 2)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("the file of an upload without an answer, also when the first look for it failed", () =>
+  it.live("the file of an upload without an answer, even when the first lookup failed", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const root = yield* folderOf({ "a.txt": "old" })

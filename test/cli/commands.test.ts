@@ -166,7 +166,7 @@ describe("ls", () => {
       })
   )
 
-  live("a reader that goes away is no error", () =>
+  live("a reader that goes away is not an error", () =>
     Effect.gen(function*() {
       yield* seeded(Array.from({ length: 3000 }, (_, i) => `${i}-${"x".repeat(200)}.txt`))
       const running = yield* start(["ls"], { env: yield* environment })

@@ -595,7 +595,7 @@ describe("one call", () => {
       assert.strictEqual(api.seen.at(-1)?.headers["anthropic-workspace-id"], "wrkspc_client")
     }))
 
-  it.effect("can't bring a credential of its own", () =>
+  it.effect("can't bring its own credential", () =>
     Effect.gen(function*() {
       const api = service()
       const files = yield* clientOf(api)

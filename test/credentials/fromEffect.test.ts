@@ -68,7 +68,7 @@ describe("a token out of an Effect", () => {
     }))
 })
 
-it.effect("no credential is no header", () =>
+it.effect("without a credential no header is sent", () =>
   Effect.gen(function*() {
     const credentials = yield* Effect.provide(Credentials.Credentials, Credentials.none)
     assert.deepStrictEqual(yield* headersOf(credentials), {})

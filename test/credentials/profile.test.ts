@@ -227,7 +227,7 @@ describe("the token of a profile", () => {
       assert.notInclude((yield* files).join(), "lock")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("is renewed although a file that is not this package's stands where the lock would, which stays", () =>
+  it.effect("is renewed although somebody else's file has the name of the lock, and that file is kept", () =>
     Effect.gen(function*() {
       const { files, write, writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)

@@ -75,7 +75,7 @@ describe("a token", () => {
       assert.isAtLeast(source.asked.length, 10)
     }))
 
-  it.effect("that ends when it is given serves once, and is no loop", () =>
+  it.effect("that has ended when it is given serves once, and is not asked for in a loop", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(0)
       assert.strictEqual(yield* tokens.get, 1)

@@ -142,7 +142,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual((yield* get("/v1/files")).text, "{\"data\":[]")
       }).pipe(Effect.provide(reach())))
 
-    it.effect("waits, and then goes on", () =>
+    it.effect("waits, and then answers", () =>
       Effect.gen(function*() {
         yield* inject(Fault.latency({ duration: "1 second" }), Fault.latency({ duration: 500 }))
         const fiber = yield* Effect.forkChild(get("/v1/files"))

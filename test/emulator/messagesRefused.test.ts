@@ -85,7 +85,7 @@ const cases: ReadonlyArray<readonly [name: string, refused: Fields, message: str
     say(image({ type: "url", url: "https://x.y" }))
   ],
   [
-    "a media type that is no image",
+    "a media type that is not an image",
     say(image({ type: "base64", media_type: "image/bmp", data })),
     "media_type",
     say(image({ type: "base64", media_type: "image/png", data }))

@@ -64,7 +64,7 @@ const head = (key: string) =>
   + `content-type: multipart/form-data; boundary=${boundary}\r\n`
 
 describe("on a socket", () => {
-  it.effect("what is not HTTP, or too much of it, is refused in the envelope", () =>
+  it.effect("a request that is not HTTP, or too large, is refused with an error envelope", () =>
     Effect.gen(function*() {
       const ask = (request: string) =>
         Effect.scoped(Effect.gen(function*() {

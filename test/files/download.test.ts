@@ -110,7 +110,7 @@ describe("a content whose length was not announced", () => {
       }
     }))
 
-  it.effect("goes on where it ended too early, under a retry policy", () =>
+  it.effect("is continued where it ended too early, under a retry policy", () =>
     Effect.gen(function*() {
       const from = serving((_, n) => n === 1 ? unannounced(whole.subarray(0, 31)) : part(31, 299))
       assert.isTrue(isWhole(yield* download(from)))

@@ -33,7 +33,7 @@ describe("a listing that can't end", () => {
       assert.strictEqual(from.requests().length, 101)
     }))
 
-  it.effect("goes on over empty pages as long as a file comes in between", () =>
+  it.effect("continues over empty pages as long as a file comes in between", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) =>
         Response.json({ data: n % 90 === 0 ? [file(n)] : [], next_page: n < 400 ? `p${n}` : null })

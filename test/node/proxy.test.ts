@@ -274,7 +274,7 @@ describe("the option and the variables of a proxy", () => {
       assert.include(error.message, `the proxy ${gate.url} can't be reached (No connection within 100ms`)
     })))
 
-  it.live("requests that are given up before their tunnel stands leave their places to others", () =>
+  it.live("requests that are given up before their tunnel is open leave their places to others", () =>
     Effect.scoped(Effect.gen(function*() {
       const [api, gate] = [yield* service(true), yield* proxy({ isSilent: true })]
       const many = Effect.forEach(Array.from({ length: 150 }), () => Effect.flip(Files.metadata(id)), {

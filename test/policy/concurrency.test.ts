@@ -75,7 +75,7 @@ describe("concurrency", () => {
       assert.strictEqual(outcomeOf(error), "TimedOut")
     }))
 
-  it.effect("a wait for a place is no silence", () =>
+  it.effect("a wait for a place does not count as silence", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(() => Effect.as(Effect.sleep("50 seconds"), ok()))
       yield* drive(

@@ -149,7 +149,7 @@ describe("the whole stack", () => {
       assert.deepStrictEqual(seen, ["one in", "two in", "three in", "three out", "two out", "one out"])
     }))
 
-  it.effect("each use of a policy is an instance of its own", () =>
+  it.effect("each use of a policy is its own instance", () =>
     Effect.gen(function*() {
       const from = script(() => failure(500))
       const trip = (policy: Policy.Policy) =>
@@ -168,7 +168,7 @@ describe("a policy around retry", () => {
   const patient = () => Policy.retry({ maxDelay: "10 minutes" })
   for (const name of names) {
     if (name === "retry") continue
-    it.effect(`${name}: waits inside are no silence`, () =>
+    it.effect(`${name}: waits inside it do not count as silence`, () =>
       Effect.gen(function*() {
         const upload: Effect.Effect<unknown, unknown, Files.Files> = Files.upload(FileSource.text("hello", "a.txt"))
         for (const operation of [Files.metadata(id), upload]) {

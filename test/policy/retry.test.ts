@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Random } from "effect"
+import { Duration, Effect, Layer, Random } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { Headers } from "effect/http"
+import { Headers, HttpClient } from "effect/http"
 import { isRetryable } from "../../src/internal/request/retryable.ts"
 import { errorTable } from "../internal/request/errorTable.ts"
 import { drive, failure, id, layerOf, ok, outcomeOf, script, timesOf } from "./support.ts"
@@ -83,7 +83,18 @@ describe("what is tried again", () => {
       }
     }))
 
-  it.effect("a success that is cut, empty or no JSON", () =>
+  it.effect("another client's error whose body never ends, once ten seconds have passed", () =>
+    Effect.gen(function*() {
+      const from = script(() => new Response(new ReadableStream(), { status: 503 }), () => new Response("done"))
+      const retried = Layer.provide(Policy.retry(), Layer.succeed(HttpClient.HttpClient, from.client))
+      const response = yield* drive(Effect.provide(HttpClient.get("http://localhost/"), retried), 500)
+      assert.strictEqual(response.status, 200)
+      const [first = NaN, second = NaN] = timesOf(from)
+      assert.isAtLeast(second - first, 10_000)
+      assert.isAtMost(second - first, 12_000)
+    }))
+
+  it.effect("a success that is cut, empty or not JSON", () =>
     Effect.gen(function*() {
       for (const body of ["", "{\"id\":", "<html>", "null"]) {
         const from = script(() => new Response(body), () => ok())
@@ -195,7 +206,7 @@ describe("how often", () => {
       assert.strictEqual(short.requests().length, 2)
     }))
 
-  it.effect("each operation has a budget of its own", () =>
+  it.effect("each operation has its own budget", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) => n % 5 === 0 ? ok() : failure(500))
       yield* Effect.provide(

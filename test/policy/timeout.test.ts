@@ -229,6 +229,17 @@ describe("idleBody", () => {
         500
       )
     }))
+
+  it.effect.each([204, 205, 304])(
+    "another client's answer of %i, which has no body, is given as it is",
+    (status) =>
+      Effect.gen(function*() {
+        const { client } = HttpMock.answering(() => new Response(null, { status }))
+        const limited = Layer.provide(Policy.timeout(), Layer.succeed(HttpClient.HttpClient, client))
+        const response = yield* Effect.provide(HttpClient.get("http://localhost/"), limited)
+        assert.strictEqual(response.status, status)
+      })
+  )
 })
 
 describe("total", () => {

@@ -59,7 +59,7 @@ describe("retryTransient", () => {
       assert.isAtMost(second - first, 7500)
     }))
 
-  it.effect("gives the last bad answer as a success, and ours is an error of its own", () =>
+  it.effect("gives the last bad answer as a success, and ours gives its own error", () =>
     Effect.gen(function*() {
       const theirs = script(() => failure(503))
       assert.strictEqual((yield* HttpClient.retryTransient(theirs.client, { times: 1 }).get(url)).status, 503)
@@ -206,7 +206,7 @@ describe("a client beneath that makes failures of bad answers", () => {
 })
 
 describe("a policy ends at the response's headers", () => {
-  it.effect("so a download has a guard of its own", () =>
+  it.effect("ends at the headers, so a download has its own guard", () =>
     Effect.gen(function*() {
       const theirs = script(() => new Response("abc", { headers: { "content-length": "9" } }))
       const response = yield* HttpClient.retryTransient(theirs.client, { times: 3 }).get(url)

@@ -140,7 +140,7 @@ describe("an upload whose answer was lost", () => {
       assert.deepStrictEqual(yield* operations, ["upload", "upload"])
     })))
 
-  it.effect("in the beta dialect too", () =>
+  it.effect("is found and adopted in the beta dialect too", () =>
     withEmulator(
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator

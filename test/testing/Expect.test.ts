@@ -111,7 +111,7 @@ describe("expectSuccess", () => {
 })
 
 describe("the text of an error", () => {
-  it("shows durations, nested reasons and what is no tagged error", () => {
+  it("shows durations, nested reasons and errors without a tag", () => {
     const limited = new FilesError.RateLimited({
       operation: "list",
       message: "Too many requests.",

@@ -131,7 +131,7 @@ describe("each fault over any client", () => {
       assert.deepStrictEqual(yield* sent, ["metadata", "upload"])
     }).pipe(Effect.provide(faulty(Fault.rateLimited({ retryAfter: "1 second", match: { operation: "content" } })))))
 
-  it.effect("and a base URL with a path of its own is no hindrance", () =>
+  it.effect("match below a base URL that has a path", () =>
     expectFailure(download, "RateLimited").pipe(Effect.provide(
       FilesTest.layerClient({ baseUrl: "http://localhost/gateway" }).pipe(
         Layer.provide(Faults.layer(Fault.rateLimited({ retryAfter: "1 second", match: { operation: "content" } }))),

@@ -389,7 +389,7 @@ describe("a secret", () => {
       })
     ))
 
-  it.effect("in a file whose content is redacted is no matter", () =>
+  it.effect("in a file whose content is redacted does not matter", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         yield* Effect.provide(

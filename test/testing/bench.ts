@@ -1,5 +1,5 @@
 /**
- * How long the kit takes: `node test/testing/bench.ts`, after a build. Not a test, since a busy machine is no failure.
+ * How long the kit takes: `node test/testing/bench.ts`, after a build. Not a test: a busy machine would fail it.
  */
 import { Console, Effect, Layer } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"

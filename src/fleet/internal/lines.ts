@@ -28,7 +28,7 @@ interface State {
 const decode = (bytes: Uint8Array, line: number): string | undefined => {
   const text = Result.getOrUndefined(
     Result.try({
-      // A byte-order mark is no part of the first line; in any other it is text.
+      // A byte-order mark is not part of the first line; in any other it is text.
       try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: line > 1 }).decode(bytes),
       catch: () => undefined
     })

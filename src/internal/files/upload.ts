@@ -136,8 +136,7 @@ export const makeUpload = (
             checkStored(subject, file, progress.sent, (id) =>
               own.mayDelete(file) ? remove(id, options) : Effect.fail("kept"))),
         canRepeat: (error) =>
-          // A source may break off as a service does: one that is fetched from an address.
-          progress.failure?.isRetryable !== false && (content.isReplayable || !progress.started)
+          (content.isReplayable || !progress.started)
           && !(error.isOutcomeUnknown && progress.sent.complete && onUnknownOutcome === "fail"),
         resolve: () =>
           progress.sent.complete && onUnknownOutcome === "adopt"

@@ -45,9 +45,6 @@ export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.mono
 /** Milliseconds of silence that are allowed now. */
 type LimitOf = (limits: SilenceLimits) => number
 
-/** A timer of Node holds 31 bits; a longer limit is looked at again. */
-const longestSleep = 0x7fffffff
-
 class Guard implements Silence {
   private readonly clock: Clock.Clock
   private readonly limitOf: LimitOf
@@ -106,7 +103,7 @@ class Guard implements Silence {
       return expire(Duration.millis(limit))
     }
     if (limit === Infinity) return
-    const timer = Effect.runFork(this.clock.sleep(Duration.millis(Math.min(Math.ceil(limit - waited), longestSleep))))
+    const timer = Effect.runFork(this.clock.sleep(Duration.millis(Math.ceil(limit - waited))))
     this.timer = timer
     timer.addObserver((exit) => {
       if (Exit.isSuccess(exit) && this.timer === timer) this.look()

@@ -1,5 +1,5 @@
 /**
- * MIME types: what a file's name says, and what a stated type is worth.
+ * MIME types: the type that a file name implies, and whether a stated type tells anything.
  */
 import * as Mime from "effect/http/Mime"
 import * as Option from "effect/Option"
@@ -30,8 +30,8 @@ const vendors: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Extensions that mean something else to most people than to the standard table, which takes `.ts` for an MPEG stream,
- * `.rs` for a resource list and `.jfif` for a type that no image block takes.
+ * Extensions that most people use for something else than the standard table says: there `.ts` is an MPEG stream,
+ * `.rs` a resource list, and `.jfif` has a type that no image block takes.
  */
 const preferred: ReadonlyMap<string, string> = new Map([
   ["cjs", "text/javascript"],
@@ -43,14 +43,14 @@ const preferred: ReadonlyMap<string, string> = new Map([
   ["tsx", "text/plain"]
 ])
 
-/** What the extension of a filename says. A name without one says nothing, not even `pdf`. */
+/** The type of a filename's extension. A name without a dot has none, not even `pdf`. */
 export const mimeTypeOf = (filename: string): string | undefined => {
   const extension = /[^/\\]\.([^./\\]+)$/.exec(filename)?.[1]?.toLowerCase()
   if (extension === undefined) return undefined
   return preferred.get(extension) ?? Option.getOrUndefined(Mime.getType(`.${extension}`)) ?? vendors.get(extension)
 }
 
-/** Types that say no more than that there are bytes, as stores and forms give them to what they don't know. */
+/** Types that only say “bytes”: stores and forms give them to files that they don't know. */
 const generic: ReadonlySet<string> = new Set([
   "application/binary",
   "application/download",
@@ -71,7 +71,7 @@ const generic: ReadonlySet<string> = new Set([
 
 const essenceOf = (stated: string): string => (stated.split(";")[0] ?? "").trim().toLowerCase()
 
-/** Whether a stated type leaves open what a file is, so that its name is asked instead. */
+/** Whether a stated type does not tell what a file is, so that its name has to. */
 export const isGeneric = (stated: string): boolean => {
   const essence = essenceOf(stated)
   return essence === "" || generic.has(essence)

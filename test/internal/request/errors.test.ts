@@ -167,7 +167,7 @@ describe("fromResponse and toOperationError, over the service's error table", ()
       assert.strictEqual(retryAfterOf(answer(subjectOf("list"), { status })), undefined)
     }))
 
-  it.effect("a 429 says how long to wait, unless that is no time at all", () =>
+  it.effect("a 429 says how long to wait, unless the wait is zero", () =>
     Effect.sync(() => {
       const of = (wait: string) => answer(subjectOf("list"), { status: 429, headers: { "retry-after": wait } }).message
       const plain = "Listing files failed: too many requests."
@@ -677,7 +677,7 @@ describe("the body may be anything", () => {
       })
   )
 
-  it.effect("a comparison in the service's own words is no tag", () =>
+  it.effect("a comparison in the service's own words is not taken for a tag", () =>
     Effect.sync(() => {
       const said = "filename must not hold any of < > : and 3 < 4 still holds"
       const error = answer(subjectOf("upload"), {

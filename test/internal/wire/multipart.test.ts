@@ -270,7 +270,7 @@ describe("frame", () => {
       assert.strictEqual(Buffer.concat(seen).toString(), `${Buffer.from(frame.head).toString()}x`)
     }))
 
-  it.effect("the file goes last, without a content-type of its own when there is none", () =>
+  it.effect("the file goes last, and has no content-type when none is known", () =>
     Effect.sync(() => {
       const { body, frame } = bodyOf({
         filename: "a.txt",

@@ -1,5 +1,5 @@
 /**
- * Reads the multipart body of an upload, and hands the file's bytes on as they come.
+ * Reads the multipart body of an upload, and passes on the file's bytes as they arrive.
  */
 import * as Effect from "effect/Effect"
 import * as MultipartParser from "effect/http/MultipartParser"
@@ -14,7 +14,7 @@ import { makeFilter } from "./delimiterBlanks.ts"
 export interface UploadedFile {
   /** Absent when the part had none. */
   readonly filename: string | undefined
-  /** As the part had it; absent when it was left out, which `octet-stream` would hide. */
+  /** As the part states it; absent when it states none. A default of `octet-stream` would hide that. */
   readonly contentType: string | undefined
   readonly size: number
   /** The first bytes, enough to tell a type by. */
@@ -28,10 +28,10 @@ export interface UploadForm {
 
 const headBytes = 512
 
-/** Bytes that may follow the closing boundary. They carry nothing, and a client may still send them. */
+/** Bytes that may follow the closing boundary: they mean nothing, but some clients send them. */
 const maxEpilogueBytes = 64 * 1024
 
-/** Closed to whatever comes: a size bound on what surrounds the file, so that a body without end is not read. */
+/** Bounds the bytes around the file, so that an endless body is not read. */
 const maxOverheadBytes = 1024 * 1024
 
 type Event =
@@ -150,7 +150,7 @@ export const read = Effect.fnUntraced(function*(
           break
         }
         case "Chunk": {
-          // A part with a name the API does not know is passed over, as unknown fields are.
+          // A part with an unknown name is ignored, as unknown fields are.
           if (event.part !== filePart) {
             other += event.chunk.byteLength
             if (other > maxOverheadBytes) return yield* tooLarge("Request exceeds the maximum size")

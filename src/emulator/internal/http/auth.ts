@@ -18,7 +18,7 @@ export const key = (value: string, workspaces: string | ReadonlyArray<string>): 
   workspaces: typeof workspaces === "string" ? [workspaces] : workspaces
 })
 
-/** Takes the same time wherever the two differ. Their lengths are no secret. */
+/** Takes the same time wherever the two differ. Their lengths are not secret. */
 const equal = (a: Uint8Array, b: Uint8Array): boolean => {
   let difference = a.byteLength ^ b.byteLength
   for (let i = 0; i < a.byteLength; i++) difference |= (a[i] ?? 0) ^ (b[i % Math.max(1, b.byteLength)] ?? 0)

@@ -74,7 +74,7 @@ export const count = Effect.fnUntraced(function*(
   return { total, cacheRead, cacheWritten: written }
 })
 
-/** Marks may move from call to call: they are no part of what is cached. */
+/** Marks may move from call to call: they are not part of what is cached. */
 const withoutMark = (key: string, value: unknown): unknown => key === "cache_control" ? undefined : value
 
 /** The cache is looked through once it has this many entries. */
