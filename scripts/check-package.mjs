@@ -221,6 +221,7 @@ const checkCommands = async (tarball) => {
     })
     const client = { ...options, env: { ...env, ANTHROPIC_API_KEY: apiKey, ANTHROPIC_BASE_URL: url } }
     assert.equal(run("npx", ["--no-install", manifest.name, "ls"], client), "")
+    await checkIngest(client)
     emulator.kill("SIGTERM")
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 10_000))])
     const isServing = await fetch(url).then(() => true, () => false)
@@ -231,15 +232,58 @@ const checkCommands = async (tarball) => {
   }
 }
 
+/** Durable ingest: Postgres and Redis are in the command's own bundle. */
+const checkIngest = async (client) => {
+  const [Effect, Postgres, Redis] = await Promise.all([
+    import("effect/Effect"),
+    import("../test/support/postgres.ts"),
+    import("../test/support/redis.ts")
+  ])
+  if (!Postgres.available || !Redis.available) {
+    const missing = "ingest needs a Postgres and a Redis: apt-get install postgresql redis-server"
+    if (process.env.CI === "true") throw new Error(missing)
+    return console.log(`skipped: ${missing}`)
+  }
+  const check = Effect.gen(function*() {
+    const { url } = yield* Postgres.server
+    const socket = yield* Redis.redis
+    const env = { ...client.env, DATABASE_URL: url, REDIS_URL: `unix://${socket}` }
+    const ingest = (...args) => run("npx", ["--no-install", manifest.name, "ingest", ...args], { ...client, env })
+    fs.writeFileSync(path.join(client.cwd, "report.txt"), "a report")
+    assert.equal(ingest("add", "corpus", ".", "--include", "/*.txt"), "added 1 item to corpus\n")
+    assert.match(ingest("run", "corpus"), /^file_\w+\treport\.txt\n$/)
+    assert.equal(JSON.parse(ingest("status", "corpus", "--json")).items[0].data.counts.done, 1)
+  })
+  await Effect.runPromise(Effect.scoped(check))
+  console.log("ingest add, run and status run with a Postgres and a Redis and nothing else installed")
+}
+
+/** Modules that need an optional peer to be loaded. */
+const peers = { "./fleet/NodeIngest": "@effect/sql-pg" }
+
 /** Imports every public module, in types and at run time; internals must stay out of reach. */
 const checkImports = (entries, internals) => {
   heading("Import")
-  const specifiers = entries.map((entry) => entry.replace(/^\./, manifest.name))
-  const lines = specifiers.map((specifier, i) => `import * as m${i} from ${JSON.stringify(specifier)}`)
-  const names = specifiers.map((_, i) => `m${i}`).join(", ")
-  fs.writeFileSync(path.join(project, "imports.ts"), `${lines.join("\n")}\nconsole.log([${names}].length)\n`)
+  const specifierOf = (entry) => entry.replace(/^\./, manifest.name)
+  const specifiers = entries.map(specifierOf)
+  const write = (file, specifiers) => {
+    const lines = specifiers.map((specifier, i) => `import * as m${i} from ${JSON.stringify(specifier)}`)
+    const names = specifiers.map((_, i) => `m${i}`).join(", ")
+    fs.writeFileSync(path.join(project, file), `${lines.join("\n")}\nconsole.log([${names}].length)\n`)
+  }
+  write("imports.ts", entries.filter((entry) => !(entry in peers)).map(specifierOf))
+  write("peers.ts", Object.keys(peers).map(specifierOf))
   run("npx", ["--no-install", "tsc", "-p", "."], { cwd: project })
   run(process.execPath, ["imports.js"], { cwd: project })
+  for (const [entry, peer] of Object.entries(peers)) {
+    assert.ok(entries.includes(entry), `${entry} is no longer there`)
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ["-e", `import(${JSON.stringify(specifierOf(entry))})`],
+      { cwd: project, encoding: "utf8" }
+    )
+    assert.ok(status !== 0 && stderr.includes(`'${peer}'`), `${entry} has to ask for ${peer}, and nothing else`)
+  }
   // The oldest TypeScript that is promised, and the last one before 7. Nothing is written, declarations are checked.
   for (const folder of ["scripts/typescript-5.7", "scripts/typedoc"]) {
     const tsc = path.join(root, folder, "node_modules/typescript/bin/tsc")
