@@ -221,12 +221,23 @@ const checkCommands = async (tarball) => {
     })
     const client = { ...options, env: { ...env, ANTHROPIC_API_KEY: apiKey, ANTHROPIC_BASE_URL: url } }
     assert.equal(run("npx", ["--no-install", manifest.name, "ls"], client), "")
+    for (const [platform, name, variables] of platforms) {
+      const asked = spawnSync("npx", ["--no-install", manifest.name, "ls", "--platform", platform], {
+        ...options,
+        env: { ...env, ...variables, HOME: empty },
+        encoding: "utf8",
+        shell: process.platform === "win32"
+      })
+      assert.equal(asked.status, 3, asked.stderr)
+      assert.match(asked.stderr, new RegExp(`${name} is not installed: add -p ${name} to npx`), asked.stderr)
+    }
     await checkIngest(client)
     emulator.kill("SIGTERM")
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 10_000))])
     const isServing = await fetch(url).then(() => true, () => false)
     assert.ok(!isServing, "the emulator outlives the npx that started it")
     console.log("version, help, emulator and ls run with nothing else installed, and SIGTERM to npx ends them")
+    console.log("a platform whose package is not there names the package to add with -p")
   } finally {
     emulator.kill("SIGKILL")
   }
@@ -260,6 +271,17 @@ const checkIngest = async (client) => {
 
 /** Modules that need an optional peer to be loaded. */
 const peers = { "./fleet/NodeIngest": "@effect/sql-pg" }
+
+/** What a platform's credentials need that is not in the tarball, and the variables that lead there. */
+const platforms = [
+  ["aws", "@aws-sdk/credential-provider-node", { AWS_REGION: "us-east-1", ANTHROPIC_AWS_WORKSPACE_ID: "wrkspc_1" }],
+  [
+    "google-cloud",
+    "google-auth-library",
+    { ANTHROPIC_GOOGLE_CLOUD_PROJECT: "p", ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID: "wrkspc_1" }
+  ],
+  ["foundry", "@azure/identity", { ANTHROPIC_FOUNDRY_RESOURCE: "r" }]
+]
 
 /** Imports every public module, in types and at run time; internals must stay out of reach. */
 const checkImports = (entries, internals) => {
