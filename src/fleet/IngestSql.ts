@@ -301,15 +301,23 @@ const settingsOf = Effect.fnUntraced(function*<E, R>(
   }
 })
 
+/** Items that are handed to the queue by whoever added them. */
+const firstOffers = 500
+
 const serviceOf = (
   engine: Engine,
   store: PersistedQueue.PersistedQueueStore["Service"]
 ): Ingest.Ingest["Service"] => {
   const { database } = engine
 
-  /** So that nobody waits for the next sweep of a runner. What fails is left to that. */
+  /** So that runners begin at once. The rest, and what fails here, is left to their sweeps. */
   const offer = (ingest: string) =>
-    Effect.ignore(Effect.flatMap(queueOf(store, ingest), (queue) => offerAhead(engine, queue, ingest)))
+    Effect.ignore(
+      Effect.flatMap(
+        queueOf(store, ingest),
+        (queue) => offerAhead({ database, window: Math.min(engine.window, firstOffers) }, queue, ingest)
+      )
+    )
 
   const onIngest = <A>(
     ingest: string,

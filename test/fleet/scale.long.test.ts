@@ -1,0 +1,95 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer, Stream } from "effect"
+import * as Ingest from "effect-anthropic-files/fleet/Ingest"
+import { SqlClient } from "effect/sql"
+import * as fs from "node:fs"
+import { everyFileOnce, server, settingsFor } from "./processes.ts"
+import { corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
+import { start } from "./workers.ts"
+
+/** `FLEET_ITEMS=10000` for fewer. */
+const count = Number(process.env["FLEET_ITEMS"] ?? 100_000)
+const early = Math.min(10_000, count / 2)
+
+const here = Layer.provideMerge(ingestWith(), server)
+
+const megabyte = 1 << 20
+
+/** What a process has in memory at the least within a second: what is garbage comes and goes. Bytes. */
+const residentIn = (pid: number) =>
+  Effect.gen(function*() {
+    let least = Infinity
+    for (let n = 0; n < 10; n++) {
+      const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
+      least = Math.min(least, Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024)
+      yield* Effect.sleep(100)
+    }
+    return least
+  })
+
+const sizes = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly table: string; readonly rows: number; readonly bytes: number }>`
+    SELECT 'ingest_items' AS table, (SELECT count(*)::int FROM ingest_items) AS rows,
+      pg_total_relation_size('ingest_items')::float8 AS bytes
+    UNION ALL SELECT 'ingest_queue', (SELECT count(*)::int FROM ingest_queue),
+      pg_total_relation_size('ingest_queue')::float8`
+  return rows.map(({ bytes, rows, table }) => `${table} ${rows} rows, ${(bytes / megabyte).toFixed(1)} MB`).join("; ")
+})
+
+describe.runIf(isRun && fs.existsSync("/proc/self/status"))(`${count} items${needsPostgres}`, () => {
+  layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+    it.effect("adding takes memory for none of them", () =>
+      Effect.gen(function*() {
+        const items = (from: number, to: number) =>
+          Stream.map(Stream.range(from, to - 1), (n) => ({
+            key: `documents/2026/${String(n).padStart(9, "0")}.pdf`,
+            source: `s3://corpus/documents/2026/${n}.pdf`,
+            metadata: { page: n }
+          }))
+        yield* Ingest.add("warm", items(0, early))
+        const before = process.memoryUsage().rss
+        const began = performance.now()
+        const { added } = yield* Ingest.add("added", items(0, count))
+        const seconds = (performance.now() - began) / 1000
+        const grown = (process.memoryUsage().rss - before) / megabyte
+        assert.strictEqual(added, count)
+        console.log(
+          `${Math.round(count / seconds)} items a second; memory ${grown.toFixed(1)} MB more; ${yield* sizes}`
+        )
+        assert.isBelow(grown, 60)
+      }).pipe(Effect.scoped, Effect.provide(here)), 600_000)
+
+    it.effect(
+      "a runner has at the end within 20 MB what it had after 10,000; the queue is left small",
+      () =>
+        Effect.gen(function*() {
+          const { items } = yield* corpus(count, (n) => `${n}`)
+          yield* Ingest.add("run", Stream.fromIterable(items))
+          const runner = yield* start(yield* settingsFor("run", yield* Database, { concurrency: 32 }))
+          const pid = runner.child.pid ?? 0
+          const began = performance.now()
+          let after = 0
+          while (runner.lines.length < count) {
+            if (after === 0 && runner.lines.length >= early) after = yield* residentIn(pid)
+            yield* Effect.sleep(50)
+          }
+          const end = yield* residentIn(pid)
+          const seconds = (performance.now() - began) / 1000
+          assert.strictEqual(yield* runner.exited, 0)
+          yield* everyFileOnce("run", count)
+          const rate = `${Math.round(count / seconds)} items a second`
+          const memory = `${(after / megabyte).toFixed(1)} MB after ${early}, ${
+            (end / megabyte).toFixed(1)
+          } MB at the end`
+          console.log(`${rate}; ${memory}; ${yield* sizes}`)
+          yield* Ingest.clean({ olderThan: 0 })
+          const sql = yield* SqlClient.SqlClient
+          const left = yield* sql`SELECT 1 FROM ingest_queue WHERE queue_name = 'run'`
+          assert.lengthOf(left, 0)
+          assert.isBelow(end - after, 20 * megabyte)
+        }).pipe(Effect.scoped, Effect.provide(here)),
+      3_600_000
+    )
+  })
+})
