@@ -1,10 +1,28 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { UploadCache, UploadStore } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
-import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server } from "./support.ts"
+import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server, sql } from "./support.ts"
 
 const here = Layer.provideMerge(ingestWith(), server)
+
+/** A server that answers everything with one text. Gives its URL. */
+const webServer = (text: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<http.Server>((resume) => {
+        const server = http.createServer((_, response) => void response.end(text))
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.closeAllConnections()).pipe(Effect.tap(Effect.sync(() => server.close())))
+    ),
+    (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  )
 
 const posts = Effect.gen(function*() {
   const emulator = yield* Emulator.Emulator
@@ -97,5 +115,106 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         assert.lengthOf(yield* (yield* Emulator.Emulator).files, 1)
         assert.strictEqual((yield* Ingest.status("deleted")).counts.deleted, 2)
       }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("a paused ingest begins no item, and goes on when it is resumed", () =>
+      Effect.gen(function*() {
+        const { items } = yield* corpus(3, (n) => `paused ${n}`)
+        yield* add("paused", items)
+        yield* Ingest.pause("paused")
+        const resumed = Effect.gen(function*() {
+          yield* Effect.sleep("1500 millis")
+          assert.strictEqual(yield* posts, 0)
+          assert.strictEqual((yield* Ingest.status("paused")).state, "paused")
+          assert.strictEqual(yield* Ingest.resume("paused"), 0)
+        })
+        yield* Effect.all([Stream.runDrain(Ingest.run("paused")), resumed], { concurrency: "unbounded" })
+        assert.strictEqual((yield* Ingest.status("paused")).counts.done, 3)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("renew uploads anew what would expire, once for each content", () =>
+      Effect.gen(function*() {
+        const { items } = yield* corpus(4, (n) => `renewed ${n % 2}`)
+        yield* Ingest.add("renewed", Stream.fromIterable(items.map((item) => ({ ...item, expiresIn: "2 hours" }))))
+        yield* Stream.runDrain(Ingest.run("renewed"))
+        const before = new Set((yield* rows("renewed")).map(({ file_id }) => file_id))
+        assert.strictEqual(yield* Ingest.renew("renewed", "1 hour"), 0)
+        assert.strictEqual(yield* Ingest.renew("renewed", "3 hours"), 4)
+        yield* Stream.runDrain(Ingest.run("renewed"))
+        const after = yield* rows("renewed")
+        assert.isTrue(
+          after.every(({ expires_at, file_id, state }) =>
+            state === "done" && expires_at !== null && !before.has(file_id)
+          )
+        )
+        assert.strictEqual(yield* posts, 4)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("an item that fails again and again has failed after its tries, with what was wrong", () =>
+      Effect.gen(function*() {
+        yield* Ingest.add("tries", Stream.make({ key: "a", source: "s3://bucket/a" }))
+        const events = yield* Stream.runCollect(Ingest.run("tries", {
+          maxAttempts: 2,
+          retryDelay: "1 second",
+          presign: (source) => Effect.fail(new Error(`no signature for ${source}`))
+        }))
+        const failed = { _tag: "Failed", key: "a", error_tag: "PresignFailed" } as const
+        const error_message = "no signature for s3://bucket/a"
+        assert.deepStrictEqual(events, [
+          { ...failed, error_message, attempts: 1, isFinal: false },
+          { ...failed, error_message, attempts: 2, isFinal: true }
+        ])
+      }).pipe(Effect.provide(here)))
+
+    it.effect("a source that the runner signs is fetched and uploaded", () =>
+      Effect.gen(function*() {
+        const bucket = yield* webServer("signed content")
+        yield* Ingest.add("signed", Stream.make({ key: "a", source: "s3://bucket/a.txt" }))
+        const presign = (source: string) => Effect.succeed(`${bucket}/${source.slice("s3://".length)}?signature=1`)
+        const [event] = yield* Stream.runCollect(Ingest.run("signed", { presign }))
+        assert.deepInclude(event, { _tag: "Done", key: "a", size_bytes: 14, uploaded: true })
+        const [row] = yield* rows("signed")
+        assert.deepInclude(row, { filename: "a.txt", source: "s3://bucket/a.txt", state: "done" })
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("a key that is refused ends the run, and gives no item up", () =>
+      Effect.gen(function*() {
+        const { items } = yield* corpus(20, (n) => `refused ${n}`)
+        const { url } = yield* Emulator.Emulator
+        const refused = NodeFiles.layer({ apiKey: Redacted.make("sk-ant-wrong"), baseUrl: url })
+        const ingest = Layer.fresh(IngestSql.layer({ pollInterval: "50 millis" })).pipe(
+          Layer.provide(Layer.fresh(UploadCache.layer())),
+          Layer.provide(Layer.merge(UploadStore.layerMemory, refused)),
+          Layer.provide(sql)
+        )
+        yield* add("refused", items)
+        const error = yield* Effect.flip(Stream.runDrain(Ingest.run("refused"))).pipe(Effect.provide(ingest))
+        assert.strictEqual(error._tag === "IngestFailed" && error.reason, "Refused")
+        const { counts } = yield* Ingest.status("refused")
+        assert.strictEqual(counts.pending, 20)
+        // What was taken was given back: with the right key all is done, and there is no lock to wait for.
+        yield* Stream.runDrain(Ingest.run("refused"))
+        assert.strictEqual((yield* Ingest.status("refused")).counts.done, 20)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("what nobody added, and options that make no sense, are refused", () =>
+      Effect.gen(function*() {
+        for (
+          const effect of [Ingest.status("no such"), Ingest.pause("no such"), Stream.runDrain(Ingest.run("no such"))]
+        ) {
+          const error = yield* Effect.flip<unknown, Ingest.Failure, Ingest.Ingest>(effect)
+          assert.strictEqual(error._tag === "IngestFailed" && error.reason, "NoSuchIngest")
+        }
+        for (
+          const effect of [
+            Ingest.status(""),
+            Ingest.renew("x", "soon" as "1 day"),
+            Stream.runDrain(Ingest.run("x", { concurrency: 0 })),
+            Stream.runDrain(Ingest.run("x", { maxAttempts: 1.5 }))
+          ]
+        ) {
+          const error = yield* Effect.flip<unknown, Ingest.Failure, Ingest.Ingest>(effect)
+          assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
+        }
+      }).pipe(Effect.provide(here)))
   })
 })
