@@ -155,7 +155,7 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         const events = yield* Stream.runCollect(Ingest.run("tries", {
           maxAttempts: 2,
           retryDelay: "1 second",
-          presign: (source) => Effect.fail(new Error(`no signature for ${source}`))
+          presign: (source) => Effect.fail(`no signature for ${source}`)
         }))
         const failed = { _tag: "Failed", key: "a", error_tag: "PresignFailed" } as const
         const error_message = "no signature for s3://bucket/a"
