@@ -51,19 +51,18 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as Files from "../Files.ts"
-import { InvalidConfig, type RequestFailed } from "../FilesError.ts"
+import { InvalidConfig } from "../FilesError.ts"
 import { detailsOf } from "../internal/cache/details.ts"
-import { invalidRequest } from "../internal/request/errors.ts"
-import { loneSurrogate } from "../internal/text.ts"
 import * as UploadCache from "../UploadCache.ts"
 import * as Ingest from "./Ingest.ts"
 import * as Database from "./internal/database.ts"
 import * as Deletion from "./internal/deletion.ts"
-import { type Engine, offerAhead, queueOf, type Settings } from "./internal/engine.ts"
+import { type Engine, offerAhead, queueOf } from "./internal/engine.ts"
 import { databaseFailed, IngestFailed, noSuchIngest } from "./internal/failed.ts"
 import * as Insertion from "./internal/insertion.ts"
 import type { Entry } from "./internal/manifestItem.ts"
 import type { RunOptions } from "./internal/model.ts"
+import { checkCount, checkDuration, checkName, settingsOf } from "./internal/options.ts"
 import * as Runner from "./internal/runner.ts"
 import * as Seeing from "./internal/seeing.ts"
 import * as SharedRate from "./internal/sharedRate.ts"
@@ -250,56 +249,6 @@ const migrationFailed = (error: { readonly message: string; readonly cause?: unk
     isOutcomeUnknown: false,
     cause: error
   })
-
-const invalid = (option: string, message: string): Effect.Effect<never, RequestFailed> =>
-  Effect.fail(invalidRequest("upload", option, message))
-
-/** Bytes of UTF-8. */
-const maxNameSize = 200
-
-const checkName = (ingest: string): Effect.Effect<void, RequestFailed> => {
-  const isName = typeof ingest === "string" && ingest !== "" && !ingest.includes("\0") && !loneSurrogate.test(ingest)
-  return isName && new TextEncoder().encode(ingest).length <= maxNameSize
-    ? Effect.void
-    : invalid("ingest", `The name of an ingest has 1 to ${maxNameSize} bytes, without NUL.`)
-}
-
-const checkCount = (option: string, value: number, least: number): Effect.Effect<number, RequestFailed> =>
-  Number.isSafeInteger(value) && value >= least
-    ? Effect.succeed(value)
-    : invalid(option, `${option} is ${value}; it has to be a whole number of at least ${least}.`)
-
-const checkDuration = (
-  option: string,
-  input: Duration.Input,
-  isZeroAllowed = false
-): Effect.Effect<Duration.Duration, RequestFailed> => {
-  const duration = Option.getOrUndefined(Duration.fromInput(input))
-  const isGood = duration !== undefined && Duration.isFinite(duration)
-    && (Duration.isPositive(duration) || (isZeroAllowed && Duration.isZero(duration)))
-  return isGood
-    ? Effect.succeed(duration)
-    : invalid(option, `${option} has to be a finite duration ${isZeroAllowed ? "from 0 on" : "above 0"}.`)
-}
-
-const settingsOf = Effect.fnUntraced(function*<E, R>(
-  options: RunOptions<E, R>
-): Effect.fn.Return<Settings<R>, RequestFailed> {
-  const { keepRunning = false, name = "runner", presign, stopWhen = Effect.never } = options
-  return {
-    concurrency: yield* checkCount("concurrency", options.concurrency ?? 16, 1),
-    maxAttempts: yield* checkCount("maxAttempts", options.maxAttempts ?? 8, 1),
-    retryDelay: yield* checkDuration("retryDelay", options.retryDelay ?? "5 seconds"),
-    grace: yield* checkDuration("grace", options.grace ?? "3 seconds", true),
-    renewWithin: options.renewWithin === undefined
-      ? undefined
-      : yield* checkDuration("renewWithin", options.renewWithin),
-    keepRunning,
-    stopWhen,
-    presign,
-    name
-  }
-})
 
 /** Items that are handed to the queue by whoever added them. */
 const firstOffers = 500

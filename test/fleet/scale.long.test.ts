@@ -66,11 +66,16 @@ describe.runIf(isRun && fs.existsSync("/proc/self/status"))(`${count} items${nee
         Effect.gen(function*() {
           const { items } = yield* corpus(count, (n) => `${n}`)
           yield* Ingest.add("run", Stream.fromIterable(items))
-          const runner = yield* start(yield* settingsFor("run", yield* Database, { concurrency: 32 }))
+          const settings = yield* settingsFor("run", yield* Database, {
+            concurrency: 32,
+            keepRunning: true
+          })
+          // It says when it begins, on a line of its own.
+          const runner = yield* start(settings)
           const pid = runner.child.pid ?? 0
           const began = performance.now()
           let after = 0
-          while (runner.lines.length < count) {
+          while (runner.lines.length <= count) {
             if (after === 0 && runner.lines.length >= early) after = yield* residentIn(pid)
             yield* Effect.sleep(50)
           }
