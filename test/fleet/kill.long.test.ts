@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Redis from "../support/redis.ts"
 import { everyFileOnce, faults, server, settingsFor } from "./processes.ts"
-import { add, corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
+import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo } from "./support.ts"
 import { killing } from "./workers.ts"
 
 /** `FLEET_ROUNDS=20` for many. */
@@ -15,7 +15,7 @@ const here = Layer.provideMerge(ingestWith(), server)
 /** 1 to 200 KB, each of its own. */
 const content = (round: number) => (n: number) => `${round} ${n} `.padEnd(1_000 + (n * 7_919) % 199_000, "x")
 
-describe.runIf(isRun)(`runners that are killed${needsPostgres}`, () => {
+describe.runIf(isRunWithRedis)(`runners that are killed${needsRedisToo}`, () => {
   layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     for (let round = 1; round <= rounds; round++) {
       it.effect(

@@ -4,7 +4,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Redis from "../support/redis.ts"
 import { everyFileOnce, server, settingsFor } from "./processes.ts"
-import { add, corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres, rows } from "./support.ts"
+import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo, rows } from "./support.ts"
 import type { Settings } from "./worker.ts"
 import { start } from "./workers.ts"
 
@@ -41,7 +41,7 @@ const through = (
     assert.strictEqual(posts.length, count)
   })
 
-describe.runIf(isRun)(`what goes away in the middle${needsPostgres}`, () => {
+describe.runIf(isRunWithRedis)(`what goes away in the middle${needsRedisToo}`, () => {
   layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect(
       "Postgres, for 20 seconds, longer than locks last: nothing lost, nothing twice, no runner dead",

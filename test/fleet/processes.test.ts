@@ -5,18 +5,14 @@ import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
 import * as Redis from "../support/redis.ts"
 import { everyFileOnce, faults, server, settingsFor } from "./processes.ts"
-import { add, corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
+import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo } from "./support.ts"
 import { killing, start } from "./workers.ts"
 
 // With thousands of files and many kills in kill.long.test.ts.
 
 const here = Layer.provideMerge(ingestWith(), server)
 
-const missing = Redis.available
-  ? needsPostgres
-  : ", which needs Postgres and Redis: apt-get install postgresql redis-server"
-
-describe.runIf(isRun && (Redis.available || process.env["CI"] === "true"))(`runners as processes${missing}`, () => {
+describe.runIf(isRunWithRedis)(`runners as processes${needsRedisToo}`, () => {
   layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect(
       "two runners, one of them killed again and again, and a service with faults: every file is there once",

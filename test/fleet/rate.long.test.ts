@@ -4,7 +4,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import { mostIn } from "../policy/support.ts"
 import * as Redis from "../support/redis.ts"
 import { everyFileOnce, server, settingsFor } from "./processes.ts"
-import { add, corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
+import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo } from "./support.ts"
 import { start } from "./workers.ts"
 
 const here = Layer.provideMerge(ingestWith(), server)
@@ -32,7 +32,7 @@ const race = (ingest: string, count: number, meanwhile: (redis: Redis.Server) =>
     return requests.map(({ at }) => at)
   })
 
-describe.runIf(isRun)(`four runners at one rate limit${needsPostgres}`, () => {
+describe.runIf(isRunWithRedis)(`four runners at one rate limit${needsRedisToo}`, () => {
   layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect("in no minute, of six seconds here, do they together exceed it", () =>
       Effect.gen(function*() {

@@ -9,6 +9,7 @@ import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
 import { platform } from "../cache/stores.ts"
 import * as Postgres from "../support/postgres.ts"
+import * as Redis from "../support/redis.ts"
 
 /** The Postgres of a test file. */
 export class Database extends Context.Service<Database, Postgres.Server>()("test/fleet/Database") {}
@@ -20,6 +21,12 @@ export const databaseLayer = Layer.effect(Database, Postgres.server)
 export const needsPostgres = Postgres.available ? "" : ", which needs Postgres: apt-get install postgresql"
 
 export const isRun = Postgres.available || process.env["CI"] === "true"
+
+export const needsRedisToo = Postgres.available && Redis.available
+  ? ""
+  : ", which needs Postgres and Redis: apt-get install postgresql redis-server"
+
+export const isRunWithRedis = (Postgres.available && Redis.available) || process.env["CI"] === "true"
 
 export const sql = Layer.unwrap(
   Effect.map(

@@ -32,6 +32,9 @@ const closeLimit = Duration.seconds(1)
 /** Messages whose items ended are removed after that long. */
 const messagesKept = Duration.minutes(10)
 
+/** A runner that was not heard of for that long is no longer shown. */
+const runnersKept = Duration.hours(1)
+
 interface Taker extends Activity {
   readonly fiber: Fiber.Fiber<void>
 }
@@ -129,7 +132,7 @@ export const run = <R>(
     }
     const isStopping = yield* Deferred.make<void>()
 
-    yield* Effect.forkScoped(beat(engine, row))
+    yield* Effect.forkScoped(beat(engine, row, current.fatal))
     const takers = yield* startTakers(current, queue, counts, isStopping)
     const drained = yield* Effect.forkScoped(sweep(current, store, queue, counts))
 
@@ -140,14 +143,33 @@ export const run = <R>(
     yield* letEnd(takers, settings.grace)
   })
 
-/** A runner that others thought dead, since it stood still, registers again. */
-const beat = (engine: Engine, row: () => Database.RunnerRow): Effect.Effect<void> =>
-  Effect.suspend(() => engine.database.beat(row())).pipe(
-    Effect.flatMap((isKnown) => isKnown ? Effect.void : Effect.asVoid(engine.database.register(row()))),
+/**
+ * A runner that others thought dead, since it stood still, registers again. One that has to be alone, and whose place was
+ * taken in the meantime, ends.
+ */
+const beat = (
+  { database, isAlone }: Engine,
+  row: () => Database.RunnerRow,
+  fatal: Deferred.Deferred<never, IngestFailed>
+): Effect.Effect<void> => {
+  /** Whether the place is free, or its own. */
+  const register = Effect.flatMap(
+    Effect.suspend(() => database.register(row())),
+    Option.match({
+      onNone: () => Effect.succeed(true),
+      onSome: ({ name }) => Effect.as(Deferred.fail(fatal, anotherRunner(row().ingest, name)), false)
+    })
+  )
+  const live = Effect.flatMap(
+    Effect.suspend(() => database.beat(row())),
+    (isKnown) => isKnown ? Effect.void : Effect.asVoid(register)
+  )
+  return (isAlone ? Effect.flatMap(register, (isFree) => isFree ? live : Effect.void) : live).pipe(
     (beat) => untilItWorks("The heartbeat of a runner", beat),
     Effect.repeat(Schedule.spaced(heartbeat)),
     Effect.asVoid
   )
+}
 
 const startTakers = <R>(
   current: Run<R>,
@@ -230,6 +252,7 @@ const sweep = <R>(
     yield* mend(engine, ingest)
     yield* refill
     yield* store.cleanup({ timeToLive: messagesKept, failedTimeToLive: messagesKept })
+    yield* database.removeRunners(Duration.toSeconds(runnersKept))
   })
 
   /** Whether anything is pending. What waits is handed to the queue first, where it is missed or soon will be. */
