@@ -1,7 +1,7 @@
 /**
  * Durable ingest on Node, in one Layer: give it a Postgres, and a Redis as soon as there are several runners.
  *
- * Needs `@effect/platform-node` and `@effect/sql-pg`, and with Redis `redis`: optional peers of this package.
+ * Needs `@effect/platform-node`, `@effect/sql-pg` and `redis`: optional peers of this package.
  *
  * @example
  * ```ts

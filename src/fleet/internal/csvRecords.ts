@@ -14,7 +14,7 @@ export interface CsvRecord {
   readonly cells: ReadonlyArray<string> | undefined
 }
 
-/** A record of more lines than that rather is one whose quote is never closed. */
+/** In a longer record a quote is rather missing than that it really has so many lines. */
 const maxLines = 1000
 
 /** Lines that belong together. */

@@ -131,8 +131,6 @@ export const make = (sql: SqlClient.SqlClient) => {
     inTransaction: <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>
       sql.withTransaction(Effect.andThen(sql`SET LOCAL idle_in_transaction_session_timeout = '30s'`, effect)),
 
-    // --- ingests
-
     create: (ingest: string) =>
       sql`INSERT INTO ingests (name) VALUES (${ingest})
         ON CONFLICT (name) DO UPDATE SET state = 'running', updated_at = now() WHERE ingests.state = 'cancelled'`,
@@ -150,8 +148,6 @@ export const make = (sql: SqlClient.SqlClient) => {
       ),
 
     ingests: sql<Record<string, unknown>>`SELECT name, state, ${iso("created_at")} FROM ingests ORDER BY name`,
-
-    // --- adding
 
     /** Entries with keys of their own, sorted by them: two who add the same must not wait for each other in a ring. */
     insert: (ingest: string, entries: ReadonlyArray<Entry>, millisOf: (item: Entry) => number | null) =>
@@ -180,8 +176,6 @@ export const make = (sql: SqlClient.SqlClient) => {
           malformed: rows.filter(({ source }) => source === null).length
         })
       ),
-
-    // --- the queue and the table
 
     /** Items that were handed to the queue and have not ended, up to `window`. */
     countOffered: (ingest: string, window: number) =>
@@ -218,8 +212,6 @@ export const make = (sql: SqlClient.SqlClient) => {
       sql`UPDATE ingest_items SET is_offered = false, generation = generation + 1
         WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
 
-    // --- one item
-
     task: (id: string) =>
       sql<Record<string, unknown>>`
         SELECT items.id::text AS id, items.ingest, items.key, items.state, ingests.state AS ingest_state,
@@ -251,8 +243,6 @@ export const make = (sql: SqlClient.SqlClient) => {
     setCancelled: ({ generation, id }: Ticket) =>
       sql`UPDATE ingest_items SET state = 'cancelled', updated_at = now()
         WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
-
-    // --- steering
 
     hasPending: (ingest: string) =>
       Effect.map(
@@ -297,8 +287,6 @@ export const make = (sql: SqlClient.SqlClient) => {
         ) RETURNING 1
       ) SELECT count(*)::int AS count FROM changed`),
 
-    // --- seeing
-
     page: (ingest: string, after: string | null, states: ReadonlyArray<State> | undefined) =>
       sql<Record<string, unknown> & { readonly key: string }>`
         SELECT ${rowColumns} FROM ingest_items WHERE ingest = ${ingest}
@@ -332,8 +320,6 @@ export const make = (sql: SqlClient.SqlClient) => {
           ${iso("last_seen_at")}, last_seen_at > now() - ${aliveFor} * interval '1 second' AS is_alive
         FROM ingest_runners AS runners WHERE ingest = ${ingest} ORDER BY runners.started_at
       `,
-
-    // --- runners
 
     /**
      * Notes a runner down, unless another one is alive and one of the two has to be alone. Gives that other one. The time
@@ -375,8 +361,6 @@ export const make = (sql: SqlClient.SqlClient) => {
       ([row]) => row?.count ?? 0
     ),
 
-    // --- files
-
     /** Files that an ingest uploaded, with the keys of all its items that have them. */
     countOwn: (ingest: string) =>
       Effect.map(
@@ -401,8 +385,6 @@ export const make = (sql: SqlClient.SqlClient) => {
     setDeleted: (ingest: string, fileId: FileId) =>
       sql`UPDATE ingest_items SET state = 'deleted', updated_at = now()
         WHERE ingest = ${ingest} AND file_id = ${fileId} AND state = 'done'`,
-
-    // --- cleaning
 
     countMessages: (seconds: number) =>
       Effect.map(

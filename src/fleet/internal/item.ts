@@ -52,12 +52,12 @@ export interface Run<R> {
   forbidden: number
 }
 
-/** Whether an item is in the middle of something that is worth waiting for when the runner stops. */
+/** Whether an item is in the middle of an upload, which is worth waiting for when the runner stops. */
 export interface Activity {
   isBusy: boolean
 }
 
-/** Begun that often without an end, an item rather ends its runners. */
+/** An item that was begun so often and never ended is rather what ends its runners. */
 const maxDeliveries = 100
 
 /** When so many uploads in a row are forbidden, it is not the items that are at fault. */

@@ -53,10 +53,10 @@ export type Entry = Item | Malformed
 /** Whether an entry of a manifest is a line that is not an item. */
 export const isMalformed = (entry: Entry): entry is Malformed => Predicate.isTagged(entry, "Malformed")
 
-/** An index of Postgres takes no more. Bytes of UTF-8. */
+/** Bytes of UTF-8. An entry of an index in Postgres can't be much longer. */
 export const maxKeySize = 1024
 
-/** Postgres has no NUL in a text, and UTF-8 no half character. */
+/** Postgres can't store a NUL, and UTF-8 can't express half a character. */
 const isStorable = (text: string): boolean => !text.includes("\0") && !loneSurrogate.test(text)
 
 const utf8 = new TextEncoder()
@@ -94,7 +94,7 @@ const encodeMetadata = Schema.encodeUnknownOption(Schema.fromJsonString(Schema.R
 
 const decodeMetadata = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))
 
-/** As text where it comes out of a cell of a table. */
+/** In a cell of CSV it is text. */
 const metadataOf = (value: unknown): Readonly<Record<string, Schema.Json>> | undefined => {
   const text = Predicate.isString(value) ? Option.some(value) : encodeMetadata(value)
   return Option.getOrUndefined(Option.flatMap(text, decodeMetadata))
@@ -106,7 +106,7 @@ const metadataProblem = (value: unknown): string | undefined => {
   return isStorable(unescaped(metadata)) ? undefined : "metadata has a NUL or half a character in it."
 }
 
-/** All text of a JSON value, as it is and not as JSON writes it. */
+/** All text in a JSON value, with its escapes resolved. */
 const unescaped = (value: Schema.Json): string => {
   if (Predicate.isString(value)) return value
   if (!Predicate.isObjectOrArray(value)) return ""

@@ -84,7 +84,7 @@ export const Status = Schema.Struct({
   bytes: Schema.Finite,
   /** Items that were done or failed within the last minute. */
   last_minute: Schema.Int,
-  /** What is left of pending items at the rate of the last minute; `null` where nothing moved. Milliseconds. */
+  /** How long the pending items take at the rate of the last minute, in milliseconds; `null` where none ended. */
   time_left: Schema.NullOr(Schema.Finite),
   runners: Schema.Array(Runner),
   /** By the clock of the database. */
@@ -123,7 +123,7 @@ export type RunEvent =
     readonly attempts: number
     readonly isFinal: boolean
   }
-  /** A try that ended with the API or the network being away: it does not count, and the item waits for their return. */
+  /** The API or the network is away. The try does not count, and the item is tried again when they are back. */
   | { readonly _tag: "Waiting"; readonly key: string; readonly message: string }
 
 /** How a runner works. */

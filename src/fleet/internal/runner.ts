@@ -62,8 +62,8 @@ const forAMoment = (effect: Effect.Effect<unknown>, limit: Duration.Duration): E
     (fiber) => Effect.asVoid(Effect.interruptible(Effect.timeoutOption(Fiber.await(fiber), limit)))
   )
 
-/** Something that is done again and again, and whose failures pass. */
-const untilItWorks = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<void> =>
+/** Logs a failure, since what is done will be done again. */
+const logged = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<void> =>
   Effect.ignoreCause(
     Effect.tapCause(effect, (cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`${what} failed: ${Cause.pretty(cause)}`))
@@ -165,7 +165,7 @@ const beat = (
     (isKnown) => isKnown ? Effect.void : Effect.asVoid(register)
   )
   return (isAlone ? Effect.flatMap(register, (isFree) => isFree ? live : Effect.void) : live).pipe(
-    (beat) => untilItWorks("The heartbeat of a runner", beat),
+    (beat) => logged("The heartbeat of a runner", beat),
     Effect.repeat(Schedule.spaced(heartbeat)),
     Effect.asVoid
   )
@@ -268,7 +268,7 @@ const sweep = <R>(
 
   return Effect.gen(function*() {
     for (let ticks = 0;; ticks++) {
-      if (ticks % ticksPerSweep === 0) yield* untilItWorks("The sweep of an ingest", whole)
+      if (ticks % ticksPerSweep === 0) yield* logged("The sweep of an ingest", whole)
       const isPending = yield* Effect.catchCause(
         look,
         (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.succeed(true)

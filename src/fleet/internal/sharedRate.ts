@@ -33,7 +33,7 @@ const countInterval = Duration.seconds(2)
 /** Between two questions for the time of Redis. */
 const measureInterval = Duration.seconds(30)
 
-/** Longer than anybody waits for a turn: the request fails at once. */
+/** Nobody waits that long for a turn, so the request fails at once. */
 const never = Duration.days(1)
 
 /** What one key has been given out while Redis was away. */
@@ -125,7 +125,7 @@ export const make = Effect.fnUntraced(function*(
       })
     })
 
-  /** What a runner may use by itself. It begins with nothing, since it may just have used up its part. */
+  /** A runner's share of the rate. It begins empty, since the runner may just have used up its part. */
   const ofShare = (bucket: Bucket) =>
     Effect.gen(function*() {
       const { key, limit, refillRate, tokens } = bucket

@@ -50,7 +50,7 @@ export const verdictOf = (error: Failure): Verdict => {
   }
 }
 
-/** Whether an answer, or its lack, shows that the API is there. */
+/** Whether a failure rather means that the API is away. */
 export const isAway = (error: Failure | { readonly _tag: "FileNotFound" }): boolean => {
   if (error._tag === "FileNotFound") return false
   const verdict = verdictOf(error)
@@ -66,7 +66,7 @@ export interface Shown {
 
 const longest = 1_000
 
-/** Postgres takes no NUL, and a table no novels. */
+/** Postgres can't store a NUL, and a very long message is cut. */
 export const shown = (tag: string, message: string, requestId?: string): Shown => ({
   error_tag: tag,
   error_message: message.length > longest ? shorten(message) : printableLines(message),
