@@ -7,7 +7,7 @@
  *   --save         writes down rows that were asked for by name, too
  *   --json         prints JSON instead of Markdown
  *
- * Besides the rows of rows.mjs there are `imports`, `bundle` and, only when asked for, `growth` and `feel`.
+ * Besides the rows of rows.mjs there are `imports`, `bundle` and, only when asked for, `growth`, `feel` and `ingest`.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -17,6 +17,7 @@ import { measureBundle } from "./bundle.mjs"
 import { measureFeel } from "./feel.mjs"
 import { measureGrowth } from "./growth.mjs"
 import { measureImports } from "./imports.mjs"
+import { measureIngest } from "./ingest.mjs"
 import { contenders, rows } from "./rows.mjs"
 import { directory, measure, native, prepare, ramDisk, startServer } from "./run.mjs"
 import { summary } from "./statistics.mjs"
@@ -35,7 +36,7 @@ const rounds = Number(values.rounds)
 const only = values.only?.split(",")
 const isAsked = (name) => positionals.length === 0 || positionals.includes(name)
 
-const known = [...rows.map(({ id }) => id), "imports", "bundle", "growth", "feel"]
+const known = [...rows.map(({ id }) => id), "imports", "bundle", "growth", "feel", "ingest"]
 const unknown = positionals.filter((name) => !known.includes(name))
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(`There are the rows ${known.join(", ")}; --rounds is a whole number.`)
@@ -128,6 +129,7 @@ for (const row of rows) {
 if (isAsked("imports")) results.imports = await measureImports(rounds)
 if (isAsked("bundle")) results.bundle = await measureBundle(rounds, server)
 if (positionals.includes("feel")) results.feel = await measureFeel(server, rounds)
+if (positionals.includes("ingest")) results.ingest = await measureIngest()
 if (positionals.includes("growth")) results.growth = await measureGrowth(server)
 
 process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : render(results))

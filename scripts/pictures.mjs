@@ -283,7 +283,54 @@ const byte = async () => {
   ])
 }
 
-const drawn = { "docs/policies.svg": policies(), "docs/errors.svg": errors(), "docs/byte.svg": await byte() }
+const fleet = () => {
+  const box = (x, y, width, title, says, [fill, stroke], mono = false) => [
+    `<rect x="${x}" y="${y}" width="${width}" height="84" rx="8" fill="${fill}" stroke="${stroke}"/>`,
+    text(x + width / 2, y + 26, title, { anchor: "middle", weight: "bold", mono }),
+    text(x + width / 2, y + 50, says, { anchor: "middle", size: 11, fill: "#334155" })
+  ]
+  const arrow = (path, color = soft, marker = "to") =>
+    `<path d="${path}" fill="none" stroke="${color}" stroke-width="2" marker-end="url(#${marker})"/>`
+  const input = ["#fff7ed", "#f59e0b"]
+  const database = ["#eff6ff", "#60a5fa"]
+  const runner = ["#f0fdf4", "#4ade80"]
+  const outside = ["#f5f3ff", "#a78bfa"]
+  return picture(1010, 392, "How a file goes through durable ingest", [
+    `<rect x="206" y="20" width="404" height="352" rx="10" fill="#f8fafc" stroke="${line}"/>`,
+    text(222, 44, "Postgres", { size: 15, weight: "bold" }),
+    `<rect x="648" y="20" width="182" height="352" rx="10" fill="#f8fafc" stroke="${line}"/>`,
+    text(664, 44, "Each runner", { size: 15, weight: "bold" }),
+    box(20, 64, 150, "manifest", ["JSONL, CSV, folder,", "rows, or a Stream"], input),
+    box(222, 64, 166, "ingest_items", ["an item a row:", "pending"], database, true),
+    box(428, 64, 166, "ingest_queue", ["the next 10,000,", "a message each"], database, true),
+    box(664, 64, 150, "taker", ["one of concurrency,", "locks its message"], runner),
+    box(428, 176, 166, "uploads", ["by SHA-256: a note first,", "then the file's id"], database, true),
+    box(664, 176, 150, "upload cache", ["each content once,", "also after a crash"], runner),
+    box(664, 276, 150, "policy", ["retries, one rate", "for all runners"], runner),
+    box(860, 276, 130, "Files API", ["500 requests", "a minute"], outside),
+    box(860, 176, 130, "Redis", ["counts the rate", "of all"], outside),
+    box(222, 276, 166, "ingest_items", ["done, with file_id;", "or failed, with its reason"], database, true),
+    arrow("M170 106H219"),
+    arrow("M388 106H425"),
+    arrow("M594 106H661"),
+    arrow("M739 148V173"),
+    arrow("M664 218H597"),
+    arrow("M739 260V273"),
+    arrow("M814 318H857"),
+    arrow("M814 296C838 296 836 218 857 218"),
+    arrow("M664 338H391"),
+    text(520, 332, "the row, then the message", { anchor: "middle", size: 11, fill: soft }),
+    arrow("M305 276V151", "#b45309", "again"),
+    text(298, 208, ["retry, resume,", "renew"], { anchor: "end", size: 11, fill: "#b45309" })
+  ])
+}
+
+const drawn = {
+  "docs/policies.svg": policies(),
+  "docs/errors.svg": errors(),
+  "docs/byte.svg": await byte(),
+  "docs/fleet.svg": fleet()
+}
 
 const isCheck = process.argv.includes("--check")
 for (const [file, svg] of Object.entries(drawn)) {
