@@ -2,10 +2,9 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
 import { SqlClient } from "effect/sql"
-import * as fs from "node:fs"
 import { everyFileOnce, server, settingsFor } from "./processes.ts"
 import { corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
-import { start } from "./workers.ts"
+import { start, type Worker } from "./workers.ts"
 
 /** `FLEET_ITEMS=20000` for fewer; with less than that a runner is not warm yet. */
 const count = Number(process.env["FLEET_ITEMS"] ?? 100_000)
@@ -15,16 +14,16 @@ const here = Layer.provideMerge(ingestWith(), server)
 
 const megabyte = 1 << 20
 
-/** What a process has in memory at the least within a second: what is garbage comes and goes. Bytes. */
-const residentIn = (pid: number) =>
+/** What a runner has in memory besides garbage. Bytes. */
+const memoryOf = (runner: Worker) =>
   Effect.gen(function*() {
-    let least = Infinity
-    for (let n = 0; n < 10; n++) {
-      const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
-      least = Math.min(least, Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024)
-      yield* Effect.sleep(100)
+    const asked = runner.lines.length
+    yield* runner.signal("SIGUSR2")
+    for (;;) {
+      const answer = runner.lines.slice(asked).find((line) => line.startsWith("{\"memory\""))
+      if (answer !== undefined) return Number(JSON.parse(answer).memory)
+      yield* Effect.sleep(20)
     }
-    return least
   })
 
 const sizes = Effect.gen(function*() {
@@ -37,7 +36,7 @@ const sizes = Effect.gen(function*() {
   return rows.map(({ bytes, rows, table }) => `${table} ${rows} rows, ${(bytes / megabyte).toFixed(1)} MB`).join("; ")
 })
 
-describe.runIf(isRun && fs.existsSync("/proc/self/status"))(`${count} items${needsPostgres}`, () => {
+describe.runIf(isRun)(`${count} items${needsPostgres}`, () => {
   layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect("adding takes memory for none of them", () =>
       Effect.gen(function*() {
@@ -70,17 +69,16 @@ describe.runIf(isRun && fs.existsSync("/proc/self/status"))(`${count} items${nee
             concurrency: 32,
             keepRunning: true
           })
-          // It says when it begins, on a line of its own.
+          // It says when it begins, and what it has in memory, on lines of their own.
           const runner = yield* start(settings)
-          const pid = runner.child.pid ?? 0
           const began = performance.now()
           let after = 0
-          while (runner.lines.length <= count) {
-            if (after === 0 && runner.lines.length >= early) after = yield* residentIn(pid)
+          while (runner.lines.length < count + 2) {
+            if (after === 0 && runner.lines.length >= early) after = yield* memoryOf(runner)
             yield* Effect.sleep(50)
           }
           const seconds = (performance.now() - began) / 1000
-          const end = yield* residentIn(pid)
+          const end = yield* memoryOf(runner)
           yield* runner.signal("SIGTERM")
           assert.strictEqual(yield* runner.exited, 0)
           yield* everyFileOnce("run", count)

@@ -58,6 +58,12 @@ const layer = NodeIngest.layer(
     )
 )
 
+// Asked for its memory, it collects its garbage first and says what is left, in bytes.
+process.on("SIGUSR2", () => {
+  globalThis.gc?.()
+  process.stdout.write(`${JSON.stringify({ memory: process.memoryUsage().rss })}\n`)
+})
+
 const stopped = Deferred.makeUnsafe<void>()
 
 const program = Effect.gen(function*() {

@@ -23,7 +23,7 @@ export const start = (settings: Settings): Effect.Effect<Worker, never, Scope.Sc
   Effect.gen(function*() {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, ["--no-warnings", script, JSON.stringify(settings)], {
+        spawn(process.execPath, ["--no-warnings", "--expose-gc", script, JSON.stringify(settings)], {
           stdio: ["ignore", "pipe", process.env["FLEET_LOGS"] === "1" ? "inherit" : "ignore"]
         })
       ),
