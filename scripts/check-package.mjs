@@ -150,9 +150,7 @@ const install = (tarball) => {
   heading("Install into an empty project")
   fs.mkdirSync(project)
   const installed = (name) => readJson(path.join("node_modules", name, "package.json")).version
-  // Every module is imported, so the peers that a module of its own needs are there.
-  const peers = ["effect", "@effect/platform-node", "@effect/sql-pg", "redis"]
-  const pinned = [...peers, "typescript", "@types/node"].map((name) => [name, installed(name)])
+  const pinned = ["effect", "@effect/platform-node", "typescript", "@types/node"].map((name) => [name, installed(name)])
   fs.writeFileSync(
     path.join(project, "package.json"),
     JSON.stringify({
