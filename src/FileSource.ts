@@ -185,6 +185,7 @@ const fromBlob = (content: BlobLike, filename: string | undefined): FileSource =
         size,
         bytes: undefined,
         isReplayable: true,
+        ...(typeof Blob !== "undefined" && content instanceof Blob ? { blob: { content } } : undefined),
         stream: sameEachTime(onlyBytes(stream, name ?? "The Blob"), name ?? "The Blob")
       })
     }),

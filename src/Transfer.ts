@@ -402,6 +402,7 @@ const counted = <R>(
         began(meter)
         return {
           ...content,
+          ...(content.blob === undefined ? undefined : { blob: { ...content.blob, onSent: meter.set } }),
           stream: Stream.suspend(() => {
             meter.set(0)
             return Stream.map(content.stream, (chunk) => {

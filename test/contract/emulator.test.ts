@@ -1,5 +1,6 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { Effect, FileSystem, Layer } from "effect"
+import * as BrowserFiles from "effect-anthropic-files/BrowserFiles"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
@@ -35,6 +36,11 @@ contract(
 contract(
   "emulator over fetch",
   backend.pipe(Layer.provide([NodeEmulator.layerServer(), FetchHttpClient.layer]))
+)
+
+contract(
+  "emulator over a page's client",
+  backend.pipe(Layer.provide([NodeEmulator.layerServer(), BrowserFiles.layerHttpClient]))
 )
 
 contract(

@@ -22,6 +22,8 @@ export interface Content {
   readonly version?: string
   /** Whether `stream` can be run a second time. */
   readonly isReplayable: boolean
+  /** The `Blob` that the stream reads, where it is one. A browser sends it from where it is. */
+  readonly blob?: { readonly content: Blob; readonly onSent?: (bytes: number) => void }
   /** The content. */
   readonly stream: Stream.Stream<Uint8Array, SourceFailed>
 }

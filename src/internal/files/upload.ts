@@ -22,6 +22,7 @@ import {
 } from "../../FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "../../FileSource.ts"
 import type { Resolution } from "../request/attempt.ts"
+import { type BlobBody, withBlob } from "../request/blobBody.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { fileTooLarge, invalidRequest, type Sent, type Subject, toOperationError } from "../request/errors.ts"
 import type { Progress } from "../request/send.ts"
@@ -128,8 +129,13 @@ export const makeUpload = (
         subject: subjectOf(client.connection, "upload", { filename, size, isSent: () => progress.sent.complete }),
         method: "POST",
         path: "/v1/files",
-        body: bodyOf(Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType }), content, () =>
-          watched(content, filename, progress, maxFileBytes)),
+        body: bodyOf(
+          Multipart.frame({ boundary: Multipart.makeBoundary(), fields, filename, mimeType }),
+          content,
+          filename,
+          progress,
+          maxFileBytes
+        ),
         progress,
         read: (answer, subject) =>
           decodeMetadata(subject, answer, (file) =>
@@ -168,16 +174,53 @@ const notDone: Resolution<never> = { _tag: "NotDone" }
 
 const bodyOf = (
   frame: Multipart.Frame,
-  { bytes, size }: Content,
-  stream: () => Stream.Stream<Uint8Array, SourceFailed | FileTooLarge>
-): HttpBody.HttpBody =>
-  bytes !== undefined
-    ? HttpBody.uint8Array(Multipart.toBytes(frame, bytes), frame.contentType)
-    : HttpBody.stream(
-      Multipart.toStream(frame, stream()),
-      frame.contentType,
-      size === undefined ? undefined : frame.head.length + size + frame.tail.length
-    )
+  content: Content,
+  filename: string,
+  progress: Progress,
+  maxFileBytes: number
+): HttpBody.HttpBody => {
+  const { blob, bytes, size } = content
+  if (bytes !== undefined) return HttpBody.uint8Array(Multipart.toBytes(frame, bytes), frame.contentType)
+  const body = HttpBody.stream(
+    Multipart.toStream(frame, watched(content, filename, progress, maxFileBytes)),
+    frame.contentType,
+    size === undefined ? undefined : frame.head.length + size + frame.tail.length
+  )
+  return blob === undefined ? body : withBlob(body, asBlob(frame, blob, filename, progress))
+}
+
+/** A body that a browser reads by itself. Nothing tells when its last byte has gone out, so that it counts as sent. */
+const asBlob = (
+  frame: Multipart.Frame,
+  { content, onSent }: NonNullable<Content["blob"]>,
+  filename: string,
+  progress: Progress
+): BlobBody => ({
+  parts: [frame.head, content, frame.tail],
+  begin: (context) => {
+    let before = 0
+    progress.started = true
+    progress.failure = undefined
+    progress.sent = { bytes: content.size, total: content.size, complete: true }
+    onSent?.(0)
+    return (sent) => {
+      const bytes = Math.min(Math.max(sent - frame.head.length, before), content.size)
+      moved(context, "transmit", bytes - before)
+      before = bytes
+      onSent?.(bytes)
+    }
+  },
+  unreadable: (cause) => {
+    progress.failure = new SourceFailed({
+      operation: "upload",
+      reason: "Unreadable",
+      message: `${printable(filename)} can't be read any more: the file has changed or is gone. Nothing was stored.`,
+      source: filename,
+      isRetryable: false,
+      cause
+    })
+  }
+})
 
 /** Counts what the transport takes, and breaks the request off when the count can't come out right. */
 const watched = (

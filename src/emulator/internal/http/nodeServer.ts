@@ -69,7 +69,8 @@ const corsHeaders = (origin: string): Record<string, string> => ({
   "access-control-allow-origin": origin,
   "access-control-allow-headers": "*, authorization, x-api-key, content-type, anthropic-version, anthropic-beta",
   "access-control-allow-methods": "GET, POST, DELETE",
-  "access-control-expose-headers": "request-id, retry-after, content-disposition",
+  // As the service does: all of them. A page would see no `retry-after-ms` and no `x-should-retry` otherwise.
+  "access-control-expose-headers": "*",
   vary: "origin"
 })
 
