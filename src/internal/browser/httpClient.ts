@@ -48,9 +48,9 @@ const toBlob = (
     blob
   })
   if (blob !== undefined) return Effect.succeed(sent(blob.parts))
-  return Effect.matchEffect(Stream.runCollect(body.stream), {
-    onFailure: (cause) => Effect.fail(unencodable(request, cause)),
-    onSuccess: (chunks) => Effect.succeed(sent(chunks))
+  return Effect.mapBoth(Stream.runCollect(body.stream), {
+    onFailure: (cause) => unencodable(request, cause),
+    onSuccess: sent
   })
 }
 
@@ -142,13 +142,11 @@ const sendByFetch = (
       HttpBody.raw(body, contentType === undefined ? {} : { contentType })
     )
     const sending = Effect.tap(sendOf(fetch)(whole), () => Effect.sync(() => told?.(body.size)))
-    return Effect.raceFirst(
-      sending,
-      Effect.andThen(
-        Effect.sleep(body.size * slowest),
-        Effect.andThen(Effect.sync(() => resume?.()), Effect.never)
-      )
-    ).pipe(Effect.ensuring(Effect.sync(() => resume?.())))
+    return Effect.forkScoped(Effect.andThen(Effect.sleep(body.size * slowest), Effect.sync(() => resume?.()))).pipe(
+      Effect.andThen(sending),
+      Effect.ensuring(Effect.sync(() => resume?.())),
+      Effect.scoped
+    )
   })
 
 /**
