@@ -194,6 +194,17 @@ describe("a lease after a clock was set back by an hour", () => {
       assert.isTrue(yield* lease.put("still mine"))
     }).pipe(Effect.scoped))
 
+  it.effect("is not taken again by a renewal that comes after its end", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(2 * hour)
+      const values = new Map<string, string>()
+      const holder = yield* Leases.make(overMap(values), Duration.seconds(30))
+      const lease = yield* holder.claim(key)
+      assert.isTrue(yield* lease.finish("done"))
+      assert.isFalse(yield* lease.renew)
+      assert.deepStrictEqual(Array.from(values.values(), (raw): unknown => JSON.parse(raw)), [{ value: "done" }])
+    }).pipe(Effect.scoped))
+
   it.effect("ends one lease after its holder has died", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(2 * hour)
