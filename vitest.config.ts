@@ -9,7 +9,6 @@ const long = ["test/**/*.long.test.ts"]
 
 /** Tests that change their process (its variables, its modules, its warnings) or measure its memory. */
 const alone = [
-  "test/emulator/large*.test.ts",
   "test/emulator/requestLog.test.ts",
   "test/examplesSdk.test.ts",
   "test/internal/request/silence.test.ts",

@@ -62,7 +62,7 @@ describe("startEmulator", () => {
   it("is a global set-up of vitest, with the official SDK", () => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
-      ["node_modules/vitest/vitest.mjs", "run", "--config", "examples/vitest/vitest.config.ts"],
+      ["node_modules/vitest/vitest.mjs", "run", "--config", "examples/vitest/vitest.config.mts"],
       { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } }
     )
     assert.strictEqual(status, 0, stdout + stderr)

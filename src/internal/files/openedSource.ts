@@ -23,7 +23,11 @@ export interface Content {
   /** Whether `stream` can be run a second time. */
   readonly isReplayable: boolean
   /** The `Blob` that the stream reads, where it is one. A browser sends it from where it is. */
-  readonly blob?: { readonly content: Blob; readonly onSent?: (bytes: number) => void }
+  readonly blob?: {
+    readonly content: Blob
+    /** Told of bytes that have left, where whoever sends it can tell. */
+    readonly onSent?: (bytes: number) => void
+  }
   /** The content. */
   readonly stream: Stream.Stream<Uint8Array, SourceFailed>
 }

@@ -1,0 +1,57 @@
+/**
+ * `node examples/contracts/main.ts manifest.jsonl folder`: one JSON object a line, `{"key": …, "source": path or URL}`.
+ * Without arguments two contracts of its own, and without ANTHROPIC_API_KEY against an emulator.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Config, Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
+import { Policy } from "effect-anthropic-files"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { FetchHttpClient } from "effect/http"
+import { Otlp } from "effect/observability"
+import { answerAll, cleanUp, Contract, layerCache } from "./contracts.ts"
+
+const [manifest = `${import.meta.dirname}/assets/manifest.jsonl`, given] = process.argv.slice(2)
+
+const read = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* fs.readFileString(manifest)
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Contract))
+  return yield* Effect.forEach(text.split("\n").filter((line) => line.trim() !== ""), (line) => decode(line))
+})
+
+/** Spans, metrics and logs go to a collector, if one is named. */
+const Exported = Layer.unwrap(Effect.map(
+  Effect.option(Config.String("OTEL_EXPORTER_OTLP_ENDPOINT")),
+  Option.match({
+    onNone: () => Layer.empty,
+    onSome: (baseUrl) =>
+      Layer.provide(Otlp.layerJson({ baseUrl, resource: { serviceName: "contracts" } }), FetchHttpClient.layer)
+  })
+))
+
+const FilesLive = process.env["ANTHROPIC_API_KEY"] !== undefined
+  ? NodeFiles.layerConfig({}, Policy.standard())
+  : Layer.unwrap(
+    Effect.map(Emulator.Emulator, ({ apiKey, url }) => NodeFiles.layer({ apiKey, baseUrl: url }, Policy.standard()))
+  ).pipe(Layer.provide(NodeEmulator.layerServer()))
+
+const program = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const folder = given ?? (yield* fs.makeTempDirectoryScoped())
+  yield* fs.makeDirectory(folder, { recursive: true })
+  const failed = yield* Effect.provide(
+    Effect.gen(function*() {
+      yield* cleanUp(folder, "expired")
+      return yield* answerAll(yield* read, folder)
+    }),
+    layerCache(folder)
+  )
+  for (const { contract, error } of failed) yield* Console.error(`${contract.key}: ${error.message}`)
+  if (failed.length > 0) return yield* Effect.fail(`${failed.length} contracts are not answered: run it again.`)
+  if (given === undefined) yield* Console.log(yield* fs.readFileString(`${folder}/answers.jsonl`))
+  yield* Console.log(`All is answered; ${yield* cleanUp(folder, "all")} files deleted.`)
+})
+
+NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(Layer.provideMerge(FilesLive, Exported))))

@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import { Files } from "effect-anthropic-files"
+import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
+import * as Messages from "effect-anthropic-files/Messages"
+import { FetchHttpClient } from "effect/http"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+import { answerAll, cleanUp, layerCache, questions } from "../examples/contracts/contracts.ts"
+import { platform } from "./cache/stores.ts"
+import { recordSpans } from "./support/spans.ts"
+
+const services = Layer.unwrap(Effect.map(Emulator.Emulator, ({ apiKey, url }) => {
+  const options = { apiKey, baseUrl: url }
+  return Layer.mergeAll(Files.layer(options), Messages.layer(options))
+})).pipe(Layer.provideMerge(Layer.mergeAll(NodeEmulator.layerServer(), FetchHttpClient.layer, platform)))
+
+/** What is presigned lies elsewhere: here on a server of the test's own. */
+const served = (text: string) =>
+  Effect.acquireRelease(
+    Effect.callback<http.Server>((resume) => {
+      const server = http.createServer((_, response) => response.setHeader("content-type", "text/plain").end(text))
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/contract.txt?signature=x`))
+
+const place = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* fs.makeTempDirectoryScoped()
+  yield* fs.writeFileString(`${folder}/a.txt`, "The rent is 1,200 a quarter.")
+  yield* fs.writeFileString(`${folder}/same.txt`, "The rent is 1,200 a quarter.")
+  return { folder, path: (name: string) => `${folder}/${name}` }
+})
+
+const answersIn = (folder: string) =>
+  Effect.map(
+    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(`${folder}/answers.jsonl`)),
+    (text) => text.trimEnd().split("\n").filter((line) => line !== "")
+  )
+
+/** One run of the application, as a process of its own has it. */
+const run = (folder: string, contracts: Parameters<typeof answerAll>[0]) =>
+  Effect.provide(answerAll(contracts, folder), Layer.fresh(layerCache(folder)))
+
+const uploads = Effect.map(
+  Effect.flatMap(Emulator.Emulator, ({ requests }) => requests),
+  (requests) => requests.filter(({ method, path }) => method === "POST" && /\/v1\/files(\?|$)/.test(path)).length
+)
+
+describe("the application that asks about contracts", () => {
+  it.live("uploads each content once, asks every question once, and goes on where it was", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* place
+      const contracts = [{ key: "a", source: path("a.txt") }, { key: "same", source: path("same.txt") }]
+      assert.deepStrictEqual(yield* run(folder, contracts.slice(0, 1)), [])
+      assert.deepStrictEqual(yield* run(folder, contracts), [])
+      assert.deepStrictEqual(yield* run(folder, contracts), [])
+      assert.strictEqual(yield* uploads, 1)
+      assert.strictEqual((yield* answersIn(folder)).length, 2 * questions.length)
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("takes a presigned URL, and goes on after a contract that fails", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* place
+      const url = yield* served("Ends on 31 December.")
+      const failed = yield* run(folder, [
+        { key: "gone", source: path("gone.txt") },
+        { key: "url", source: url }
+      ])
+      assert.deepStrictEqual(failed.map(({ contract }) => contract.key), ["gone"])
+      const lines = yield* answersIn(folder)
+      assert.strictEqual(lines.length, questions.length)
+      assert.include(lines.join("\n"), "Ends on 31 December.")
+      assert.notInclude(lines.join("\n"), "signature")
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("asks a question again whose answer was torn by a kill, and no other", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { folder, path } = yield* place
+      const contracts = [{ key: "a", source: path("a.txt") }]
+      yield* run(folder, contracts)
+      const whole = yield* fs.readFileString(`${folder}/answers.jsonl`)
+      yield* fs.writeFileString(`${folder}/answers.jsonl`, whole.slice(0, -20))
+      yield* run(folder, contracts)
+      const lines = yield* answersIn(folder)
+      assert.strictEqual(lines.length, questions.length + 1)
+      assert.strictEqual(yield* uploads, 1)
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("deletes what it uploaded, and nothing else", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* place
+      const emulator = yield* Emulator.Emulator
+      const there = yield* emulator.seed({ filename: "there.txt", content: "not ours" })
+      yield* run(folder, [{ key: "a", source: path("a.txt") }])
+      assert.strictEqual(yield* cleanUp(folder, "expired"), 0)
+      assert.strictEqual(yield* cleanUp(folder, "all"), 1)
+      assert.deepStrictEqual((yield* emulator.files).map(({ id }) => id), [there.id])
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("has a span for each contract, above those of its requests", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* place
+      const { spans, tracer } = recordSpans()
+      yield* Effect.withTracer(run(folder, [{ key: "a", source: path("a.txt") }]), tracer)
+      const names = spans.map(({ name }) => name)
+      assert.includeMembers(names, ["contracts.answer", "anthropic.files.upload", "anthropic.messages.create"])
+      const contract = spans.find(({ name }) => name === "contracts.answer")
+      assert.strictEqual(contract?.attributes.get("contract.key"), "a")
+    }).pipe(Effect.scoped, Effect.provide(services)))
+})
