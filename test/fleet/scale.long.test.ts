@@ -6,8 +6,8 @@ import { everyFileOnce, server, settingsFor } from "./processes.ts"
 import { corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
 import { start, type Worker } from "./workers.ts"
 
-/** `FLEET_ITEMS=20000` for fewer; with less than that a runner is not warm yet. */
-const count = Number(process.env["FLEET_ITEMS"] ?? 100_000)
+/** `FLEET_ITEMS=100000` takes ten minutes; with less than 20,000 a runner is not warm yet. */
+const count = Number(process.env["FLEET_ITEMS"] ?? 25_000)
 const early = Math.min(10_000, count / 2)
 
 const here = Layer.provideMerge(ingestWith(), server)
@@ -56,7 +56,8 @@ describe.runIf(isRun)(`${count} items${needsPostgres}`, () => {
         console.log(
           `${Math.round(count / seconds)} items a second; memory ${grown.toFixed(1)} MB more; ${yield* sizes}`
         )
-        assert.isBelow(grown, 60)
+        // The same for 200,000: what a client of Postgres needs.
+        assert.isBelow(grown, 100)
       }).pipe(Effect.scoped, Effect.provide(here)), 600_000)
 
     it.effect(
