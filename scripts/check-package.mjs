@@ -58,6 +58,7 @@ const checkContents = (unpacked) => {
     /^src\/.+\.ts$/,
     /^docs\/.+\.(md|svg|json)$/,
     /^examples\/.+\.(md|ts|mts|html|yaml|json|pdf|csv|png)$/,
+    /^examples\/contracts\/assets\/[a-z]+\.(txt|jsonl)$/,
     /^examples\/docker\/Dockerfile$/,
     /^(README|AGENTS|CHANGELOG|INVARIANTS)\.md$/,
     /^(LICENSE|package\.json)$/
