@@ -22,11 +22,12 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Credentials from "./Credentials.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import type { InvalidConfig, PolicyFailed } from "./FilesError.ts"
 import * as BrowserClient from "./internal/browser/httpClient.ts"
-import * as MessageBatches from "./MessageBatches.ts"
-import * as Messages from "./Messages.ts"
+import * as Clients from "./internal/clients.ts"
+import type * as MessageBatches from "./MessageBatches.ts"
+import type * as Messages from "./Messages.ts"
 import type { Policy } from "./Policy.ts"
 
 /**
@@ -45,11 +46,7 @@ export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
 export type Services = Files.Files | Messages.Messages | MessageBatches.MessageBatches | HttpClient.HttpClient
 
 const over = <E>(
-  services: Layer.Layer<
-    Files.Files | Messages.Messages | MessageBatches.MessageBatches,
-    E,
-    HttpClient.HttpClient
-  >,
+  services: Layer.Layer<Clients.All, E, HttpClient.HttpClient>,
   policy: Policy | undefined
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> =>
   Layer.provideMerge(services, policy === undefined ? layerHttpClient : Layer.provide(policy, layerHttpClient))
@@ -63,7 +60,7 @@ const over = <E>(
  * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
  */
 export const layer = (options: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
-  over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), policy)
+  over(Clients.layer(options), policy)
 
 /**
  * The same over credentials of any kind: `Credentials.none` for a server in between that adds its own, or
@@ -74,14 +71,4 @@ export const layerCredentials = <E>(
   options: Files.ClientOptions = {},
   policy?: Policy
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> =>
-  over(
-    Layer.provide(
-      Layer.mergeAll(
-        Files.layerCredentials(options),
-        Messages.layerCredentials(options),
-        MessageBatches.layerCredentials(options)
-      ),
-      credentials
-    ),
-    policy
-  )
+  over(Clients.layerCredentials(credentials, options), policy)

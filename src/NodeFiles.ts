@@ -13,10 +13,11 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Redacted from "effect/Redacted"
 import type * as Credentials from "./Credentials.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import type { InvalidConfig, PolicyFailed } from "./FilesError.ts"
-import * as MessageBatches from "./MessageBatches.ts"
-import * as Messages from "./Messages.ts"
+import * as Clients from "./internal/clients.ts"
+import type * as MessageBatches from "./MessageBatches.ts"
+import type * as Messages from "./Messages.ts"
 import * as NodeClient from "./node/httpClient.ts"
 import { proxiesOf } from "./node/proxies.ts"
 import * as NodeSha256 from "./node/sha256.ts"
@@ -84,11 +85,7 @@ export type Services =
   | Path.Path
 
 const over = <E>(
-  services: Layer.Layer<
-    Files.Files | Messages.Messages | MessageBatches.MessageBatches,
-    E,
-    HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
-  >,
+  services: Layer.Layer<Clients.All, E, HttpClient.HttpClient | FileSystem.FileSystem | Path.Path>,
   { ca, proxy }: HttpClientOptions,
   policy: Policy | undefined
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> => {
@@ -104,7 +101,7 @@ const over = <E>(
  * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
  */
 export const layer = (options: Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
-  over(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)), options, policy)
+  over(Clients.layer(options), options, policy)
 
 /**
  * The same over credentials of any kind: a profile, workload identity, a platform.
@@ -120,18 +117,7 @@ export const layerCredentials = <E>(
   options: Files.ClientOptions & HttpClientOptions = {},
   policy?: Policy
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> =>
-  over(
-    Layer.provide(
-      Layer.mergeAll(
-        Files.layerCredentials(options),
-        Messages.layerCredentials(options),
-        MessageBatches.layerCredentials(options)
-      ),
-      credentials
-    ),
-    options,
-    policy
-  )
+  over(Clients.layerCredentials(credentials, options), options, policy)
 
 /**
  * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them. Profiles and token files
@@ -140,9 +126,4 @@ export const layerCredentials = <E>(
 export const layerConfig = (
   options: Options = {},
   policy?: Policy
-): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
-  over(
-    Layer.mergeAll(Files.layerConfig(options), Messages.layerConfig(options), MessageBatches.layerConfig(options)),
-    options,
-    policy
-  )
+): Layer.Layer<Services, InvalidConfig | PolicyFailed> => over(Clients.layerConfig(options), options, policy)

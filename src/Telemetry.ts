@@ -14,26 +14,15 @@
  */
 import * as Metrics from "./internal/telemetry/metrics.ts"
 
-/**
- * A metric.
- */
-export interface Metric {
-  /** By OpenTelemetry's conventions: `anthropic.client.operation.duration` for example. */
-  readonly name: string
-  readonly kind: "counter" | "gauge" | "histogram"
-  /** By UCUM: `s`, `By`, or what is counted, in braces. */
-  readonly unit: string
-  readonly description: string
-  /** Names of the attributes that its series have. */
-  readonly attributes: ReadonlyArray<string>
-  /** Upper bounds of a histogram's buckets, in the metric's unit. */
-  readonly boundaries?: ReadonlyArray<number> | undefined
-}
+export type {
+  /** A metric. */
+  Definition as Metric
+} from "./internal/telemetry/metrics.ts"
 
 /**
  * Every metric of the package.
  */
-export const metrics: ReadonlyArray<Metric> = Metrics.definitions
+export const metrics: ReadonlyArray<Metrics.Definition> = Metrics.definitions
 
 /**
  * The name that a metric has in Prometheus: with its unit, and `total` for a counter, as an OpenTelemetry collector

@@ -11,8 +11,9 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as Headers from "effect/http/Headers"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
@@ -425,9 +426,8 @@ export const wholeStream =
 /** The header by which a service joins its trace to the operation's. */
 export const traceHeaders = (fiber: AnyFiber): Record<string, string> => {
   const { span } = fiber.cache
-  return span === undefined
-    ? {}
-    : { traceparent: `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}` }
+  const { traceparent } = span?._tag === "Span" ? HttpTraceContext.toHeaders(span) : Headers.empty
+  return traceparent === undefined ? {} : { traceparent }
 }
 
 const always = () => true

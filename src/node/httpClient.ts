@@ -12,7 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -22,7 +22,6 @@ import type * as Scope from "effect/Scope"
 import http from "node:http"
 import https from "node:https"
 import type { Duplex } from "node:stream"
-import { makeClient } from "../internal/request/directSend.ts"
 import { evidenceOf } from "../internal/request/evidence.ts"
 import { CurrentOwnRequest, type OwnRequest } from "../internal/request/ownRequest.ts"
 import { CurrentSilence, type Silence } from "../internal/request/silence.ts"
@@ -404,23 +403,26 @@ export const make = (options: Agents.Options): Effect.Effect<HttpClient.HttpClie
       yield* Agents.makeBounded(options)
     )
     const originOf = makeOrigins()
-    return makeClient((request) =>
-      Effect.withFiber((fiber) => {
-        const own = fiber.getRef(CurrentOwnRequest)
-        const url = own && Option.getOrUndefined(HttpClientRequest.toUrl(request))
-        // The platform's client says what is wrong with a URL.
-        if (own === undefined || url === undefined || !isPlain(request, url)) return platform.execute(request)
-        const target = { origin: originOf(url), url }
-        if (!isTraced(fiber, request)) return send(transport, own, request, target)
-        const { hostname, isTls, port } = target.origin
-        const place = {
-          href: url.href,
-          path: url.pathname + url.search,
-          scheme: isTls ? "https" : "http",
-          hostname,
-          port
-        }
-        return traced(fiber, request, place, (request) => send(transport, own, request, target))
-      })
+    return HttpClient.makeWith<Failed, never, Failed, never>(
+      Effect.flatMap((request) =>
+        Effect.withFiber((fiber) => {
+          const own = fiber.getRef(CurrentOwnRequest)
+          const url = own && Option.getOrUndefined(HttpClientRequest.toUrl(request))
+          // The platform's client says what is wrong with a URL.
+          if (own === undefined || url === undefined || !isPlain(request, url)) return platform.execute(request)
+          const target = { origin: originOf(url), url }
+          if (!isTraced(fiber, request)) return send(transport, own, request, target)
+          const { hostname, isTls, port } = target.origin
+          const place = {
+            href: url.href,
+            path: url.pathname + url.search,
+            scheme: isTls ? "https" : "http",
+            hostname,
+            port
+          }
+          return traced(fiber, request, place, (request) => send(transport, own, request, target))
+        })
+      ),
+      Effect.succeed
     )
   })

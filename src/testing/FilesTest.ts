@@ -20,10 +20,11 @@ import type { Fault } from "../emulator/Fault.ts"
 import { operationOf } from "../emulator/internal/http/endpoints.ts"
 import type { FileRecord } from "../emulator/Store.ts"
 import { FileId, type FileMetadata } from "../FileMetadata.ts"
-import * as Files from "../Files.ts"
+import type * as Files from "../Files.ts"
+import * as Clients from "../internal/clients.ts"
 import { concat, decodeText } from "../internal/request/body.ts"
-import * as MessageBatches from "../MessageBatches.ts"
-import * as Messages from "../Messages.ts"
+import type * as MessageBatches from "../MessageBatches.ts"
+import type * as Messages from "../Messages.ts"
 import type { Policy } from "../Policy.ts"
 import { readWire, through, toSentRequest, type Wire } from "./internal/request.ts"
 import type { SentRequest } from "./SentRequest.ts"
@@ -223,8 +224,7 @@ export const layer = (options: Options = {}, policy?: Policy): Layer.Layer<Servi
   return Layer.provideMerge(services, http)
 }
 
-const layerServices = (options: Files.Options) =>
-  Layer.orDie(Layer.mergeAll(Files.layer(options), Messages.layer(options), MessageBatches.layer(options)))
+const layerServices = (options: Files.Options) => Layer.orDie(Clients.layer(options))
 
 /**
  * `Files`, `Messages` and `MessageBatches` with a made-up key, over any `HttpClient`: over `HttpMock` or a replay.

@@ -14,7 +14,6 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import { type BlobBody, blobOf } from "../request/blobBody.ts"
-import { makeClient, sendOf } from "../request/directSend.ts"
 import { CurrentSilence } from "../request/silence.ts"
 
 /** A request whose body is a `Blob`, and whom to tell how much of that is sent. */
@@ -141,7 +140,7 @@ const sendByFetch = (
       request,
       HttpBody.raw(body, contentType === undefined ? {} : { contentType })
     )
-    const sending = Effect.tap(sendOf(fetch)(whole), () => Effect.sync(() => told?.(body.size)))
+    const sending = Effect.tap(fetch.execute(whole), () => Effect.sync(() => told?.(body.size)))
     return Effect.forkScoped(Effect.andThen(Effect.sleep(body.size * slowest), Effect.sync(() => resume?.()))).pipe(
       Effect.andThen(sending),
       Effect.ensuring(Effect.sync(() => resume?.())),
@@ -156,12 +155,15 @@ const sendByFetch = (
 export const make = (fetch: HttpClient.HttpClient): HttpClient.HttpClient => {
   const xhr = HttpClient.make((request, url, _, fiber) =>
     request.body._tag !== "Stream"
-      ? sendOf(fetch)(request)
+      ? fetch.execute(request)
       : Effect.flatMap(toBlob(request, request.body), (sent) =>
         (typeof XMLHttpRequest === "undefined"
             || isAuthorized(request.headers, fiber.getRef(Headers.CurrentRedactedNames))
           ? sendByFetch(fetch, sent, fiber)
           : sendByXhr(sent, url, fiber)).pipe(Effect.tapError(() => checkReadable(sent))))
   )
-  return makeClient((request) => request.body._tag === "Stream" ? sendOf(xhr)(request) : sendOf(fetch)(request))
+  return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+    Effect.flatMap((request) => request.body._tag === "Stream" ? xhr.execute(request) : fetch.execute(request)),
+    Effect.succeed
+  )
 }

@@ -37,15 +37,6 @@ export const calledWith = (
 ): Effect.Effect<FilesClient, RequestFailed> =>
   Effect.map(withCallOptions(client.connection, operation, options), (connection) => ({ ...client, connection }))
 
-/** Does something with the client as a call's options change it. */
-export const withClient = <A>(
-  client: FilesClient,
-  operation: Operation,
-  options: CallOptions | undefined,
-  f: (client: FilesClient) => Effect.Effect<A, FilesError>
-): Effect.Effect<A, FilesError> =>
-  options === undefined ? f(client) : Effect.flatMap(calledWith(client, operation, options), f)
-
 /** Sends a request of the Files API. Each of its answers tells something of the service's clock. */
 export const callFiles = <A>(
   { clock, connection }: FilesClient,

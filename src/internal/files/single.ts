@@ -13,7 +13,7 @@ import { type Subject, toOperationError, unexpected } from "../request/errors.ts
 import type { Answer } from "../request/send.ts"
 import { annotate, observe } from "../telemetry.ts"
 import { decodeRow } from "../wire/rows.ts"
-import { callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf, withClient } from "./client.ts"
+import { calledWith, callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf } from "./client.ts"
 import type { Internals } from "./internals.ts"
 
 export const decodeMetadata = decodeJson(FileMetadata, decodeRow)
@@ -33,7 +33,7 @@ export const makeMetadata = (client: FilesClient) =>
       Effect.withFiber((fiber) => {
         annotate(fiber, "anthropic.file.id", id)
         if (!isId(id)) return Effect.fail(notAnId("metadata", "id", id))
-        return withClient(client, "metadata", options, (client) =>
+        return Effect.flatMap(calledWith(client, "metadata", options), (client) =>
           callFiles(client, {
             subject: subjectOf(client.connection, "metadata", { fileId: id }),
             method: "GET",
@@ -65,7 +65,7 @@ export const makeDelete = (client: FilesClient, listeners: Internals["deletionLi
         annotate(fiber, "anthropic.file.id", id)
         if (!isId(id)) return Effect.fail(notAnId("delete", "id", id))
         let isAnswerLost = false
-        return withClient(client, "delete", options, (client) =>
+        return Effect.flatMap(calledWith(client, "delete", options), (client) =>
           callFiles(client, {
             subject: subjectOf(client.connection, "delete", { fileId: id }),
             method: "DELETE",

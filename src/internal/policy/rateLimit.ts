@@ -47,7 +47,6 @@ export const rateLimit = (options: RateLimitOptions = {}): Policy =>
           const context: Limited = {
             options,
             minute: yield* RateLimitWindow,
-            isLocal: Option.isNone(store),
             consume: Option.isSome(store) ? remotely(limiter) : locally(limiter, makeSteadyClock(clock))
           }
           return withRateLimit(context, client)
@@ -64,8 +63,6 @@ type Consume = (
 interface Limited {
   readonly options: RateLimitOptions
   readonly minute: Duration.Duration
-  /** The counts are in this process: asking for a turn takes no time. */
-  readonly isLocal: boolean
   readonly consume: Consume
 }
 
@@ -85,21 +82,14 @@ const remotely = (limiter: RateLimiter.RateLimiter): Consume => (options) =>
 const locally = (limiter: RateLimiter.RateLimiter, steady: Clock.Clock): Consume => (options) =>
   Effect.provideService(limiter.consume(options), Clock.Clock, steady)
 
-interface Budget {
-  readonly limit: number
-  readonly window: Duration.Duration
-}
-
 interface Lane {
   /** Its name in the store. */
   readonly key: string
   /** `undefined` where only what the service says counts. */
-  readonly budget: Budget | undefined
+  readonly budget: { readonly limit: number; readonly window: Duration.Duration } | undefined
   readonly perMinute: number
   /** One waits at the store, the others behind it in order. An interrupted one leaves no gap. */
   readonly queue: Semaphore.Semaphore
-  /** In the queue, the one at the store included. */
-  waiting: number
   /** Between two requests, evenly. */
   readonly interval: Duration.Duration
   /** Until when the service wants nothing, and which header said so. */
@@ -147,7 +137,6 @@ const makeLane = (identity: string, limit: number | undefined, { minute, options
     budget: limit === undefined ? undefined : bucket,
     perMinute,
     queue: Semaphore.makeUnsafe(1),
-    waiting: 0,
     interval,
     hold: undefined
   }
@@ -197,15 +186,12 @@ const exceeded = (
     })
   })
 
-const consume = ({ consume, options }: Limited, lane: Lane, budget: Budget): ReturnType<Consume> =>
-  consume({ ...budget, algorithm: options.algorithm ?? "token-bucket", key: lane.key, onExceeded: "fail" })
-
 /** Waits for a turn in the lane, until `deadline` (monotonic milliseconds) at most. */
 const waitForTurn = (
   request: HttpClientRequest.HttpClientRequest,
   lane: Lane,
   deadline: number,
-  context: Limited,
+  { consume, options }: Limited,
   clock: Clock.Clock
 ): Effect.Effect<void, HttpClientError.HttpClientError> => {
   const waitFor = (wait: number, reason: string, header: string | undefined) =>
@@ -222,7 +208,8 @@ const waitForTurn = (
       return Effect.flatMap(waitFor(held, "the service asked to", hold.header), () => turn)
     }
     if (budget === undefined) return Effect.void
-    return Effect.matchEffect(consume(context, lane, budget), {
+    const algorithm = options.algorithm ?? "token-bucket"
+    return Effect.matchEffect(consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" }), {
       onSuccess: () => Effect.void,
       onFailure: ({ reason }) =>
         reason._tag === "RateLimitExceeded"
@@ -255,25 +242,8 @@ const withRateLimit = (context: Limited, client: HttpClient.HttpClient): HttpCli
         }
       })
     if (lane.budget === undefined && lane.hold === undefined) return sent()
-    return Effect.flatMap(turn(request, lane, maxWait, context, clock, fiber), sent)
+    return Effect.flatMap(queued(request, lane, maxWait, context, clock, fiber), sent)
   })
-}
-
-/**
- * A turn in the lane. Where nobody waits and the counts are in memory it is had at once, and otherwise in the queue.
- */
-const turn = (
-  request: HttpClientRequest.HttpClientRequest,
-  lane: Lane,
-  maxWait: number,
-  context: Limited,
-  clock: Clock.Clock,
-  fiber: Sending["fiber"]
-): Effect.Effect<void, HttpClientError.HttpClientError> => {
-  const inQueue = () => queued(request, lane, maxWait, context, clock, fiber)
-  const { budget, hold, waiting } = lane
-  if (!context.isLocal || waiting > 0 || hold !== undefined || budget === undefined) return inQueue()
-  return Effect.matchEffect(consume(context, lane, budget), { onFailure: inQueue, onSuccess: Effect.succeed })
 }
 
 const queued = (
@@ -285,7 +255,6 @@ const queued = (
   fiber: Sending["fiber"]
 ): Effect.Effect<void, HttpClientError.HttpClientError> =>
   Effect.suspend(() => {
-    lane.waiting++
     const endPause = pauseIn(fiber)
     const deadline = monotonicMillis(clock) + maxWait
     let isFirst = false
@@ -306,10 +275,7 @@ const queued = (
       Semaphore.withPermitsIfAvailable(lane.queue, 1)(mine),
       Option.match({ onNone: () => inQueue, onSome: () => Effect.void })
     )
-    return Effect.onExitPrimitive(turn, () => {
-      lane.waiting--
-      return void endPause()
-    })
+    return Effect.onExitPrimitive(turn, () => void endPause())
   })
 
 /** Times of the service are compared with its own `date`: its clock and this machine's may differ. */

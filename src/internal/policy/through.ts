@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { InvalidConfig, type PolicyFailed } from "../../FilesError.ts"
 import { retryPolicyOf, withRetryPolicy } from "../request/attempt.ts"
-import { makeClient, type Send, sendOf } from "../request/directSend.ts"
 import { Overrides, type Problem } from "./options.ts"
 
 /**
@@ -22,7 +21,9 @@ import { Overrides, type Problem } from "./options.ts"
  */
 export type Policy = Layer.Layer<HttpClient.HttpClient, InvalidConfig | PolicyFailed, HttpClient.HttpClient>
 
-export type { Send }
+export type Send = (
+  request: HttpClientRequest.HttpClientRequest
+) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 
 export interface Sending {
   readonly fiber: Fiber.Fiber<unknown, unknown>
@@ -41,12 +42,15 @@ type Handle = (
  * A client whose every request goes through `handle`. The retry policy beneath it stays known to the operations above.
  */
 export const through = (client: HttpClient.HttpClient, handle: Handle): HttpClient.HttpClient => {
-  const next = sendOf(client)
-  const send: Send = (request) =>
-    Effect.withFiber((fiber) =>
-      handle(request, next, { fiber, clock: fiber.getRef(Clock.Clock), overrides: fiber.getRef(Overrides) })
-    )
-  const made = makeClient(send, client.preprocess)
+  const send: Send = (request) => client.postprocess(Effect.succeed(request))
+  const made = HttpClient.makeWith(
+    Effect.flatMap((request: HttpClientRequest.HttpClientRequest) =>
+      Effect.withFiber((fiber) =>
+        handle(request, send, { fiber, clock: fiber.getRef(Clock.Clock), overrides: fiber.getRef(Overrides) })
+      )
+    ),
+    client.preprocess
+  )
   const policy = retryPolicyOf(client)
   return policy === undefined ? made : withRetryPolicy(made, policy)
 }

@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
@@ -33,7 +32,6 @@ import {
   retryPolicyOf
 } from "./attempt.ts"
 import { parseJson, readText } from "./body.ts"
-import { type Send, sendOf } from "./directSend.ts"
 import {
   answerStalled,
   changes,
@@ -69,7 +67,7 @@ const storedPerMilli = 1000
 /** What the operations of a client share. */
 export interface Connection {
   readonly settings: Settings
-  readonly execute: Send
+  readonly client: HttpClient.HttpClient
   readonly retry: RetryPolicy | undefined
 }
 
@@ -77,9 +75,7 @@ export const connect = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Connection, InvalidConfig, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
-  // Most clients change nothing about a request first.
-  const execute = client.preprocess === Effect.succeed ? sendOf(client) : client.execute
-  return { settings: yield* parse(options), execute, retry: retryPolicyOf(client) }
+  return { settings: yield* parse(options), client, retry: retryPolicyOf(client) }
 })
 
 export interface Request {
@@ -299,10 +295,6 @@ const isSuccess = <A>(
   request: Call<A>
 ): boolean => status === 200 || status === 201 || (status === 206 && request.partial === true)
 
-/** A key is always there. */
-const isThere = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
-  Exit.isExit(effect) && Exit.isSuccess(effect)
-
 const tryOnce = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
@@ -313,24 +305,21 @@ const tryOnce = <A>(
   begin(attempt, fiber.getRef(Clock.Clock))
   const { settings } = connection
   const made = make(settings, request)
-  const send = (authorization: Authorization): Effect.Effect<A, FilesError> => {
-    sending.authorization = authorization
-    settings.remember(authorization)
-    return sendOnce(
-      fiber,
-      connection,
-      request,
-      attempt,
-      authorization,
-      authorized(settings, made, authorization, fiber)
-    )
-  }
   // Before the limit on silence begins: a token may have to be waited for.
-  const credential = settings.credentials.headersFor(made)
-  if (isThere(credential)) return send(credential.value)
-  return Effect.matchEffect(credential, {
+  return Effect.matchEffect(settings.credentials.headersFor(made), {
     onFailure: (reason) => Effect.fail<FilesError>(requestFailed(request.subject.operation, reason)),
-    onSuccess: send
+    onSuccess: (authorization) => {
+      sending.authorization = authorization
+      settings.remember(authorization)
+      return sendOnce(
+        fiber,
+        connection,
+        request,
+        attempt,
+        authorization,
+        authorized(settings, made, authorization, fiber)
+      )
+    }
   })
 }
 
@@ -343,7 +332,7 @@ const sendOnce = <A>(
   made: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<A, FilesError> => {
   const clock = fiber.getRef(Clock.Clock)
-  const { execute, settings } = connection
+  const { client, settings } = connection
   const { progress } = request
   const subject: Subject = {
     ...request.subject,
@@ -388,7 +377,7 @@ const sendOnce = <A>(
     return error
   }
   const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
-    Effect.matchEffect(execute(made), {
+    Effect.matchEffect(client.execute(made), {
       onFailure: (error) =>
         // A client beneath may make failures of answers that are not a success.
         error.reason._tag === "StatusCodeError"
