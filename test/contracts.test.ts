@@ -5,9 +5,8 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as Messages from "effect-anthropic-files/Messages"
 import { FetchHttpClient } from "effect/http"
-import * as http from "node:http"
-import type { AddressInfo } from "node:net"
 import { answerAll, cleanUp, layerCache, questions } from "../examples/contracts/contracts.ts"
+import { served } from "../examples/shared/served.ts"
 import { platform } from "./cache/stores.ts"
 import { recordSpans } from "./support/spans.ts"
 
@@ -15,20 +14,6 @@ const services = Layer.unwrap(Effect.map(Emulator.Emulator, ({ apiKey, url }) =>
   const options = { apiKey, baseUrl: url }
   return Layer.mergeAll(Files.layer(options), Messages.layer(options))
 })).pipe(Layer.provideMerge(Layer.mergeAll(NodeEmulator.layerServer(), FetchHttpClient.layer, platform)))
-
-/** What is presigned lies elsewhere: here on a server of the test's own. */
-const served = (text: string) =>
-  Effect.acquireRelease(
-    Effect.callback<http.Server>((resume) => {
-      const server = http.createServer((_, response) => response.setHeader("content-type", "text/plain").end(text))
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) =>
-      Effect.sync(() => {
-        server.closeAllConnections()
-        server.close()
-      })
-  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/contract.txt?signature=x`))
 
 const place = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -68,7 +53,7 @@ describe("the application that asks about contracts", () => {
   it.live("takes a presigned URL, and goes on after a contract that fails", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* place
-      const url = yield* served("Ends on 31 December.")
+      const url = `${yield* served("Ends on 31 December.", "text/plain")}/contract.txt?signature=x`
       const failed = yield* run(folder, [
         { key: "gone", source: path("gone.txt") },
         { key: "url", source: url }

@@ -1,19 +1,9 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
-import { execFile, spawn } from "node:child_process"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
-
-const server: Effect.Effect<string, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(
-    Effect.callback<readonly [ReturnType<typeof spawn>, string]>((resume) => {
-      const child = spawn(process.execPath, ["test/memory/server.mjs"], { stdio: ["ignore", "pipe", "inherit"] })
-      child.stdout.once("data", (port: Buffer) => resume(Effect.succeed([child, port.toString().trim()])))
-    }),
-    ([child]) => Effect.sync(() => child.kill())
-  ),
-  ([, port]) => port
-)
+import { server } from "./support/memoryServer.ts"
 
 const many = (count: number) =>
   Effect.callback<{ readonly results: number; readonly heap: readonly [number, number] }>((resume) => {

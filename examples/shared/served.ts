@@ -3,10 +3,10 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 
 /** A server that answers every GET with this text, as long as the scope is open. Gives its URL. */
-export const served = (text: string): Effect.Effect<string, never, Scope.Scope> =>
+export const served = (text: string, mimeType = "text/csv"): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<http.Server>((resume) => {
-      const server = http.createServer((_, response) => response.setHeader("content-type", "text/csv").end(text))
+      const server = http.createServer((_, response) => response.setHeader("content-type", mimeType).end(text))
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
     (server) =>

@@ -5,9 +5,10 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as esbuild from "esbuild"
-import { execFile, spawn } from "node:child_process"
+import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { commandOf } from "../../scripts/runtimes.mjs"
+import { server } from "../support/memoryServer.ts"
 
 const runner = fileURLToPath(new URL("runner.ts", import.meta.url))
 
@@ -48,18 +49,6 @@ const bundled = Effect.gen(function*() {
   )
   return outfile
 }).pipe(Effect.provide(NodeFileSystem.layer))
-
-/** Takes uploads without keeping them. Gives its port. */
-const server = Effect.map(
-  Effect.acquireRelease(
-    Effect.callback<readonly [ReturnType<typeof spawn>, string]>((resume) => {
-      const child = spawn(process.execPath, ["test/memory/server.mjs"], { stdio: ["ignore", "pipe", "inherit"] })
-      child.stdout.once("data", (port: Buffer) => resume(Effect.succeed([child, port.toString().trim()])))
-    }),
-    ([child]) => Effect.sync(() => child.kill())
-  ),
-  ([, port]) => port
-)
 
 const size = 300_000_000
 
