@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Redacted, type Scope } from "effect"
+import { Cause, ConfigProvider, Effect, Layer, Logger, Redacted, References, type Scope } from "effect"
 import { FileMetadata, Files, type FilesError, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { HttpClient } from "effect/http"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as https from "node:https"
 import * as net from "node:net"
+import { inspect } from "node:util"
+import { recordSpans } from "../support/spans.ts"
 import { wire } from "../support/wire.ts"
 
 const fixture = (name: string) => fs.readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
@@ -177,6 +180,37 @@ for (const isTls of [true, false]) {
             if (isTls) assert.strictEqual(api.asked[0], "GET /v1/files/file_1")
           })))
       }
+
+      it.live("its password is in no span and no log, whether it lets requests pass or not", () =>
+        Effect.scoped(Effect.gen(function*() {
+          const { spans, tracer } = recordSpans()
+          const logged: Array<unknown> = []
+          const logger = Logger.make(({ cause, message }) => void logged.push(message, Cause.pretty(cause)))
+          for (const status of [undefined, 407]) {
+            const [api, gate] = [
+              yield* service(isTls),
+              yield* proxy({ isTls: isTlsProxy, ...(status === undefined ? undefined : { status }) })
+            ]
+            yield* trusting(
+              withEnvironment({ [variable]: withPassword(gate.url) })(
+                Effect.ignoreCause(lookup(api.url, {}, Policy.standard({ retry: { times: 1, baseDelay: 1 } })))
+              )
+            ).pipe(
+              Effect.withTracer(tracer),
+              Effect.provide(Logger.layer([logger])),
+              Effect.provideService(References.MinimumLogLevel, "Trace"),
+              // The worst that a program can ask for.
+              Effect.provideService(HttpClient.TracerDisabledWhen, () => false),
+              Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
+            )
+          }
+          assert.isAbove(spans.length, 2)
+          assert.isAbove(logged.length, 0)
+          const all = inspect([spans, logged], { depth: 12, showHidden: true })
+          assert.notInclude(all, password)
+          assert.notInclude(all, encodeURIComponent(password))
+          assert.notInclude(all, Buffer.from(`some@one:${password}`).toString("base64"))
+        })))
 
       it.live("an upload arrives whole, and the connection serves the next request", () =>
         Effect.scoped(Effect.gen(function*() {
