@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type * as Statement from "effect/sql/Statement"
 import type { FileId } from "../../FileMetadata.ts"
 import { type Entry, isMalformed } from "./manifestItem.ts"
 import type { Added, State } from "./model.ts"
@@ -110,21 +111,31 @@ export const make = (sql: SqlClient.SqlClient) => {
     size_bytes::float8 AS size_bytes, uploaded, attempts, error_tag, error_message, request_id,
     ${iso("created_at")}, ${iso("updated_at")}, ${iso("expires_at")}`
 
-  /** Runs a statement on a few thousand rows at a time until it finds no more. */
-  const inBatches = (
-    statement: Effect.Effect<ReadonlyArray<{ readonly count: number }>, SqlError>
-  ): Effect.Effect<number, SqlError> =>
+  const limit = sql.literal(String(batchSize))
+
+  /** Changes the items of which `where` holds, a few thousand at a time. Gives how many there were. */
+  const change = (set: Statement.Fragment, where: Statement.Fragment): Effect.Effect<number, SqlError> =>
     Effect.gen(function*() {
       let total = 0
       for (;;) {
-        const [row] = yield* statement
+        const [row] = yield* sql<{ readonly count: number }>`WITH changed AS (
+          UPDATE ingest_items SET ${set}, updated_at = now() WHERE id IN (
+            SELECT id FROM ingest_items WHERE ${where} LIMIT ${limit} FOR UPDATE
+          ) RETURNING 1
+        ) SELECT count(*)::int AS count FROM changed`
         const count = row?.count ?? 0
         total += count
         if (count < batchSize) return total
       }
     })
 
-  const limit = sql.literal(String(batchSize))
+  /** Waits to be offered again, under another message. */
+  const anew = sql`state = 'pending', generation = generation + 1, is_offered = false`
+
+  const noteFailure = ({ generation, id }: Ticket, state: "pending" | "failed", failed: Failed) =>
+    sql`UPDATE ingest_items SET state = ${state}, attempts = ${failed.attempts}, error_tag = ${failed.error_tag},
+        error_message = ${failed.error_message}, request_id = ${failed.request_id}, updated_at = now()
+      WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`
 
   return {
     /** A transaction that the database ends by itself when this process stands still in it. */
@@ -229,16 +240,10 @@ export const make = (sql: SqlClient.SqlClient) => {
           request_id = NULL, updated_at = now()
         WHERE id = ${id}::bigint AND generation = ${generation} AND state IN ('pending', 'cancelled')`,
 
-    setFailed: ({ generation, id }: Ticket, failed: Failed) =>
-      sql`UPDATE ingest_items SET state = 'failed', attempts = ${failed.attempts}, error_tag = ${failed.error_tag},
-          error_message = ${failed.error_message}, request_id = ${failed.request_id}, updated_at = now()
-        WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
+    setFailed: (ticket: Ticket, failed: Failed) => noteFailure(ticket, "failed", failed),
 
     /** A try that failed; the message of the queue comes again. */
-    setTried: ({ generation, id }: Ticket, failed: Failed) =>
-      sql`UPDATE ingest_items SET attempts = ${failed.attempts}, error_tag = ${failed.error_tag},
-          error_message = ${failed.error_message}, request_id = ${failed.request_id}, updated_at = now()
-        WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
+    setTried: (ticket: Ticket, failed: Failed) => noteFailure(ticket, "pending", failed),
 
     setCancelled: ({ generation, id }: Ticket) =>
       sql`UPDATE ingest_items SET state = 'cancelled', updated_at = now()
@@ -250,42 +255,23 @@ export const make = (sql: SqlClient.SqlClient) => {
         (rows) => rows.length > 0
       ),
 
-    cancel: (ingest: string) =>
-      inBatches(sql<{ readonly count: number }>`WITH changed AS (
-        UPDATE ingest_items SET state = 'cancelled', updated_at = now() WHERE id IN (
-          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'pending' LIMIT ${limit} FOR UPDATE
-        ) RETURNING 1
-      ) SELECT count(*)::int AS count FROM changed`),
+    cancel: (ingest: string) => change(sql`state = 'cancelled'`, sql`ingest = ${ingest} AND state = 'pending'`),
 
-    revive: (ingest: string) =>
-      inBatches(sql<{ readonly count: number }>`WITH changed AS (
-        UPDATE ingest_items SET state = 'pending', generation = generation + 1, is_offered = false, updated_at = now()
-        WHERE id IN (
-          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'cancelled' LIMIT ${limit} FOR UPDATE
-        ) RETURNING 1
-      ) SELECT count(*)::int AS count FROM changed`),
+    revive: (ingest: string) => change(anew, sql`ingest = ${ingest} AND state = 'cancelled'`),
 
     retry: (ingest: string, tag: string | null, key: string | null) =>
-      inBatches(sql<{ readonly count: number }>`WITH changed AS (
-        UPDATE ingest_items SET state = 'pending', generation = generation + 1, is_offered = false, attempts = 0,
-          updated_at = now()
-        WHERE id IN (
-          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'failed' AND source IS NOT NULL
-            AND (${tag}::text IS NULL OR error_tag = ${tag}) AND (${key}::text IS NULL OR key = ${key})
-          LIMIT ${limit} FOR UPDATE
-        ) RETURNING 1
-      ) SELECT count(*)::int AS count FROM changed`),
+      change(
+        sql`${anew}, attempts = 0`,
+        sql`ingest = ${ingest} AND state = 'failed' AND source IS NOT NULL
+          AND (${tag}::text IS NULL OR error_tag = ${tag}) AND (${key}::text IS NULL OR key = ${key})`
+      ),
 
     renew: (ingest: string, within: number) =>
-      inBatches(sql<{ readonly count: number }>`WITH changed AS (
-        UPDATE ingest_items SET state = 'pending', generation = generation + 1, is_offered = false, attempts = 0,
-          updated_at = now()
-        WHERE id IN (
-          SELECT id FROM ingest_items WHERE ingest = ${ingest} AND state = 'done'
-            AND expires_at < now() + ${within}::float8 * interval '1 millisecond'
-          LIMIT ${limit} FOR UPDATE
-        ) RETURNING 1
-      ) SELECT count(*)::int AS count FROM changed`),
+      change(
+        sql`${anew}, attempts = 0`,
+        sql`ingest = ${ingest} AND state = 'done'
+          AND expires_at < now() + ${within}::float8 * interval '1 millisecond'`
+      ),
 
     page: (ingest: string, after: string | null, states: ReadonlyArray<State> | undefined) =>
       sql<Record<string, unknown> & { readonly key: string }>`
@@ -308,7 +294,7 @@ export const make = (sql: SqlClient.SqlClient) => {
       `,
 
     lastMinute: (ingest: string) =>
-      sql<{ readonly count: number; readonly seconds: number; readonly at: string }>`
+      sql<{ readonly count: number; readonly at: string }>`
         SELECT count(*)::int AS count, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at
         FROM ingest_items WHERE ingest = ${ingest} AND state IN ('done', 'failed')
           AND updated_at > now() - interval '1 minute'
@@ -361,7 +347,6 @@ export const make = (sql: SqlClient.SqlClient) => {
       ([row]) => row?.count ?? 0
     ),
 
-    /** Files that an ingest uploaded, with the keys of all its items that have them. */
     countOwn: (ingest: string) =>
       Effect.map(
         sql<{ readonly count: number }>`SELECT count(DISTINCT file_id)::int AS count FROM ingest_items
@@ -369,6 +354,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         ([row]) => row?.count ?? 0
       ),
 
+    /** Files that an ingest uploaded, with the keys of all its items that have them. */
     ownFiles: (ingest: string, after: string) =>
       sql<{ readonly file_id: FileId; readonly keys: ReadonlyArray<string>; readonly is_shared: boolean }>`
         WITH own AS (
