@@ -61,9 +61,7 @@ const layer = NodeIngest.layer(
 // Asked for its memory, it collects its garbage first and says what is left, in bytes.
 process.on("SIGUSR2", () => {
   globalThis.gc?.()
-  // What is resident besides is up to V8 and the allocator.
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  process.stdout.write(`${JSON.stringify({ memory: heapUsed + arrayBuffers })}\n`)
+  process.stdout.write(`${JSON.stringify({ memory: process.memoryUsage().rss })}\n`)
 })
 
 const stopped = Deferred.makeUnsafe<void>()

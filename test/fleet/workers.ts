@@ -19,11 +19,14 @@ export interface Worker {
 }
 
 /** A runner in a process of its own, which dies with the scope at the latest. */
-export const start = (settings: Settings): Effect.Effect<Worker, never, Scope.Scope> =>
+export const start = (
+  settings: Settings,
+  flags: ReadonlyArray<string> = []
+): Effect.Effect<Worker, never, Scope.Scope> =>
   Effect.gen(function*() {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, ["--no-warnings", "--expose-gc", script, JSON.stringify(settings)], {
+        spawn(process.execPath, ["--no-warnings", "--expose-gc", ...flags, script, JSON.stringify(settings)], {
           stdio: ["ignore", "pipe", process.env["FLEET_LOGS"] === "1" ? "inherit" : "ignore"]
         })
       ),
