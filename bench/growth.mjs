@@ -1,9 +1,6 @@
 /**
  * More of the same: time has to grow linearly, memory not at all. In long runs, so only on demand.
  */
-import * as fs from "node:fs"
-import * as path from "node:path"
-import { chart } from "./chart.mjs"
 import { contenders } from "./rows.mjs"
 import { fileOf, measure } from "./run.mjs"
 
@@ -49,8 +46,5 @@ export const measureGrowth = async (baseUrl) => {
     }
     measured.push({ title, points })
   }
-  const folder = path.join(import.meta.dirname, "results")
-  fs.mkdirSync(folder, { recursive: true })
-  fs.writeFileSync(path.join(folder, "growth.svg"), chart(measured))
   return measured
 }

@@ -156,3 +156,15 @@ export const summaryTable = (results) => {
     )
   }\n`
 }
+
+/** What a program that a browser loads weighs. */
+export const bundleSentence = ({ bundle }) => {
+  const weight = (id) => {
+    const { bytes, gzip } = bundle.programs.find((program) => program.id === id)
+    return `${Math.round(bytes / 1000)} KB (${Math.round(gzip / 1000)} KB gzipped)`
+  }
+  return `A bundled page that lists files is ${weight("browser")}, or ${
+    weight("policies")
+  } with \`Policy.standard()\`. `
+    + `effect's HTTP client and Schema make up ${weight("effect")} of that. (\`npm run bench -- bundle\`)`
+}

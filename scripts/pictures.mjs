@@ -7,40 +7,31 @@ import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { charts } from "../bench/chart.mjs"
 import * as Emulator from "../dist/emulator/Emulator.js"
 import * as NodeEmulator from "../dist/emulator/NodeEmulator.js"
 import { Files, FileSource, Policy, Transfer } from "../dist/index.js"
 import * as NodeFiles from "../dist/NodeFiles.js"
+import {
+  accent,
+  again,
+  arrow,
+  blue,
+  body,
+  faint,
+  green,
+  line,
+  orange,
+  path as stroke,
+  picture,
+  rect,
+  red,
+  soft,
+  text,
+  violet
+} from "./svg.mjs"
 
 const read = (file) => fs.readFileSync(file, "utf8")
-const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
-
-const ink = "#0f172a"
-const soft = "#475569"
-const line = "#cbd5e1"
-
-/** A text, or several lines of one. */
-const text = (x, y, content, { anchor = "start", fill = ink, size = 13, weight = "normal", mono = false } = {}) =>
-  [content].flat().map((row, i) =>
-    `<text x="${x}" y="${
-      y + i * (size + 4)
-    }" font-size="${size}" fill="${fill}" text-anchor="${anchor}" font-weight="${weight}"${
-      mono ? ` font-family="ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace"` : ""
-    }>${escape(row)}</text>`
-  ).join("\n")
-
-/** A card of its own colour, so that the picture reads the same on a light and on a dark page. */
-const picture = (width, height, label, body) =>
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, DejaVu Sans, Verdana, Arial, sans-serif" role="img" aria-label="${label}">
-<defs>
-<marker id="to" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 10 5 0 10z" fill="${soft}"/></marker>
-<marker id="again" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 10 5 0 10z" fill="#b45309"/></marker>
-</defs>
-<rect x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="12" fill="#ffffff" stroke="${line}"/>
-${body.flat(Infinity).join("\n")}
-</svg>
-`
-
 /** What stands as `@default` at an option. */
 const defaultOf = (file, type, option) => {
   const from = read(file).split(`export interface ${type} `)[1] ?? ""
@@ -76,37 +67,30 @@ const policies = () => {
       "each try counts,",
       "sent on its turn"
     ],
-    timeout: [`${defaultOf(options, "TimeoutOptions", "connect")} to`, "connect; ends a try", "that is silent"]
+    timeout: [`${defaultOf(options, "TimeoutOptions", "connect")} to`, "connect; ends", "a silent try"]
   }
-  const colours = [["#fff7ed", "#f59e0b"], ["#fef2f2", "#f87171"], ["#f0fdf4", "#4ade80"], ["#eff6ff", "#60a5fa"], [
-    "#f5f3ff",
-    "#a78bfa"
-  ]]
-  const step = 156
-  const left = 116
-  const right = left + order.length * step + 34
-  return picture(right + 120, 372, `The order of Policy.standard, from the outside in: ${order.join(", ")}`, [
-    order.map((_, i) => {
-      const inset = 12 * i
-      return `<rect x="${left + i * step}" y="${24 + inset * 2}" width="${right - inset - left - i * step}" height="${
-        306 - inset * 3.2
-      }" rx="10" fill="${colours[i][0]}" stroke="${colours[i][1]}"/>`
-    }),
-    order.map((name, i) => text(left + 14 + i * step, 48 + 24 * i, name, { size: 15, weight: "bold", mono: true })),
-    order.map((name, i) => text(left + 14 + i * step, 234, says[name], { size: 12, fill: "#334155" })),
-    text(58, 172, ["your", "program"], { anchor: "middle", fill: soft }),
-    text(right + 60, 172, ["HttpClient,", "the service"], { anchor: "middle", fill: soft }),
-    `<path d="M${left - 16} 170H${right + 6}" stroke="${soft}" stroke-width="2" marker-end="url(#to)"/>`,
-    `<path d="M${right + 6} 196H${left - 16}" stroke="${soft}" stroke-width="2" marker-end="url(#to)"/>`,
-    text(left + 14, 162, "request", { size: 11, fill: soft }),
-    text(left + 14, 211, "answer", { size: 11, fill: soft }),
-    `<path d="M${left + 134} 196C${left + 92} 196 ${left + 92} 170 ${
-      left + 136
-    } 170" fill="none" stroke="#b45309" stroke-width="2.5" marker-end="url(#again)"/>`,
-    text(left + 68, 187, "again", { size: 11, fill: "#b45309" }),
-    text((right + 120) / 2, 356, "Policy.standard(): the outermost policy sees a request first and its answer last", {
+  const colours = [orange, red, green, blue, violet]
+  const step = 130
+  const left = 92
+  const right = left + order.length * step + 44
+  const width = right + 96
+  return picture(width, 348, `The order of Policy.standard, from the outside in: ${order.join(", ")}`, [
+    order.map((_, i) =>
+      rect(left + i * step, 24 + i * 24, right - 12 * i - left - i * step, 290 - i * 34, colours[i], 10)
+    ),
+    order.map((name, i) => text(left + 12 + i * step, 48 + 24 * i, name, { size: 14, weight: "bold", mono: true })),
+    order.map((name, i) => text(left + 12 + i * step, 226, says[name], { size: 12, fill: body })),
+    text(46, 172, ["your", "program"], { anchor: "middle", fill: soft }),
+    text(right + 52, 172, ["HttpClient,", "the service"], { anchor: "middle", fill: soft }),
+    arrow(`M${left - 10} 164H${right + 6}`),
+    arrow(`M${right + 6} 190H${left - 10}`),
+    text(left + 12, 156, "request", { size: 12, fill: soft }),
+    text(left + 12, 207, "answer", { size: 12, fill: soft }),
+    arrow(`M${left + 120} 190C${left + 80} 190 ${left + 80} 164 ${left + 122} 164`, again),
+    text(left + 50, 181, "again", { size: 12, fill: again }),
+    text(width / 2, 334, "Policy.standard(): the outermost policy sees a request first and its answer last", {
       anchor: "middle",
-      fill: "#334155"
+      fill: body
     })
   ])
 }
@@ -140,54 +124,55 @@ const errors = () => {
     ["results", "BatchResultsError"]
   ].map(([title, type]) => ({ title, members: new Set(unionOf(source, type)) }))
   const row = 24
-  const top = 68
-  const column = (i) => 470 + i * 74
+  const top = 82
+  const column = (i) => 304 + i * 60
   const y = (i) => top + i * row
   const rows = [...tags, ...reasons]
-  const width = column(operations.length - 1) + 62
+  const width = column(operations.length - 1) + 46
   const requestFailed = tags.indexOf("RequestFailed")
-  return picture(width, y(rows.length) + 62, "Which operation can fail with which error", [
-    text(24, 36, "What each operation can fail with", { size: 16, weight: "bold" }),
+  const besides = [
+    ["InvalidConfig, PolicyFailed", "when a Layer is built"],
+    ["SaveFailed", "when a download is put on disk"],
+    ["UploadStoreFailed, SyncFailed", "in the upload cache"],
+    ["IngestFailed", "in the fleet"]
+  ]
+  const below = y(rows.length)
+  return picture(width, below + 52 + besides.length * 20, "Which operation can fail with which error", [
+    text(24, 32, "What each operation can fail with", { size: 16, weight: "bold" }),
     operations.map(({ title }, i) =>
-      text(column(i), 46, title, { anchor: "middle", size: 12, fill: soft, mono: true })
+      text(column(i), 58, title, { anchor: "middle", size: 11, fill: soft, mono: true })
     ),
-    `<path d="M32 ${y(0) - 14}V${y(requestFailed) - 4}" stroke="${line}" stroke-width="2"/>`,
     tags.map((tag, i) => [
-      i % 2 === 0 ? `<rect x="20" y="${y(i) - 17}" width="${width - 40}" height="${row}" fill="#f8fafc"/>` : "",
-      `<path d="M32 ${y(i) - 4}H48" stroke="${line}" stroke-width="2"/>`,
+      i % 2 === 0 ? `<rect x="20" y="${y(i) - 17}" width="${width - 40}" height="${row}" fill="${faint}"/>` : "",
+      stroke(`M32 ${y(i) - 4}H48`, { width: 2 }),
       text(56, y(i), tag, { mono: true, weight: tag === "RequestFailed" ? "bold" : "normal" }),
       operations.map(({ members }, at) =>
-        members.has(tag) ? `<circle cx="${column(at)}" cy="${y(i) - 4}" r="5.5" fill="#2563eb"/>` : ""
+        members.has(tag) ? `<circle cx="${column(at)}" cy="${y(i) - 4}" r="5.5" fill="${accent}"/>` : ""
       )
     ]),
-    `<path d="M32 ${y(0) - 14}V${y(requestFailed) - 4}" stroke="${line}" stroke-width="2"/>`,
-    `<path d="M70 ${y(requestFailed) + 6}V${y(rows.length - 1) - 4}" stroke="${line}" stroke-width="2"/>`,
+    stroke(`M32 ${y(0) - 14}V${y(requestFailed) - 4}`, { width: 2 }),
+    stroke(`M70 ${y(requestFailed) + 6}V${y(rows.length - 1) - 4}`, { width: 2 }),
     reasons.map((reason, i) => {
       const at = y(tags.length + i)
       return [
-        `<path d="M70 ${at - 4}H86" stroke="${line}" stroke-width="2"/>`,
-        text(94, at, reason, { mono: true, fill: "#334155" })
+        stroke(`M70 ${at - 4}H86`, { width: 2 }),
+        text(94, at, reason, { mono: true, fill: body })
       ]
     }),
-    text(300, y(tags.length), ["its reason says why the request", "could not be carried out"], {
-      size: 12,
+    text(282, y(tags.length), "The reason of a RequestFailed says why the request could not be carried out.", {
+      size: 12.5,
       fill: soft
     }),
-    `<path d="M24 ${y(rows.length)}H${width - 24}" stroke="${line}"/>`,
-    text(24, y(rows.length) + 26, "Beside the operations:", { size: 12, fill: soft }),
-    text(
-      170,
-      y(rows.length) + 26,
-      "InvalidConfig and PolicyFailed when a Layer is built · SaveFailed on disk · SyncFailed, UploadStoreFailed in the upload cache · IngestFailed in the fleet",
-      {
-        size: 12,
-        fill: "#334155"
-      }
-    ),
-    text(24, y(rows.length) + 46, "What an operation can't raise does not compile in its catchTag.", {
-      size: 12,
+    text(282, y(tags.length) + 20, "What an operation can't raise does not compile in its catchTag.", {
+      size: 12.5,
       fill: soft
-    })
+    }),
+    stroke(`M24 ${below}H${width - 24}`),
+    text(24, below + 26, "Beside the operations", { size: 12.5, fill: soft }),
+    besides.map(([names, when], i) => [
+      text(56, below + 48 + i * 20, names, { mono: true }),
+      text(304, below + 48 + i * 20, when, { size: 12.5, fill: body })
+    ])
   ])
 }
 
@@ -228,100 +213,120 @@ const figure = (value) => value.toLocaleString("en")
 
 const byte = async () => {
   const run = await Effect.runPromise(measure)
-  const up = [
-    ["FileSource.path", [`scan.pdf, ${figure(size)} bytes`, "size and time noted"], "disk"],
-    ["check", ["name, type, size,", "expiry: nothing sent yet"], "here"],
-    ["multipart", [
-      `${run.chunks} pieces of up to ${run.largest / 2 ** 20} MiB,`,
-      `frame of ${figure(run.length - size)} bytes`
-    ], "here"],
-    ["policies", ["retry, breaker, places,", "turns, timeouts"], "here"],
-    ["socket", [`content-length ${figure(run.length)},`, "as fast as it is taken"], "net"],
-    ["service", [`size_bytes ${figure(run.stored)}`, "is what was sent"], "there"]
+  const stations = [
+    [
+      "on disk",
+      orange,
+      ["FileSource.path", `scan.pdf, ${figure(size)} bytes; size and time are noted`],
+      ["Transfer.downloadToFile", `temporary file, synced, renamed: ${figure(run.saved)} bytes`]
+    ],
+    [
+      "in your program",
+      blue,
+      ["preflight", "name, type, size and expiry, before a byte is sent"],
+      ["Stream", "every byte, or a failure"]
+    ],
+    [
+      "in your program",
+      blue,
+      [
+        "multipart",
+        `${run.chunks} pieces of up to ${run.largest / 2 ** 20} MiB, a frame of ${figure(run.length - size)} bytes`
+      ],
+      ["content", "length and silence are watched; a break is resumed"]
+    ],
+    [
+      "in your program",
+      blue,
+      ["policies", "retry, circuit breaker, concurrency, rate, timeout"],
+      ["policies", "the same, in the opposite order"]
+    ],
+    [
+      "on the way",
+      green,
+      ["socket", `content-length ${figure(run.length)}; as fast as it is taken`],
+      ["socket", "as fast as you read"]
+    ],
+    [
+      "at the service",
+      violet,
+      ["service", `size_bytes ${figure(run.stored)}, which is what was sent`],
+      ["service", `a content of ${figure(run.received)} bytes`]
+    ]
   ]
-  const down = [
-    ["service", [`content, ${figure(run.received)} bytes`], "there"],
-    ["socket", ["silence is watched,", "length is checked"], "net"],
-    ["policies", ["a break goes on", "where it broke"], "here"],
-    ["Stream", ["complete, or", "a failure"], "here"],
-    ["temporary file", ["0600, beside", "the target; synced"], "disk"],
-    ["chart.png", [`${figure(run.saved)} bytes,`, "by a rename"], "disk"]
-  ]
-  const fills = { disk: "#fff7ed", here: "#eff6ff", net: "#f0fdf4", there: "#f5f3ff" }
-  const strokes = { disk: "#f59e0b", here: "#60a5fa", net: "#4ade80", there: "#a78bfa" }
-  const box = 172
-  const gap = 22
-  const lane = (stations, top) =>
-    stations.map(([title, says, where], i) => {
-      const x = 24 + i * (box + gap)
-      return [
-        `<rect x="${x}" y="${top}" width="${box}" height="84" rx="8" fill="${fills[where]}" stroke="${
-          strokes[where]
-        }"/>`,
-        text(x + box / 2, top + 26, title, { anchor: "middle", weight: "bold", mono: true }),
-        text(x + box / 2, top + 50, says, { anchor: "middle", size: 11, fill: "#334155" }),
-        i === 0
-          ? ""
-          : `<path d="M${x - gap + 2} ${top + 42}H${x - 3}" stroke="${soft}" stroke-width="2" marker-end="url(#to)"/>`
-      ]
-    })
-  const width = 24 + 6 * (box + gap) - gap + 24
-  return picture(width, 318, "The way of a byte: up from disk to the service, and down to disk", [
-    text(24, 36, "Up", { size: 16, weight: "bold" }),
-    lane(up, 52),
-    text(24, 182, "Down", { size: 16, weight: "bold" }),
-    lane(down, 198),
-    text(
-      24,
-      304,
-      "Figures of a real run over NodeFiles against the emulator; memory holds two pieces, whatever the size.",
-      {
-        size: 11,
-        fill: soft
-      }
-    )
-  ])
+  const box = 392
+  const height = 52
+  const step = 74
+  const columns = [24, 24 + box + 22]
+  const width = columns[1] + box + 24
+  const top = 56
+  const last = stations.length - 1
+  return picture(
+    width,
+    top + last * step + height + 44,
+    "The way of a byte: up from disk to the service, and back down",
+    [
+      text(columns[0], 36, "An upload goes down the page …", { size: 15, weight: "bold" }),
+      text(columns[1], 36, "… and a download comes up it", { size: 15, weight: "bold" }),
+      stations.map(([where, colours, up, down], i) =>
+        [up, down].map(([title, says], lane) => [
+          rect(columns[lane], top + i * step, box, height, colours),
+          text(columns[lane] + 14, top + i * step + 21, title, { weight: "bold", mono: true }),
+          text(columns[lane] + box - 14, top + i * step + 21, where, { anchor: "end", size: 11.5, fill: soft }),
+          text(columns[lane] + 14, top + i * step + 41, says, { size: 12.5, fill: body })
+        ])
+      ),
+      stations.slice(1).map((_, i) => [
+        arrow(`M${columns[0] + 40} ${top + i * step + height}v${step - height - 2}`),
+        arrow(`M${columns[1] + 40} ${top + (i + 1) * step}v${height - step + 2}`)
+      ]),
+      text(
+        24,
+        top + last * step + height + 28,
+        "The figures are those of a real run over NodeFiles. Memory holds two pieces, whatever the size of the file.",
+        { size: 12, fill: soft }
+      )
+    ]
+  )
 }
 
 const fleet = () => {
-  const box = (x, y, width, title, says, [fill, stroke], mono = false) => [
-    `<rect x="${x}" y="${y}" width="${width}" height="84" rx="8" fill="${fill}" stroke="${stroke}"/>`,
-    text(x + width / 2, y + 26, title, { anchor: "middle", weight: "bold", mono }),
-    text(x + width / 2, y + 50, says, { anchor: "middle", size: 11, fill: "#334155" })
+  const box = (x, y, width, title, says, colours, mono = false) => [
+    rect(x, y, width, 84, colours),
+    text(x + width / 2, y + 25, title, { anchor: "middle", weight: "bold", mono }),
+    text(x + width / 2, y + (says.length === 3 ? 45 : 49), says, {
+      anchor: "middle",
+      size: 12,
+      fill: body
+    })
   ]
-  const arrow = (path, color = soft, marker = "to") =>
-    `<path d="${path}" fill="none" stroke="${color}" stroke-width="2" marker-end="url(#${marker})"/>`
-  const input = ["#fff7ed", "#f59e0b"]
-  const database = ["#eff6ff", "#60a5fa"]
-  const runner = ["#f0fdf4", "#4ade80"]
-  const outside = ["#f5f3ff", "#a78bfa"]
-  return picture(1010, 392, "How a file goes through durable ingest", [
-    `<rect x="206" y="20" width="404" height="352" rx="10" fill="#f8fafc" stroke="${line}"/>`,
-    text(222, 44, "Postgres", { size: 15, weight: "bold" }),
-    `<rect x="648" y="20" width="182" height="352" rx="10" fill="#f8fafc" stroke="${line}"/>`,
-    text(664, 44, "Each runner", { size: 15, weight: "bold" }),
-    box(20, 64, 150, "manifest", ["JSONL, CSV, folder,", "rows, or a Stream"], input),
-    box(222, 64, 166, "ingest_items", ["an item a row:", "pending"], database, true),
-    box(428, 64, 166, "ingest_queue", ["the next 10,000,", "a message each"], database, true),
-    box(664, 64, 150, "taker", ["one of concurrency,", "locks its message"], runner),
-    box(428, 176, 166, "uploads", ["by SHA-256: a note first,", "then the file's id"], database, true),
-    box(664, 176, 150, "upload cache", ["each content once,", "also after a crash"], runner),
-    box(664, 276, 150, "policy", ["retries, one rate", "for all runners"], runner),
-    box(860, 276, 130, "Files API", ["500 requests", "a minute"], outside),
-    box(860, 176, 130, "Redis", ["counts the rate", "of all"], outside),
-    box(222, 276, 166, "ingest_items", ["done, with file_id;", "or failed, with its reason"], database, true),
-    arrow("M170 106H219"),
-    arrow("M388 106H425"),
-    arrow("M594 106H661"),
-    arrow("M739 148V173"),
-    arrow("M664 218H597"),
-    arrow("M739 260V273"),
-    arrow("M814 318H857"),
-    arrow("M814 296C838 296 836 218 857 218"),
-    arrow("M664 338H391"),
-    text(520, 332, "the row, then the message", { anchor: "middle", size: 11, fill: soft }),
-    arrow("M305 276V151", "#b45309", "again"),
-    text(298, 208, ["retry, resume,", "renew"], { anchor: "end", size: 11, fill: "#b45309" })
+  return picture(872, 386, "How a file goes through durable ingest", [
+    rect(164, 18, 348, 350, [faint, line], 10),
+    text(180, 44, "Postgres", { size: 15, weight: "bold" }),
+    rect(538, 18, 172, 350, [faint, line], 10),
+    text(554, 44, "Each runner", { size: 15, weight: "bold" }),
+    box(16, 60, 122, "manifest", ["JSONL, CSV,", "folder, Stream"], orange),
+    box(176, 60, 152, "ingest_items", ["a row for each item:", "pending"], blue, true),
+    box(350, 60, 152, "ingest_queue", ["a message for each", "of the next 10,000"], blue, true),
+    box(550, 60, 148, "taker", ["locks a message,", "uploads its item"], green),
+    box(350, 168, 152, "uploads", ["by SHA-256: a note,", "then the file's id"], blue, true),
+    box(550, 168, 148, "upload cache", ["each content once,", "after a crash too"], green),
+    box(550, 272, 148, "policy", ["retries; one rate", "for all runners"], green),
+    box(738, 272, 118, "Files API", ["500 requests", "a minute"], violet),
+    box(738, 168, 118, "Redis", ["counts the rate", "of all runners"], violet),
+    box(176, 272, 152, "ingest_items", ["done, with file_id;", "or failed, with", "a reason"], blue, true),
+    arrow("M138 102H174"),
+    arrow("M328 102H348"),
+    arrow("M502 102H548"),
+    arrow("M624 144V166"),
+    arrow("M550 210H504"),
+    arrow("M624 252V270"),
+    arrow("M698 326H736"),
+    arrow("M698 296H718V210H736"),
+    arrow("M550 330H330"),
+    text(440, 322, "row, then message", { anchor: "middle", size: 12, fill: soft }),
+    arrow("M252 272V146", again),
+    text(262, 200, ["retry,", "resume,", "renew"], { size: 12, fill: again })
   ])
 }
 
@@ -329,7 +334,8 @@ const drawn = {
   "docs/policies.svg": policies(),
   "docs/errors.svg": errors(),
   "docs/byte.svg": await byte(),
-  "docs/fleet.svg": fleet()
+  "docs/fleet.svg": fleet(),
+  ...charts(JSON.parse(read("bench/results/latest.json")))
 }
 
 const isCheck = process.argv.includes("--check")
