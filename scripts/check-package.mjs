@@ -228,7 +228,11 @@ const checkCommands = async (tarball) => {
         shell: process.platform === "win32"
       })
       assert.equal(asked.status, 3, asked.stderr)
-      assert.match(asked.stderr, new RegExp(`${name} is not installed: add -p ${name} to npx`), asked.stderr)
+      assert.match(
+        asked.stderr,
+        new RegExp(`${name} is not installed: run npm install ${name}, or npx with -p ${name}`),
+        asked.stderr
+      )
     }
     await checkIngest(client)
     emulator.kill("SIGTERM")

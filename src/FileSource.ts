@@ -379,9 +379,15 @@ const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
         })
 
       const wrongSize = (what: string) =>
-        fail("NotAFile", `${shorten(path)} ${what}, as files of the system do: give its bytes as a stream.`, {
-          source: path
-        })
+        fail(
+          "NotAFile",
+          `${
+            shorten(path)
+          } ${what}, as files of the system do: give its bytes as a stream, standard input for example.`,
+          {
+            source: path
+          }
+        )
 
       const unchanged = Effect.gen(function*() {
         const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
@@ -451,7 +457,7 @@ const kinds: Partial<Record<FileSystem.File.Type, string>> = {
   Directory: "a directory",
   BlockDevice: "a device",
   CharacterDevice: "a device",
-  FIFO: "a FIFO: give its bytes as a stream",
+  FIFO: "a FIFO: give its bytes as a stream, standard input for example",
   Socket: "a socket"
 }
 

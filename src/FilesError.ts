@@ -473,7 +473,19 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("effect-ant
   {
     message: Schema.String,
     /** The option or environment variable. */
-    option: Schema.String
+    option: Schema.String,
+    /**
+     * The parts of the message where an option would mend the problem, for a program whose users don't write that option: a
+     * command line names its flag instead.
+     */
+    advice: Schema.optional(Schema.Struct({
+      /** What is wrong, without its full stop. */
+      problem: Schema.String,
+      /** What mends it besides the option: `set AWS_REGION` for example. */
+      remedies: Schema.Array(Schema.String),
+      /** The option that mends it. */
+      option: Schema.String
+    }))
   }
 ) {}
 

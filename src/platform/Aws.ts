@@ -30,6 +30,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { Credentials } from "../Credentials.ts"
 import { CredentialsFailed, InvalidConfig } from "../FilesError.ts"
+import { fixableConfig } from "../internal/advice.ts"
 import { credentialsFailed } from "../internal/credentials/failed.ts"
 import { type Disk, diskIfAny, readIfThere } from "../internal/credentials/files.ts"
 import { describeError, toEpochMillis } from "../internal/credentials/ofEffect.ts"
@@ -169,7 +170,7 @@ const derived = new WeakMap<AwsCredentials, Map<string, ArrayBuffer>>()
  * The signer that `aws4fetch` makes: it has no dependencies, and runs wherever there is WebCrypto.
  */
 export const sign: Signer = ({ at, credentials, headers, method, region, service, url }) =>
-  Effect.flatMap(peer(source, "aws4fetch", "sign", () => import("aws4fetch")), ({ AwsV4Signer }) => {
+  Effect.flatMap(peer(source, "aws4fetch", () => import("aws4fetch")), ({ AwsV4Signer }) => {
     const cache = derived.get(credentials) ?? new Map<string, ArrayBuffer>()
     derived.set(credentials, cache)
     const { accessKeyId, secretAccessKey, sessionToken } = credentials
@@ -266,7 +267,6 @@ const chain = (profile: string | undefined): Effect.Effect<AwsCredentials, Crede
     peer(
       source,
       "@aws-sdk/credential-provider-node",
-      "credentials",
       () => import("@aws-sdk/credential-provider-node")
     ),
     ({ defaultProvider }) =>
@@ -278,7 +278,7 @@ const chain = (profile: string | undefined): Effect.Effect<AwsCredentials, Crede
             source,
             `AWS's chain has no credentials: ${
               describeError(cause)
-            } Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with the AWS command line, or give credentials.`,
+            } Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with the AWS command line.`,
             { cause }
           )
       })
@@ -418,13 +418,12 @@ const shape = <R>(options: Options<R>) =>
       return yield* invalid("baseUrl", "skipAuth sends requests to a gateway: give its baseUrl.")
     }
     if (workspaceId === undefined && options.skipAuth !== true) {
-      return yield* invalid(
-        "workspaceId",
-        "The Claude Platform on AWS needs a workspace: give workspaceId, or set ANTHROPIC_AWS_WORKSPACE_ID."
-      )
+      return yield* fixableConfig("workspaceId", "The Claude Platform on AWS needs a workspace", [
+        "set ANTHROPIC_AWS_WORKSPACE_ID"
+      ])
     }
     if (region === undefined && (ownBase === undefined || (key === undefined && options.skipAuth !== true))) {
-      return yield* invalid("region", "There is no AWS region: give region, or set AWS_REGION.")
+      return yield* fixableConfig("region", "There is no AWS region", ["set AWS_REGION"])
     }
     if (region !== undefined && !/^[a-z0-9-]+$/.test(region)) {
       return yield* invalid("region", `${JSON.stringify(region)} is not a region; expected for example us-east-1.`)

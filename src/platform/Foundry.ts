@@ -26,6 +26,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { Credentials } from "../Credentials.ts"
 import { type CredentialsFailed, InvalidConfig, type Operation } from "../FilesError.ts"
+import { fixableConfig } from "../internal/advice.ts"
 import { credentialsFailed } from "../internal/credentials/failed.ts"
 import { describeError, ofEffect, type Token } from "../internal/credentials/ofEffect.ts"
 import { peer } from "../internal/credentials/peer.ts"
@@ -82,7 +83,7 @@ const invalid = (option: string, message: string) => new InvalidConfig({ option,
  * A token of whatever `@azure/identity` finds: environment, workload or managed identity, a login on this machine.
  */
 export const entraToken: Effect.Effect<Token, CredentialsFailed> = Effect.flatMap(
-  peer(source, "@azure/identity", "token", () => import("@azure/identity")),
+  peer(source, "@azure/identity", () => import("@azure/identity")),
   ({ DefaultAzureCredential }) =>
     Effect.tryPromise({
       // A new one each time: it would give what it has until that ends, also where the service refused it.
@@ -129,14 +130,14 @@ const place = Effect.fnUntraced(function*(
   const resource = hasOwn ? given.resource : yield* variable("ANTHROPIC_FOUNDRY_RESOURCE")
   const baseUrl = hasOwn ? given.baseUrl : yield* variable("ANTHROPIC_FOUNDRY_BASE_URL")
   if (resource !== undefined && baseUrl !== undefined) {
-    return yield* invalid("baseUrl", "The resource and the base URL of Foundry exclude each other: give one of them.")
+    return yield* invalid("baseUrl", "The resource and the base URL of Foundry exclude each other: keep one of them.")
   }
   if (baseUrl !== undefined) return baseUrl
   if (resource !== undefined) return yield* endpointOf(resource)
-  return yield* invalid(
-    "resource",
-    "There is no Foundry resource: give resource, or set ANTHROPIC_FOUNDRY_RESOURCE or ANTHROPIC_FOUNDRY_BASE_URL."
-  )
+  return yield* fixableConfig("resource", "There is no Foundry resource", [
+    "set ANTHROPIC_FOUNDRY_RESOURCE",
+    "set ANTHROPIC_FOUNDRY_BASE_URL"
+  ])
 })
 
 const shape = <R>(options: Options<R>): Effect.Effect<Shape, InvalidConfig, R | Scope.Scope> =>

@@ -26,6 +26,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { Credentials } from "../Credentials.ts"
 import { type CredentialsFailed, InvalidConfig } from "../FilesError.ts"
+import { fixableConfig } from "../internal/advice.ts"
 import { credentialsFailed } from "../internal/credentials/failed.ts"
 import { describeError, ofEffect, type Token } from "../internal/credentials/ofEffect.ts"
 import { peer } from "../internal/credentials/peer.ts"
@@ -120,7 +121,7 @@ export const fromAuthClient = (client: AuthClient): Effect.Effect<Token, Credent
     return { token: Redacted.make(token), expiresAt: new Date(expiry ?? now + unknownLifetime) }
   })
 
-const library = peer(source, "google-auth-library", "token", () => import("google-auth-library"))
+const library = peer(source, "google-auth-library", () => import("google-auth-library"))
 
 /**
  * A token of Google's default credentials: a key file, a login with gcloud, the metadata server.
@@ -152,18 +153,17 @@ const projectOfLibrary: Effect.Effect<string, InvalidConfig> = Effect.flatMap(
     })
 ).pipe(
   Effect.mapError(({ message }) =>
-    invalid(
-      "project",
-      `The project is not known: give project, or set ANTHROPIC_GOOGLE_CLOUD_PROJECT (Google's library: ${message})`
-    )
+    fixableConfig("project", `The project is not known (Google's library: ${message.replace(/\.$/, "")})`, [
+      "set ANTHROPIC_GOOGLE_CLOUD_PROJECT"
+    ])
   )
 )
 
-const segment = (option: string, value: string): Effect.Effect<string, InvalidConfig> =>
+const segment = (option: string, value: string, what = option): Effect.Effect<string, InvalidConfig> =>
   // A project may be one of a domain: example.com:my-project.
   /^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(value)
     ? Effect.succeed(encodeURIComponent(value))
-    : Effect.fail(invalid(option, `${JSON.stringify(value)} can't be the ${option} in an address.`))
+    : Effect.fail(invalid(option, `${JSON.stringify(value)} can't be the ${what} in an address.`))
 
 interface Place {
   readonly baseUrl: string | URL
@@ -176,10 +176,9 @@ const place = <R>(options: Options<R>): Effect.Effect<Place, InvalidConfig> =>
     if (own !== undefined) return { baseUrl: own, identity: `google ${String(own)}` }
     const workspaceId = options.workspaceId?.trim() || (yield* variable("ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID"))
     if (workspaceId === undefined) {
-      return yield* invalid(
-        "workspaceId",
-        "Claude on Google Cloud needs a workspace: give workspaceId, or set ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID."
-      )
+      return yield* fixableConfig("workspaceId", "Claude on Google Cloud needs a workspace", [
+        "set ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID"
+      ])
     }
     const location = options.location?.trim() || (yield* variable("ANTHROPIC_GOOGLE_CLOUD_LOCATION")) || "global"
     const project = options.project?.trim()
@@ -191,7 +190,7 @@ const place = <R>(options: Options<R>): Effect.Effect<Place, InvalidConfig> =>
       "locations",
       yield* segment("location", location),
       "workspaces",
-      yield* segment("workspaceId", workspaceId),
+      yield* segment("workspaceId", workspaceId, "workspace"),
       "invoke"
     ].join("/")
     return {

@@ -1,63 +1,106 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as fs from "node:fs"
+import * as UploadFlags from "../../src/cli/uploadFlags.ts"
 import { messageOf } from "../../src/cli/wording.ts"
+import { InvalidConfig, InvalidFilename, SourceFailed } from "../../src/FilesError.ts"
+import { fixableConfig } from "../../src/internal/advice.ts"
+import { SyncFailed } from "../../src/internal/cache/sync.ts"
+import { parseAddress } from "../../src/internal/request/baseUrl.ts"
 
-const said = (message: string): string => messageOf(new Error(message))
+const sync = (reason: SyncFailed["reason"], message: string) =>
+  new SyncFailed({
+    operation: "sync",
+    reason,
+    message,
+    directory: "docs",
+    isRetryable: false,
+    isOutcomeUnknown: false
+  })
 
-/** Names of options that have no meaning to who types commands. */
-const options =
-  /\b(apiKey|authToken|baseUrl|workspaceId|allowPlainHttp|expiresIn|idleTimeout|onExisting|maxDeletions|the layer|the option)\b/
+describe("the sentence of a failure, on the command line", () => {
+  it.effect("plain http to another machine: names the flag that allows it", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(parseAddress("http://example.com", false, "baseUrl"))
+      assert.match(error.message, /: use https or give allowPlainHttp\.$/)
+      assert.match(messageOf(error), /: use https or add --allow-plain-http\.$/)
+    }))
 
-describe("messages of the library, on the command line", () => {
-  const cases: ReadonlyArray<readonly [message: string, instead: string]> = [
-    [
-      "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), log in to a profile, or give apiKey to the layer.",
-      "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) or log in to a profile."
-    ],
-    [
-      "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or give apiKey to the layer.",
-      "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN)."
-    ],
-    [
-      "The package aws4fetch is not installed: run npm install aws4fetch, or give sign.",
-      "The package aws4fetch is not installed: add -p aws4fetch to npx, or install it beside this one."
-    ],
-    [
-      "the proxy http://p:1 can't be reached (ECONNREFUSED): check HTTPS_PROXY and HTTP_PROXY, or the option proxy.",
-      "the proxy http://p:1 can't be reached (ECONNREFUSED): check HTTPS_PROXY and HTTP_PROXY."
-    ],
-    ["Check HTTPS_PROXY or the option proxy.", "Check HTTPS_PROXY."],
-    [
-      "There is no AWS region: give region, or set AWS_REGION.",
-      "There is no AWS region: set AWS_REGION."
-    ],
-    [
-      "expiresIn has to be 1 hour to 90 days, in whole seconds.",
-      "--expires-in has to be 1 hour to 90 days, in whole seconds."
-    ]
-  ]
-  it.each(cases)("%s", (message, instead) => assert.strictEqual(said(message), instead))
+  it("a missing workspace: names the variable, and the flag beside it", () => {
+    const error = fixableConfig("workspaceId", "A workspace is needed", ["set ANTHROPIC_AWS_WORKSPACE_ID"])
+    assert.strictEqual(
+      error.message,
+      "A workspace is needed: set ANTHROPIC_AWS_WORKSPACE_ID or give workspaceId."
+    )
+    assert.strictEqual(
+      messageOf(error),
+      "A workspace is needed: set ANTHROPIC_AWS_WORKSPACE_ID or add --workspace."
+    )
+  })
 
-  it("that name a file of the user's leave its name alone", () => {
-    for (const name of ["src/baseUrl.ts", "expiresIn.md", "./workspaceId", "a/expiresIn/b", "my-expiresIn"]) {
-      assert.strictEqual(said(`There is no file at ${name}.`), `There is no file at ${name}.`)
+  it("an option without a flag is left out", () => {
+    const error = fixableConfig("apiKey", "There is no credential", ["set ANTHROPIC_API_KEY", "log in to a profile"])
+    assert.strictEqual(
+      error.message,
+      "There is no credential: set ANTHROPIC_API_KEY, log in to a profile, or give apiKey."
+    )
+    assert.strictEqual(messageOf(error), "There is no credential: set ANTHROPIC_API_KEY or log in to a profile.")
+  })
+
+  it.effect("--expires-in outside its range: names the flag and the range", () =>
+    Effect.gen(function*() {
+      const { message } = yield* Effect.flip(UploadFlags.check({ expiresIn: Option.some(Duration.minutes(1)) }))
+      assert.strictEqual(message, "--expires-in has to be 1 hour to 90 days, in whole seconds.")
+    }))
+
+  it("a file without a name: names the flag that gives one", () => {
+    const error = new InvalidFilename({
+      operation: "upload",
+      message: "A file needs a name: give one as the upload's filename.",
+      filename: ""
+    })
+    assert.strictEqual(messageOf(error), "A file needs a name: give one with --name.")
+  })
+
+  it("too many deletions: names the flag that allows them", () => {
+    assert.strictEqual(
+      messageOf(sync("TooManyDeletions", "5 files are gone from docs, more than the 3 that may be deleted.")),
+      "5 files are gone from docs, more than the 3 that may be deleted. --max-delete allows more."
+    )
+    assert.strictEqual(messageOf(sync("Empty", "docs is empty.")), "docs is empty.")
+  })
+
+  it("names and texts of users stay as they are, whatever options they are called like", () => {
+    const options = ["allowPlainHttp", "baseUrl", "expiresIn", "idleTimeout", "maxDeletions", "workspaceId"]
+    for (const name of [...options, ...options.map((option) => `set ${option}, or give a key`)]) {
+      const message = `There is no file at ${name}.`
+      const source = new SourceFailed({ operation: "upload", reason: "NotFound", message, source: name })
+      const config = new InvalidConfig({ option: name, message })
+      const filename = new InvalidFilename({ operation: "upload", message, filename: name })
+      for (const error of [source, config, filename, new Error(message), message]) {
+        assert.strictEqual(messageOf(error), message)
+      }
     }
   })
 
-  it("in the sources that the command line can meet name no option of a layer", () => {
+  it("sentences of the library that the command line prints as they are speak of no option of a program", () => {
     const files = fs.readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) =>
       /^(platform|node|internal)\/.*\.ts$/.test(file)
     )
     const texts = files.flatMap((file) =>
       Array.from(
-        // Sentences that tell what to do.
+        // Sentences that say what to do.
         fs.readFileSync(`src/${file}`, "utf8").matchAll(/["`]([A-Z][^"`\n]*: (?:set|give|check) [^"`\n]*\.)["`]/g),
         ([, text = ""]) => text.replace(/\$\{[^}]*\}/g, "…")
       )
     )
-    assert.isAbove(texts.length, 10)
-    const left = texts.map(said).filter((text) => options.test(text))
-    // Both can only be given in code.
-    assert.deepStrictEqual(left.filter((text) => !/skipAuth|exclude each other/.test(text)), [])
+    assert.isAbove(texts.length, 5)
+    const options =
+      /\b(apiKey|authToken|baseUrl|workspaceId|allowPlainHttp|expiresIn|idleTimeout|onExisting|maxDeletions|the layer|the option)\b/
+    // Those answer what can be given in code alone.
+    const inCode = /skipAuth|exclude each other|give apiKey, or use layerConfig/
+    assert.deepStrictEqual(texts.filter((text) => options.test(text) && !inCode.test(text)), [])
   })
 })

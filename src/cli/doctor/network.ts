@@ -88,7 +88,7 @@ const unreachable = (name: string, error: unknown, way: Way): Finding => {
   return failed(
     name,
     code === undefined || code.startsWith("ERR_PROXY_") ? printable(what) : `${printable(what)} (${printable(code)})`,
-    `${advice.replace(" or the option proxy", "")}.`,
+    `${advice}.`,
     evidenceOf(cause).isPermanent ? ExitCode.refused : ExitCode.temporary
   )
 }

@@ -63,6 +63,6 @@ export const tooManyDeletions = (ingest: string, count: number, limit: number): 
     "TooManyDeletions",
     `Of ${
       printable(ingest)
-    } there are ${count} files to delete, more than the ${limit} of maxDeletions: nothing was deleted.`,
+    } there are ${count} files to delete, more than the ${limit} that may be deleted: nothing was deleted.`,
     { ingest }
   )

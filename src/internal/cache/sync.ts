@@ -372,7 +372,7 @@ const deletions = (run: Run): Stream.Stream<SyncResult, SyncFailed | UploadStore
     if (doomed.size > maxDeletions) {
       return yield* run.fail(
         "TooManyDeletions",
-        `${doomed.size} files are gone from ${run.shown}, more than the ${maxDeletions} of maxDeletions: nothing was deleted.`
+        `${doomed.size} files are gone from ${run.shown}, more than the ${maxDeletions} that may be deleted: nothing was deleted.`
       )
     }
     return Stream.fromIterable(doomed).pipe(

@@ -6,6 +6,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { InvalidConfig } from "../../FilesError.ts"
+import { fixableConfig } from "../advice.ts"
 import { parseCustomHeaders } from "../request/customHeaders.ts"
 import { printable } from "../text.ts"
 import { assertionFile, type Federation } from "./federation.ts"
@@ -59,7 +60,7 @@ const apiKey = ({ variables }: Place): Candidate => {
   return key === undefined ? absent(source, "the variable is not set") : {
     source,
     detail: "the variable is set",
-    found: (_, { identity }) => Static.apiKey(key, { option: "apiKey", identity })
+    found: (_, { identity }) => Static.apiKey(key, { option: names.apiKey, identity })
   }
 }
 
@@ -69,7 +70,7 @@ const authToken = ({ variables }: Place): Candidate => {
   return token === undefined ? absent(source, "the variable is not set") : {
     source,
     detail: "the variable is set",
-    found: (_, { identity }) => Static.bearer(token, { option: "authToken", identity })
+    found: (_, { identity }) => Static.bearer(token, { option: names.authToken, identity })
   }
 }
 
@@ -185,10 +186,10 @@ export const nothing = ({ variables }: Place): InvalidConfig => {
       names.identityTokenFile,
       `${names.ruleId} and ${names.organizationId} are set, but no identity token: set ${names.identityTokenFile} or ${names.identityToken}.`
     )
-    : invalid(
-      "apiKey",
-      `There is no credential: set ${names.apiKey} (or ${names.authToken}), log in to a profile, or give apiKey to the layer.`
-    )
+    : fixableConfig("apiKey", "There is no credential", [
+      `set ${names.apiKey} (or ${names.authToken})`,
+      "log in to a profile"
+    ])
 }
 
 const warned = new Set<string>()

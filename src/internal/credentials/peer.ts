@@ -12,12 +12,10 @@ const isMissing = (error: unknown): boolean =>
 
 /**
  * @param load `() => import("…")`, written out so that bundlers see it
- * @param instead the option that takes the package's place
  */
 export const peer = <A>(
   source: string,
   name: string,
-  instead: string,
   load: () => Promise<A>
 ): Effect.Effect<A, CredentialsFailed> =>
   Effect.tryPromise({
@@ -26,7 +24,7 @@ export const peer = <A>(
       credentialsFailed(
         source,
         isMissing(cause)
-          ? `The package ${name} is not installed: run npm install ${name}, or give ${instead}.`
+          ? `The package ${name} is not installed: run npm install ${name}, or npx with -p ${name}.`
           : `The package ${name} can't be loaded: ${describeError(cause)}`,
         isMissing(cause) ? {} : { cause }
       )

@@ -220,10 +220,10 @@ const problemOf = (page: FilePage, dialect: Dialect, asked: ReadonlySet<string> 
   const foreign = asked === undefined ? undefined : page.data.find((file) => !asked.has(file.id))
   if (foreign !== undefined) return `The answer holds ${foreign.id}, a file that was not asked for.`
   if (dialect === "ga" && page.next_page === null && page.has_more) {
-    return "The answer is in the beta dialect, whose pages this client would not ask for: set dialect to \"beta\"."
+    return "The answer is in the beta dialect, whose pages this client would not ask for: choose the dialect beta."
   }
   return dialect === "beta" && page.next_page !== null && !page.has_more
-    ? "The answer is in the GA dialect, whose pages this client would not ask for: set dialect to \"ga\"."
+    ? "The answer is in the GA dialect, whose pages this client would not ask for: choose the dialect ga."
     : undefined
 }
 

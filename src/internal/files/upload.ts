@@ -386,6 +386,9 @@ export const expirySeconds = (fields: Fields): number | undefined => {
   return field === undefined ? undefined : Number(field[1])
 }
 
+/** In words, for messages. */
+export const expiresInRange = "1 hour to 90 days, in whole seconds"
+
 export const uploadFields = (
   { expiresIn, purpose }: Pick<UploadOptions, "expiresIn" | "purpose">
 ): Effect.Effect<Fields, RequestFailed> => {
@@ -395,7 +398,7 @@ export const uploadFields = (
     const seconds = Option.isSome(duration) ? Duration.toSeconds(duration.value) : NaN
     if (!Number.isInteger(seconds) || seconds < Wire.minExpiresIn || seconds > Wire.maxExpiresIn) {
       return Effect.fail(
-        invalidRequest("upload", "expiresIn", "expiresIn has to be 1 hour to 90 days, in whole seconds.")
+        invalidRequest("upload", "expiresIn", `expiresIn has to be ${expiresInRange}.`)
       )
     }
     fields.push(["expires_in_seconds", String(seconds)])

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { InvalidConfig } from "../../FilesError.ts"
+import { fixableConfig } from "../advice.ts"
 import { defaultBaseUrl } from "../wire/constants.ts"
 
 export interface Address {
@@ -40,16 +41,20 @@ export const parseAddress = Effect.fnUntraced(function*(
     return yield* refuse(`The base URL's scheme is ${url.protocol.slice(0, -1)}, not https.`)
   }
   if (url.username !== "" || url.password !== "") {
-    return yield* refuse("The base URL holds a user name or password: give the key as apiKey instead.")
+    return yield* refuse(
+      "The base URL holds a user name or password: take them out, and give the credential separately."
+    )
   }
   if (url.search !== "" || url.hash !== "" || text.includes("?") || text.includes("#")) {
     return yield* refuse("The base URL holds a query or a fragment, which no request would keep.")
   }
   const isExposed = url.protocol === "http:" && !isLoopback(url.hostname)
   if (isExposed && !allowPlainHttp) {
-    return yield* refuse(
-      `The base URL ${url.origin} is plain http, where the credential could be read on its way: use https, `
-        + "or set allowPlainHttp where the network in between is trusted."
+    return yield* fixableConfig(
+      option,
+      `The base URL ${url.origin} is plain http, where anybody on a network that is not trusted could read the credential`,
+      ["use https"],
+      "allowPlainHttp"
     )
   }
   const path = url.pathname.replace(/\/+$/, "").replace(/\/v1$/, "").replace(/\/+$/, "")

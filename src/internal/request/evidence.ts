@@ -161,7 +161,7 @@ export const explain = (cause: unknown): Explanation | undefined => {
   if (text(cause, "_tag") === "ProxyError") {
     return {
       what: text(cause, "message").replace(/^The /, "the ").replace(/\.$/, ""),
-      advice: "Check HTTPS_PROXY or the option proxy"
+      advice: "Check the proxy's address, in HTTPS_PROXY for example"
     }
   }
   const code = codeOf(cause)

@@ -150,7 +150,7 @@ const credentialsOf = Effect.fnUntraced(function*(options: Options): Effect.fn.R
   if (credentials !== undefined) return credentials
   return yield* invalid(
     "apiKey",
-    "There is no credential: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or give apiKey to the layer."
+    "There is no credential: give apiKey, or use layerConfig, which reads ANTHROPIC_API_KEY."
   )
 })
 
@@ -252,7 +252,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     betas.add(beta)
   }
   if (betas.has(filesBeta) && dialect === "ga") {
-    return yield* invalid("betas", `${filesBeta} selects the beta dialect: set dialect to "beta" instead.`)
+    return yield* invalid("betas", `${filesBeta} selects the beta dialect: choose the dialect beta instead.`)
   }
   if (options.workspaceId !== undefined && options.workspaceId.trim() !== "") {
     const workspaceId = options.workspaceId.trim()

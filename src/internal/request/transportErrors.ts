@@ -9,7 +9,7 @@ const proxyMessage = (proxy: string, status: number | undefined, cause: Error): 
   }
   if (status !== undefined) return `the proxy ${proxy} made no connection to the service (${status}).`
   const why = "code" in cause && typeof cause.code === "string" ? cause.code : cause.message
-  return `the proxy ${proxy} can't be reached (${why}): check HTTPS_PROXY and HTTP_PROXY, or the option proxy.`
+  return `the proxy ${proxy} can't be reached (${why}): check its address, in HTTPS_PROXY for example.`
 }
 
 /** The proxy in between failed: not a byte of the request reached the service. */

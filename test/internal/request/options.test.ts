@@ -462,7 +462,7 @@ describe("layerConfig", () => {
 
   it.effect("a wrong value is refused with its option, and never repeated", () =>
     Effect.gen(function*() {
-      assert.strictEqual((yield* refused({ ANTHROPIC_API_KEY: "canary canary" })).option, "apiKey")
+      assert.strictEqual((yield* refused({ ANTHROPIC_API_KEY: "canary canary" })).option, "ANTHROPIC_API_KEY")
       const url = yield* refused({ ANTHROPIC_API_KEY: key, ANTHROPIC_BASE_URL: "https://u:hunter2@h.example" })
       assert.strictEqual(url.option, "baseUrl")
       const headers = yield* refused({ ANTHROPIC_API_KEY: key, ANTHROPIC_CUSTOM_HEADERS: "canary" })
