@@ -12,7 +12,6 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stdio from "effect/Stdio"
 import process from "node:process"
@@ -77,9 +76,7 @@ const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, Stop> =>
     )
     return code === ExitCode.done ? ExitCode.refused : code
   }).pipe(
-    Effect.provide(platform),
-    // Standard output is for data.
-    Effect.provideService(Logger.LogToStderr, true)
+    Effect.provide(platform)
   )
 
 const platform = Layer.mergeAll(
