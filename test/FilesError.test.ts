@@ -60,7 +60,10 @@ const checkSame = (a: object, b: object) => {
     else if (name === "details") assert.strictEqual(withoutProto(after[name]), withoutProto(value))
     else if (Duration.isDuration(value)) {
       assert.strictEqual(Duration.toMillis(after[name] as Duration.Duration), Duration.toMillis(value))
-    } else assert.isTrue(Equal.equals(after[name], value), `${name}: ${JSON.stringify(after[name])} is not ${JSON.stringify(value)}`)
+    } else {assert.isTrue(
+        Equal.equals(after[name], value),
+        `${name}: ${JSON.stringify(after[name])} is not ${JSON.stringify(value)}`
+      )}
   }
 }
 

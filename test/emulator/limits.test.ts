@@ -120,6 +120,30 @@ for (const [name, reach] of ways) {
         assert.notInclude(fine.text, "nested")
       }).pipe(Effect.provide(reach())))
 
+    it.effect("a compressed body is refused, not stored as it is", () =>
+      Effect.gen(function*() {
+        const body = HttpBody.text("{}", "application/json")
+        for (const path of ["/v1/files", "/v1/messages", "/v1/messages/batches", "/v1/oauth/token"]) {
+          for (const encoding of ["gzip", "br", "identity, gzip"]) {
+            const answer = yield* call("POST", path, { body, headers: { "content-encoding": encoding } })
+            assert.strictEqual(answer.status, 400, path)
+            assert.include(answer.text, "request_body_encoding_unsupported")
+          }
+          const plain = yield* call("POST", path, { body, headers: { "content-encoding": "Identity" } })
+          assert.notInclude(plain.text, "encoding", path)
+        }
+      }).pipe(Effect.provide(reach())))
+
+    it.effect("JSON that is not UTF-8 is refused", () =>
+      Effect.gen(function*() {
+        const bytes = Uint8Array.from([0x7b, 0x22, 0xc3, 0x22, 0x3a, 0x31, 0x7d])
+        for (const body of [bytes, bytes.subarray(0, 3)]) {
+          const answer = yield* call("POST", "/v1/messages", { body: HttpBody.uint8Array(body, "application/json") })
+          assert.strictEqual(answer.status, 400)
+          assert.include(answer.text, "not valid UTF-8")
+        }
+      }).pipe(Effect.provide(reach())))
+
     it.effect("JSON bodies, fields and parts are bounded", () =>
       Effect.gen(function*() {
         const tooLarge = { status: 413, type: "request_too_large" }

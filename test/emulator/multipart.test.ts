@@ -62,6 +62,17 @@ describe("multipart bodies of other clients", () => {
       }).pipe(Effect.provide(inProcess())))
   }
 
+  it.effect.each<readonly [what: string, body: string, said: RegExp]>([
+    ["line feeds alone", part([disposition]).replaceAll("\r\n", "\n"), /each line ends with CR LF/],
+    ["a name of 100,000 characters", part([disposition.replace("a.txt", "x".repeat(100_000))]), /too large/],
+    ["200 headers", part([disposition, ...Array.from({ length: 200 }, (_, i) => `x-${i}: 1`)]), /too many/]
+  ])("are refused in plain words with $0", ([, body, said]) =>
+    Effect.gen(function*() {
+      const answer = yield* post(plain, body)
+      assert.strictEqual(answer.status, 400)
+      assert.match(answer.text, said)
+    }).pipe(Effect.provide(inProcess())))
+
   it.effect("keep blanks and delimiters that belong to the content", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator

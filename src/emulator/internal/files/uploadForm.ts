@@ -50,12 +50,24 @@ const boundaryOf = (contentType: string): string => {
   return quoted ?? plain ?? ""
 }
 
+const describeHeaders = ({ error }: MultipartParser.MultipartError & { readonly _tag: "BadHeaders" }): ApiError => {
+  switch (error.reason) {
+    case "TooManyHeaders":
+      return invalidRequest("A part of the multipart body has too many headers")
+    case "HeaderTooLarge":
+      return invalidRequest("The headers of a part of the multipart body are too large")
+    case "InvalidHeaderName":
+    case "InvalidHeaderValue":
+      return invalidRequest("Malformed headers in a multipart part: each line ends with CR LF, a blank line ends them")
+  }
+}
+
 const describe = (error: MultipartParser.MultipartError): ApiError => {
   switch (error._tag) {
     case "InvalidBoundary":
       return invalidRequest("Missing or malformed boundary in the multipart content-type header")
     case "BadHeaders":
-      return invalidRequest(`Malformed headers in a multipart part: ${error.error.reason}`)
+      return describeHeaders(error)
     case "InvalidDisposition":
       return invalidRequest("Malformed content-disposition in a multipart part")
     case "EndNotReached":

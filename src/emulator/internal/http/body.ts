@@ -94,18 +94,23 @@ const readText = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string, BodyError, RequestContext | Scope.Scope> {
   const { body } = yield* RequestContext
   const chunks: Array<string> = []
-  const decoder = new TextDecoder()
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  const decode = (chunk?: Uint8Array) =>
+    Effect.try({
+      try: () => decoder.decode(chunk, { stream: chunk !== undefined }),
+      catch: () => invalidRequest("The request body is not valid UTF-8")
+    })
   const depthOf = makeDepth()
   let size = 0
   const pull = yield* Stream.toPull(body)
   while (true) {
     const next = yield* pull.pipe(Pull.catchDone(() => Effect.undefined))
-    if (next === undefined) return chunks.join("") + decoder.decode()
+    if (next === undefined) return chunks.join("") + (yield* decode())
     for (const chunk of next) {
       size += chunk.byteLength
       if (size > maxBytes) return yield* tooLarge("Request exceeds the maximum size")
       if (depthOf(chunk) > maxDepth) return yield* invalidRequest("The request body is nested too deeply")
-      chunks.push(decoder.decode(chunk, { stream: true }))
+      chunks.push(yield* decode(chunk))
     }
   }
 })

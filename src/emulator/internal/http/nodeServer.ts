@@ -9,7 +9,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import * as NodeHttp from "node:http"
-import type * as NodeNet from "node:net"
+import * as NodeNet from "node:net"
 import type * as NodeStreams from "node:stream"
 import * as Random from "../random.ts"
 import { ApiError, ConnectionReset, envelope, forbidden, invalidRequest, RequestBodyFailed } from "./apiError.ts"
@@ -182,25 +182,47 @@ const closeIdle = (server: NodeHttp.Server, timeout: number) => {
   })
 }
 
-/** What Node itself refuses, before there is a request: in the envelope all the same. */
-const onClientError = (timeout: number) => (error: NodeJS.ErrnoException, socket: NodeStreams.Duplex) => {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy()
-    return
+/** Why a request never reaches the emulator. */
+type Refusal = readonly [status: number, reason: string, message: string]
+
+const refusalOf = ({ code }: NodeJS.ErrnoException): Refusal => {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return [431, "Request Header Fields Too Large", "The request headers are too large"]
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return [408, "Request Timeout", "Timed out waiting for the request"]
+    default:
+      return [400, "Bad Request", "The request is not valid HTTP"]
   }
-  const [status, reason, message] = error.code === "HPE_HEADER_OVERFLOW"
-    ? [431, "Request Header Fields Too Large", "The request headers are too large"] as const
-    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? [408, "Request Timeout", "Timed out waiting for the request"] as const
-    : [400, "Bad Request", "The request is not valid HTTP"] as const
-  // Also the other end that never closes is rid of after a while.
-  if ("setTimeout" in socket) (socket as NodeNet.Socket).setTimeout(timeout, () => socket.destroy())
+}
+
+/** Answers in the envelope where Node has no response to write to, and closes the connection. */
+const refuse = (socket: NodeStreams.Duplex, [status, reason, message]: Refusal, timeout: number): void => {
+  // The other end may never close.
+  if (socket instanceof NodeNet.Socket) socket.setTimeout(timeout, () => socket.destroy())
   const id = Effect.runSync(Random.identifier("req"))
   const body = JSON.stringify(envelope(new ApiError({ status, type: "invalid_request_error", message }), id))
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-type: application/json\r\nrequest-id: ${id}\r\n`
       + `content-length: ${new TextEncoder().encode(body).byteLength}\r\n\r\n${body}`
   )
+}
+
+/** What Node would refuse by itself, with an empty answer or none. */
+const refuseWhatNodeRefuses = (server: NodeHttp.Server, timeout: number): void => {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy()
+      return
+    }
+    refuse(socket, refusalOf(error), timeout)
+  })
+  server.on("checkExpectation", ({ socket }) => {
+    refuse(socket, [417, "Expectation Failed", "expect: only 100-continue is supported"], timeout)
+  })
+  server.on("connect", (_, socket) => {
+    refuse(socket, [405, "Method Not Allowed", "Method Not Allowed"], timeout)
+  })
 }
 
 /** A server that does not listen yet. */
@@ -218,7 +240,7 @@ export const createServer = (options: ServerOptions): NodeHttp.Server => {
   })
   server.maxConnections = options.maxConnections ?? 1024
   const timeout = Duration.toMillis(Duration.fromInputUnsafe(options.socketTimeout ?? "30 seconds"))
-  server.on("clientError", onClientError(timeout))
+  refuseWhatNodeRefuses(server, timeout)
   closeIdle(server, timeout)
   return server
 }

@@ -164,6 +164,14 @@ const admit = Effect.fnUntraced(function*(
   return workspace
 })
 
+/** Bodies are read as they are: one that is compressed would be stored, or parsed, as something else. */
+const checkEncoding = (headers: Headers.Headers): Effect.Effect<void, ApiError> => {
+  const encoding = headers["content-encoding"] ?? "identity"
+  return encoding.trim().toLowerCase() === "identity"
+    ? Effect.void
+    : Effect.fail(invalidRequest("content-encoding: Input should be 'identity'", "request_body_encoding_unsupported"))
+}
+
 /** Takes one request from the limit, unless a limit is used up. */
 const takeFromLimits = Effect.fnUntraced(function*(
   { requestLimit, tokenLimit }: State,
@@ -218,6 +226,7 @@ export const make = (state: State, handlers: Handlers): Handle =>
         return yield* matched.allow.length === 0 ? notFound("Not found") : methodNotAllowed(matched.allow.join(", "))
       }
       const workspace = yield* admit(state, matched, transport.headers, now)
+      yield* checkEncoding(transport.headers)
       if (matched.endpoint.access === "key") {
         headers = { ...headers, "anthropic-workspace-id": workspace }
         yield* takeFromLimits(state, matched.operation, now).pipe(
