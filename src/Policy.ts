@@ -27,6 +27,7 @@ import { circuitBreaker } from "./internal/policy/circuitBreaker.ts"
 import { concurrency } from "./internal/policy/concurrency.ts"
 import {
   type CircuitBreakerOptions,
+  mergedOverrides,
   Overrides,
   type RateLimitOptions,
   type RetryOptions,
@@ -77,9 +78,9 @@ export const override: {
 ): Effect.Effect<A, E, R> | Stream.Stream<A, E, R> =>
   Stream.isStream(self)
     ? Stream.unwrap(
-      Effect.map(Overrides, (outer) => Stream.provideService(self, Overrides, { ...outer, ...overrides }))
+      Effect.map(Overrides, (outer) => Stream.provideService(self, Overrides, mergedOverrides(outer, overrides)))
     )
-    : Effect.flatMap(Overrides, (outer) => Effect.provideService(self, Overrides, { ...outer, ...overrides })))
+    : Effect.flatMap(Overrides, (outer) => Effect.provideService(self, Overrides, mergedOverrides(outer, overrides))))
 
 /**
  * Policies into one, outermost first: the first one sees a request first and its answer last.

@@ -23,7 +23,7 @@ import http from "node:http"
 import https from "node:https"
 import type { Duplex } from "node:stream"
 import { evidenceOf } from "../internal/request/evidence.ts"
-import { CurrentOwnRequest, type OwnRequest } from "../internal/request/ownRequest.ts"
+import { CurrentOwnRequest, IsWithinBody, type OwnRequest } from "../internal/request/ownRequest.ts"
 import { CurrentSilence, type Silence } from "../internal/request/silence.ts"
 import { StaleSocketError, UnsentError } from "../internal/request/transportErrors.ts"
 import * as Agents from "./agents.ts"
@@ -74,8 +74,14 @@ const makeOrigin = ({ host, hostname, port, protocol }: URL): Origin => {
  * Starts a request once there are fewer than a pool's worth of them, so that the agent always has a socket or makes
  * one. What it gives takes a waiting one out again.
  */
-const enter = (origin: Origin, silence: Silence | undefined, start: () => void): () => void => {
-  if (origin.running < Agents.maxSockets) {
+const enter = (
+  origin: Origin,
+  silence: Silence | undefined,
+  /** It is not to wait: one that runs may be waiting for it. */
+  isNeeded: boolean,
+  start: () => void
+): () => void => {
+  if (isNeeded || origin.running < Agents.maxSockets) {
     origin.running++
     start()
     return () => {}
@@ -101,7 +107,7 @@ const isDistrusted = ({ closedAt }: Origin, clock: Clock.Clock): boolean =>
 /** A request has ended, and the next one takes its place. */
 const leave = (origin: Origin): void => {
   const [begin] = origin.waiting
-  if (begin === undefined) return void origin.running--
+  if (begin === undefined || origin.running > Agents.maxSockets) return void origin.running--
   origin.waiting.delete(begin)
   begin()
 }
@@ -190,6 +196,7 @@ class Exchange {
     const stopWaiting = enter(
       origin,
       this.silence,
+      Context.get(this.context, IsWithinBody),
       () => this.send(needsFreshSocket || isDistrusted(origin, this.clock) ? fresh : kept)
     )
     return () => {

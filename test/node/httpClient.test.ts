@@ -3,7 +3,9 @@ import { Effect, Redacted } from "effect"
 import { Files, FileSource, MessageBatches } from "effect-anthropic-files"
 import type { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { createServer, type Server } from "node:http"
 import { http, rawServer } from "../support/rawServer.ts"
+import { wire } from "../support/wire.ts"
 
 const heads = (use: Effect.Effect<unknown, unknown, NodeFiles.Services>) =>
   Effect.gen(function*() {
@@ -42,4 +44,33 @@ describe("what goes over the wire", () => {
       assert.match(named(head, "content-length").join(), /^content-length: \d{3}$/)
       assert.deepStrictEqual(named(head, "transfer-encoding"), [])
     })))
+})
+
+describe("requests that wait for one another", () => {
+  it.live("downloads that are passed on as uploads, more of them than there are sockets in the pool", () =>
+    Effect.gen(function*() {
+      const metadata = { ...wire(), size_bytes: 5, downloadable: true }
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server: Server = createServer((request, response) => {
+            const answer = () => response.end(request.url?.endsWith("/content") ? "hello" : JSON.stringify(metadata))
+            request.resume().once("end", answer)
+          }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      const copy = Effect.suspend(() =>
+        Files.upload(FileSource.stream(Files.download("file_1" as FileId), { filename: "copy.txt" }))
+      )
+      const copies = Effect.all(Array.from({ length: 100 }, () => copy), { concurrency: "unbounded" }).pipe(
+        Effect.provide(NodeFiles.layer({
+          apiKey: Redacted.make("sk-ant-test"),
+          baseUrl: `http://127.0.0.1:${port}`,
+          idleTimeout: "3 seconds"
+        }))
+      )
+      assert.lengthOf(yield* copies, 100)
+    }).pipe(Effect.scoped))
 })

@@ -25,6 +25,7 @@ import type { Resolution } from "../request/attempt.ts"
 import { type BlobBody, withBlob } from "../request/blobBody.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { fileTooLarge, invalidRequest, type Sent, type Subject, toOperationError } from "../request/errors.ts"
+import { IsWithinBody } from "../request/ownRequest.ts"
 import type { Progress } from "../request/send.ts"
 import { CurrentSilence } from "../request/silence.ts"
 import { annotate, moved, observe } from "../telemetry.ts"
@@ -242,6 +243,7 @@ const watched = (
     return stream.pipe(
       // What a source fetches by itself is not a part of this request.
       Stream.provideService(CurrentSilence, undefined),
+      Stream.provideService(IsWithinBody, true),
       Stream.mapEffect((chunk) => {
         const bytes = progress.sent.bytes + chunk.length
         if (bytes > limit) {

@@ -139,6 +139,27 @@ export interface Overrides {
 
 export const noOverrides: Overrides = {}
 
+/** What both name with what only one of them names: the inner one takes precedence, and what it leaves out stays. */
+const within = <A extends object>(outer: A | false | undefined, inner: A | false | undefined): A | false | undefined =>
+  outer === undefined || outer === false || inner === undefined || inner === false
+    ? inner ?? outer
+    : withDefined(outer, inner)
+
+/** Options with those of `more` that are given in place of their own. */
+export const withDefined = <A extends object>(options: A, more: A): A => ({
+  ...options,
+  ...Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined))
+})
+
+/** What holds for an effect that has overrides within one that has. */
+export const mergedOverrides = (outer: Overrides, inner: Overrides): Overrides => ({
+  retry: within(outer.retry, inner.retry),
+  rateLimit: within(outer.rateLimit, inner.rateLimit),
+  circuitBreaker: inner.circuitBreaker ?? outer.circuitBreaker,
+  timeout: within(outer.timeout, inner.timeout),
+  concurrency: inner.concurrency ?? outer.concurrency
+})
+
 /** What the current effect changes of the policies beneath it. */
 export const Overrides = Context.Reference<Overrides>("effect-anthropic-files/Policy/Overrides", {
   defaultValue: () => noOverrides

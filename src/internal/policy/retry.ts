@@ -2,6 +2,7 @@
  * Retries of what another Effect client sends. Operations of this package retry by themselves: they read the policy as
  * data from their client, and know more than a request shows.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
@@ -33,7 +34,7 @@ import { monotonicMillis } from "../request/silence.ts"
 import { report } from "../telemetry.ts"
 import { retryAfter } from "../wire/retryAfter.ts"
 import { type RetryOptions, retryProblem } from "./options.ts"
-import { nameOf, type Policy, policyOf, responseOf, through } from "./through.ts"
+import { nameOf, type Policy, policyOf, responseOf, through, webResponse } from "./through.ts"
 
 /**
  * Sends a request again when that may help: the table is the one behind `isRetryable` of the errors. It waits longer
@@ -49,11 +50,18 @@ import { nameOf, type Policy, policyOf, responseOf, through } from "./through.ts
 export const retry = (options: RetryOptions = {}): Policy =>
   policyOf(retryProblem(options), (client) => Effect.succeed(withRetries(client, retryPolicy(options))))
 
+/** Set beneath a retry policy: of several the outermost repeats, and the others leave the request alone. */
+const IsRetriedAbove = Context.Reference<boolean>(
+  "effect-anthropic-files/internal/policy/IsRetriedAbove",
+  { defaultValue: () => false }
+)
+
 const withRetries = (client: HttpClient.HttpClient, own: RetryPolicy): HttpClient.HttpClient =>
   withRetryPolicy(
     through(client, (request, send, { clock, fiber, overrides }) => {
       const policy = overridden(own, overrides)
-      if (policy === undefined || fiber.getRef(CurrentOwnRequest)?.isRetriedAbove === true) return send(request)
+      const isRetriedAbove = fiber.getRef(IsRetriedAbove) || fiber.getRef(CurrentOwnRequest)?.isRetriedAbove === true
+      if (policy === undefined || isRetriedAbove) return send(request)
       const attempt = newAttempt()
 
       /** Waits for another try. Gives false when there is none left. */
@@ -99,7 +107,7 @@ const withRetries = (client: HttpClient.HttpClient, own: RetryPolicy): HttpClien
 
       const once: ReturnType<typeof send> = Effect.suspend(() => {
         begin(attempt, clock)
-        return Effect.matchEffect(send(request), {
+        return Effect.matchEffect(Effect.provideService(send(request), IsRetriedAbove, true), {
           onFailure: (error) => {
             const response = responseOf(error)
             // A client beneath that makes failures of such answers.
@@ -181,7 +189,7 @@ const buffered = Effect.fnUntraced(function*(response: HttpClientResponse.HttpCl
   return {
     copy: HttpClientResponse.fromWeb(
       response.request,
-      new Response(bytes.length === 0 ? null : bytes, { status, headers: headersOf(headers) })
+      webResponse(bytes.length === 0 ? null : bytes, status, headersOf(headers))
     ),
     errorCode: Result.isSuccess(json) ? readEnvelope(json.success).errorCode : undefined
   }

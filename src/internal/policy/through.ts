@@ -80,3 +80,9 @@ export const responseOf = (
   error: HttpClientError.HttpClientError
 ): HttpClientResponse.HttpClientResponse | undefined =>
   error.reason._tag === "StatusCodeError" ? error.reason.response : undefined
+
+/** A `Response` of any status: the constructor takes those up to 599 only, and there are services that send others. */
+export const webResponse = (body: BodyInit | null, status: number, headers: Record<string, string>): Response =>
+  status <= 599
+    ? new Response(body, { status, headers })
+    : Object.defineProperty(new Response(body, { headers }), "status", { value: status })

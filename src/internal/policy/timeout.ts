@@ -15,8 +15,8 @@ import { retryPolicyOf, withRetryPolicy } from "../request/attempt.ts"
 import { ConnectTimeout } from "../request/connectTimeout.ts"
 import { CurrentOwnRequest } from "../request/ownRequest.ts"
 import { CurrentSilence, type Silence, type SilenceLimits, unlessSilent, unlessStalled } from "../request/silence.ts"
-import { millisOr, type TimeoutOptions, timeoutProblem } from "./options.ts"
-import { type Policy, policyOf, type Send, through } from "./through.ts"
+import { millisOr, type TimeoutOptions, timeoutProblem, withDefined } from "./options.ts"
+import { type Policy, policyOf, type Send, through, webResponse } from "./through.ts"
 
 /**
  * Ends a request that does not move. Beneath a retry policy it ends one try, and the next may do better; around one,
@@ -31,8 +31,8 @@ const withTimeout = (client: HttpClient.HttpClient, own: TimeoutOptions): HttpCl
   const retries = retryPolicyOf(client)
   const made = through(client, (request, send, { fiber, overrides }) => {
     if (overrides.timeout === false) return send(request)
-    const options = overrides.timeout === undefined ? own : { ...own, ...overrides.timeout }
-    const connect = Duration.fromInputUnsafe(options.connect ?? "10 seconds")
+    const options = overrides.timeout === undefined ? own : withDefined(own, overrides.timeout)
+    const connect = shorter(fiber.getRef(ConnectTimeout), options.connect) ?? defaultConnect
     const limits: SilenceLimits = {
       headers: options.headers === undefined ? undefined : millisOr(options.headers, 0),
       body: options.idleBody === undefined ? undefined : millisOr(options.idleBody, 0)
@@ -50,9 +50,20 @@ const withTimeout = (client: HttpClient.HttpClient, own: TimeoutOptions): HttpCl
       orElse: () => Effect.fail(timedOut(request, `The request took longer than ${Duration.format(total)}.`))
     })
   })
-  return retries === undefined || own.total === undefined
+  return retries === undefined
     ? made
-    : withRetryPolicy(made, { ...retries, total: Duration.fromInputUnsafe(own.total) })
+    : withRetryPolicy(made, { ...retries, timeout: { total: shorter(retries.timeout?.total, own.total) } })
+}
+
+const defaultConnect = Duration.seconds(10)
+
+/** Of two policies' limits both hold. */
+const shorter = (
+  one: Duration.Duration | undefined,
+  other: Duration.Input | undefined
+): Duration.Duration | undefined => {
+  const parsed = other === undefined ? undefined : Duration.fromInputUnsafe(other)
+  return one === undefined || parsed === undefined ? one ?? parsed : Duration.min(one, parsed)
 }
 
 const timedOut = (request: Request, message: string) =>
@@ -142,6 +153,6 @@ const withGuardedBody = (
   ).pipe(Stream.catchReason("HttpClientError", "EmptyBodyError", () => Stream.empty))
   return Effect.map(
     Stream.toReadableStreamEffect(body),
-    (readable) => HttpClientResponse.fromWeb(request, new Response(readable, { status, headers }))
+    (readable) => HttpClientResponse.fromWeb(request, webResponse(readable, status, headers))
   )
 }

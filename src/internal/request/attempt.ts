@@ -19,8 +19,8 @@ export interface RetryPolicy {
   readonly baseDelay: number
   readonly maxDelay: number
   readonly maxElapsed: number
-  /** The whole operation up to its answer, waits included: a timeout policy around the retries. */
-  readonly total?: Duration.Duration | undefined
+  /** Set where a timeout policy stands around the retries. `total` is the whole operation up to its answer. */
+  readonly timeout?: { readonly total: Duration.Duration | undefined }
 }
 
 const key = Symbol("effect-anthropic-files/internal/request/RetryPolicy")
@@ -62,6 +62,15 @@ export const overridden = (policy: RetryPolicy, { retry }: Overrides): RetryPoli
     maxDelay: millisOr(retry.maxDelay, policy.maxDelay),
     maxElapsed: millisOr(retry.maxElapsed, policy.maxElapsed)
   }
+}
+
+/** The limit on all tries of an operation together, waits included. */
+export const totalOf = (
+  policy: RetryPolicy | undefined,
+  { timeout }: Overrides
+): Duration.Duration | undefined => {
+  if (policy?.timeout === undefined || timeout === false) return undefined
+  return timeout?.total === undefined ? policy.timeout.total : Duration.fromInputUnsafe(timeout.total)
 }
 
 export const newAttempt = (): Attempt => ({ tries: 0, requests: 0, startedAt: undefined, needsFreshSocket: false })

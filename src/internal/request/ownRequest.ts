@@ -21,3 +21,12 @@ export const CurrentOwnRequest = Context.Reference<OwnRequest | undefined>(
   "effect-anthropic-files/internal/OwnRequest",
   { defaultValue: () => undefined }
 )
+
+/**
+ * Set for what the body of an upload asks for while it is sent, a download that is passed on for example. The upload
+ * holds its place and its socket meanwhile: where it had to wait for another one of them, neither would ever end.
+ */
+export const IsWithinBody = Context.Reference<boolean>(
+  "effect-anthropic-files/internal/IsWithinBody",
+  { defaultValue: () => false }
+)

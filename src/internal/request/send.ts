@@ -29,7 +29,8 @@ import {
   overridden,
   type Repetition,
   type RetryPolicy,
-  retryPolicyOf
+  retryPolicyOf,
+  totalOf
 } from "./attempt.ts"
 import { parseJson, readText } from "./body.ts"
 import {
@@ -277,8 +278,8 @@ export const call = <A>(
           (isRenewed) => isRenewed ? send() : next(error)
         )
       })
-    if (policy?.total === undefined) return send()
-    const { total } = policy
+    const total = totalOf(connection.retry, overrides)
+    if (total === undefined) return send()
     const { subject } = request
     const isOutcomeUnknown = changes(subject.operation)
     return Effect.timeoutOrElse(send(), {

@@ -24,7 +24,7 @@ export interface Silence {
   readonly moved: () => void
   /** A wait on purpose begins, for a turn or for a socket: it is not silence. The function that it returns ends it. */
   readonly pause: () => () => void
-  /** Replaces limits of the client for this request. */
+  /** Replaces limits of the client for this request. Of several for the same silence the shortest holds. */
   readonly limitTo: (limits: SilenceLimits) => void
   readonly limits: SilenceLimits
 }
@@ -44,6 +44,9 @@ export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.mono
 
 /** Milliseconds of silence that are allowed now. */
 type LimitOf = (limits: SilenceLimits) => number
+
+const shorter = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? one ?? other : Math.min(one, other)
 
 class Guard implements Silence {
   private readonly clock: Clock.Clock
@@ -76,7 +79,10 @@ class Guard implements Silence {
   }
 
   limitTo(limits: SilenceLimits): void {
-    this.limits = { ...this.limits, ...limits }
+    this.limits = {
+      headers: shorter(this.limits.headers, limits.headers),
+      body: shorter(this.limits.body, limits.body)
+    }
     if (this.timer !== undefined) this.look()
   }
 
