@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
-import { Credentials } from "effect-anthropic-files"
+import { Credentials, Files, Policy } from "effect-anthropic-files"
 import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
@@ -59,6 +59,21 @@ describe("the token endpoint", () => {
         assert.include(error.message, "try again later")
       })
   )
+
+  it.effect("is asked no more often for the retry policy of the client that waits for its token", () =>
+    Effect.gen(function*() {
+      const server = endpoint()
+      server.state.answer = () => json(503, { error: "server_error" })
+      const layer = Files.layerCredentials({}).pipe(
+        Layer.provide(Credentials.federation(options)),
+        Layer.provide(environment({})),
+        Layer.provide(Layer.provide(Policy.standard({ circuitBreaker: false }), server.layer)),
+        Layer.fresh
+      )
+      const error = yield* patiently(Effect.flip(Effect.provide(Files.listPage(), layer)))
+      assert.strictEqual(error._tag === "RequestFailed" ? error.reason._tag : error._tag, "CredentialsFailed")
+      assert.strictEqual(server.state.exchanges.length, 4)
+    }))
 
   it.effect("that answers for a while only with 503 gives a token in the end", () =>
     Effect.gen(function*() {

@@ -15,6 +15,7 @@ import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { CredentialsFailed } from "../../FilesError.ts"
+import { Overrides } from "../policy/options.ts"
 import { parseJson, readText } from "../request/body.ts"
 import { evidenceOf } from "../request/evidence.ts"
 import { isRetryable } from "../request/retryable.ts"
@@ -134,7 +135,9 @@ const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted
     }),
     // fetch would follow a redirect, and hand what is secret to whatever address it names.
     Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-    Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+    Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
+    // It is tried again above, and for all that wait: what one of their calls overrides does not count.
+    Effect.provideService(Overrides, { retry: false })
   )
 }
 

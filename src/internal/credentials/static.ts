@@ -8,6 +8,12 @@ import { InvalidConfig } from "../../FilesError.ts"
 import { ofLines } from "../sha256.ts"
 import { type Authorization, make, type Shape } from "./service.ts"
 
+/** Quotes that were meant for a shell: docker's `--env-file` and others keep them as a part of the value. */
+export const isQuoted = (text: string): boolean => /^(["'`]).*\1$/.test(text)
+
+/** What to say of a value in quotes. */
+export const sayUnquoted = "stands in quotes, which belong to no such value: take them off where it is set"
+
 /**
  * What is in a `Redacted`, trimmed, if a header can carry it. Without types it may be anything.
  *
@@ -28,6 +34,7 @@ export const secretText = (
   if (!Predicate.isString(value)) return invalid(`${option} holds a ${typeof value}, not a text.`)
   const text = value.trim()
   if (text === "") return invalid(`${option} is empty: ${instead}.`)
+  if (isQuoted(text)) return invalid(`${option} ${sayUnquoted}.`)
   // The message never holds the value, not even in part.
   return /^[\x21-\x7e]*$/.test(text)
     ? Effect.succeed(text)

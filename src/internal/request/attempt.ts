@@ -150,6 +150,8 @@ export const reasonOf = (error: FilesError): string => {
 const mayBeRepeated = (error: FilesError): boolean => {
   // The client's own rate limit: it has waited as long as it may already.
   if (error._tag === "RateLimited" && error.status === undefined) return false
+  // Whatever gives the token has tried again by itself.
+  if (error._tag === "RequestFailed" && error.reason._tag === "CredentialsFailed") return false
   if (error.isRetryable) return true
   // An answer says by its status and headers; what came instead of one may still turn out well.
   return error.isOutcomeUnknown && !(error.status !== undefined && error.status >= 400)

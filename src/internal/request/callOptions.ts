@@ -8,7 +8,7 @@ import type { Operation, RequestFailed } from "../../FilesError.ts"
 import { credentialHeaders } from "../credentials/static.ts"
 import { filesBeta } from "../wire/constants.ts"
 import { invalidRequest } from "./errors.ts"
-import { headerName, headerValue, reserved, type Settings } from "./options.ts"
+import { headerName, headersProblem, headerValue, reserved, type Settings } from "./options.ts"
 import type { Connection } from "./send.ts"
 
 /**
@@ -73,6 +73,8 @@ export const withCallOptions = (
   return Effect.suspend(() => {
     const { settings } = connection
     const given: Record<string, string> = {}
+    const wrong = headersProblem(options.headers)
+    if (wrong !== undefined) return Effect.fail(invalidRequest(operation, "headers", wrong))
     for (const [spelled, value] of Object.entries(options.headers ?? {})) {
       if (value === undefined) continue
       const name = spelled.toLowerCase()

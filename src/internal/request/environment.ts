@@ -8,7 +8,7 @@ import { credentialHeaders } from "../credentials/static.ts"
 import { variables } from "../credentials/variables.ts"
 import { isGiven } from "./baseUrl.ts"
 import { parseCustomHeaders } from "./customHeaders.ts"
-import type { Options } from "./options.ts"
+import { headersProblem, type Options } from "./options.ts"
 
 /**
  * Options completed from `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and `ANTHROPIC_CUSTOM_HEADERS`. An option given
@@ -25,6 +25,6 @@ export const fromEnvironment = Effect.fnUntraced(function*(
     ...options,
     baseUrl: isGiven(options.baseUrl) ? options.baseUrl : found.baseUrl,
     workspaceId: options.workspaceId ?? found.workspaceId,
-    headers: { ...headers, ...options.headers }
+    headers: headersProblem(options.headers) === undefined ? { ...headers, ...options.headers } : options.headers
   }
 })

@@ -37,7 +37,7 @@ export interface ClientOptions {
   /** `wrkspc_…`, for credentials that reach several workspaces. */
   readonly workspaceId?: string | undefined
   /** Sent with every request, `anthropic-version` for example. Names are case-insensitive. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly headers?: Readonly<Record<string, string | undefined>> | undefined
   /**
    * `beta` sends `anthropic-beta: files-api-2025-04-14` and speaks that dialect.
    *
@@ -115,11 +115,21 @@ export const reserved: ReadonlySet<string> = new Set([
   "accept-encoding"
 ])
 
+/** What is wrong with headers as a whole: those of a `Headers` or a `Map` are not its own properties. */
+export const headersProblem = (headers: unknown): string | undefined =>
+  headers === undefined || headers === null || (Predicate.isObject(headers) && !Predicate.isIterable(headers))
+    ? undefined
+    : "headers has to be an object of names and values; Object.fromEntries makes one of a Headers or a Map."
+
+/** Names and values of the headers that have one. */
+const givenHeaders = (headers: Options["headers"]): ReadonlyArray<readonly [name: string, value: string]> =>
+  Object.entries(headers ?? {}).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
+
 const invalid = (option: string, message: string) => Effect.fail(new InvalidConfig({ option, message }))
 
 /** What of the options carries a credential, by name. An option takes precedence over the header that it is sent as. */
 export const givenCredentials = (options: Options): ReadonlyArray<string> => {
-  const names = Object.keys(options.headers ?? {}).map((name) => name.toLowerCase())
+  const names = givenHeaders(options.headers).map(([name]) => name.toLowerCase())
   const given: Array<string> = []
   if (options.apiKey !== undefined) given.push("apiKey")
   if (options.authToken !== undefined) given.push("authToken")
@@ -135,7 +145,7 @@ export const givenCredentials = (options: Options): ReadonlyArray<string> => {
 
 /** The one credential of the options. Headers given by hand count as one. */
 const credentialsOf = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Shape, InvalidConfig> {
-  const { apiKey, authToken, credentials, headers = {} } = options
+  const { apiKey, authToken, credentials, headers } = options
   const given = givenCredentials(options)
   if (given.length > 1) {
     return yield* invalid(
@@ -145,7 +155,7 @@ const credentialsOf = Effect.fnUntraced(function*(options: Options): Effect.fn.R
   }
   if (apiKey !== undefined) return yield* Static.apiKey(apiKey, { option: "apiKey" })
   if (authToken !== undefined) return yield* Static.bearer(authToken, { option: "authToken" })
-  const byHand = Object.entries(headers).filter(([name]) => credentialHeaders.has(name.toLowerCase()))
+  const byHand = givenHeaders(headers).filter(([name]) => credentialHeaders.has(name.toLowerCase()))
   if (byHand.length > 0) return Static.byHand(Object.fromEntries(byHand), { option: "headers" })
   if (credentials !== undefined) return credentials
   return yield* invalid(
@@ -200,6 +210,8 @@ const makeScrub = (secrets: ReadonlyArray<string>) => {
 const plainHeaders: ReadonlySet<string> = new Set(["accept", "user-agent"])
 
 export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
+  const problem = headersProblem(options.headers)
+  if (problem !== undefined) return yield* invalid("headers", problem)
   const credentials = yield* credentialsOf(options)
   const address = yield* parseAddress(
     isGiven(options.baseUrl) ? options.baseUrl : credentials.baseUrl ?? defaultBaseUrl,
@@ -220,7 +232,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   const betas = new Set<string>(dialect === "beta" ? [filesBeta] : [])
   const secrets: Array<string> = []
   const secretHeaders = [...credentialHeaders, "x-amz-security-token"]
-  for (const [given, value] of Object.entries(options.headers ?? {})) {
+  for (const [given, value] of givenHeaders(options.headers)) {
     const name = given.toLowerCase()
     if (!headerName.test(name) || !Predicate.isString(value) || !headerValue.test(value)) {
       return yield* invalid("headers", `The header ${JSON.stringify(given)} is not one that HTTP can carry.`)

@@ -112,7 +112,9 @@ describe("the base URL", () => {
     ["http://192.168.0.1", "plain http"],
     ["http://0.0.0.0", "plain http"],
     ["http://[::2]", "plain http"],
-    ["http://user:hunter2@10.0.0.1", "user name or password"]
+    ["http://user:hunter2@10.0.0.1", "user name or password"],
+    ["\"https://api.anthropic.com\"", "stands in quotes"],
+    ["'https://api.anthropic.com'", "stands in quotes"]
   ])("%s is refused: %s", ([baseUrl, words]) =>
     Effect.gen(function*() {
       const error = yield* refusalOf({ baseUrl })
@@ -137,6 +139,18 @@ describe("the base URL", () => {
 })
 
 describe("keys", () => {
+  it.effect("in quotes, which some readers of .env files keep, are refused as such", () =>
+    Effect.gen(function*() {
+      for (const quote of ["\"", "'", "`"]) {
+        for (const option of ["apiKey", "authToken"] as const) {
+          const given = { apiKey: undefined, [option]: Redacted.make(` ${quote}${key}${quote}`) }
+          const error = yield* refusalOf(given)
+          assert.strictEqual(error.option, option)
+          assert.include(error.message, "stands in quotes")
+        }
+      }
+    }))
+
   it.effect("go into their headers, trimmed", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* authorizationOf({ apiKey: Redacted.make(` ${key}\n`) }), { "x-api-key": key })
@@ -278,6 +292,38 @@ describe("headers", () => {
   ])("%j: %j is none that HTTP can carry", ([name, value]) =>
     Effect.gen(function*() {
       assert.strictEqual((yield* refusalOf({ headers: { [name]: value } })).option, "headers")
+    }))
+
+  it.effect("of a Headers, a Map or a list are refused, since none of them would be sent", () =>
+    Effect.gen(function*() {
+      const pairs = [["x-team", "files"]] as const
+      for (const given of [new Headers([["x-team", "files"]]), new Map(pairs), pairs, "x-team: files"]) {
+        const headers: unknown = given
+        const error = yield* refusalOf({ headers: headers as Record<string, string> })
+        assert.strictEqual(error.option, "headers")
+        assert.include(error.message, "Object.fromEntries")
+        const fromEnvironment = Files.layerConfig({
+          apiKey: Redacted.make(key),
+          headers: headers as Record<string, string>
+        })
+        const failed = yield* Effect.flip(Layer.build(fromEnvironment.pipe(
+          Layer.provide(Layer.succeed(HttpClient.HttpClient, HttpMock.answering(() => HttpMock.silence).client)),
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({})))
+        )))
+        assert.strictEqual(failed.option, "headers")
+      }
+    }))
+
+  it.effect("without a value count as left out, one of a credential too", () =>
+    Effect.gen(function*() {
+      const { headers } = yield* settingsOf({ headers: { "x-team": undefined, authorization: undefined } })
+      assert.notProperty(headers, "x-team")
+      assert.deepStrictEqual(
+        yield* authorizationOf({ apiKey: Redacted.make(key), headers: { "api-key": undefined } }),
+        {
+          "x-api-key": key
+        }
+      )
     }))
 
   it.effect.each([
