@@ -10,6 +10,9 @@ import { Otlp } from "effect/observability"
 const exported = (baseUrl: string) =>
   Otlp.layerJson({ baseUrl, resource: { serviceName: "contracts" } }).pipe(Layer.provide(FetchHttpClient.layer))
 
+/** A line for each retry, wait and failure. */
+const chatty = Effect.provideService(References.MinimumLogLevel, "Debug")
+
 const collector = Config.String("OTEL_EXPORTER_OTLP_ENDPOINT").pipe(Config.withDefault("http://localhost:4318"))
 
 const program = Effect.gen(function*() {
@@ -22,8 +25,7 @@ const program = Effect.gen(function*() {
 }).pipe(Effect.withSpan("a contract"))
 
 program.pipe(
-  // A line for each retry, wait and failure.
-  Effect.provideService(References.MinimumLogLevel, "Debug"),
+  chatty,
   Effect.provide(
     NodeFiles.layerConfig({}, Policy.standard()).pipe(
       // Outermost: what the program did last is exported before it ends.

@@ -3,7 +3,7 @@
  *
  * A policy is a function that makes a fresh Layer, since Layers are shared by reference. Policies stack in any order
  * under any Effect client; {@link standard} is the stack that most programs want. What they do is seen as events on
- * the current span, in the counter `anthropic_files_policy_total` and in debug logs.
+ * the current span, in the metrics and in debug logs.
  *
  * @example
  * ```ts

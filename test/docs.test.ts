@@ -11,8 +11,13 @@ const filesBelow = (folder: string, extension: RegExp): ReadonlyArray<string> =>
 
 const read = (file: string) => fs.readFileSync(file, "utf8")
 
+/** A snippet out of the middle of a function stands further to the left on a page. */
+const withoutIndentation = (text: string) => text.trim().replaceAll(/^ +/gm, "")
+
 /** What is compiled and run: a snippet of a page stands in one of these. */
-const programs = ["examples", "test"].flatMap((folder) => filesBelow(folder, /\.m?ts$/)).map(read)
+const programs = ["examples", "test"].flatMap((folder) => filesBelow(folder, /\.m?ts$/)).map((file) =>
+  withoutIndentation(read(file))
+)
 
 const { files, homepage } = JSON.parse(read("package.json")) as {
   readonly files: ReadonlyArray<string>
@@ -38,7 +43,10 @@ for (const page of pages()) {
   describe(`${page}`, () => {
     it("every snippet stands in an example or a test, which is compiled and run", () => {
       for (const [, snippet = ""] of text.matchAll(/^```ts\n([^]*?)^```/gm)) {
-        assert.isTrue(programs.some((program) => program.includes(snippet.trim())), `no program holds:\n${snippet}`)
+        assert.isTrue(
+          programs.some((program) => program.includes(withoutIndentation(snippet))),
+          `no program holds:\n${snippet}`
+        )
       }
     })
 
@@ -77,6 +85,18 @@ for (const page of pages()) {
     })
   })
 }
+
+describe("pages of docs/", () => {
+  for (const page of pages().filter((page) => page.startsWith("docs/"))) {
+    it(`${page} begins with what it is for, and with a snippet`, () => {
+      const [title = "", ...paragraphs] = read(page).split("\n\n")
+      assert.match(title, /^# \S/)
+      assert.match(paragraphs[0] ?? "", /^[A-Z`][^]*[.:]$/)
+      const opening = paragraphs.slice(0, paragraphs.findIndex((paragraph) => /^## /.test(paragraph))).join("\n\n")
+      assert.match(opening, /^```(?:ts|sh)$/m)
+    })
+  }
+})
 
 describe("README.md", () => {
   it("the first program has at most 15 lines", () => {
