@@ -92,7 +92,7 @@ describe("pages of docs/", () => {
       const [title = "", ...paragraphs] = read(page).split("\n\n")
       assert.match(title, /^# \S/)
       assert.match(paragraphs[0] ?? "", /^[A-Z`][^]*[.:]$/)
-      const opening = paragraphs.slice(0, paragraphs.findIndex((paragraph) => /^## /.test(paragraph))).join("\n\n")
+      const opening = paragraphs.slice(0, paragraphs.findIndex((paragraph) => paragraph.startsWith("## "))).join("\n\n")
       assert.match(opening, /^```(?:ts|sh)$/m)
     })
   }
