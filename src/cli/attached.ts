@@ -1,6 +1,6 @@
 /**
- * Files that a question is about: those at the service by id, those on this machine uploaded for as long as they are
- * needed.
+ * Files that a question is about. Those of the service are given by id; those on this machine are uploaded for as long as they
+ * are needed.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -11,22 +11,22 @@ import * as Transfer from "../Transfer.ts"
 import { isFileId } from "./lookUp.ts"
 import { Output } from "./output.ts"
 
-/** Whether this names a file: an id, or a path where there is one. */
+/** Whether this is the id of a file, or the path of one that exists. */
 export const namesFile = Effect.fnUntraced(function*(text: string) {
   if (isFileId(text)) return true
   return yield* (yield* FileSystem.FileSystem).exists(text).pipe(Effect.orElseSucceed(() => false))
 })
 
-/** The service removes it by itself where this process can't. */
-const lease = "1 hour"
+/** The service removes the file by itself where this process can't. */
+const expiresIn = "1 hour"
 
-/** For the time of the scope. */
+/** The file; one that was uploaded is deleted when the scope ends. */
 export const scoped = Effect.fnUntraced(function*(text: string) {
   if (isFileId(text)) return yield* Files.metadata(FileId.make(text))
-  return yield* Files.uploadScoped(FileSource.path(text), { expiresIn: lease })
+  return yield* Files.uploadScoped(FileSource.path(text), { expiresIn })
 })
 
-/** For as long as a batch may take, and a day more. It is not deleted: the batch goes on without this process. */
+/** The file; one that was uploaded outlives the batch by a day. It is not deleted, since the batch goes on without this process. */
 export const kept = Effect.fnUntraced(function*(text: string) {
   const output = yield* Output
   return isFileId(text)

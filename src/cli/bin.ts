@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The process edge: an old Node is told what it lacks before it reads what it could not.
+ * The entry point. It uses nothing that an old Node lacks, so that it can say which Node is needed.
  */
 import process from "node:process"
 import { version } from "../internal/version.ts"

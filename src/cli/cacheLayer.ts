@@ -8,7 +8,7 @@ import * as UploadStore from "../UploadStore.ts"
 import * as Flags from "./flags.ts"
 
 export const flags = {
-  cacheDir: Flags.text("cache-dir", "DIR", "Folder of the upload cache; the user's cache folder unless given")
+  cacheDir: Flags.text("cache-dir", "DIR", "Folder of the upload cache (default: the user's cache folder)")
 }
 
 export const layer = (directory: Option.Option<string>) =>

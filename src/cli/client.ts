@@ -1,5 +1,5 @@
 /**
- * The client that the flags and the environment ask for.
+ * The client, made from the flags and the environment.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +11,7 @@ import { Settings } from "./settings.ts"
 
 export type Services = NodeFiles.Services
 
-/** What authorizes the requests, by the flags and the environment. */
+/** The credentials that the flags and the environment give. */
 export const credentials = Effect.gen(function*() {
   const { allowPlainHttp, baseUrl, platform, profile, workspaceId } = yield* Settings
   const common = { baseUrl, allowPlainHttp }
@@ -32,7 +32,7 @@ export const credentials = Effect.gen(function*() {
     : Credentials.profile({ ...common, name: profile })
 })
 
-/** What the flags say of the policies. */
+/** The options of the policies that the flags give. */
 export const policyOptions = (
   { concurrency, requestsPerMinute, retries }: Settings["Service"]
 ): Policy.StandardOptions => ({

@@ -1,5 +1,5 @@
 /**
- * A question before something is lost, and how it is answered where nobody is asked.
+ * Asks before something is lost, and refuses where nobody can answer.
  */
 import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
@@ -9,23 +9,28 @@ import * as Flags from "./flags.ts"
 import { Output } from "./output.ts"
 
 export const flags = {
-  yes: Flags.toggle("yes", "Do it without asking"),
-  dryRun: Flags.toggle("dry-run", "Say what would be done, and do nothing")
+  yes: Flags.toggle("yes", "Do not ask for confirmation"),
+  dryRun: Flags.toggle("dry-run", "Show what would be done, without doing it")
 }
 
-/** Whether to go on. `what` is a sentence that says what will be lost. */
+/**
+ * Whether to go on.
+ *
+ * @param what a sentence that says what will be lost
+ */
 export const confirm = Effect.fnUntraced(function*(what: string, question: string, yes: boolean) {
   const output = yield* Output
   if (yes) return true
   if (!output.canAsk) {
     return yield* new UsageError({
-      message: `${what} Nobody can be asked here: add --yes to do it, or --dry-run to see which.`
+      message:
+        `${what} Nobody can answer a question here: add --yes to go on, or --dry-run to see which files they are.`
     })
   }
   yield* output.note(what)
   return yield* Prompt.run(Prompt.Confirm({ message: question, initial: false })).pipe(
     Effect.provideService(Prompt.Theme, Prompt.makeTheme({ colors: output.noteHasColor })),
-    // Ctrl-C at the question.
+    // Ctrl-C at the question ends the command.
     Effect.catchTag("QuitError", () => new Stopped({ code: ExitCode.interrupted }))
   )
 })

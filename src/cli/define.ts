@@ -1,5 +1,5 @@
 /**
- * How a command is made: what it takes, what it does, and how its end is told.
+ * Makes a command: its flags, what it does, and how its end is reported.
  */
 import * as Cause from "effect/Cause"
 import * as Command from "effect/cli/Command"
@@ -35,14 +35,14 @@ export type Services =
 
 export interface Definition<Name extends string, Config extends Command.Command.Config> {
   readonly name: Name
-  /** For a command beneath another one: all names, the program's left out. @default its name */
+  /** For a subcommand: the names of its parents and its own, without the program's. @default its name */
   readonly path?: ReadonlyArray<string> | undefined
   readonly description: string
   readonly examples: ReadonlyArray<Command.Command.Example>
   readonly flags: Config
-  /** What the line at the end is about; a command that only shows things has none. */
+  /** The action that the summary counts; a command that only shows things has none. */
   readonly main?: Item["action"] | undefined
-  /** Whether it has nothing left to do once nobody reads its output. */
+  /** Whether it can stop once nobody reads its output. */
   readonly onlyReads?: boolean | undefined
   readonly run: (input: Command.Command.Config.Infer<Config>) => Effect.Effect<void, unknown, Services>
 }

@@ -1,5 +1,5 @@
 /**
- * `emulator`: the Files API served on this machine until a signal comes.
+ * `emulator`: serves the Files API on this machine until a signal arrives.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -40,32 +40,43 @@ const list = (name: string, metavar: string, description: string) =>
 const isPort = Schema.is(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 })))
 
 const flags = {
-  port: Flags.count("port", "Port to listen on; 0, the default, takes a free one", 0, variable("port")).pipe(
+  port: Flags.count("port", "Port to listen on (default: any free port)", 0, variable("port")).pipe(
     Flag.filter(
       (port) => isPort(Option.getOrElse(port, () => 0)),
       (port) => `--port takes a number from 0 to 65535, not ${Option.getOrUndefined(port)}`
     )
   ),
-  host: text("host", "ADDRESS", "Address to listen on; any but a loopback one needs --key-file. Default: 127.0.0.1"),
-  data: text("data", "DIR", "Folder to keep files in, over restarts: an empty or a new one"),
-  memory: toggle("memory", "Keep files in memory, the default without --data"),
+  host: text(
+    "host",
+    "ADDRESS",
+    "Address to listen on; any but a loopback address needs --key-file (default: 127.0.0.1)"
+  ),
+  data: text("data", "DIR", "Folder that keeps files over restarts; new, empty, or of an earlier run"),
+  memory: toggle("memory", "Keep files in memory (the default without --data)"),
   keyFile: text(
     "key-file",
     "FILE",
-    "File that holds the key to accept; without it one is made up and kept with --data"
+    "File that holds the accepted key (default: a random key, kept in --data)"
   ),
-  allowHost: list("allow-host", "NAME", "Name by which others may call it, for example a service of a compose file"),
-  allowOrigin: list("allow-origin", "ORIGIN", "Web pages that may call it, for example https://app.example"),
-  quota: size("quota", "Bytes of all files together; uploads beyond are refused. Default: 1TB"),
-  maxFile: size("max-file", "Bytes of one file; larger ones are refused. Default: 500MB"),
-  rate: count("rate", "Requests a minute; more are answered with 429. Default: no limit"),
-  tokenRate: count("token-rate", "Tokens of messages a minute; more are answered with 429. Default: no limit"),
-  batchDelay: Flags.duration("batch-delay", "How long a message batch takes. Default: none", variable("batch-delay")),
-  contextWindow: count("context-window", "Tokens of one message; more are refused. Default: 1000000"),
+  allowHost: list("allow-host", "NAME", "Host name by which it may be called, for example a service of a compose file"),
+  allowOrigin: list("allow-origin", "ORIGIN", "Origin of web pages that may call it, for example https://app.example"),
+  quota: size("quota", "Bytes of all files together; uploads beyond it are refused (default: 1TB)"),
+  maxFile: size("max-file", "Bytes of one file; larger ones are refused (default: 500MB)"),
+  rate: count("rate", "Requests per minute; more are answered with 429 (default: no limit)"),
+  tokenRate: count("token-rate", "Tokens of messages per minute; more are answered with 429 (default: no limit)"),
+  batchDelay: Flags.duration(
+    "batch-delay",
+    "How long a message batch takes (default: it ends at once)",
+    variable("batch-delay")
+  ),
+  contextWindow: count("context-window", "Tokens of one message; more are refused (default: 1000000)"),
   faults: text("faults", "FILE", "JSON file with a list of faults"),
   rules: text("rules", "FILE", "JSON file with a list of rules for answers"),
-  admin: toggle("admin", "Serve /_emulator/: seed files, see requests, set faults and rules, move the clock"),
-  json: toggle("json", "Print one line, {\"url\":…,\"apiKey\":…}, once it listens; all else goes to standard error")
+  admin: toggle(
+    "admin",
+    "Serve /_emulator/, which seeds files, shows requests, sets faults and rules, and moves the clock"
+  ),
+  json: toggle("json", "Print one line, {\"url\":…,\"apiKey\":…}, once it listens")
 } as const
 
 const readFile = (flag: string, path: string) =>
@@ -108,7 +119,7 @@ const ifGiven = <A, B, E, R>(option: Option.Option<A>, f: (value: A) => Effect.E
 
 const greeting = (url: string, key: string) =>
   [
-    `The emulator serves the Files API at ${url}. It is no model: answers to messages are its own.`,
+    `The emulator serves the Files API at ${url}. It is not a model: it makes up the answers to messages.`,
     "",
     "Point a program at it, this client or an official SDK:",
     "",
@@ -120,8 +131,8 @@ const greeting = (url: string, key: string) =>
   ].join("\n")
 
 /**
- * Comes back when whoever started this holds the other end of standard input no longer: a test runner that was killed
- * leaves no emulator behind. A terminal, a file and `/dev/null` say nothing of the kind.
+ * Ends when the process that started this one closes its end of standard input, so that a test runner that is killed leaves
+ * no emulator behind. A terminal, a file and `/dev/null` never do.
  */
 const inputGone = Effect.callback<void>((resume) => {
   const type = Option.liftThrowable(NodeFs.fstatSync)(0)

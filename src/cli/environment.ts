@@ -1,5 +1,5 @@
 /**
- * What the environment says about the screen.
+ * The environment variables that say what the terminal can show.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * What the process's exit code says.
+ * The exit codes of the process, and what they mean.
  */
 import * as Predicate from "effect/Predicate"
 
@@ -23,17 +23,20 @@ export const ExitCode = {
 /** For the documentation, in the order of the codes. */
 export const meanings: ReadonlyArray<readonly [code: number, meaning: string]> = [
   [ExitCode.done, "done"],
-  [ExitCode.someFailed, "some items failed, others did not; or they failed for different reasons"],
-  [ExitCode.usage, "the command line is wrong, or a question would have to be asked and there is nobody to answer it"],
+  [ExitCode.someFailed, "some items failed and others did not, or they failed for different reasons"],
+  [ExitCode.usage, "the command line is wrong, or a question needs an answer and nobody is there to give it"],
   [ExitCode.unauthorized, "the key is missing, wrong, or may not do this"],
   [ExitCode.notFound, "not found, expired, or not downloadable"],
   [ExitCode.temporary, "temporary: the same command may succeed later"],
-  [ExitCode.integrity, "what arrived is not what was sent, or a file changed while it was read"],
-  [ExitCode.refused, "refused for good"],
+  [
+    ExitCode.integrity,
+    "the content that arrived is not the content that was sent, or a file changed while it was read"
+  ],
+  [ExitCode.refused, "refused permanently"],
   [ExitCode.wouldLose, "would overwrite a file, or delete more than allowed"],
-  [ExitCode.outcomeUnknown, "the service may have done it: nobody knows"],
+  [ExitCode.outcomeUnknown, "the service may have done it; the outcome is unknown"],
   [ExitCode.differences, "`check` found differences"],
-  [ExitCode.hungUp, "ended by SIGHUP: the terminal is gone"],
+  [ExitCode.hungUp, "ended by SIGHUP: the terminal was closed"],
   [ExitCode.interrupted, "interrupted (SIGINT)"],
   [ExitCode.terminated, "ended by SIGTERM"]
 ]
@@ -76,11 +79,11 @@ export const tagOf = (error: unknown): string => {
   return Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Error"
 }
 
-/** No item of an ingest would succeed: the cause says why. */
+/** An ingest was refused as a whole; the cause says why. */
 const isRefused = (error: { readonly _tag: string }): boolean =>
   Predicate.hasProperty(error, "reason") && error.reason === "Refused"
 
-/** A failure that may pass is temporary whatever else it is; one whose outcome is unknown says so first of all. */
+/** An unknown outcome comes first; what is not listed by tag or reason is temporary if it may be tried again. */
 export const codeOf = (error: unknown): number => {
   if (Predicate.hasProperty(error, "isOutcomeUnknown") && error.isOutcomeUnknown === true) {
     return ExitCode.outcomeUnknown
@@ -101,7 +104,7 @@ export const codeOf = (error: unknown): number => {
   return mayPass ? ExitCode.temporary : ExitCode.refused
 }
 
-/** One code for a run: that of its failures if nothing else happened and they agree, else that some failed. */
+/** The code of a run: that of its failures if all items failed with the same code, else that some items failed. */
 export const codeOfRun = (codes: ReadonlyArray<number>, successes: number): number => {
   const [first] = codes
   if (first === undefined) return ExitCode.done

@@ -1,5 +1,5 @@
 /**
- * A file as a row: for a person cut to the screen, for a script whole and with tabs between.
+ * A file as a row: cut to fit the screen for a person, complete and separated by tabs for a script.
  */
 import * as DateTime from "effect/DateTime"
 import type { FileMetadata } from "../FileMetadata.ts"
@@ -34,7 +34,7 @@ export const forScreen = (columns: number, ids: number, now: number, style: Styl
     style
   )
 
-/** `id size created expires type name`, with tabs; times as the service gives them, `-` for none. */
+/** `id size created expires type name`, separated by tabs; `-` for a file that does not expire. */
 export const forScript = ({ created_at, expires_at, filename, id, mime_type, size_bytes }: FileMetadata): string =>
   [
     printable(id),

@@ -1,5 +1,5 @@
 /**
- * Which files: by name, type, age, size and expiry, for the commands that list or delete.
+ * Filters by name, type, age, size and expiry, for the commands that list or delete.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -10,9 +10,9 @@ import * as Flags from "./flags.ts"
 
 export const flags = {
   name: Flags.text("name", "GLOB", "Only files whose name matches"),
-  mime: Flags.text("mime", "TYPE", "Only files of this type; image/* takes all of a kind"),
+  mime: Flags.text("mime", "TYPE", "Only files of this MIME type; image/* matches all images"),
   since: Flags.since("since", "Only files uploaded since then"),
-  olderThan: Flags.duration("older-than", "Only files uploaded longer ago"),
+  olderThan: Flags.duration("older-than", "Only files uploaded longer ago than this"),
   larger: Flags.size("larger", "Only files larger than this"),
   expiringWithin: Flags.duration("expiring-within", "Only files that expire within this time")
 }
@@ -31,7 +31,7 @@ type Test = (file: FileMetadata) => boolean
 const testsOf = (filters: Filters, now: number): ReadonlyArray<Option.Option<Test>> => [
   Option.map(filters.name, (pattern): Test => {
     const glob = Glob.make(pattern, { dot: true })
-    // A name is no path: what looks like a separator in it is none.
+    // A name is not a path: a slash in it separates nothing.
     return ({ filename }) => Glob.match(glob, filename.replaceAll("/", "_"))
   }),
   Option.map(filters.mime, (type): Test => {
@@ -57,7 +57,7 @@ const testsOf = (filters: Filters, now: number): ReadonlyArray<Option.Option<Tes
   })
 ]
 
-/** Whether anything was asked for. */
+/** Whether no filter was given. */
 export const isEmpty = (filters: Filters): boolean => testsOf(filters, 0).every(Option.isNone)
 
 /** @param now epoch milliseconds */

@@ -1,5 +1,5 @@
 /**
- * Flags, each with its twin in the environment: `--idle-timeout` is `ANTHROPIC_FILES_IDLE_TIMEOUT`.
+ * Flags. Each can also be set by a variable: `--idle-timeout` by `ANTHROPIC_FILES_IDLE_TIMEOUT`.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Flag from "effect/cli/Flag"
@@ -12,6 +12,7 @@ import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
+/** The variable of a flag. */
 export const twin = (name: string): string => `ANTHROPIC_FILES_${name.toUpperCase().replaceAll("-", "_")}`
 
 /** A variable of the environment; an empty one counts as unset. */
@@ -21,7 +22,7 @@ const inEnvironment = (variable: string): Config.Config<string> =>
     (text) => text === "" ? Config.String(variable).parse(ConfigProvider.fromUnknown({})) : Effect.succeed(text)
   )
 
-/** On or off; off where nothing is said. `no-…` is a name of its own, which no `--no-` goes before. */
+/** On or off, off by default. A name that begins with `no-` has no negation. */
 export const toggle = (name: string, description: string, variable = twin(name)): Flag.Flag<boolean> =>
   Flag.Boolean(name).pipe(
     name.startsWith("no-") ? Flag.withoutNegation : identity,
@@ -49,9 +50,9 @@ export const text = (
 }
 
 /**
- * The address of a database, which may hold a password: never shown.
+ * The address of a database. It may hold a password, so it is never shown.
  *
- * @param otherVariable read where the flag and its twin say nothing
+ * @param otherVariable read where neither the flag nor its own variable is given
  */
 export const address = (
   name: string,
@@ -84,7 +85,7 @@ const parsed = <A>(
     Flag.optional
   )
 
-/** A whole number that is not below `minimum`. */
+/** A whole number, at least `minimum`. */
 export const count = (
   name: string,
   description: string,
@@ -101,7 +102,7 @@ export const count = (
         ? Option.some(number)
         : Option.none()
     },
-    `a whole number from ${minimum} on`,
+    `a whole number of at least ${minimum}`,
     variable
   )
 
@@ -130,7 +131,7 @@ export const duration = (
   description: string,
   variable?: string
 ): Flag.Flag<Option.Option<Duration.Duration>> =>
-  parsed(name, "TIME", description, parseDuration, "a time such as 90s, 12h or 7d", variable)
+  parsed(name, "TIME", description, parseDuration, "a duration such as 90s, 12h or 7d", variable)
 
 const symbols: Readonly<Record<string, string>> = {
   "": "B",
@@ -165,7 +166,7 @@ export const parseBytes = (text: string): Option.Option<number> => {
 export const size = (name: string, description: string, variable?: string): Flag.Flag<Option.Option<number>> =>
   parsed(name, "SIZE", description, parseBytes, "a size such as 1500, 10MB or 1.5GiB", variable)
 
-/** A point in time, or how long ago it was. */
+/** A point in time, or how long ago it is. */
 export type Since = DateTime.Utc | Duration.Duration
 
 export const since = (name: string, description: string): Flag.Flag<Option.Option<Since>> =>
@@ -178,10 +179,10 @@ export const since = (name: string, description: string): Flag.Flag<Option.Optio
         parseDuration(text),
         () => /^\d{4}-/.test(text) ? DateTime.make(text) : Option.none()
       ),
-    "a date such as 2026-11-01 or a time ago such as 2d"
+    "a date such as 2026-11-01, or a duration such as 2d for two days ago"
   )
 
-/** May be given several times; in the environment separated by commas. */
+/** May be given several times; separated by commas in the variable. */
 export const list = (
   name: string,
   metavar: string,

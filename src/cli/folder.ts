@@ -11,13 +11,17 @@ import * as Format from "./screen/format.ts"
 import type { Style } from "./screen/style.ts"
 
 export const globs = {
-  include: Flags.list("include", "GLOB", "Only paths below the folder that match; one without a / holds at any depth"),
-  exclude: Flags.list("exclude", "GLOB", "No paths that match; one without a / holds at any depth")
+  include: Flags.list(
+    "include",
+    "GLOB",
+    "Only paths that match, relative to the folder; a glob without / matches at any depth"
+  ),
+  exclude: Flags.list("exclude", "GLOB", "Skip paths that match; a glob without / matches at any depth")
 }
 
 export const flags = {
   directory: Argument.String("dir").pipe(Argument.withDescription("The folder")),
-  checksum: Flags.toggle("checksum", "Read every file, also where size and time say that it is unchanged"),
+  checksum: Flags.toggle("checksum", "Compare content, even where size and time are unchanged"),
   ...globs,
   ...CacheLayer.flags
 }
@@ -28,7 +32,7 @@ export interface Chosen {
   readonly exclude: ReadonlyArray<string>
 }
 
-/** `*.tmp` is meant wherever it is, as in .gitignore; `/*.tmp` and `./*.tmp` in the folder alone. */
+/** As in .gitignore: `*.tmp` matches at any depth, `/*.tmp` and `./*.tmp` in the folder itself only. */
 const atAnyDepth = (glob: string): string => glob.includes("/") ? glob.replace(/^\.?\//, "") : `**/${glob}`
 
 export const globsOf = ({ exclude, include }: Omit<Chosen, "checksum">) => ({
@@ -38,7 +42,7 @@ export const globsOf = ({ exclude, include }: Omit<Chosen, "checksum">) => ({
 
 export const optionsOf = (chosen: Chosen) => ({ checksum: chosen.checksum, ...globsOf(chosen) })
 
-/** Files that no path has any more, each once. */
+/** Files that no path refers to any more, each once. */
 export const goneOf = (differences: ReadonlyArray<Difference>) =>
   Array.from(
     new Map(differences.flatMap((one): ReadonlyArray<readonly [FileId, Difference & { readonly _tag: "Gone" }]> =>
@@ -48,7 +52,7 @@ export const goneOf = (differences: ReadonlyArray<Difference>) =>
 
 const marks = { New: "+", Changed: "~", Gone: "-", Unchanged: "=", Failed: "!" } as const
 
-/** `+ path (12 kB)`; off a terminal the same without colour. */
+/** `+ path (12 kB)` */
 export const differenceLine = (one: Exclude<Difference, { readonly _tag: "Failed" }>, style: Style): string => {
   const paint = { New: style.green, Changed: style.yellow, Gone: style.red, Unchanged: style.dim }[one._tag]
   return `${paint(marks[one._tag])} ${printable(one.path)} (${Format.bytes(one.size)})`

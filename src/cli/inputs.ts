@@ -1,5 +1,5 @@
 /**
- * What is to be uploaded: paths, globs, folders, URLs, standard input, and lists of them.
+ * The inputs of an upload: paths, globs, folders, URLs, standard input, and lists of them.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -13,7 +13,7 @@ export type Input =
   | {
     readonly _tag: "Path"
     readonly path: string
-    /** Bytes; absent where the path can't be looked at, which the upload then tells. */
+    /** Bytes; absent where the path is not a file that can be read. The upload reports why. */
     readonly size: number | undefined
   }
   | { readonly _tag: "Url"; readonly path: string; readonly size: undefined }
@@ -21,7 +21,7 @@ export type Input =
 
 const isGlob = (text: string): boolean => /[*?[\]{}]/.test(text)
 
-/** Regular files below a folder, hidden ones left out, by name. Links are not followed. */
+/** The regular files below a folder, sorted, without hidden ones. Links are not followed. */
 const walk = Effect.fnUntraced(function*(folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -91,8 +91,8 @@ const listed = Effect.fnUntraced(function*(list: string) {
 })
 
 /**
- * The files that the arguments and the list stand for. A file that is named twice, as `a` and `./a`, counts once. Lines of a list are
- * paths and URLs as they are: no glob, no folder.
+ * The inputs that the arguments and the list name. A file that is named twice, as `a` and `./a`, counts once. A line of a
+ * list is a path or a URL; globs and folders are not expanded.
  */
 export const expand = Effect.fnUntraced(function*(args: ReadonlyArray<string>, list: string | undefined) {
   const named = yield* Effect.forEach(args, expandOne)

@@ -1,5 +1,5 @@
 /**
- * Files by the ids that were given.
+ * Looks up files by id.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,7 +16,7 @@ const idOf = (text: string): Effect.Effect<FileId, UsageError> =>
     ? Effect.fail(new UsageError({ message: "An id is empty; expected for example file_011CNha8iCJcU1wXNR6q4V8w." }))
     : Effect.succeed(FileId.make(text))
 
-/** The files that are there, in the order of the ids, each once. One that is not there is a failure of the run. */
+/** The files that exist, in the order of the ids, each once. One that does not exist is a failure of the run. */
 export const found = Effect.fnUntraced(function*(texts: ReadonlyArray<string>) {
   const output = yield* Output
   const ids = yield* Effect.forEach(Array.from(new Set(texts)), idOf)
@@ -36,7 +36,5 @@ const notFound = (id: FileId): FileNotFound =>
   new FileNotFound({
     operation: "metadata",
     message: `There is no file ${id} in this workspace.`,
-    fileId: id,
-    isRetryable: false,
-    isOutcomeUnknown: false
+    fileId: id
   })

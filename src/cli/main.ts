@@ -28,13 +28,13 @@ import { commandFor } from "./tree.ts"
 import { presenter, program } from "./usage.ts"
 import { messageOf } from "./wording.ts"
 
-/** effect's own has the alias -v, which is --verbose here. */
+/** Effect's own has the alias -v, which is --verbose here. */
 const versionFlag: GlobalFlag.Action<boolean> = GlobalFlag.Action({
   flag: Flag.Boolean("version").pipe(Flag.withDescription("Show version information"), Flag.withDefault(false)),
   run: GlobalFlag.Version.run
 })
 
-/** A user sees one sentence, and no stack. */
+/** Reports a failure in one sentence, without a stack. */
 const explain = (error: unknown): Effect.Effect<number, never, Streams> =>
   Effect.gen(function*() {
     if (error instanceof Stopped) return error.code
@@ -46,16 +46,16 @@ const explain = (error: unknown): Effect.Effect<number, never, Streams> =>
     return codeOf(error)
   })
 
-/** A fault of this program's own, for whoever reports it. */
+/** Reports a defect of this program with its stack, for a bug report. */
 const fault = (defect: unknown): Effect.Effect<number, never, Streams> =>
   Effect.gen(function*() {
     const { err } = yield* Streams
     const what = defect instanceof Error ? defect.stack ?? defect.message : String(defect)
-    yield* err(`This is a fault of ${program} itself; please report it.\n${what}\n`)
+    yield* err(`This is a bug in ${program}; please report it.\n${what}\n`)
     return ExitCode.someFailed
   })
 
-/** Runs the arguments, and gives the exit code. */
+/** Runs the command line that the arguments are, and gives the exit code. */
 const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, Stop> =>
   Effect.gen(function*() {
     const streams = yield* Streams
@@ -72,7 +72,7 @@ const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, Stop> =>
     const unwritten = yield* streams.failure
     if (unwritten === undefined) return code
     yield* streams.err(
-      `✗ Standard output can't be written (${printable(unwritten)}): what was printed is not complete.\n`
+      `✗ Standard output can't be written (${printable(unwritten)}): the output is not complete.\n`
     )
     return code === ExitCode.done ? ExitCode.refused : code
   }).pipe(
@@ -85,7 +85,7 @@ const platform = Layer.mergeAll(
   NodeStdio.layer,
   layerStreams,
   layerTerminal,
-  // The type of a command asks for it; no command here starts a process.
+  // The type of a command requires it, but no command here starts a process.
   Layer.succeed(
     ChildProcessSpawner.ChildProcessSpawner,
     ChildProcessSpawner.make(() => Effect.die("No process is started"))
@@ -93,7 +93,7 @@ const platform = Layer.mergeAll(
 )
 
 /**
- * npm starts a shell that starts this, and a signal to npm ends the shell alone: its end is taken for the signal.
+ * Under npm, a shell is the parent of this process, and a signal to npm ends that shell only: its end counts as SIGTERM.
  */
 const untilParentEnds = Effect.gen(function*() {
   if (process.env["npm_lifecycle_event"] === undefined) return yield* Effect.never
@@ -103,7 +103,7 @@ const untilParentEnds = Effect.gen(function*() {
   return yield* Effect.never
 })
 
-/** Runs the process's command line, and ends the process with its exit code. */
+/** Runs a command line, and ends the process with its exit code. */
 export const main = (args: ReadonlyArray<string>): void => {
   const { onSignal, stop } = makeStop()
   NodeMain.runMain(

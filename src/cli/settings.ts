@@ -1,5 +1,5 @@
 /**
- * The flags that every command takes, and what they come to.
+ * The flags that every command takes, and the settings of a run.
  */
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -11,25 +11,25 @@ import { UsageError } from "./failure.ts"
 import * as Flags from "./flags.ts"
 
 const json = GlobalFlag.Setting("json")({
-  flag: Flags.toggle("json", "Print one JSON value at the end")
+  flag: Flags.toggle("json", "Print one JSON document at the end")
 })
 const jsonl = GlobalFlag.Setting("jsonl")({
-  flag: Flags.toggle("jsonl", "Print a line of JSON for each event")
+  flag: Flags.toggle("jsonl", "Print one JSON object per line, as things happen")
 })
 const quiet = GlobalFlag.Setting("quiet")({
-  flag: Flags.toggle("quiet", "Print ids or paths alone, and nothing but errors beside them").pipe(Flag.withAlias("q"))
+  flag: Flags.toggle("quiet", "Print only ids or paths, and errors").pipe(Flag.withAlias("q"))
 })
 const verbose = GlobalFlag.Setting("verbose")({
-  flag: Flags.toggle("verbose", "Tell of every wait and retry").pipe(Flag.withAlias("v"))
+  flag: Flags.toggle("verbose", "Report every wait and retry").pipe(Flag.withAlias("v"))
 })
 const progress = GlobalFlag.Setting("progress")({
-  flag: Flags.toggle("no-progress", "Draw no progress")
+  flag: Flags.toggle("no-progress", "Do not draw progress")
 })
 const baseUrl = GlobalFlag.Setting("base-url")({
   flag: Flag.optional(
     Flag.String("base-url").pipe(
       Flag.withMetavar("URL"),
-      Flag.withDescription("Where the service is, instead of ANTHROPIC_BASE_URL")
+      Flag.withDescription("Base URL of the API, instead of ANTHROPIC_BASE_URL")
     )
   )
 })
@@ -37,7 +37,7 @@ const workspace = GlobalFlag.Setting("workspace")({
   flag: Flag.optional(
     Flag.String("workspace").pipe(
       Flag.withMetavar("ID"),
-      Flag.withDescription("wrkspc_…, instead of ANTHROPIC_WORKSPACE_ID")
+      Flag.withDescription("Workspace id (wrkspc_…), instead of ANTHROPIC_WORKSPACE_ID")
     )
   )
 })
@@ -45,7 +45,7 @@ const profile = GlobalFlag.Setting("profile")({
   flag: Flag.optional(
     Flag.String("profile").pipe(
       Flag.withMetavar("NAME"),
-      Flag.withDescription("A profile on this machine, instead of ANTHROPIC_PROFILE and of any key")
+      Flag.withDescription("Profile on this machine, instead of ANTHROPIC_PROFILE and of any key")
     )
   )
 })
@@ -53,26 +53,29 @@ const platform = GlobalFlag.Setting("platform")({
   flag: Flags.choice(
     "platform",
     ["anthropic", "aws", "google-cloud", "foundry"],
-    "Who serves the API; region, project and resource come from the platform's own variables"
+    "Platform that serves the API; its own variables give region, project and resource"
   )
 })
 const allowPlainHttp = GlobalFlag.Setting("allow-plain-http")({
-  flag: Flags.toggle("allow-plain-http", "Send the key over plain http to another machine, where it can be read")
+  flag: Flags.toggle(
+    "allow-plain-http",
+    "Allow plain http to another machine, where others on the network can read the key"
+  )
 })
 const dialect = GlobalFlag.Setting("dialect")({
-  flag: Flags.choice("dialect", ["ga", "beta"], "The API's dialect; ga unless given")
+  flag: Flags.choice("dialect", ["ga", "beta"], "API dialect (default: ga)")
 })
 const concurrency = GlobalFlag.Setting("concurrency")({
-  flag: Flags.count("concurrency", "Files at a time, 8 unless given", 1)
+  flag: Flags.count("concurrency", "Files handled at once (default: 8)", 1)
 })
 const retries = GlobalFlag.Setting("retries")({
-  flag: Flags.count("retries", "Tries after a request's first one, 4 unless given", 0)
+  flag: Flags.count("retries", "Retries per request (default: 4)", 0)
 })
 const rateLimit = GlobalFlag.Setting("rate-limit")({
-  flag: Flags.count("rate-limit", "Requests a minute, the documented rate unless given", 1)
+  flag: Flags.count("rate-limit", "Requests per minute (default: the documented limit)", 1)
 })
 const idleTimeout = GlobalFlag.Setting("idle-timeout")({
-  flag: Flags.duration("idle-timeout", "The longest time in which nothing moves, 60s unless given")
+  flag: Flags.duration("idle-timeout", "Give up on a transfer when nothing moves for this long (default: 60s)")
 })
 
 /** In the order of the help. */
@@ -120,7 +123,7 @@ const modeOf = (json: boolean, jsonl: boolean): Mode => {
   return jsonl ? "jsonl" : "text"
 }
 
-/** What the flags of this run come to. */
+/** The settings that the flags of this run give. */
 export const read = Effect.gen(function*() {
   const [asJson, asJsonl, isQuiet, isVerbose] = [yield* json, yield* jsonl, yield* quiet, yield* verbose]
   if (asJson && asJsonl) return yield* new UsageError({ message: "--json and --jsonl exclude each other." })

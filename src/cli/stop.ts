@@ -1,16 +1,16 @@
 /**
- * A signal to a command that ends by itself when it is told to. Every other one is interrupted.
+ * Lets a command end by itself on a signal, instead of being interrupted.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
 export class Stop extends Context.Service<Stop, {
-  /** From now on a first signal ends the effect that this gives, and interrupts nothing. */
+  /** From now on the first signal ends the inner effect, and interrupts nothing. */
   readonly claim: Effect.Effect<Effect.Effect<void>>
 }>()("effect-anthropic-files/cli/Stop") {}
 
-/** `onSignal` gives whether the command ends by itself. */
+/** `onSignal` says whether the command ends by itself. */
 export const make = (): { readonly stop: Stop["Service"]; readonly onSignal: Effect.Effect<boolean> } => {
   const requested = Deferred.makeUnsafe<void>()
   let isClaimed = false

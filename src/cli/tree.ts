@@ -1,6 +1,6 @@
 /**
- * All commands. One is loaded when the command line names it; the others stand there by name and description, for the
- * help and for suggestions.
+ * All commands. Only those that the command line names are loaded; the others are stubs with a name and a description, for
+ * the help and for suggestions.
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -30,22 +30,22 @@ export const entries: ReadonlyArray<Entry> = [
   },
   {
     name: "info",
-    description: "Show what the service knows of files",
+    description: "Show the metadata of files",
     load: () => import("./commands/info.ts").then(({ info }) => info)
   },
   {
     name: "download",
-    description: "Download files that tools and skills made",
+    description: "Download files created by tools and skills",
     load: () => import("./commands/download.ts").then(({ download }) => download)
   },
   {
     name: "cat",
-    description: "Print the content of a file that a tool or skill made",
+    description: "Print the content of a file created by a tool or skill",
     load: () => import("./commands/cat.ts").then(({ cat }) => cat)
   },
   {
     name: "rm",
-    description: "Delete files for good, by id or by the filters of ls",
+    description: "Delete files permanently, by id or by the filters of ls",
     load: () => import("./commands/rm.ts").then(({ rm }) => rm)
   },
   {
@@ -80,7 +80,7 @@ export const entries: ReadonlyArray<Entry> = [
   },
   {
     name: "cache",
-    description: "See and tidy the upload cache",
+    description: "Inspect and clean up the upload cache",
     load: () => import("./commands/cache.ts").then(({ cache }) => cache)
   },
   {
@@ -95,7 +95,7 @@ export const entries: ReadonlyArray<Entry> = [
   },
   {
     name: "doctor",
-    description: "Say what works, and how to mend what does not",
+    description: "Check the setup, and say how to fix what is wrong",
     load: () => import("./commands/doctor.ts").then(({ doctor }) => doctor)
   },
   {
@@ -110,10 +110,10 @@ const stub = ({ description, name }: Entry): Command.Command.Any =>
 
 const withCommands = (commands: ReadonlyArray<Command.Command.Any>) =>
   Command.make(program).pipe(
-    Command.withDescription("Files of the Claude API: upload, list, fetch, keep in step, ask about"),
+    Command.withDescription("Work with files of the Claude API: upload, list, download, sync, ask about them"),
     Command.withSubcommands(commands),
     Command.withGlobalFlags(globalFlags)
-    // Of commands that are loaded by name the compiler knows nothing; all of them are made by `define` or need less.
+    // The compiler knows nothing of commands that are loaded by name; all are made by `define`, or need less.
   ) as Command.Command<string, unknown, {}, unknown, Exclude<Services, Output | Settings | Scope.Scope>>
 
 const build = (isWanted: (name: string) => boolean) =>

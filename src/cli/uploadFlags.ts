@@ -1,5 +1,5 @@
 /**
- * Flags of what is uploaded, checked before any file is looked at: what is wrong in one is wrong for all files.
+ * Checks the flags of an upload before any file is read, since a wrong one is wrong for all files.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,17 +1,16 @@
 /**
- * A wrong command line in one sentence, and where to read on.
+ * Says what is wrong with a command line in one sentence, and where to read on.
  */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import { printable } from "../internal/text.ts"
 import type { Streams } from "./streams.ts"
 
-/** The command's name; the package's own is another one for the same program. */
+/** The name of the command. The package's name starts the same program. */
 export const program = "anthropic-files"
 
 /** Where to read on. */
-export const hint = (commandPath: ReadonlyArray<string>): string =>
-  `Run '${commandPath.join(" ")} --help' for what it takes.`
+export const hint = (commandPath: ReadonlyArray<string>): string => `Run '${commandPath.join(" ")} --help' for usage.`
 
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "" : ` Did you mean ${suggestions.slice(0, 2).join(" or ")}?`
@@ -35,7 +34,7 @@ export const sentence = (error: CliError.NonShowHelpErrors): string => {
     case "MissingArgument":
       return `The argument <${error.argument}> is missing.`
     case "UnexpectedArgument":
-      return `There is one argument too many: ${error.arguments.map((value) => JSON.stringify(value)).join(", ")}.`
+      return `Unexpected argument: ${error.arguments.map((value) => JSON.stringify(value)).join(", ")}.`
     case "InvalidValue":
       return invalidValue(error)
     default:
@@ -52,7 +51,7 @@ const invalidValue = ({ expected: what, kind, option, value }: CliError.InvalidV
     : `${name} takes ${expected(what)}, not ${JSON.stringify(value)}.`
 }
 
-/** Help that was asked for is data; what is wrong goes to standard error, with a hint in place of the whole help. */
+/** Help that was asked for is data. A wrong command line is explained on standard error, with a hint instead of the whole help. */
 export const presenter = (
   streams: Streams["Service"],
   canColor: boolean

@@ -1,15 +1,8 @@
 /**
- * Sentences that say what is wrong and what mends it.
+ * Configuration errors that say what an option would mend.
  */
 import { InvalidConfig } from "../FilesError.ts"
-
-const orList = (all: ReadonlyArray<string>): string => {
-  if (all.length < 3) return all.join(" or ")
-  return `${all.slice(0, -1).join(", ")}, or ${all.at(-1)}`
-}
-
-/** `There is no AWS region: set AWS_REGION or give region.` */
-export const advise = (problem: string, remedies: ReadonlyArray<string>): string => `${problem}: ${orList(remedies)}.`
+import { sentenceOf } from "./text.ts"
 
 /**
  * An `InvalidConfig` that an option would mend.
@@ -25,6 +18,6 @@ export const fixableConfig = (
 ): InvalidConfig =>
   new InvalidConfig({
     option,
-    message: advise(problem, [...remedies, `give ${give}`]),
+    message: sentenceOf(problem, [...remedies, `give ${give}`]),
     advice: { problem, remedies, option: give }
   })

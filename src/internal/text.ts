@@ -72,3 +72,12 @@ export const kindOf = (value: unknown): string => {
   if (name === "" || name === "Object") return "an object"
   return `${/^[AEIO]/.test(name) ? "an" : "a"} ${printable(name.slice(0, 60))}`
 }
+
+const orList = (all: ReadonlyArray<string>): string => {
+  if (all.length < 3) return all.join(" or ")
+  return `${all.slice(0, -1).join(", ")}, or ${all.at(-1)}`
+}
+
+/** `There is no AWS region: set AWS_REGION or give region.` */
+export const sentenceOf = (problem: string, remedies: ReadonlyArray<string>): string =>
+  `${problem}: ${orList(remedies)}.`

@@ -274,20 +274,20 @@ describe("exit codes", () => {
   const wrong: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
     [["lss"], /^There is no command "lss"\. Did you mean ls\?\nRun 'anthropic-files --help'/],
     [["ls", "--limitt", "3"], /^There is no flag --limitt\. Did you mean --limit\?\nRun 'anthropic-files ls --help'/],
-    [["ls", "--limit", "x"], /^--limit takes a whole number from 1 on, not "x"\.\n/],
+    [["ls", "--limit", "x"], /^--limit takes a whole number of at least 1, not "x"\.\n/],
     [["ls", "--limit"], /^--limit needs a value/],
-    [["ls", "--older-than", "soon"], /^--older-than takes a time such as 90s, 12h or 7d, not "soon"\.\n/],
+    [["ls", "--older-than", "soon"], /^--older-than takes a duration such as 90s, 12h or 7d, not "soon"\.\n/],
     [["ls", "--larger", "big"], /^--larger takes a size such as/],
     [["ls", "--since", "yesterday"], /^--since takes a date such as/],
     [["ls", "--sort", "colour"], /^--sort takes .*created.*, not "colour"\.\n/],
     [["ls", "--json", "--jsonl"], /^--json and --jsonl exclude each other\.\n/],
-    [["ls", "one too many"], /^There is one argument too many: "one too many"\.\n/],
+    [["ls", "one too many"], /^Unexpected argument: "one too many"\.\n/],
     [["ls", "--profile", "x", "--platform", "aws"], /^--profile is for Anthropic's own API/],
     [["ls", "--platform", "azure"], /^--platform takes .*foundry.*, not "azure"/],
     [["info"], /^The argument <id> is missing\.|^<id> needs/],
     [["upload"], /^There is nothing to upload/],
     [["upload", "*.nothing"], /^No file matches \*\.nothing\.\n/],
-    [["upload", "-", "--once"], /^--once reads a file twice/],
+    [["upload", "-", "--once"], /^--once reads its input twice/],
     [["download"], /^Name the files by their ids/],
     [["rm"], /^Name the files by their ids/],
     [["completions", "tcsh"], /bash/]
@@ -301,7 +301,7 @@ describe("exit codes", () => {
         code(ended, 2)
         assert.strictEqual(ended.out, "")
         assert.match(ended.err, message)
-        assert.match(ended.err, /\nRun 'anthropic-files( \w+)? --help' for what it takes\.\n$/)
+        assert.match(ended.err, /\nRun 'anthropic-files( \w+)? --help' for usage\.\n$/)
         assert.strictEqual(lines(ended.err).length, 2)
       }))
   }

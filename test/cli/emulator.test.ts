@@ -240,8 +240,8 @@ describe("anthropic-files emulator", () => {
     [["--rules", "package.json"], /not a list of rules/, 2],
     [["--faults", "README.md"], /is not JSON/, 2],
     [["--quota", "a lot"], /--quota takes a size/, 2],
-    [["--rate", "0"], /--rate takes a whole number from 1 on/, 2],
-    [["--batch-delay", "soon"], /--batch-delay takes a time/, 2],
+    [["--rate", "0"], /--rate takes a whole number of at least 1/, 2],
+    [["--batch-delay", "soon"], /--batch-delay takes a duration/, 2],
     [["--host", "0.0.0.0"], /set a key of your own/, 7]
   ]
   for (const [args, message, code] of refused) {

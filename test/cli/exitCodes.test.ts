@@ -61,7 +61,7 @@ const cases: Readonly<
     ["a time that no file may live", plain("upload", "a.txt", "--expires-in", "1s"), /^--expires-in has to be 1 hour/],
     ["a type that is none", plain("upload", "a.txt", "--mime", "nonsense"), /^“nonsense” is not a MIME type/],
     ["a name that no file may have", plain("upload", "a.txt", "--name", "a/b"), /^“a\/b” holds one of/],
-    ["a question of ask that is not there", plain("ask", "a.txt"), /^After the files there is no question\./],
+    ["a question of ask that is not there", plain("ask", "a.txt"), /^The question is missing/],
     ["a choice that there is not", plain("ls", "--sort", "x"), /^--sort takes created, name, size or expires, not "x"/]
   ],
   [ExitCode.unauthorized]: [[
@@ -103,7 +103,7 @@ const cases: Readonly<
     ["a file that changes while it is sent", changing, /log\.txt.* (chang|grew|grow)/]
   ],
   [ExitCode.refused]: [[
-    "refused for good",
+    "refused permanently",
     withFault(Fault.answer({ status: 400, type: "invalid_request_error", message: "No", times: null }), "ls"),
     /✗/
   ]],

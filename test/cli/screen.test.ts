@@ -327,7 +327,7 @@ describe("the line at the end", () => {
     )
     assert.strictEqual(
       Summary.failure({ ...problem, isOutcomeUnknown: true }, true),
-      "a.pdf: Too many requests. (it may have been done all the same; request req_1)"
+      "a.pdf: Too many requests. (the service may have done it; request req_1)"
     )
   })
 })

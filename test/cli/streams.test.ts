@@ -49,7 +49,7 @@ describe("standard output", () => {
         const cwd = yield* folder({ "b.txt": "b" })
         const ended = yield* run(args(id), { env: yield* environment, cwd, out: "/dev/full" })
         assert.strictEqual(ended.code, 7, ended.err)
-        assert.match(ended.err, /✗ Standard output can't be written \(ENOSPC\): what was printed is not complete\.\n$/)
+        assert.match(ended.err, /✗ Standard output can't be written \(ENOSPC\): the output is not complete\.\n$/)
         assert.lengthOf(yield* (yield* Emulator).files, stays)
       }), !fs.existsSync("/dev/full"))
   }

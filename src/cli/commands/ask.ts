@@ -1,5 +1,5 @@
 /**
- * `ask`: a question about files, with the answer as it comes.
+ * `ask`: asks a model about files, and prints the answer as it arrives.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
@@ -21,16 +21,16 @@ import type { Style } from "../screen/style.ts"
 import { program } from "../usage.ts"
 
 export const modelFlags = {
-  model: Flags.text("model", "MODEL", `The model, ${defaultModel} unless given`, undefined, "ANTHROPIC_MODEL"),
-  maxTokens: Flags.count("max-tokens", "Tokens of an answer at most, 4096 unless given", 1)
+  model: Flags.text("model", "MODEL", `Model to ask (default: ${defaultModel})`, undefined, "ANTHROPIC_MODEL"),
+  maxTokens: Flags.count("max-tokens", "Maximum tokens of an answer (default: 4096)", 1)
 }
 
-/** Of several lines each is escaped by itself. */
+/** Escapes each line by itself, so that line breaks stay. */
 export const printableLines = (text: string): string => text.split("\n").map(printable).join("\n")
 
 const codeExecution = { type: "code_execution_20250825", name: "code_execution" }
 
-/** What the model's request shares, by the files that it is about. */
+/** The parameters that every request about these files shares. */
 export const paramsOf = (
   files: ReadonlyArray<FileMetadata>,
   blocks: ReadonlyArray<ContentBlock.ContentBlock>,
@@ -67,13 +67,13 @@ export const ask = define({
   examples: [
     {
       command: `${program} ask report.pdf what changed since last year`,
-      description: "Uploaded now, deleted afterwards"
+      description: "A local file: uploaded now, deleted afterwards"
     },
     { command: `${program} ask file_011CNha8iCJcU1wXNR6q4V8w notes.txt 'Do they agree?'`, description: "Several files" }
   ],
   flags: {
     words: Argument.String("file | question").pipe(
-      Argument.withDescription("Files by id or path, then the question in one word or many"),
+      Argument.withDescription("Files by id or path, then the question, quoted or not"),
       Argument.variadic({ min: 1 })
     ),
     ...modelFlags
@@ -91,7 +91,7 @@ export const ask = define({
         message: `${printable(words[0] ?? "")} is neither a file's id nor a path to a file.`
       })
     }
-    if (question === "") return yield* new UsageError({ message: "After the files there is no question." })
+    if (question === "") return yield* new UsageError({ message: "The question is missing: write it after the files." })
     const files = yield* output.watch(Effect.forEach(names, Attached.scoped, { concurrency: 4 }))
     const blocks = yield* Effect.forEach(
       files,
@@ -139,6 +139,6 @@ export const ask = define({
   }, Effect.provide(Client.layer))
 })
 
-/** What came as JSON goes as JSON. */
+/** The encoded value of a Schema that came from JSON is JSON. */
 const toJson = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<Schema.Json, never, R> =>
   Effect.map(Effect.orDie(effect), (value) => value as Schema.Json)

@@ -1,5 +1,5 @@
 /**
- * `batch`: many questions about files, at half the price, within a day.
+ * `batch`: asks many questions about files, at half the price, within a day.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Data from "effect/Data"
@@ -60,20 +60,26 @@ export const batch = define({
   examples: [
     {
       command: `${program} batch questions.jsonl --file report.pdf --file notes.txt --jsonl`,
-      description: "Every question about every file"
+      description: "Ask every question about every file"
     }
   ],
   flags: {
     questions: Argument.String("questions.jsonl").pipe(
-      Argument.withDescription("A question a line, as a JSON string or {\"question\":…}")
+      Argument.withDescription("One question per line, as a JSON string or {\"question\":…}")
     ),
-    file: Flags.list("file", "FILE", "A file by id or path; a path is uploaded for two days"),
+    file: Flags.list(
+      "file",
+      "FILE",
+      "File to ask about, by id or path; one by path is uploaded and expires after two days"
+    ),
     ...modelFlags,
     dryRun: Confirm.flags.dryRun
   },
   run: Effect.fnUntraced(function*({ dryRun, file: names, questions: path, ...chosen }) {
     const output = yield* Output
-    if (names.length === 0) return yield* new UsageError({ message: "Name what the questions are about with --file." })
+    if (names.length === 0) {
+      return yield* new UsageError({ message: "Name the files that the questions are about with --file." })
+    }
     if ((yield* Settings).platform === "foundry") {
       return yield* new UsageError({ message: "Microsoft Foundry has no message batches: ask one by one, with ask." })
     }

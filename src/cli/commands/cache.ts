@@ -1,5 +1,5 @@
 /**
- * `cache`: what the upload cache knows.
+ * `cache`: the files that the upload cache knows.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -27,7 +27,7 @@ import { program } from "../usage.ts"
 const directoryOf = (given: Option.Option<string>) =>
   Option.isSome(given) ? Effect.succeed(given.value) : UploadStore.defaultDirectory
 
-/** The contents that a folder of the store knows of, whatever workspace they are in. */
+/** The contents recorded in a folder of the store, of every workspace. */
 const entriesIn = Effect.fnUntraced(function*(given: Option.Option<string>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -47,8 +47,8 @@ const isExpired = ({ expiresAt }: Keys.Stored, now: number): boolean => expiresA
 const list = define({
   name: "ls",
   path: ["cache", "ls"],
-  description: "List what was uploaded with --once or sync, last used first",
-  examples: [{ command: `${program} cache ls`, description: "Ids, sizes, names" }],
+  description: "List files uploaded with --once or sync, last used first",
+  examples: [{ command: `${program} cache ls`, description: "Ids, sizes and names" }],
   flags: CacheLayer.flags,
   onlyReads: true,
   run: Effect.fnUntraced(function*({ cacheDir }) {
@@ -93,7 +93,7 @@ const prune = define({
   name: "prune",
   path: ["cache", "prune"],
   description: "Forget files that have expired",
-  examples: [{ command: `${program} cache prune --dry-run`, description: "Which ones it would be" }],
+  examples: [{ command: `${program} cache prune --dry-run`, description: "Show which files would be forgotten" }],
   flags: { ...CacheLayer.flags, dryRun: Confirm.flags.dryRun },
   main: "forgotten",
   run: Effect.fnUntraced(function*({ cacheDir, dryRun }) {
@@ -109,8 +109,8 @@ const prune = define({
 const forget = define({
   name: "forget",
   path: ["cache", "forget"],
-  description: "Forget files: their content is uploaded anew the next time, and they stay where they are",
-  examples: [{ command: `${program} cache forget file_011CNha8iCJcU1wXNR6q4V8w`, description: "One" }],
+  description: "Forget files: they are not deleted, but their content is uploaded again the next time",
+  examples: [{ command: `${program} cache forget file_011CNha8iCJcU1wXNR6q4V8w`, description: "One file" }],
   flags: {
     ids: Argument.String("id").pipe(Argument.withDescription("Ids of files"), Argument.variadic({ min: 1 })),
     ...CacheLayer.flags,
@@ -137,6 +137,6 @@ const where = define({
 })
 
 export const cache = Command.make("cache").pipe(
-  Command.withDescription("See and tidy the upload cache"),
+  Command.withDescription("Inspect and clean up the upload cache"),
   Command.withSubcommands([list, prune, forget, where])
 )

@@ -1,5 +1,5 @@
 /**
- * `cat`: the content of a file on standard output.
+ * `cat`: writes the content of a file to standard output.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
@@ -13,19 +13,21 @@ import { Output } from "../output.ts"
 import { Settings } from "../settings.ts"
 import { program } from "../usage.ts"
 
-/** Written as it arrives. */
+/** Writes a file to standard output as it arrives. */
 export const content = Effect.fnUntraced(function*(id: string) {
   const output = yield* Output
   const { mode } = yield* Settings
   if (mode !== "text") {
-    return yield* new UsageError({ message: "The content itself goes to standard output: no --json, no --jsonl." })
+    return yield* new UsageError({
+      message: "The content goes to standard output as it is: leave out --json and --jsonl."
+    })
   }
   yield* Stream.runForEach(Files.download(FileId.make(id)), output.bytes)
 })
 
 export const cat = define({
   name: "cat",
-  description: "Print the content of a file that a tool or skill made",
+  description: "Print the content of a file created by a tool or skill",
   examples: [{ command: `${program} cat file_011CNha8iCJcU1wXNR6q4V8w | head`, description: "Its first lines" }],
   flags: { id: Argument.String("id").pipe(Argument.withDescription("Id of the file")) },
   onlyReads: true,

@@ -1,5 +1,5 @@
 /**
- * `check`: what `sync` would do, without a request.
+ * `check`: shows what `sync` would do, without a request.
  */
 import * as Effect from "effect/Effect"
 import * as UploadCache from "../../UploadCache.ts"
@@ -16,7 +16,10 @@ const actions = { New: "new", Changed: "changed", Gone: "gone" } as const
 export const check = define({
   name: "check",
   description: "Show what is new, changed or gone in a folder since its last sync",
-  examples: [{ command: `${program} check docs --checksum`, description: "By content; 10 if there are differences" }],
+  examples: [{
+    command: `${program} check docs --checksum`,
+    description: "Compare by content; exits with 10 if there are differences"
+  }],
   flags: Folder.flags,
   onlyReads: true,
   run: Effect.fnUntraced(function*({ cacheDir, directory, ...chosen }) {

@@ -1,5 +1,5 @@
 /**
- * `completions`: what makes a shell complete commands and flags.
+ * `completions`: a script that makes a shell complete commands and flags.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Completions from "effect/cli/Completions"
@@ -14,8 +14,8 @@ export const completions = define({
   name: "completions",
   description: "Print a completion script for a shell",
   examples: [
-    { command: `${program} completions bash >> ~/.bashrc`, description: "For every shell from now on" },
-    { command: `source <(${program} completions bash)`, description: "For this shell alone" }
+    { command: `${program} completions bash >> ~/.bashrc`, description: "For every new shell" },
+    { command: `source <(${program} completions bash)`, description: "For this shell only" }
   ],
   flags: { shell: Argument.Literals("shell", shells).pipe(Argument.withDescription("bash, zsh, fish or powershell")) },
   onlyReads: true,

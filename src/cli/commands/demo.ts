@@ -1,5 +1,5 @@
 /**
- * `demo`: the main job with real commands, against the embedded emulator. No key, no network.
+ * `demo`: runs the main commands against the embedded emulator, with no key and no network.
  */
 import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -38,7 +38,7 @@ const steps: ReadonlyArray<Step> = [
   { title: "Clean up", args: ["rm", "--name", "*", "--yes"] }
 ]
 
-/** As a person would have typed it. */
+/** As a person would type it. */
 const typed = (args: ReadonlyArray<string>): string =>
   args.map((arg) => /^[\w./:@%+=,-]+$/.test(arg) ? arg : `'${arg}'`).join(" ")
 
@@ -74,7 +74,7 @@ export const demo = define({
         ANTHROPIC_BASE_URL: url
       }
     })
-    // So that paths are as short as they stand in the commands.
+    // The commands name files by short relative paths.
     const home = process.cwd()
     yield* Effect.acquireRelease(
       Effect.sync(() => process.chdir(temporary)),

@@ -1,5 +1,5 @@
 /**
- * `doctor`: what works, what does not, and how to mend it.
+ * `doctor`: checks the setup, and says how to fix what is wrong.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -52,8 +52,8 @@ const authorization = Effect.gen(function*() {
       onFailure: (error) => {
         const code = codeOf(error)
         const advice = error instanceof CredentialsFailed
-          ? "Do what the message says, or name another credential."
-          : advices[code] ?? "Read the message; with the other dialect, --dialect, it may be another one."
+          ? "Do what the message says, or use another credential."
+          : advices[code] ?? "Do what the message says, or try the other --dialect."
         return failed(name, reasonOf(error), advice, code)
       },
       onSuccess: () => ok(name, `files can be listed in the ${dialect === "beta" ? "beta" : "GA"} dialect`)
@@ -70,7 +70,7 @@ const limitsIn = (body: unknown): string | undefined => {
     : undefined
 }
 
-/** The organization's own, where an admin key can ask for them. */
+/** The organization's own limits, where an admin key can ask for them. */
 const limits = (url: URL) =>
   Effect.gen(function*() {
     const key = yield* variable("ANTHROPIC_ADMIN_KEY")
@@ -100,7 +100,7 @@ const limits = (url: URL) =>
     })
   }).pipe(Effect.provide(NodeFiles.layerHttpClient), Effect.orElseSucceed(() => skipped("limits", "not asked for")))
 
-/** Whether a file can be made there, and is removed again. */
+/** Checks that a folder can be written to: a temporary one is made in it and removed again. */
 const folder = Effect.fnUntraced(function*(name: string, directory: string, advice: string) {
   const fs = yield* FileSystem.FileSystem
   return yield* Effect.andThen(
@@ -116,16 +116,16 @@ const cacheFolder = Effect.gen(function*() {
   const given = yield* variable("ANTHROPIC_FILES_CACHE_DIR")
   const directory = given ?? (yield* Effect.orElseSucceed(UploadStore.defaultDirectory, () => undefined))
   return directory === undefined
-    ? warning("cache folder", "this user has none", "Give --cache-dir to what uses it.")
-    : yield* folder("cache folder", directory, "Make it writable, or give --cache-dir.")
+    ? warning("cache folder", "this user has none", "Add --cache-dir to the commands that use it.")
+    : yield* folder("cache folder", directory, "Make it writable, or add --cache-dir.")
 })
 
 const marks = { ok: "✓", warning: "!", failed: "✗", skipped: "–" } as const
 
 export const doctor = define({
   name: "doctor",
-  description: "Say what works, and how to mend what does not",
-  examples: [{ command: `${program} doctor --json`, description: "For a bug report: it holds no key" }],
+  description: "Check the setup, and say how to fix what is wrong",
+  examples: [{ command: `${program} doctor --json`, description: "For a bug report; it holds no key" }],
   flags: {},
   onlyReads: true,
   run: Effect.fnUntraced(

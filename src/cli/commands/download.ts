@@ -1,5 +1,5 @@
 /**
- * `download`: files to disk, each complete or not at all.
+ * `download`: saves files, each completely or not at all.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import * as Transfer from "../../Transfer.ts"
 import * as Client from "../client.ts"
 import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
-import { UsageError, WouldLose } from "../failure.ts"
+import { UsageError } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import { found } from "../lookUp.ts"
 import { Output } from "../output.ts"
@@ -25,28 +25,23 @@ import { content } from "./cat.ts"
 const exists = (error: unknown): error is Transfer.SaveFailed =>
   error instanceof Transfer.SaveFailed && error.reason === "Exists"
 
-/** The library's own advice names its options; here it is the flags'. */
-const explained = (error: unknown): unknown =>
-  exists(error)
-    ? new WouldLose({
-      message: `${printable(error.path)} exists already: add --force to replace it, or --skip-existing to keep it.`
-    })
-    : error
-
 export const download = define({
   name: "download",
-  description: "Download files that tools and skills made",
+  description: "Download files created by tools and skills",
   examples: [
-    { command: `${program} download file_011CNha8iCJcU1wXNR6q4V8w -o chart.png`, description: "One, to a path" },
-    { command: `${program} download --all-generated -d results --skip-existing`, description: "All that are new" }
+    { command: `${program} download file_011CNha8iCJcU1wXNR6q4V8w -o chart.png`, description: "One file, to a path" },
+    {
+      command: `${program} download --all-generated -d results --skip-existing`,
+      description: "All files that are not there yet"
+    }
   ],
   flags: {
     ids: Argument.String("id").pipe(Argument.withDescription("Ids of files"), Argument.variadic()),
-    output: Flags.text("output", "PATH", "Where a single file goes; - is standard output", "o"),
-    directory: Flags.text("directory", "DIR", "The folder for all of them, made if need be; . unless given", "d"),
-    force: Flags.toggle("force", "Replace files that are there"),
-    skipExisting: Flags.toggle("skip-existing", "Leave out files that are there"),
-    allGenerated: Flags.toggle("all-generated", "All files that can be downloaded"),
+    output: Flags.text("output", "PATH", "Path for a single file; - is standard output", "o"),
+    directory: Flags.text("directory", "DIR", "Folder for the files, created if missing (default: .)", "d"),
+    force: Flags.toggle("force", "Overwrite existing files"),
+    skipExisting: Flags.toggle("skip-existing", "Skip files that exist already"),
+    allGenerated: Flags.toggle("all-generated", "Download every file that can be downloaded"),
     dryRun: Confirm.flags.dryRun
   },
   main: "downloaded",
@@ -94,7 +89,7 @@ export const download = define({
         onFailure: (error) =>
           skipExisting && exists(error)
             ? output.item({ action: "skipped", path: error.path, id: file.id, file }, line(file, error.path, true))
-            : output.problem(explained(error), { id: file.id }),
+            : output.problem(error, { id: file.id }),
         onSuccess: ({ bytes, path }) =>
           output.item({ action: "downloaded", path, id: file.id, bytes, file }, line(file, path, false))
       })

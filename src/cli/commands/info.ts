@@ -1,5 +1,5 @@
 /**
- * `info`: what the service knows of files.
+ * `info`: the metadata of files.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Clock from "effect/Clock"
@@ -37,8 +37,11 @@ const card = (file: FileMetadata, now: number, style: Style): string => {
 
 export const info = define({
   name: "info",
-  description: "Show what the service knows of files",
-  examples: [{ command: `${program} info file_011CNha8iCJcU1wXNR6q4V8w`, description: "Size, type, expiry of one" }],
+  description: "Show the metadata of files",
+  examples: [{
+    command: `${program} info file_011CNha8iCJcU1wXNR6q4V8w`,
+    description: "Size, type and expiry of one file"
+  }],
   flags: {
     ids: Argument.String("id").pipe(
       Argument.withDescription("Ids of files"),

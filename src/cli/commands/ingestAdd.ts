@@ -21,8 +21,9 @@ import * as Flags from "../flags.ts"
 import * as Folder from "../folder.ts"
 import { ingestArgument } from "../ingestFlags.ts"
 import * as IngestLayer from "../ingestLayer.ts"
-import { type Frame, Output } from "../output.ts"
+import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
+import type { Frame } from "../screen/live.ts"
 import { program } from "../usage.ts"
 
 const formats = ["jsonl", "csv", "tsv"] as const

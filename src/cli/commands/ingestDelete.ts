@@ -15,7 +15,7 @@ import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { Settings } from "../settings.ts"
 import { program } from "../usage.ts"
-import { maxDelete, warning } from "./rm.ts"
+import { maxDelete, maxDeleteHelp, warning } from "./rm.ts"
 
 interface Own {
   readonly filename: string
@@ -62,7 +62,7 @@ export const deleteUploaded = define({
   flags: {
     ingest: ingestArgument,
     ...IngestLayer.runnerFlags,
-    maxDelete: Flags.count("max-delete", `Delete nothing if it would be more; ${maxDelete} unless given`, 0),
+    maxDelete: Flags.count("max-delete", maxDeleteHelp, 0),
     ...Confirm.flags
   },
   main: "deleted",

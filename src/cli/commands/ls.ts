@@ -1,5 +1,5 @@
 /**
- * `ls`: files, newest first.
+ * `ls`: lists files, newest first.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
@@ -20,7 +20,7 @@ import { program } from "../usage.ts"
 const byExpiry = ({ expires_at }: FileMetadata): number =>
   expires_at === null ? Number.POSITIVE_INFINITY : DateTime.toEpochMillis(expires_at)
 
-/** What is most likely looked for comes first: newest, largest, soonest to expire. */
+/** What people most likely look for comes first: newest, largest, soonest to expire. */
 const orders = {
   created: Order.flip(
     Order.mapInput(Order.Number, ({ created_at }: FileMetadata) => DateTime.toEpochMillis(created_at))
@@ -40,13 +40,13 @@ export const ls = define({
   description: "List files, newest first",
   examples: [
     { command: `${program} ls --name '*.pdf' --older-than 30d`, description: "Old PDFs" },
-    { command: `${program} ls --sort size --limit 10`, description: "The ten largest" },
-    { command: `${program} ls -q --expiring-within 1d`, description: "Ids alone, for a script" }
+    { command: `${program} ls --sort size --limit 10`, description: "The ten largest files" },
+    { command: `${program} ls -q --expiring-within 1d`, description: "Only ids, for a script" }
   ],
   flags: {
     ...Filters.flags,
-    sort: Flags.choice("sort", ["created", "name", "size", "expires"], "Order; created unless given"),
-    limit: Flags.count("limit", "At most so many", 1)
+    sort: Flags.choice("sort", ["created", "name", "size", "expires"], "Sort order (default: created)"),
+    limit: Flags.count("limit", "Maximum number of files", 1)
   },
   onlyReads: true,
   run: Effect.fnUntraced(function*({ limit, sort, ...filters }) {

@@ -1,5 +1,5 @@
 /**
- * `rm`: files by id or by the filters of `ls`, for good.
+ * `rm`: deletes files permanently, by id or by the filters of `ls`.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Clock from "effect/Clock"
@@ -22,7 +22,7 @@ import * as Format from "../screen/format.ts"
 import { Settings } from "../settings.ts"
 import { program } from "../usage.ts"
 
-/** Names that stand in a question; the rest is counted. */
+/** Names in a question; the rest is counted. */
 const namedAtOnce = 10
 
 /** `3 files (1.2 MB) will be deleted and can't be recovered: a.pdf, b.pdf, c.pdf.` */
@@ -35,27 +35,29 @@ export const warning = (files: ReadonlyArray<Pick<FileMetadata, "filename" | "si
   }.`
 }
 
-/** The most that one run deletes unless it is told otherwise. */
+/** The most that one run deletes by default. */
 export const maxDelete = 100
+
+export const maxDeleteHelp = `Delete nothing if more files than this would be deleted (default: ${maxDelete})`
 
 export const tooMany = (count: number, most: number): WouldLose =>
   new WouldLose({
     message: `${Format.files(count)} would be deleted, more than the ${most} of --max-delete: nothing was deleted. `
-      + `Give --max-delete ${count} if that is meant.`
+      + `To delete them all, add --max-delete ${count}.`
   })
 
 export const rm = define({
   name: "rm",
-  description: "Delete files for good, by id or by the filters of ls",
+  description: "Delete files permanently, by id or by the filters of ls",
   examples: [
-    { command: `${program} rm file_011CNha8iCJcU1wXNR6q4V8w`, description: "One" },
-    { command: `${program} rm --older-than 90d --dry-run`, description: "Which ones it would be" },
-    { command: `${program} rm --name 'tmp-*' --yes --max-delete 1000`, description: "Many, without a question" }
+    { command: `${program} rm file_011CNha8iCJcU1wXNR6q4V8w`, description: "One file" },
+    { command: `${program} rm --older-than 90d --dry-run`, description: "Show which files would be deleted" },
+    { command: `${program} rm --name 'tmp-*' --yes --max-delete 1000`, description: "Many files, without a question" }
   ],
   flags: {
     ids: Argument.String("id").pipe(Argument.withDescription("Ids of files"), Argument.variadic()),
     ...Filters.flags,
-    maxDelete: Flags.count("max-delete", `Delete nothing if it would be more; ${maxDelete} unless given`, 0),
+    maxDelete: Flags.count("max-delete", maxDeleteHelp, 0),
     ...Confirm.flags
   },
   main: "deleted",

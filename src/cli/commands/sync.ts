@@ -1,5 +1,5 @@
 /**
- * `sync`: a folder and what was uploaded of it.
+ * `sync`: uploads what is new or changed in a folder.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -18,7 +18,7 @@ import * as Format from "../screen/format.ts"
 import { Settings } from "../settings.ts"
 import * as UploadFlags from "../uploadFlags.ts"
 import { program } from "../usage.ts"
-import { maxDelete, tooMany, warning } from "./rm.ts"
+import { maxDelete, maxDeleteHelp, tooMany, warning } from "./rm.ts"
 
 type Done = Exclude<UploadCache.SyncResult, { readonly _tag: "Failed" | "DeleteFailed" }>
 
@@ -33,13 +33,13 @@ export const sync = define({
   description: "Upload what is new or changed in a folder",
   examples: [
     { command: `${program} sync docs --exclude '*.tmp'`, description: "A second run sends nothing" },
-    { command: `${program} sync docs --delete --dry-run`, description: "What would be uploaded and deleted" }
+    { command: `${program} sync docs --delete --dry-run`, description: "Show what would be uploaded and deleted" }
   ],
   flags: {
     ...Folder.flags,
-    delete: Flags.toggle("delete", "Delete what earlier runs uploaded and that is gone from the folder"),
-    maxDelete: Flags.count("max-delete", `Delete nothing if it would be more; ${maxDelete} unless given`, 0),
-    expiresIn: Flags.duration("expires-in", "How long the service keeps what is uploaded: 1h to 90d"),
+    delete: Flags.toggle("delete", "Delete files uploaded by earlier runs that are gone from the folder"),
+    maxDelete: Flags.count("max-delete", maxDeleteHelp, 0),
+    expiresIn: Flags.duration("expires-in", "Time until uploaded files expire: 1h to 90d"),
     ...Confirm.flags
   },
   main: "uploaded",
@@ -69,7 +69,7 @@ export const sync = define({
       }
     })
 
-    /** How many may be deleted: none, those that somebody agreed to, or as many as allowed. */
+    /** How many files may be deleted: none, those that somebody agreed to, or as many as --max-delete allows. */
     const allowed = Effect.gen(function*() {
       if (!chosen.delete || yes) return chosen.delete ? most : 0
       const gone = Folder.goneOf(yield* UploadCache.check(directory, options))
@@ -114,7 +114,7 @@ export const sync = define({
           : { id: result.file.id, file: result.file }
         return output.item({ action: actionOf(result), path: result.path, ...item }, line(result))
       }))
-      if (isEmpty) yield* output.note(`No file in ${printable(directory)} is chosen: nothing was uploaded.`)
+      if (isEmpty) yield* output.note(`No file in ${printable(directory)} matches: nothing was uploaded.`)
     })
     yield* Effect.provide(dryRun ? plan : run, CacheLayer.layer(cacheDir))
   }, Effect.provide(Client.layer))

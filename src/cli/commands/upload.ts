@@ -1,5 +1,5 @@
 /**
- * `upload`: files, folders, URLs and standard input, many at a time.
+ * `upload`: uploads files, folders, URLs and standard input, several at once.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
@@ -51,19 +51,23 @@ export const upload = define({
   description: "Upload files, folders, URLs or standard input",
   examples: [
     { command: `${program} upload report.pdf --expires-in 7d`, description: "One file, for a week" },
-    { command: `${program} upload 'data/**/*.csv' --once`, description: "Those that are not there yet" },
-    { command: `pg_dump db | ${program} upload - --name db.sql`, description: "What another program writes" }
+    { command: `${program} upload 'data/**/*.csv' --once`, description: "Only content that was not uploaded before" },
+    { command: `pg_dump db | ${program} upload - --name db.sql`, description: "Output of another program" }
   ],
   flags: {
     inputs: Argument.String("input").pipe(
       Argument.withDescription("Paths, globs, folders, URLs, or - for standard input"),
       Argument.variadic()
     ),
-    name: Flags.text("name", "NAME", "The file's name at the service, for a single input"),
-    mime: Flags.text("mime", "TYPE", "The MIME type; told from the name unless given"),
-    expiresIn: Flags.duration("expires-in", "How long the service keeps it: 1h to 90d"),
-    once: Flags.toggle("once", "Upload no content a second time, and reuse the file that holds it"),
-    filesFrom: Flags.text("files-from", "FILE", "Upload what the lines of this file name, - for standard input"),
+    name: Flags.text("name", "NAME", "Name of the uploaded file, for a single input"),
+    mime: Flags.text("mime", "TYPE", "MIME type (default: by the name)"),
+    expiresIn: Flags.duration("expires-in", "Time until the file expires: 1h to 90d"),
+    once: Flags.toggle("once", "Reuse the file of content that was uploaded before"),
+    filesFrom: Flags.text(
+      "files-from",
+      "FILE",
+      "List of paths and URLs to upload, one per line; - reads it from standard input"
+    ),
     ...CacheLayer.flags,
     dryRun: Confirm.flags.dryRun
   },
@@ -83,15 +87,15 @@ export const upload = define({
     }
     if (readsStdin && once) {
       return yield* new UsageError({
-        message: "--once reads a file twice, which standard input can't be: save it first."
+        message: "--once reads its input twice, which standard input does not allow: save it to a file first."
       })
     }
     yield* UploadFlags.check({ name, mime, expiresIn })
     const all = yield* Inputs.expand(inputs, Option.getOrUndefined(filesFrom))
     if (Option.isSome(name) && all.length !== 1) {
-      return yield* new UsageError({ message: `--name goes with a single file; these are ${all.length}.` })
+      return yield* new UsageError({ message: `--name needs a single file; there are ${all.length}.` })
     }
-    if (all.length === 0) return yield* output.note("There is no file in what was named: nothing was uploaded.")
+    if (all.length === 0) return yield* output.note("No file was found: nothing was uploaded.")
     if (dryRun) {
       return yield* output.items(all.map((input) =>
         [

@@ -1,5 +1,5 @@
 /**
- * `usage`: how much storage is used, by what.
+ * `usage`: shows how much storage is used, by type, age and expiry.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
@@ -111,7 +111,7 @@ export const usage = define({
   description: "Show how much storage is used, by type, age and expiry",
   examples: [{ command: `${program} usage --quota 500GB --json`, description: "For a monitor" }],
   flags: {
-    quota: Flags.size("quota", "The organization's storage; the documented 1 TB unless given")
+    quota: Flags.size("quota", "Storage of the organization (default: the documented 1 TB)")
   },
   onlyReads: true,
   run: Effect.fnUntraced(function*({ quota }) {

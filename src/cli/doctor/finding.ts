@@ -1,5 +1,5 @@
 /**
- * What `doctor` finds.
+ * The findings of `doctor`.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -38,7 +38,7 @@ export const failed = (name: string, detail: string, advice: string, code: numbe
 
 export const skipped = (name: string, detail: string): Finding => ({ name, state: "skipped", detail })
 
-/** The sentence of a failure, as it may be printed. */
+/** The sentence of a failure, safe to print. */
 export const reasonOf = (error: unknown): string => printable(messageOf(error))
 
 /** A variable of the environment; `undefined` where it is unset or empty. */

@@ -1,5 +1,5 @@
 /**
- * What `doctor` finds out about who is asking, and where: credential, workspace, platform, endpoint.
+ * Checks of `doctor` on the identity of requests: platform, credential, workspace, endpoint.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import { codeOf, ExitCode } from "../exitCode.ts"
 import { type Platform, Settings } from "../settings.ts"
 import { failed, type Finding, ok, reasonOf, variable } from "./finding.ts"
 
-/** The variables that a platform is set up with; those of secrets are named, never shown. */
+/** The variables that set up a platform. Only their names are shown. */
 const variablesOf: Readonly<Record<Platform, ReadonlyArray<string>>> = {
   anthropic: [],
   aws: [
@@ -51,14 +51,14 @@ const variablesOf: Readonly<Record<Platform, ReadonlyArray<string>>> = {
 
 const isSet = (name: string): boolean => (process.env[name] ?? "").trim() !== ""
 
-/** Who serves the API, and which variables say so. */
+/** The platform that serves the API, and the variables that set it up. */
 export const platform = Effect.map(Settings, ({ platform }): Finding => {
   if (platform === "anthropic") return ok("platform", "Anthropic's own")
   const set = variablesOf[platform].filter(isSet)
   return ok("platform", `${platform}, set up by ${set.length === 0 ? "no variable" : set.join(", ")}`)
 })
 
-/** The variables that hold a key, or say where a credential is, in the order in which they count. */
+/** The variables that hold a key or point to a credential, in order of precedence. */
 const keysOf: Readonly<Record<Platform, ReadonlyArray<string>>> = {
   anthropic: [],
   aws: ["ANTHROPIC_AWS_API_KEY", "AWS_ACCESS_KEY_ID"],
@@ -74,7 +74,7 @@ const endsIn = (name: string) =>
 
 const sentence = (text: string): string => printable(text.slice(0, 1).toUpperCase() + text.slice(1))
 
-/** Which credential it is, in a sentence. */
+/** The credential in use, in a sentence. */
 const credentialText = Effect.fnUntraced(function*(made: Credentials.Credentials["Service"]) {
   const { platform, profile } = yield* Settings
   if (profile !== undefined) return `${sentence(made.source)}, from --profile.`
@@ -88,19 +88,19 @@ const credentialText = Effect.fnUntraced(function*(made: Credentials.Credentials
     : `${sentence(made.source)}, from ${from}.${yield* endsIn(from)}`
 })
 
-/** A request as it might be, for credentials that sign. */
+/** An example of a request, for credentials that sign requests. */
 const anyRequest = (baseUrl: string | undefined) => HttpClientRequest.get(`${baseUrl ?? defaultBaseUrl}/v1/files`)
 
 const withoutCredential = (error: unknown): Finding =>
-  failed("credential", reasonOf(error), "Do what the message says, or name another credential.", codeOf(error))
+  failed("credential", reasonOf(error), "Do what the message says, or use another credential.", codeOf(error))
 
 export interface Identity {
   readonly finding: Finding
-  /** The address that goes with the credential. */
+  /** The base URL that comes with the credential. */
   readonly baseUrl: string | undefined
 }
 
-/** Makes the credential and asks it for what a request would carry. */
+/** Makes the credential, and asks it for the headers of a request. */
 export const identity = Effect.gen(function*() {
   const made = yield* Client.credentials.pipe(
     Effect.flatMap((layer) => Layer.build(Layer.provide(layer, NodeFiles.layerHttpClient))),
@@ -149,7 +149,7 @@ export interface Endpoint {
   readonly url: URL | undefined
 }
 
-/** Which base URL it is, and who says so. */
+/** The base URL in use, and where it comes from. */
 export const endpoint = Effect.fnUntraced(function*(ofCredential: string | undefined) {
   const { baseUrl, platform } = yield* Settings
   const name = baseUrlVariables[platform]
@@ -163,7 +163,7 @@ export const endpoint = Effect.fnUntraced(function*(ofCredential: string | undef
   const [text, source] = choose()
   if (text === undefined) {
     const found: Endpoint = {
-      finding: failed("endpoint", "not known", "See what is wrong with the credential first.", ExitCode.usage),
+      finding: failed("endpoint", "not known", "Fix the credential first.", ExitCode.usage),
       url: undefined
     }
     return found

@@ -1,5 +1,5 @@
 /**
- * What `doctor` finds on the way to the service: proxy, names, TLS, an answer, the time there.
+ * Checks of `doctor` on the network: proxy, DNS, TLS, an answer of the service, its clock.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -72,13 +72,13 @@ export const dns = (url: URL, { proxies }: Way): Effect.Effect<Finding> => {
 const causeOf = (error: unknown): unknown =>
   Predicate.hasProperty(error, "reason") && Predicate.hasProperty(error.reason, "cause") ? error.reason.cause : error
 
-/** A tunnel that the proxy refused, told by the proxy's status. */
+/** A refused tunnel, described by the status that the proxy answered. */
 const ofProxy = (cause: unknown, { proxies }: Way): unknown =>
   cause instanceof Error && codeOf(cause)?.startsWith("ERR_PROXY_") === true
     ? proxyError(proxies?.https ?? "", cause)
     : cause
 
-/** A connection that did not come about, in words. */
+/** The finding for a connection that failed. */
 const unreachable = (name: string, error: unknown, way: Way): Finding => {
   const cause = ofProxy(causeOf(error), way)
   const code = codeOf(cause)
@@ -106,7 +106,7 @@ const certificateOf = (socket: NodeTls.TLSSocket): string => {
   ].join(", ")
 }
 
-/** Who vouches for the service's certificate, also through a proxy: one that opens TLS shows itself here. */
+/** Shows who issued the certificate, through the proxy if there is one: a proxy that intercepts TLS shows up here. */
 export const tls = (url: URL, way: Way): Effect.Effect<Finding> => {
   const { proxies } = way
   const name = "TLS"
@@ -114,7 +114,7 @@ export const tls = (url: URL, way: Way): Effect.Effect<Finding> => {
     return Effect.succeed(
       isLoopback(url.hostname)
         ? ok(name, "none, to this machine itself")
-        : warning(name, "none: whoever is on the way can read the credential", "Use https.")
+        : warning(name, "none: others on the network can read the credential", "Use https.")
     )
   }
   return Effect.callback<Finding>((resume) => {
@@ -148,14 +148,14 @@ const answerOf = (status: number, hasRequestId: boolean): Finding => {
   const name = "service"
   if (status >= 500) return failed(name, `answers ${status}`, "Try again later.", ExitCode.temporary)
   if (!hasRequestId) {
-    return warning(name, `answers ${status} without a request-id`, "A gateway answers, or another service.")
+    return warning(name, `answers ${status} without a request-id`, "A gateway or another service may be answering.")
   }
   return status === 401 || status === 403
     ? ok(name, `answers ${status} to a request without a credential, as it should`)
     : ok(name, `answers ${status} to a request without a credential`)
 }
 
-/** Without a credential: whether somebody answers who speaks this API, and what time it is there. */
+/** Sends a request without a credential: shows whether an API answers, and compares the clocks. */
 export const reach = (url: URL, way: Way): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function*() {
     const client = yield* HttpClient.HttpClient
@@ -181,11 +181,11 @@ export const reach = (url: URL, way: Way): Effect.Effect<ReadonlyArray<Finding>>
 /** @param now epoch milliseconds of this machine */
 export const clock = (date: string | undefined, now: number): Finding => {
   const there = Date.parse(date ?? "")
-  if (Number.isNaN(there)) return skipped("clock", "the service tells no time")
+  if (Number.isNaN(there)) return skipped("clock", "the service sends no date")
   const apart = Math.round(Math.abs(now - there) / 1000)
   const detail = `${Format.duration(apart)} ${now >= there ? "ahead of" : "behind"} the service's`
-  if (apart <= 5) return ok("clock", "that of the service")
+  if (apart <= 5) return ok("clock", "the same as the service's")
   return apart <= 60
-    ? warning("clock", detail, "Set the clock, best by NTP.")
-    : failed("clock", detail, "Set the clock, best by NTP: expiry and signed requests depend on it.")
+    ? warning("clock", detail, "Set the clock, preferably by NTP.")
+    : failed("clock", detail, "Set the clock, preferably by NTP: expiry and signed requests depend on it.")
 }

@@ -1,10 +1,10 @@
 /**
- * Figures and names as a person reads them. Everything here is a pure function.
+ * Numbers, times and names in the form that people read. Everything here is a pure function.
  */
 import * as ByteSize from "effect/ByteSize"
 import { displayWidth } from "effect/cli/CliOutput"
 
-/** `1.2 GB`: decimal units, as the service's limits are. */
+/** `1.2 GB`, in decimal units like the service's limits. */
 export const bytes = (count: number): string =>
   count < 1000
     ? `${Math.max(0, Math.round(count))} B`
@@ -47,7 +47,7 @@ const two = (seconds: number, large: number, largeName: string, small: number, s
   return rest === 0 ? `${whole} ${largeName}` : `${whole} ${largeName} ${rest} ${smallName}`
 }
 
-/** How long ago, in one unit: `5 s`, `12 min`, `3 h`, `9 d`, `14 mo`, `3 y`. */
+/** An age in one unit: `5 s`, `12 min`, `3 h`, `9 d`, `14 mo`, `3 y`. */
 export const age = (seconds: number): string => {
   const past = Math.max(0, seconds)
   if (past < minute) return `${Math.floor(past)} s`
@@ -58,7 +58,7 @@ export const age = (seconds: number): string => {
   return `${Math.floor(past / (365.25 * day))} y`
 }
 
-/** When something expires: `in 3 d`, `expired`, or nothing. */
+/** `in 3 d`, `expired`, or nothing for what does not expire. */
 export const expiry = (secondsLeft: number | undefined): string => {
   if (secondsLeft === undefined) return ""
   return secondsLeft <= 0 ? "expired" : `in ${age(secondsLeft)}`
@@ -66,7 +66,7 @@ export const expiry = (secondsLeft: number | undefined): string => {
 
 const segments = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
-/** As many of the characters as fit. */
+/** The characters at the start that fit. */
 const take = (characters: ReadonlyArray<string>, cells: number): ReadonlyArray<string> => {
   let used = 0
   const tooWide = characters.findIndex((character) => (used += displayWidth(character)) > cells)
@@ -76,7 +76,7 @@ const take = (characters: ReadonlyArray<string>, cells: number): ReadonlyArray<s
 const charactersOf = (text: string): ReadonlyArray<string> =>
   Array.from(segments.segment(text), ({ segment }) => segment)
 
-/** At most so many cells wide: the middle of what is longer is left out, since names differ at their ends. */
+/** Cuts the middle out of a text that is wider than `cells`, since names differ at their ends. */
 export const middle = (text: string, cells: number): string => {
   if (displayWidth(text) <= cells) return text
   if (cells <= 1) return "…".slice(0, Math.max(0, cells))
@@ -86,7 +86,7 @@ export const middle = (text: string, cells: number): string => {
   return `${head.join("")}…${take(characters.toReversed(), tail).toReversed().join("")}`
 }
 
-/** At most so many cells wide: the end of what is longer is left out. */
+/** Cuts the end off a text that is wider than `cells`. */
 export const end = (text: string, cells: number): string => {
   if (displayWidth(text) <= cells) return text
   if (cells <= 1) return "…".slice(0, Math.max(0, cells))

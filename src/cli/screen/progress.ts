@@ -1,25 +1,25 @@
 /**
- * What stands at the bottom of the screen while files move: a pure function of a state.
+ * The lines at the bottom of the screen while files move: a pure function of a state.
  */
 import * as Duration from "effect/Duration"
 import type { FileProgress, Snapshot } from "../../Progress.ts"
 import * as Format from "./format.ts"
 import type { Style } from "./style.ts"
 
-/** A request that waits before it is sent, or sent again. */
+/** A request that waits before it is sent or retried. */
 export interface Wait {
   /** `429`, `ECONNRESET`, `rate limit`. */
   readonly reason: string
   /** Epoch milliseconds. */
   readonly until: number
-  /** The try that follows; absent where nothing has failed. */
+  /** The number of the next try; absent where nothing has failed. */
   readonly attempt: number | undefined
 }
 
 export interface State {
   readonly snapshot: Snapshot
   readonly waits: ReadonlyArray<Wait>
-  /** Tries that a request has in all. */
+  /** The most tries that a request has. */
   readonly attempts: number
   /** Epoch milliseconds. */
   readonly now: number
@@ -32,7 +32,7 @@ export interface Size {
 
 const secondsOf = (duration: Duration.Duration): number => Duration.toMillis(duration) / 1000
 
-/** Nothing where all bytes have moved: what is left then is the service's answer, which nobody can foresee. */
+/** Empty once all bytes have moved: the time until the service answers can't be foreseen. */
 const timeLeft = (remaining: Duration.Duration | undefined): string =>
   remaining === undefined || secondsOf(remaining) < 0.05 ? "" : Format.duration(secondsOf(remaining))
 
@@ -41,7 +41,7 @@ const bar = (share: number, cells: number): string => {
   return "█".repeat(full) + "░".repeat(cells - full)
 }
 
-/** Widths of what stands behind the name, by the width of the screen. */
+/** Widths of the columns after the name, by the width of the screen. */
 const layoutOf = (columns: number) => {
   if (columns < 70) return { bar: 8, rate: 0, left: 10 }
   return columns < 100 ? { bar: 12, rate: 11, left: 10 } : { bar: 24, rate: 11, left: 10 }
@@ -62,7 +62,7 @@ const fileLine = (file: FileProgress, columns: number, style: Style): string => 
   return `  ${Format.padEnd(Format.middle(file.name, name), name)} ${moved}${style.dim(figures)}`
 }
 
-/** `1.2 of 3.0 GB`: the unit once, where both have the same. */
+/** `1.2 of 3.0 GB`: a unit that both have is written once. */
 const bytesOf = (done: number, total: number): string => {
   const [from, to] = [Format.bytes(done), Format.bytes(total)]
   const unit = / \S+$/.exec(to)?.[0] ?? ""
@@ -79,7 +79,7 @@ const totalsLine = ({ snapshot }: State, columns: number): string => {
     ...(rate > 0 ? [`${Format.bytes(rate)}/s`] : []),
     ...(rate > 0 && timeLeft(remaining) !== "" ? [`${timeLeft(remaining)} left`] : [])
   ]
-  // What matters most comes first; the rest gives way on a narrow screen.
+  // The most important parts come first; the others are left out on a narrow screen.
   while (parts.length > 1 && parts.join(", ").length > columns - 1) parts.pop()
   return Format.end(parts.join(", "), columns - 1)
 }
@@ -104,13 +104,13 @@ const waitLines = ({ attempts, now, waits }: State, columns: number, style: Styl
     .slice(0, 3)
 }
 
-/** Nothing has begun, and nothing is expected. */
+/** Whether nothing has begun, and nothing is expected. */
 const isEmpty = ({ active, bytes, files }: Snapshot): boolean =>
   active.length === 0 && bytes === 0 && files.done + files.failed === 0 && (files.total ?? 0) === 0
 
 /**
- * The lines, none wider than the screen: one for each transfer under way, as many as there is room for, then the
- * totals, then what is waited for.
+ * The lines, none wider than the screen: one for each transfer under way, as many as fit, then the totals, then the
+ * waits.
  */
 export const render = (state: State, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
   const waiting = waitLines(state, columns, style)

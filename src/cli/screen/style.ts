@@ -1,5 +1,5 @@
 /**
- * Colour, and whether there is any.
+ * Colours, and whether to use them.
  */
 export interface Style {
   readonly bold: (text: string) => string
@@ -32,7 +32,7 @@ const isSet = (value: string | undefined): value is string => value !== undefine
 
 const isOn = (value: string | undefined): boolean => isSet(value) && value !== "0" && value.toLowerCase() !== "false"
 
-/** `NO_COLOR` first, then what forces it, then what switches it off, then whether it is a terminal that can. */
+/** `NO_COLOR` wins, then what forces colour, then what switches it off, then whether it is a terminal. */
 export const wantsColor = (environment: Environment, isTerminal: boolean): boolean => {
   if (isSet(environment["NO_COLOR"])) return false
   if (isOn(environment["FORCE_COLOR"]) || isOn(environment["CLICOLOR_FORCE"])) return true

@@ -1,5 +1,5 @@
 /**
- * The one line at the end, and the failures beneath it: pure functions.
+ * The summary at the end, and the failures below it: pure functions.
  */
 import type { Item, Problem } from "../../CliEvent.ts"
 import * as Format from "./format.ts"
@@ -21,10 +21,10 @@ const verbs: Partial<Record<Action, string>> = {
 }
 
 export interface Outcome {
-  /** The action that the command is there for. */
+  /** The action that the command is about. */
   readonly main: Action
   readonly counts: ReadonlyMap<Action, number>
-  /** Bytes of what the main action was done to. */
+  /** Bytes of the files that the main action was done to. */
   readonly bytes: number
   readonly failed: number
   /** Seconds. */
@@ -52,14 +52,14 @@ export const sentence = ({ bytes, counts, elapsed, failed, interrupted, main }: 
 }
 
 const advice = ({ isOutcomeUnknown, isRetryable }: Problem): string => {
-  if (isOutcomeUnknown) return "it may have been done all the same"
+  if (isOutcomeUnknown) return "the service may have done it"
   return isRetryable ? "trying again may help" : "trying again does not help"
 }
 
 /**
  * `a.pdf: … (trying again may help; request req_1)`.
  *
- * @param isOfRequest whether the service, or the way to it, had a part in it
+ * @param isOfRequest whether it is a failure of a request, which says whether trying again helps
  */
 export const failure = (problem: Problem, isOfRequest: boolean): string => {
   const subject = problem.path ?? problem.key ?? problem.id

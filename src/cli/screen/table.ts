@@ -1,5 +1,5 @@
 /**
- * Tables that fit the width: a pure function.
+ * Tables that fit the width of the screen: a pure function.
  */
 import * as Format from "./format.ts"
 import type { Style } from "./style.ts"
@@ -9,9 +9,9 @@ export interface Column<A> {
   readonly cells: (row: A) => string
   /** @default "left" */
   readonly align?: "left" | "right" | undefined
-  /** Cells. A column without one shares what the others leave. */
+  /** Cells. Columns without a width share what the others leave. */
   readonly width?: number | undefined
-  /** Left out on a screen that is narrower than this. */
+  /** The column is left out on a screen narrower than this. */
   readonly from?: number | undefined
   readonly paint?: ((style: Style) => (text: string) => string) | undefined
 }
