@@ -1,22 +1,25 @@
 /**
  * Puts what is recorded where it is shown: the comparison and the sizes of bundles in README.md, between
- * `<!-- bench -->` and `<!-- /bench -->` and likewise for `bundle`, and the charts of docs/. `npm run format` aligns the
+ * `<!-- bench -->` and `<!-- /bench -->` and likewise for `bundle`, that of Bun and Deno in docs/performance.md, and the
+ * charts of docs/. `npm run format` aligns the
  * table. With `--check` it says what is not as recorded.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { charts } from "./chart.mjs"
-import { bundleSentence, summaryTable } from "./table.mjs"
+import { bundleSentence, runtimesTable, summaryTable } from "./table.mjs"
 
 const root = path.join(import.meta.dirname, "..")
 const results = JSON.parse(fs.readFileSync(path.join(root, "bench/results/latest.json"), "utf8"))
 
 const between = (text, mark, content) => {
   const parts = new RegExp(`^([^]*<!-- ${mark} -->)[^]*(<!-- /${mark} -->[^]*)$`).exec(text)
-  if (parts === null) throw new Error(`README.md has no <!-- ${mark} --> and <!-- /${mark} -->`)
+  if (parts === null) throw new Error(`There is no <!-- ${mark} --> and <!-- /${mark} -->`)
   return `${parts[1]}${content}${parts[2]}`
 }
 
+const runtimes = runtimesTable(results)
+const performancePage = "docs/performance.md"
 const readme = fs.readFileSync(path.join(root, "README.md"), "utf8")
 const written = {
   "README.md": between(
@@ -24,6 +27,13 @@ const written = {
     "bundle",
     `\n\n${bundleSentence(results)}\n\n`
   ),
+  ...(runtimes === undefined ? undefined : {
+    [performancePage]: between(
+      fs.readFileSync(path.join(root, performancePage), "utf8"),
+      "runtimes",
+      `\n\n${runtimes}\n\n`
+    )
+  }),
   ...charts(results)
 }
 

@@ -19,7 +19,7 @@ import { measureGrowth } from "./growth.mjs"
 import { measureImports } from "./imports.mjs"
 import { measureIngest } from "./ingest.mjs"
 import { contenders, rows } from "./rows.mjs"
-import { directory, measure, native, prepare, ramDisk, startServer } from "./run.mjs"
+import { directory, measure, native, prepare, ramDisk, startServer, versions } from "./run.mjs"
 import { summary } from "./statistics.mjs"
 import { render } from "./table.mjs"
 
@@ -50,7 +50,7 @@ const progress = (text) => {
 const takesPart = (row) => (contender) =>
   (contender.id === "raw" || only === undefined || only.some((prefix) => contender.id.startsWith(prefix)))
   && (row.only === undefined || row.only.some((prefix) => contender.id.startsWith(prefix)))
-  && (contender.uploadsOnly !== true || ["upload", "small", "mixed"].includes(row.job.task))
+  && (contender.tasks === undefined || contender.tasks.includes(row.job.task))
 
 const server = await startServer()
 let slow
@@ -112,6 +112,7 @@ const results = {
     cores: os.availableParallelism(),
     platform: `${os.type()} ${os.release()}`,
     node: process.versions.node,
+    runtimes: versions,
     packages: Object.fromEntries(
       ["effect", "@effect/platform-node", "@anthropic-ai/sdk"].map((name) => [name, version(name)])
     )

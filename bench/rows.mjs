@@ -121,15 +121,37 @@ export const rows = [
   }
 ]
 
-/** Who is measured. `node` is a script under contenders/, `variant` is told to it. */
+const uploading = ["upload", "small", "mixed"]
+const reading = ["download", "list"]
+
+/**
+ * Who is measured. `node` is a script under contenders/, `variant` is told to it, `runtime` runs it instead of this Node.
+ * With `tasks` a contender takes part in those alone.
+ */
 export const contenders = [
   { id: "raw", title: "raw `node:http`", node: "raw" },
   { id: "c", title: "C" },
   { id: "curl", title: "curl" },
   { id: "sdk-blob", title: "official SDK, blob", node: "sdk", variant: "blob" },
-  { id: "sdk-stream", title: "official SDK, stream", node: "sdk", variant: "stream", uploadsOnly: true },
+  { id: "sdk-stream", title: "official SDK, stream", node: "sdk", variant: "stream", tasks: uploading },
   { id: "ours-bare", title: "ours, bare", node: "ours", variant: "" },
   { id: "ours-bare-traced", title: "ours, bare, traced", node: "ours", variant: "traced" },
   { id: "ours-standard", title: "ours, `Policy.standard()`", node: "ours", variant: "standard" },
-  { id: "ours-standard-traced", title: "ours, `Policy.standard()`, traced", node: "ours", variant: "standard traced" }
+  { id: "ours-standard-traced", title: "ours, `Policy.standard()`, traced", node: "ours", variant: "standard traced" },
+  {
+    id: "bun",
+    title: "ours, `Policy.standard()`, traced, on Bun",
+    node: "ours",
+    variant: "standard traced",
+    runtime: "bun",
+    tasks: reading
+  },
+  {
+    id: "deno",
+    title: "ours, `Policy.standard()`, traced, on Deno",
+    node: "ours",
+    variant: "standard traced",
+    runtime: "deno",
+    tasks: reading
+  }
 ]

@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
+import { commandOf as runtimeOf } from "../scripts/runtimes.mjs"
 
 const here = import.meta.dirname
 
@@ -158,10 +159,29 @@ const c = (job, baseUrl) => {
   return undefined
 }
 
+/** The commands of the runtimes that are on this machine. */
+const runtimes = new Map(
+  ["node", "bun", "deno"].flatMap((name) => {
+    const command = runtimeOf(name)
+    return command === undefined ? [] : [[name, command]]
+  })
+)
+
+/** The versions of the runtimes other than this one, `null` for one that is not on this machine. */
+export const versions = Object.fromEntries(
+  ["bun", "deno"].map((name) => {
+    const command = runtimes.get(name)
+    if (command === undefined) return [name, null]
+    const { stdout } = spawnSync(command[0], ["--version"], { encoding: "utf8" })
+    return [name, /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? "unknown"]
+  })
+)
+
 const commandOf = (contender, job, baseUrl) => {
   if (contender.node !== undefined) {
-    return [
-      process.execPath,
+    const runtime = runtimes.get(contender.runtime ?? "node")
+    return runtime && [
+      ...runtime,
       ...(contender.flags ?? []),
       path.join(here, "contenders", `${contender.node}.mjs`),
       JSON.stringify({ ...job, baseUrl, variant: contender.variant })

@@ -76,19 +76,33 @@ const serverTable = (rows) =>
     ])
   )
 
+const titleOf = (name) => `${name[0].toUpperCase()}${name.slice(1)}`
+
 /** @param {any} results */
 export const render = (results) => {
   const { bundle, feel, growth, imports, machine, measuredAt, server } = results
   const rows = Object.values(results.rows)
   const rounds = Math.min(results.rounds, ...rows.map((row) => row.rounds))
+  const runtimes = Object.entries(machine.runtimes ?? {}).map(([name, version]) => [titleOf(name), version])
+  const found = runtimes.filter(([, version]) => version !== null)
+  const leftOut = runtimes.filter(([, version]) => version === null).map(([name]) => name)
   const parts = [
-    `${measuredAt}, ${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}; `
+    `${measuredAt}, ${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}${
+      found.map(([name, version]) => `, ${name} ${version}`).join("")
+    }; `
     + Object.entries(machine.packages).map(([name, version]) => `${name} ${version}`).join(", ")
     + `. At least ${rounds} interleaved rounds, each measurement in a process of its own. `
     + `Server: ${
       server === "c" ? "bench/server.c" : "bench/server.mjs, since there was no C compiler: it may be the limit"
     }.`
   ]
+  if (leftOut.length > 0) {
+    parts.push(
+      `Without ${leftOut.join(" and ")}, which ${
+        leftOut.length === 1 ? "is" : "are"
+      } not installed: \`node scripts/runtimes.mjs\`.`
+    )
+  }
   const timed = rows.filter((row) => row.memory !== true)
   if (timed.length > 0) {
     parts.push(
@@ -130,6 +144,20 @@ export const growthTable = (growth) =>
       points.map(({ n, rssMb, seconds }) => [title, n.toLocaleString("en"), seconds.toFixed(1), rssMb.toFixed(0)])
     )
   )
+
+/** The rows in which Bun and Deno run this package: CPU time as a ratio to raw, and peak memory. Empty without such. */
+export const runtimesTable = (results) => {
+  const rows = Object.values(results.rows).filter(({ contenders }) => "bun" in contenders || "deno" in contenders)
+  const show = ({ cpuRatio, rssMb }) => `${cpuRatio.median.toFixed(1)}×, ${rssMb.median.toFixed(0)} MB`
+  const columns = ["sdk-blob", "ours-standard-traced", "bun", "deno"]
+  return rows.length === 0 ? undefined : markdown(
+    ["", "official SDK, Node", "this package, Node", "… Bun", "… Deno"],
+    rows.map(({ contenders, title }) => [
+      title,
+      ...columns.map((id) => contenders[id] === undefined ? "–" : show(contenders[id]))
+    ])
+  )
+}
 
 /** The few columns that a reader who chooses a client wants. */
 export const summaryTable = (results) => {
