@@ -95,16 +95,35 @@ export const readEnvelope = (json: unknown): Envelope => {
 /** Whether a body that is not JSON may be the beginning of one. */
 const isCutJson = (body: string): boolean => /^\s*(\{|$)/.test(body)
 
+/** Where JSON says in words what is wrong, the wordiest first: the API's, frameworks', gateways' and OAuth's. */
+const wordyFields = [
+  "message",
+  "Message",
+  "msg",
+  "error_description",
+  "detail",
+  "description",
+  "error",
+  "errors",
+  "title",
+  "reason"
+]
+
+/** What JSON says in words. An object without any says nothing that a reader could use. */
+const saidIn = (json: unknown, depth: number): string | undefined => {
+  if (!Predicate.isObjectOrArray(json) || depth === 0) return string(json)
+  const parts = Array.isArray(json) ? json.slice(0, 1) : wordyFields.map((name) => field(json, name))
+  for (const part of parts) {
+    const said = saidIn(part, depth - 1)
+    if (said !== undefined) return said
+  }
+  return undefined
+}
+
 /** What a body says in words, the API's or that of a gateway, whose JSON has other fields. */
 const wordsIn = (json: unknown, body: string): string => {
   if (json === undefined) return isBinary(body) || isCutJson(body) ? "" : body
-  const error = field(json, "error")
-  for (const words of [field(error, "message"), error, field(json, "message"), field(json, "detail"), json]) {
-    const said = string(words)
-    if (said !== undefined) return said
-  }
-  // An object without words says nothing that a reader could use.
-  return ""
+  return string(field(field(json, "error"), "message")) ?? saidIn(json, 4) ?? ""
 }
 
 /** A service's details beyond the code, as far as an error may carry them. */

@@ -442,6 +442,20 @@ describe("what a message says", () => {
       assert.strictEqual(of("{\"message\":\"away\"}"), `${plain} The service says: away`)
       assert.strictEqual(of("{\"error\":\"away\"}"), `${plain} The service says: away`)
       assert.strictEqual(of("{\"detail\":\"away\"}"), `${plain} The service says: away`)
+      for (
+        const body of [
+          { detail: [{ loc: ["body", "file"], msg: "away", type: "missing" }] },
+          { detail: { error: "away" } },
+          { statusCode: 500, message: "away", error: "Internal Server Error" },
+          { statusCode: 500, message: ["away", "far"], error: "Internal Server Error" },
+          { error: "invalid_grant", error_description: "away" },
+          { Message: "away" },
+          { errors: [{ code: 7, message: "away" }] },
+          { type: "about:blank", title: "away", status: 500 },
+          { fault: {}, error: { code: "E1", innererror: {}, description: "away" } },
+          [{ error: { code: 500, message: "away" } }]
+        ]
+      ) assert.strictEqual(of(JSON.stringify(body)), `${plain} The service says: away`)
     }))
 
   it.effect("before the last byte was sent, nothing was stored", () =>
