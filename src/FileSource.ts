@@ -37,7 +37,7 @@ import { toBytes } from "./internal/files/bytes.ts"
 import { baseName, nameOfPath, pathOfUrl } from "./internal/files/names.ts"
 import type { Content } from "./internal/files/openedSource.ts"
 import { onlyBytes, onlyOnce, sameEachTime } from "./internal/files/runs.ts"
-import { fail, fromDefect, fromPlatformError } from "./internal/files/sourceFailed.ts"
+import { fail, fromDefect, fromPlatformError, wordsOf } from "./internal/files/sourceFailed.ts"
 import { openUrl } from "./internal/files/urlSource.ts"
 import { concat } from "./internal/request/body.ts"
 import { Buffers } from "./internal/request/buffers.ts"
@@ -331,7 +331,7 @@ export const readableStream = (
 }
 
 const streamFailed = (filename: string) => (cause: unknown): SourceFailed =>
-  fail("Failed", `The stream for ${shorten(filename)} failed before its end. Nothing was stored.`, {
+  fail("Failed", `The stream for ${shorten(filename)} failed before its end${wordsOf(cause)}. Nothing was stored.`, {
     source: filename,
     cause
   })

@@ -694,6 +694,18 @@ describe("readableStream", () => {
       const { error, reason } = yield* failure(FileSource.readableStream(torn, { filename: "r.txt" }))
       assert.strictEqual(reason, "Failed")
       assert.strictEqual(error.cause, cause)
+      assert.strictEqual(error.message, "The stream for r.txt failed before its end with “torn”. Nothing was stored.")
+    }))
+
+  it.effect("of what it failed with no query of a URL is repeated, which may hold a signature", () =>
+    Effect.gen(function*() {
+      for (const cause of ["GET https://store.example/a?sig=canary: 403", new Error("(https://a.example/b#canary)")]) {
+        const { error } = yield* failure(FileSource.stream(Stream.fail(cause), { filename: "a.txt" }))
+        assert.match(error.message, /^The stream for a.txt failed before its end with “[^?#]+”. Nothing was stored.$/)
+        assert.notInclude(error.message, "canary")
+      }
+      const silent = yield* failure(FileSource.stream(Stream.fail({ code: 7 }), { filename: "a.txt" }))
+      assert.strictEqual(silent.error.message, "The stream for a.txt failed before its end. Nothing was stored.")
     }))
 
   it.effect("one that someone else is reading, and a function that throws, are failures of the source", () =>

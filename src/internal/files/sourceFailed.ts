@@ -2,9 +2,10 @@
  * Why a source can't be read.
  */
 import type { PlatformError } from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
 import { SourceFailed } from "../../FilesError.ts"
 import { codeOf } from "../request/evidence.ts"
-import { printable, shorten } from "../text.ts"
+import { excerpt, printable, shorten } from "../text.ts"
 
 export const fail = (
   reason: SourceFailed["reason"],
@@ -20,12 +21,19 @@ export const fail = (
     ...(options.cause === undefined ? undefined : { cause: options.cause })
   })
 
+/** What a failure of somebody else's says of itself, in a sentence. The query of a URL in it may hold a signature. */
+export const wordsOf = (cause: unknown): string => {
+  const said = Predicate.hasProperty(cause, "message") ? cause.message : cause
+  const words = Predicate.isString(said) ? excerpt(said.replace(/(https?:\/\/[^\s?#]*)[?#][^\s)"']*/g, "$1")) : ""
+  return words === "" ? "" : ` with “${words}”`
+}
+
 /** A bug in what was handed in: an exception in a mapping, a thing of another kind than its type says. */
 export const fromDefect = (name: string | undefined) => (cause: unknown): SourceFailed =>
   fail(
     "Failed",
     `${name === undefined ? "The source" : shorten(name)} can't be uploaded: its code failed${
-      cause instanceof Error && cause.message !== "" ? ` with “${shorten(cause.message)}”` : ""
+      wordsOf(cause)
     }. Nothing was stored.`,
     { source: name, cause }
   )
