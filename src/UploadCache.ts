@@ -50,6 +50,7 @@ import { contentIn, forget, getOrUpload, isServed, storedIn } from "./internal/c
 import * as Leases from "./internal/cache/lease.ts"
 import { UploadStore, type UploadStoreFailed } from "./internal/cache/store.ts"
 import * as Sync from "./internal/cache/sync.ts"
+import { durationOf } from "./internal/duration.ts"
 import { internalsOf } from "./internal/files/internals.ts"
 import { ofLines } from "./internal/sha256.ts"
 import { whole } from "./internal/telemetry.ts"
@@ -166,7 +167,7 @@ const durationOption = (
   input: Duration.Input,
   isZeroAllowed: boolean
 ): Effect.Effect<number, InvalidConfig> => {
-  const millis = Option.map(Duration.fromInput(input), Duration.toMillis)
+  const millis = Option.map(durationOf(input), Duration.toMillis)
   if (
     Option.isSome(millis) && Number.isFinite(millis.value) && (millis.value > 0 || isZeroAllowed && millis.value === 0)
   ) {

@@ -257,7 +257,12 @@ describe("upload cache", () => {
       })).pipe(Effect.provide(layer)))
   })
 
-  for (const [option, value] of [["maxAge", -1], ["expiryMargin", 0], ["lease", NaN], ["lease", Infinity]] as const) {
+  for (
+    const [option, value] of [["maxAge", -1], ["maxAge", NaN], ["expiryMargin", 0], ["lease", NaN], [
+      "lease",
+      Infinity
+    ]] as const
+  ) {
     it.effect(`a ${option} of ${value} is refused when the Layer is built`, () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Effect.scoped(UploadCache.make({ [option]: value })))

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { RequestFailed } from "../../FilesError.ts"
+import { durationOf } from "../../internal/duration.ts"
 import { invalidRequest } from "../../internal/request/errors.ts"
 import { loneSurrogate } from "../../internal/text.ts"
 import type { Settings } from "./engine.ts"
@@ -33,7 +34,7 @@ export const checkDuration = (
   input: Duration.Input,
   isZeroAllowed = false
 ): Effect.Effect<Duration.Duration, RequestFailed> => {
-  const duration = Option.getOrUndefined(Duration.fromInput(input))
+  const duration = Option.getOrUndefined(durationOf(input))
   const isGood = duration !== undefined && Duration.isFinite(duration)
     && (Duration.isPositive(duration) || (isZeroAllowed && Duration.isZero(duration)))
   return isGood

@@ -10,6 +10,7 @@ import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import * as Files from "../../Files.ts"
 import type { RequestFailed, UploadError } from "../../FilesError.ts"
 import * as Transfer from "../../Transfer.ts"
+import { durationOf } from "../duration.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { lookedUp, offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
@@ -281,7 +282,7 @@ const expiresInMillis = ({ expiresIn }: UploadOptions): number | undefined =>
 /** Milliseconds, from 0 on. */
 const checkMaxAge = (cache: CacheContext, { maxAge }: UploadOptions): Effect.Effect<number, RequestFailed> => {
   if (maxAge === undefined) return Effect.succeed(cache.maxAge)
-  const millis = Option.map(Duration.fromInput(maxAge), Duration.toMillis)
+  const millis = Option.map(durationOf(maxAge), Duration.toMillis)
   return Option.isSome(millis) && millis.value >= 0
     ? Effect.succeed(millis.value)
     : Effect.fail(invalidRequest("upload", "maxAge", "maxAge has to be a duration from 0 on."))

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import { durationOf } from "../duration.ts"
 
 /** How often something is tried again, and how long it waits. */
 export interface RetryOptions {
@@ -178,12 +179,14 @@ const wholeNumber = (option: string, value: unknown, least: number): Problem | u
 
 const duration = (option: string, value: unknown): Problem | undefined => {
   if (value === undefined) return undefined
-  const parsed = Duration.fromInput(value as Duration.Input)
+  const parsed = durationOf(value)
   return Option.isSome(parsed) && Duration.toMillis(parsed.value) >= 0
     ? undefined
     : {
       option,
-      message: `${option} is ${JSON.stringify(value)}; it has to be a duration of at least 0, for example "5 seconds".`
+      message: `${option} is ${
+        Number.isNaN(value) ? "NaN" : JSON.stringify(value)
+      }; it has to be a duration of at least 0, for example "5 seconds".`
     }
 }
 
