@@ -2,7 +2,7 @@
  * Random values of this package's Schemas, as the service could have sent them: for `it.effect.prop`,
  * `Arbitrary.checkEffect` and `Arbitrary.sampleEffect`.
  *
- * What `Arbitrary.schema` derives is valid too, but a status is then -5 and an expiry lies in the year 275760.
+ * The values that `Arbitrary.schema` derives are valid too, but a status may be -5, and an expiry lie in the year 275760.
  */
 import * as Arbitrary from "effect/Arbitrary"
 import * as DateTime from "effect/DateTime"
@@ -20,7 +20,7 @@ const hashOf = (text: string): number => {
   return hash
 }
 
-/** Characters of an alphabet; the same ones for the same text. */
+/** Characters of an alphabet, derived from the text: the same for the same text. */
 const characters = (text: string, alphabet: string, length: number): string => {
   const random = generator(hashOf(text))
   return Array.from({ length }, () => alphabet[Math.floor(random() * alphabet.length)]).join("")
@@ -35,7 +35,7 @@ const pick = (text: string, ...values: ReadonlyArray<string>): string =>
 
 const id = (prefix: string) => (text: string): string => `${prefix}_${characters(text, alphanumeric, 24)}`
 
-/** By the field's name, and only where the field is a text. */
+/** Values of text fields, by the field's name. */
 const strings: Readonly<Record<string, (text: string) => string>> = {
   file_id: id("file"),
   fileId: id("file"),
@@ -53,7 +53,7 @@ const remainder = (value: number, limit: number): number => Math.abs(Math.trunc(
 
 const size = (value: number): number => remainder(value, maxFileBytes + 1)
 
-/** By the field's name, and only where the field is a number. */
+/** Values of number fields, by the field's name. */
 const numbers: Readonly<Record<string, (value: number) => number>> = {
   status: (value) => 400 + remainder(value, 200),
   size_bytes: size,
@@ -66,17 +66,17 @@ const firstYear = Date.UTC(2025, 0)
 
 const tenYears = Date.UTC(2035, 0) - firstYear
 
-/** Whole seconds of ten years, as the service gives them. */
+/** A time in whole seconds within ten years, like those of the service. */
 const time = (value: DateTime.DateTime): DateTime.Utc =>
   DateTime.makeUnsafe(firstYear + Math.floor(remainder(value.epochMilliseconds, tenYears) / 1000) * 1000)
 
-/** Up to an hour. */
+/** A duration of less than an hour. */
 const wait = (value: Duration.Duration): Duration.Duration =>
   Duration.millis(Duration.isFinite(value) ? remainder(Duration.toMillis(value), 3_600_000) : 0)
 
 type Constructor = { readonly fields: object; new(fields: object): object }
 
-/** The class of a value, where it is one of a Schema. */
+/** The class of a value, if it is the class of a Schema. */
 const classOf = (value: object): Constructor | undefined => {
   const { constructor } = value as { readonly constructor?: unknown }
   return Predicate.isFunction(constructor) && Schema.isSchema(constructor)
@@ -84,7 +84,7 @@ const classOf = (value: object): Constructor | undefined => {
     : undefined
 }
 
-/** Some fields of a value. An error's `message` is none of its entries. */
+/** The fields of a value with these names. They are read one by one, since an error's `message` is not enumerable. */
 const fieldsOf = (value: object, names: ReadonlyArray<string>, known: ReadonlySet<string>): object =>
   Object.fromEntries(
     names.filter((name) => Object.hasOwn(value, name)).map((name) => {
@@ -93,7 +93,7 @@ const fieldsOf = (value: object, names: ReadonlyArray<string>, known: ReadonlySe
     })
   )
 
-/** The same value, its leaves as the service fills them, and without the fields that nobody knows yet. */
+/** The same value with lifelike leaves, and without unknown fields. */
 const lifelike = (value: unknown, name: string, known: ReadonlySet<string>): unknown => {
   if (Predicate.isString(value)) return strings[name]?.(value) ?? value
   if (Predicate.isNumber(value)) return numbers[name]?.(value) ?? value

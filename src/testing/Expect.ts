@@ -1,6 +1,6 @@
 /**
- * Assertions for programs that fail on purpose. They need no test runner; a failed one dies with an error whose message
- * says what came instead, field by field.
+ * Assertions for programs that are expected to fail. They need no test runner. A failed assertion dies with an error whose
+ * message says what happened instead, field by field.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -13,25 +13,28 @@ import * as References from "effect/References"
 import type { FilesError, Reason, RequestFailed } from "../FilesError.ts"
 import { capture } from "../internal/accessor.ts"
 
-/** Written by a failed assertion. Test runners take it for one of their own. */
+/** The defect of a failed assertion. Its name makes test runners show it like one of their own. */
 export class AssertionError extends Error {
   override readonly name = "AssertionError"
 }
 
-const shown = (value: unknown): string =>
-  Duration.isDuration(value)
-    ? Duration.format(value)
-    : value instanceof Error
-    ? `${value.name}: ${value.message}`
-    : Formatter.format(value)
+const shown = (value: unknown): string => {
+  if (Duration.isDuration(value)) return Duration.format(value)
+  return value instanceof Error ? `${value.name}: ${value.message}` : Formatter.format(value)
+}
+
+/** The tag of a nested reason, or a reason that is a text. */
+const reasonOf = (error: object): string | undefined => {
+  if (!Predicate.hasProperty(error, "reason")) return undefined
+  if (Predicate.hasProperty(error.reason, "_tag")) return String(error.reason._tag)
+  return Predicate.isString(error.reason) ? error.reason : undefined
+}
 
 const title = (error: unknown): string => {
   if (!Predicate.hasProperty(error, "_tag")) {
     return error instanceof Error ? error.name : "something that is not a tagged error"
   }
-  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
-  const detail = Predicate.hasProperty(reason, "_tag") ? reason._tag : Predicate.isString(reason) ? reason : undefined
-  return detail === undefined ? String(error._tag) : `${String(error._tag)} (${String(detail)})`
+  return nameOf(String(error._tag), reasonOf(error))
 }
 
 const fields = (error: object): ReadonlyArray<readonly [string, unknown]> => {
@@ -44,7 +47,7 @@ const fields = (error: object): ReadonlyArray<readonly [string, unknown]> => {
 }
 
 /**
- * An error in full: tag and reason, message, then its fields, one a line.
+ * Describes an error in full: tag and reason, message, then one field per line.
  */
 export const describe = (error: unknown): string => {
   if (!Predicate.isObject(error)) return shown(error)
@@ -76,10 +79,10 @@ interface Tagged {
 }
 
 /**
- * Runs an effect that has to fail with this tag, and gives the error, narrowed. `RequestFailed` takes the reason's tag
+ * Runs an effect that has to fail with this tag, and gives the error, narrowed. `RequestFailed` takes the tag of its reason
  * as well: `expectFailure(upload, "RequestFailed", "Overloaded")`.
  *
- * What it fails with otherwise, or succeeds with, is the message of the {@link AssertionError} that it dies with.
+ * If the effect succeeds, or fails in another way, it dies with an {@link AssertionError} that says how.
  */
 export const expectFailure: {
   <A, E extends Tagged, R, Tag extends "RequestFailed" & E["_tag"], Why extends Reason["_tag"]>(
@@ -101,7 +104,7 @@ export const expectFailure: {
   })
 }
 
-/** Dies with the caller's line in the trace. */
+/** Dies with the line of the caller in the stack trace. */
 const die = (message: string, frame: ReturnType<typeof capture>): Effect.Effect<never> =>
   Effect.updateService(
     Effect.suspend(() => Effect.die(new AssertionError(message))),
@@ -114,8 +117,8 @@ const isFailure = (error: unknown, tag: string, reason: string | undefined): boo
   && (reason === undefined || (Predicate.hasProperty(error, "reason") && Predicate.isTagged(error.reason, reason)))
 
 /**
- * Runs an effect that has to succeed. Its failure becomes the message of an {@link AssertionError}, with every field of
- * the error, instead of the one line that a test runner prints.
+ * Runs an effect that has to succeed. If it fails, it dies with an {@link AssertionError} that shows every field of the
+ * error, where a test runner would print one line.
  */
 export const expectSuccess = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, never, R> => {
   const frame = capture("expectSuccess")
@@ -129,8 +132,8 @@ export const expectSuccess = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Eff
 }
 
 /**
- * What {@link matchers} adds to the `expect` of a test runner, for its types. For vitest there is
- * `testing/VitestMatchers`; for jest, declare it once:
+ * The types that {@link matchers} adds to the `expect` of a test runner. For vitest they are in `testing/VitestMatchers`;
+ * for jest, declare them once:
  *
  * ```ts
  * import type * as Expect from "effect-anthropic-files/testing/Expect"
@@ -143,26 +146,27 @@ export const expectSuccess = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Eff
  * ```
  */
 export interface Matchers<R> {
-  /** The exit, or the error, is a failure with this tag, and with this reason. */
+  /** Passes if the Exit or error is a failure with this tag, and this reason where one is given. */
   readonly toFailWith: (tag: FilesError["_tag"], reason?: Reason["_tag"]) => R
 }
 
+const toExit = (received: unknown): Exit.Exit<unknown, unknown> => {
+  if (Exit.isExit(received)) return received
+  return received instanceof Error ? Exit.fail(received) : Exit.succeed(received)
+}
+
 /**
- * For a test runner's own `expect`, of vitest or jest: `expect.extend(Expect.matchers)`, then
+ * Matchers for the `expect` of vitest or jest: `expect.extend(Expect.matchers)`, then
  * `expect(exit).toFailWith("RateLimited")` or `expect(error).toFailWith("RequestFailed", "Overloaded")`.
  */
 export const matchers = {
-  /** Whether an Exit or an error is a failure with this tag, and this reason where one is given. */
+  /** Passes if the Exit or error is a failure with this tag, and this reason where one is given. */
   toFailWith: (received: unknown, tag: FilesError["_tag"], reason?: Reason["_tag"]) => {
-    const exit: Exit.Exit<unknown, unknown> = Exit.isExit(received)
-      ? received
-      : received instanceof Error
-      ? Exit.fail(received)
-      : Exit.succeed(received)
+    const exit = toExit(received)
     const pass = isFailure(Option.getOrUndefined(Exit.findErrorOption(exit)), tag, reason)
     return {
       pass,
-      /** What is said where the expectation does not hold. */
+      /** Says why the expectation does not hold. */
       message: () => wrong(pass ? `no ${nameOf(tag, reason)}` : article(nameOf(tag, reason)), exit)
     }
   }

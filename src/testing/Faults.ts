@@ -1,9 +1,9 @@
 /**
- * The emulator's faults over any `HttpClient`: latency, resets, stalls, truncation, storms of 429. The values are those
- * of `emulator/Fault`, so that what was tried in process can be done to a server too.
+ * The emulator's faults over any `HttpClient`: latency, resets, stalls, truncation, storms of 429. They are values of
+ * `emulator/Fault`, so that a fault that was tried in process can be applied to a server too.
  *
- * Waiting is the `Clock`'s, chance is the `Random` of the context in which the Layer is built: under `TestClock` and
- * `Random.withSeed` a run repeats itself to the letter.
+ * Delays use the `Clock`, probabilities the `Random` of the context in which the Layer is built: under `TestClock` and
+ * `Random.withSeed` a run can be repeated exactly.
  */
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -15,19 +15,20 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import type * as Fault from "../emulator/Fault.ts"
 import * as Engine from "../emulator/internal/faults.ts"
+import { envelope } from "../emulator/internal/http/apiError.ts"
 import { operationOf } from "../emulator/internal/http/endpoints.ts"
 import type { Policy } from "../Policy.ts"
 import { connectionReset, through, transportError, type Try, urlOf } from "./internal/request.ts"
 import { respond } from "./internal/response.ts"
 
-/** From `/v1/` on: a base URL may have a path of its own. */
+/** The path from `/v1/` on, since a base URL may have a path of its own. */
 const pathOf = (url: URL): string => url.pathname.slice(Math.max(0, url.pathname.indexOf("/v1/")))
 
 type Request = HttpClientRequest.HttpClientRequest
 
 type Response = HttpClientResponse.HttpClientResponse
 
-/** What faults do to an answer on its way up. */
+/** The response, damaged by the faults. */
 const damaged = (request: Request, response: Response, faults: ReadonlyArray<Fault.Fault>): Response => {
   const damaged = Engine.damage(faults, response.stream, connectionReset)
   if (damaged === undefined) return response
@@ -42,15 +43,8 @@ const damaged = (request: Request, response: Response, faults: ReadonlyArray<Fau
 const encoder = new TextEncoder()
 
 const answer = (request: Request, fault: Fault.Answer): Response => {
-  const body = fault.body ?? JSON.stringify({
-    type: "error",
-    error: {
-      type: fault.type ?? "api_error",
-      message: fault.message ?? "Internal server error",
-      ...(fault.errorCode === undefined ? undefined : { details: { error_code: fault.errorCode } })
-    },
-    request_id: "req_fault"
-  })
+  const { errorCode, message = "Internal server error", type = "api_error" } = fault
+  const body = fault.body ?? JSON.stringify(envelope({ type, message, errorCode }, "req_fault"))
   const bytes = encoder.encode(body)
   return respond(request, {
     status: fault.status,
@@ -64,7 +58,7 @@ const answer = (request: Request, fault: Fault.Answer): Response => {
   })
 }
 
-/** Takes the first bytes of a request body off its source, and sends nothing. */
+/** Reads the first bytes of a request body, and sends nothing. */
 const take = (request: Request, bytes: number): Effect.Effect<void, HttpClientError.HttpClientError> => {
   const { body } = request
   if (body._tag !== "Stream") return Effect.void
@@ -86,16 +80,16 @@ const apply = (request: Request, faults: ReadonlyArray<Fault.Fault>, send: (requ
   return Engine.applyFaults(faults, {
     reset,
     answer: (fault) => answer(request, fault),
-    // The connection is let go of.
+    // Frees the connection.
     discard: (response) => Effect.ignore(Stream.runDrain(response.stream))
   }, carryOut).pipe(Effect.map((response) => damaged(request, response, faults)))
 }
 
 /**
- * A policy that does what the faults say. It belongs innermost, where the network is:
+ * A policy that applies faults. It belongs innermost, next to the network:
  * `Policy.stack(Policy.standard(), Faults.layer(Fault.rateLimited({ retryAfter: "1 second", times: 20 })))`.
  *
- * A fault without a `seed` gets one from `Random`. Of a request that breaks in the middle nothing is sent at all.
+ * A fault without a `seed` gets one from `Random`. A request that breaks in the middle is not sent at all.
  */
 export const layer = (...faults: ReadonlyArray<Fault.Fault>): Policy =>
   Layer.effect(

@@ -1,9 +1,10 @@
 /**
- * The real client over the emulator, in memory: a program is tested without a network, a key or a mock, in
- * milliseconds. It starts with the files that it is given, and shows the stored files and the requests.
+ * The real client over an emulator in memory: tests a program in milliseconds, without a network, a key or a mock. The
+ * emulator starts with the files that it is given, and a test can look at the stored files and the requests.
  *
- * Time is that of the `Clock`: under `TestClock` files expire and policies wait in no real time.
+ * Time is that of the `Clock`: under `TestClock`, files expire and policies wait in no real time.
  */
+import * as Bytes from "effect/Bytes"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -22,14 +23,14 @@ import type { FileRecord } from "../emulator/Store.ts"
 import { FileId, type FileMetadata } from "../FileMetadata.ts"
 import type * as Files from "../Files.ts"
 import * as Clients from "../internal/clients.ts"
-import { concat, decodeText } from "../internal/request/body.ts"
+import { decodeText } from "../internal/request/body.ts"
 import type * as MessageBatches from "../MessageBatches.ts"
 import type * as Messages from "../Messages.ts"
 import type { Policy } from "../Policy.ts"
 import { readWire, through, toSentRequest, type Wire } from "./internal/request.ts"
 import type { SentRequest } from "./SentRequest.ts"
 
-/** A file that is stored before the program begins. */
+/** A file that is stored before the program starts. */
 export interface Seed extends Omit<Emulator.SeedFile, "createdAt" | "workspace"> {
   /** How long ago it was stored. @default 0 */
   readonly age?: Duration.Input | undefined
@@ -37,7 +38,7 @@ export interface Seed extends Omit<Emulator.SeedFile, "createdAt" | "workspace">
 
 type SeedOptions = Omit<Seed, "filename" | "content" | "downloadable">
 
-/** A file that a user uploaded: messages can use it, and it can't be downloaded. */
+/** A file that a user uploaded: messages can refer to it, and it can't be downloaded. */
 export const uploaded = (filename: string, content: Uint8Array | string = "", options?: SeedOptions): Seed => ({
   ...options,
   filename,
@@ -53,24 +54,24 @@ export const generated = (filename: string, content: Uint8Array | string = "", o
   downloadable: true
 })
 
-/** A file whose content is served for `remaining` more. */
+/** The same file, expiring after `remaining`. */
 export const expiring = (seed: Seed, remaining: Duration.Input): Seed => ({
   ...seed,
   expiresIn: Duration.sum(Duration.fromInputUnsafe(seed.age ?? 0), Duration.fromInputUnsafe(remaining))
 })
 
-/** A file that expired an hour ago: its content is no longer served, its metadata still is. */
+/** The same file, expired an hour ago: its content is no longer served, its metadata still is. */
 export const expired = (seed: Seed): Seed => ({ ...seed, age: "2 hours", expiresIn: "1 hour" })
 
-/** What is there when a test begins, and what the client is made from. */
+/** The files that exist when a test starts, and the options of emulator and client. */
 export interface Options extends Omit<Emulator.Options, "apiKey" | "apiKeys" | "maxRecordedRequests"> {
-  /** What is stored from the start, oldest first. */
+  /** The files that exist from the start, oldest first. */
   readonly files?: ReadonlyArray<Seed> | undefined
-  /** `dialect`, `idleTimeout` and whatever else a client takes. */
+  /** Options of the client: `dialect`, `idleTimeout` and others. */
   readonly client?: Omit<Files.Options, "apiKey" | "authToken" | "baseUrl"> | undefined
 }
 
-/** A stored file with its content, which is empty once it has expired. */
+/** A stored file with its content, which is empty once the file has expired. */
 export interface StoredFile extends FileMetadata {
   readonly bytes: Uint8Array
   /** The bytes as UTF-8. */
@@ -78,25 +79,25 @@ export interface StoredFile extends FileMetadata {
   readonly expired: boolean
 }
 
-/** A request and its outcome. */
+/** A request and the status that answered it. */
 export interface AnsweredRequest extends SentRequest {
-  /** `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, …: the names that faults go by. */
+  /** `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, …: the operations that faults can match. */
   readonly operation: string | undefined
   /** `undefined` while it runs, or when its connection broke. */
   readonly status: number | undefined
 }
 
 /**
- * The inspector.
+ * Shows what a program did to the emulator, and changes what it meets there.
  */
 export class FilesTest extends Context.Service<FilesTest, {
   /** All files, newest first. */
   readonly stored: Effect.Effect<ReadonlyArray<StoredFile>>
-  /** Every request, each try of a policy by itself, oldest first. */
+  /** Every request, oldest first. Each try of a policy is one. */
   readonly requests: Effect.Effect<ReadonlyArray<AnsweredRequest>>
   /** Stores one more file. */
   readonly seed: (seed: Seed) => Effect.Effect<StoredFile>
-  /** Makes something go wrong from now on. */
+  /** Applies a fault to the requests from now on. */
   readonly fault: (fault: Fault) => Effect.Effect<void>
 }>()("effect-anthropic-files/testing/FilesTest") {}
 
@@ -106,7 +107,7 @@ interface Entry {
   status: number | undefined
 }
 
-/** Records the request with as much of its body as is sent. */
+/** Records a request with the part of its body that is sent. */
 const note = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest, entries: Array<Entry>) {
   const { body, headers } = request
   if (body._tag !== "Stream") {
@@ -118,7 +119,7 @@ const note = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRe
   const chunks: Array<Uint8Array> = []
   const entry: Entry = {
     request,
-    wire: () => ({ headers, bytes: concat(chunks, chunks.reduce((size, chunk) => size + chunk.length, 0)) }),
+    wire: () => ({ headers, bytes: Bytes.concat(chunks) }),
     status: undefined
   }
   entries.push(entry)
@@ -198,7 +199,7 @@ const layerInspector = (files: ReadonlyArray<Seed>) =>
     ))
   }))
 
-/** What {@link layer} gives. `Emulator` is for what the inspector lacks, its own clock for example. */
+/** The services of {@link layer}. `Emulator` is there for what the inspector lacks, its own clock for example. */
 export type Services =
   | Files.Files
   | Messages.Messages
@@ -208,11 +209,11 @@ export type Services =
   | Emulator.Emulator
 
 /**
- * `Files`, `Messages` and `MessageBatches` as a program knows them, over an emulator of its own in memory. Each call
- * makes another one, and they share nothing.
+ * `Files`, `Messages` and `MessageBatches` over an emulator in memory. Each call makes an emulator of its own, which shares
+ * nothing with the others.
  *
- * @param policy what happens to every request, as in `NodeFiles.layer`: `Policy.standard()` for example. Without one
- * nothing is tried again.
+ * @param policy applied to every request, as in `NodeFiles.layer`: `Policy.standard()` for example. Without a policy
+ * nothing is retried.
  */
 export const layer = (options: Options = {}, policy?: Policy): Layer.Layer<Services> => {
   const { client, files = [], ...emulator } = options
@@ -227,7 +228,7 @@ export const layer = (options: Options = {}, policy?: Policy): Layer.Layer<Servi
 const layerServices = (options: Files.Options) => Layer.orDie(Clients.layer(options))
 
 /**
- * `Files`, `Messages` and `MessageBatches` with a made-up key, over any `HttpClient`: over `HttpMock` or a replay.
+ * `Files`, `Messages` and `MessageBatches` with a made-up key, over any `HttpClient`: `HttpMock` or a replay for example.
  */
 export const layerClient = (
   options: Files.Options = {}
@@ -254,14 +255,14 @@ export const seed = (seed: Seed): Effect.Effect<StoredFile, never, FilesTest> =>
 export const fault = (fault: Fault): Effect.Effect<void, never, FilesTest> =>
   Effect.flatMap(FilesTest, (test) => test.fault(fault))
 
-/** Turns of the scheduler that a program gets to run until it waits. */
+/** Times that the program may run before the clock is moved. */
 const settling = 10
 
 /**
- * Runs an effect to its end without its waits: whenever it waits, for a retry for example, `TestClock` is moved forward,
- * and everything happens in its order. Under the real clock it dies.
+ * Runs an effect to its end in no real time: whenever it waits, for a retry for example, `TestClock` is moved forward step by
+ * step, so that everything happens in order. It needs `TestClock`, and dies under the real clock.
  *
- * @param step how far the clock is moved at a time; a longer step is faster in waits of hours. @default "1 second"
+ * @param step how far the clock is moved at a time; waits of hours need a longer one. @default "1 second"
  */
 export const fastForward = <A, E, R>(
   effect: Effect.Effect<A, E, R>,

@@ -1,8 +1,8 @@
 /**
- * An `HttpClient` that is scripted: requests that are expected, and what each is answered.
+ * A scripted `HttpClient`: the requests that are expected, and the answer to each.
  *
- * Anything else fails, with the difference to the nearest expectation, and is not tried again by a policy. When the
- * Layer's scope closes, an expectation that was not met, or a request that was not expected, fails the test.
+ * Any other request fails with the difference to the closest expectation, and no policy retries it. When the scope of the
+ * Layer closes, an unmet expectation or an unexpected request fails the test.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -20,11 +20,13 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { cut } from "../emulator/internal/cut.ts"
+import { envelope } from "../emulator/internal/http/apiError.ts"
 import { FileId, FileMetadata, FilePage } from "../FileMetadata.ts"
 import { Message } from "../Messages.ts"
 import { absent, compare, type Comparison, difference, distance } from "./internal/compare.ts"
 import { refuse } from "./internal/refuse.ts"
 import {
+  connectionFailed,
   connectionReset,
   isSecretHeader,
   nothingRead,
@@ -37,7 +39,7 @@ import {
 import { respond } from "./internal/response.ts"
 import type { SentRequest } from "./SentRequest.ts"
 
-/** What a part of a multipart body has to be. What is left out is not looked at. */
+/** A part of a multipart body. Fields that are left out are not compared. */
 export interface ExpectedPart {
   readonly filename?: string | RegExp | undefined
   readonly contentType?: string | RegExp | undefined
@@ -45,42 +47,42 @@ export interface ExpectedPart {
 }
 
 /**
- * What a request has to be. What is left out is not looked at; a regular expression is searched for; `null` stands for
- * something that must not be there.
+ * An expected request. Fields that are left out are not compared, a regular expression has to match, and `null` stands for
+ * something that must be absent.
  */
 export interface Expected {
   readonly method?: string | undefined
   /** Without the query. */
   readonly path?: string | RegExp | undefined
   readonly query?: Readonly<Record<string, string | RegExp | ReadonlyArray<string> | null>> | undefined
-  /** Names are lower-case. */
+  /** By name, in any case. */
   readonly headers?: Readonly<Record<string, string | RegExp | null>> | undefined
   /** Parts of a multipart body, by name. */
   readonly parts?: Readonly<Record<string, string | RegExp | Uint8Array | ExpectedPart | null>> | undefined
-  /** Fields of a JSON body; a text in it may be a regular expression. */
+  /** Fields of a JSON body, at any depth; a regular expression may stand in the place of a text. */
   readonly json?: unknown
   /** The whole body. */
   readonly body?: string | RegExp | Uint8Array | undefined
 }
 
-/** What comes back for a request. One of your own may look at the request and hand on to one of these. */
+/** Answers a request. A function of your own may look at the request and call one of the answers of this module. */
 export type Answer = (
   sent: SentRequest,
   request: HttpClientRequest.HttpClientRequest
 ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 
-/** A request that came, and when. */
+/** A received request, and when it came. */
 export interface Received extends SentRequest {
   /** Milliseconds since 1970, by the `Clock`. */
   readonly at: number
-  /** The request as the client was given it, its body read. */
+  /** The request that the client was given, with its body read. */
   readonly request: HttpClientRequest.HttpClientRequest
 }
 
-/** What a function answers: an {@link Answer}, a `Response` of the web platform, or an Effect that gives either. */
+/** The result of a function that answers: an {@link Answer}, a web `Response`, or an Effect of either. */
 export type Reply = Answer | Response | Effect.Effect<Answer | Response, HttpClientError.HttpClientError>
 
-/** A request that is expected once for each of its answers, or any number of times. */
+/** A request that is expected once per answer, or any number of times. */
 export interface Expectation {
   readonly request: Expected
   readonly answers: readonly [Answer, ...Array<Answer>]
@@ -94,7 +96,7 @@ const expectedOf = (request: string | Expected): Expected => {
 }
 
 /**
- * A request that has to come as often as there are answers, which are given one after the other:
+ * Expects a request once per answer; the answers are given in order:
  * `expect("POST /v1/files", HttpMock.error.overloaded(), HttpMock.file())`.
  */
 export const expect = (request: string | Expected, ...answers: readonly [Answer, ...Array<Answer>]): Expectation => ({
@@ -103,7 +105,7 @@ export const expect = (request: string | Expected, ...answers: readonly [Answer,
   anyNumber: false
 })
 
-/** A request that may come any number of times, or never. */
+/** Answers a request that may come any number of times, or never. */
 export const stub = (request: string | Expected, answer: Answer): Expectation => ({
   request: expectedOf(request),
   answers: [answer],
@@ -111,21 +113,21 @@ export const stub = (request: string | Expected, answer: Answer): Expectation =>
 })
 
 /**
- * What did not go as the script says.
+ * The program did not follow the script.
  *
- * - `Unexpected`: a request that no expectation is left for.
- * - `Unmet`: an expected request that never came.
+ * - `Unexpected`: no expectation is left for a request.
+ * - `Unmet`: an expected request was never sent.
  */
 export class MockFailed extends Schema.TaggedError<MockFailed>("effect-anthropic-files/testing/MockFailed")(
   "MockFailed",
   { reason: Schema.Literals(["Unexpected", "Unmet"]), message: Schema.String }
 ) {}
 
-/** The mock in the context: what was asked, and whether it was what had to come. */
+/** The mock in the context: the requests so far, and whether they follow the script. */
 export class HttpMock extends Context.Service<HttpMock, {
-  /** What was asked so far, oldest first, unexpected requests included. */
+  /** The requests so far, oldest first, unexpected ones included. */
   readonly requests: Effect.Effect<ReadonlyArray<Received>>
-  /** Fails with what went wrong so far, unmet expectations included. The end of the scope does it by itself. */
+  /** Fails if a request was unexpected, or an expectation is unmet. The end of the scope verifies by itself. */
   readonly verify: Effect.Effect<void, MockFailed>
 }>()("effect-anthropic-files/testing/HttpMock") {}
 
@@ -135,8 +137,8 @@ const orAbsent = (fields: Readonly<Record<string, unknown>>) =>
 const isExpectedPart = (part: string | RegExp | Uint8Array | ExpectedPart): part is ExpectedPart =>
   !Predicate.isString(part) && !(part instanceof RegExp) && !(part instanceof Uint8Array)
 
-/** What is expected and what was sent in the same words. */
-const hold = (expected: Expected, sent: SentRequest): Comparison => {
+/** Compares a request with an expectation. */
+const compareRequest = (expected: Expected, sent: SentRequest): Comparison => {
   const { body, headers, json, method, parts, path, query } = expected
   const want: Record<string, unknown> = {}
   const came: Record<string, unknown> = { method: sent.method, path: sent.path }
@@ -152,7 +154,7 @@ const hold = (expected: Expected, sent: SentRequest): Comparison => {
     for (const [name, value] of Object.entries(headers)) {
       const key = name.toLowerCase()
       wanted[key] = value === null ? absent : value
-      // Compared, and never shown: a test may have been given a real key by mistake.
+      // Compared, but never shown: a test may have been given a real key by mistake.
       if (sent.headers[key] === undefined || !isSecretHeader(key)) continue
       if (compare(wanted[key], sent.headers[key]).met) wanted[key] = redacted
       found[key] = redacted
@@ -212,36 +214,38 @@ const unmet = (lines: ReadonlyArray<Line>): ReadonlyArray<string> =>
 
 const unexpected = (sent: SentRequest, lines: ReadonlyArray<Line>): MockFailed => {
   const [nearest] = lines
-    .map((line) => ({ line, comparison: hold(line.expectation.request, sent) }))
+    .map((line) => ({ line, comparison: compareRequest(line.expectation.request, sent) }))
     .map((entry) => ({ ...entry, distance: distance(entry.comparison) }))
     .sort((a, b) => a.distance - b.distance || Number(isLeft(b.line)) - Number(isLeft(a.line)))
   const what = `${sent.method} ${sent.path} was not expected`
   const left = unmet(lines)
-  const message = nearest === undefined
-    ? `${what}: nothing was.`
-    : nearest.distance === 0
-    ? `${what} again: ${title(nearest.line.expectation.request)} is expected ${
-      nearest.line.expectation.answers.length === 1 ? "once" : `${nearest.line.expectation.answers.length} times`
-    }.`
-    : `${what}. From the nearest expectation it differs in (- expected, + sent):\n${difference(nearest.comparison)}`
+  const explain = (): string => {
+    if (nearest === undefined) return `${what}: the mock expects no request.`
+    if (nearest.distance > 0) {
+      return `${what}. The closest expectation differs (- expected, + sent):\n${difference(nearest.comparison)}`
+    }
+    const { answers, request } = nearest.line.expectation
+    return `${what} again: ${title(request)} is expected ${answers.length === 1 ? "once" : `${answers.length} times`}.`
+  }
+  const message = explain()
   return new MockFailed({
     reason: "Unexpected",
     message: left.length === 0 ? message : `${message}\nStill expected:\n${left.join("\n")}`
   })
 }
 
-/** The client of {@link answering}, and what it was asked. */
+/** The client of {@link answering}, and its requests. */
 export interface Mock {
   readonly client: HttpClient.HttpClient
-  /** What was asked so far, oldest first. A request whose body is still being read has an empty one. */
+  /** The requests so far, oldest first. The body of a request is empty while it is being read. */
   readonly requests: () => ReadonlyArray<Received>
-  /** Requests that have no answer yet, and the most there were at a time. */
+  /** How many requests wait for an answer now, and the most that ever did at once. */
   readonly open: () => { readonly now: number; readonly most: number }
 }
 
 const isResponse = (reply: Answer | Response): reply is Response => !Predicate.isFunction(reply)
 
-/** @param showSecrets whether the function sees headers that may hold a key as they are */
+/** @param showSecrets whether the function sees the values of headers that may hold a key */
 const serve = (
   answer: (received: Received, n: number) => Reply,
   showSecrets: boolean
@@ -267,7 +271,7 @@ const serve = (
 }
 
 /**
- * A client whose n-th request, counted from 1, is answered by a function. Nothing is expected of it:
+ * A client whose n-th request, counted from 1, is answered by a function. It expects nothing:
  *
  * ```ts
  * import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
@@ -284,7 +288,7 @@ const make = (expectations: ReadonlyArray<Expectation>) => {
   let complaint: MockFailed | undefined
 
   const { client, requests } = serve((sent) => {
-    const line = lines.find((line) => isLeft(line) && hold(line.expectation.request, sent).met)
+    const line = lines.find((line) => isLeft(line) && compareRequest(line.expectation.request, sent).met)
     if (line === undefined) {
       const failure = unexpected(sent, lines)
       complaint ??= failure
@@ -298,7 +302,7 @@ const make = (expectations: ReadonlyArray<Expectation>) => {
     if (complaint !== undefined) return Effect.fail(complaint)
     const left = unmet(lines)
     return left.length === 0 ? Effect.void : Effect.fail(
-      new MockFailed({ reason: "Unmet", message: `Expected, and never asked for:\n${left.join("\n")}` })
+      new MockFailed({ reason: "Unmet", message: `Expected requests that were never sent:\n${left.join("\n")}` })
     )
   })
 
@@ -306,10 +310,11 @@ const make = (expectations: ReadonlyArray<Expectation>) => {
 }
 
 /**
- * The scripted client. Expectations are met in any order; of several that a request meets the first one is taken, and
- * one that is used up makes room for the next.
+ * The scripted client. Expectations can be met in any order. A request that meets several takes the first that is not used
+ * up.
  *
- * Closing the scope dies with {@link MockFailed} when the script was not kept to, unless the program failed anyway.
+ * If the program did not follow the script, closing the scope dies with {@link MockFailed}, unless the program failed
+ * anyway.
  */
 export const layer = (
   ...expectations: ReadonlyArray<Expectation>
@@ -333,7 +338,7 @@ const encoder = new TextEncoder()
 
 const requestId = "req_mock"
 
-/** An answer as it stands. */
+/** An answer with exactly this status, body and headers, besides `content-length` and `request-id`. */
 export const raw = (
   status: number,
   body: string | Uint8Array = "",
@@ -348,21 +353,21 @@ export const raw = (
     }))
 }
 
-/** No answer: the connection fails with this code, as Node says it. */
+/** No answer: the connection fails with this code of Node's. */
 export const broken = (code = "ECONNRESET"): Answer => (_, request) =>
-  Effect.fail(transportError(request, Object.assign(new Error(`The connection failed (${code})`), { code })))
+  Effect.fail(transportError(request, connectionFailed(`The connection failed (${code})`, code)))
 
 /** No answer, ever. */
 export const silence: Answer = () => Effect.never
 
-/** An answer that takes its time. */
+/** An answer that comes after a delay. */
 export const after = (delay: Duration.Input, answer: Answer): Answer => (sent, request) =>
   Effect.delay(answer(sent, request), delay)
 
 const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer =>
   raw(status, JSON.stringify(body), { "content-type": "application/json", ...headers })
 
-/** A success whose body is a value of a Schema, encoded: `success(FileMetadata.FileMetadata, file)`. */
+/** A success whose body is the encoded value of a Schema: `success(FileMetadata.FileMetadata, file)`. */
 export const success = <S extends Schema.ConstraintEncoder<unknown>>(
   schema: S,
   value: S["Type"],
@@ -388,8 +393,8 @@ const metadata = (sent: SentRequest, fields: Partial<FileMetadata>, now: number)
 }
 
 /**
- * A file's metadata. What is left out comes from the request, the name and the size of an upload for example, or is
- * something unimportant.
+ * The metadata of a file. Fields that are left out come from the request, name and size of an upload for example, or have a
+ * default.
  */
 export const file = (fields: Partial<FileMetadata> = {}): Answer => (sent, request) =>
   Effect.flatMap(
@@ -419,7 +424,7 @@ export const page = (
 export const deleted = (): Answer => (sent, request) =>
   json(200, { id: decodeURIComponent(sent.path.split("/").at(-1) ?? ""), type: "file_deleted" })(sent, request)
 
-/** A file's content, with its length announced. */
+/** The content of a file, with its length announced. */
 export const content = (body: string | Uint8Array, contentType = "application/octet-stream"): Answer =>
   raw(200, body, { "content-type": contentType })
 
@@ -438,76 +443,70 @@ export const message = (text: string, fields: Partial<Message> = {}): Answer =>
     ...fields
   })
 
-/** What an error says. */
+/** Options of an error. */
 export interface ErrorOptions {
-  /** @default what the service says, more or less */
+  /** @default roughly the message of the service */
   readonly message?: string | undefined
   /** `error.details.error_code`. */
   readonly errorCode?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** What an error says that asks to wait. */
+/** Options of an error that asks the client to wait. */
 export interface WaitOptions extends ErrorOptions {
   /** Sent as `retry-after`, in seconds. */
   readonly retryAfter?: Duration.Input | undefined
 }
 
-const envelope = (
+const failure = (
   status: number,
   type: string,
   message: string,
   { retryAfter, ...options }: WaitOptions = {}
 ): Answer =>
-  json(status, {
-    type: "error",
-    error: {
-      type,
-      message: options.message ?? message,
-      ...(options.errorCode === undefined ? undefined : { details: { error_code: options.errorCode } })
-    },
-    request_id: requestId
-  }, {
+  json(status, envelope({ type, message: options.message ?? message, errorCode: options.errorCode }, requestId), {
     ...(retryAfter === undefined
       ? undefined
       : { "retry-after": String(Duration.toSeconds(Duration.fromInputUnsafe(retryAfter))) }),
     ...options.headers
   })
 
+const serverErrorTypes: Readonly<Record<number, string>> = { 409: "conflict_error", 504: "timeout_error" }
+
 /**
- * Every documented failure, by the name of the error that the client makes of it.
+ * Every documented failure, by the name of the error that the client turns it into.
  */
 export const error = {
   /** 404. */
-  fileNotFound: (options?: ErrorOptions) => envelope(404, "not_found_error", "File not found", options),
+  fileNotFound: (options?: ErrorOptions) => failure(404, "not_found_error", "File not found", options),
   /** 404 with a code. */
   fileExpired: (options?: ErrorOptions) =>
-    envelope(404, "not_found_error", "The file has expired", { errorCode: "file_expired", ...options }),
+    failure(404, "not_found_error", "The file has expired", { errorCode: "file_expired", ...options }),
   /** 400 with a code. */
   fileNotDownloadable: (options?: ErrorOptions) =>
-    envelope(400, "invalid_request_error", "The file is not downloadable", {
+    failure(400, "invalid_request_error", "The file is not downloadable", {
       errorCode: "file_not_downloadable",
       ...options
     }),
   /** 400 to a message: a block that does not take the file's type. */
   invalidFileType: (options?: ErrorOptions) =>
-    envelope(400, "invalid_request_error", "Unsupported file type for a document block: image/png", options),
+    failure(400, "invalid_request_error", "Unsupported file type for a document block: image/png", options),
   /** 413. */
   fileTooLarge: (options?: ErrorOptions) =>
-    envelope(413, "request_too_large", "Request exceeds the maximum size", options),
+    failure(413, "request_too_large", "Request exceeds the maximum size", options),
   /** 400 with a code. In the beta dialect it is a 403: `permissionDenied({ message: "… storage limit" })`. */
   storageLimitExceeded: (options?: ErrorOptions) =>
-    envelope(400, "invalid_request_error", "Your organization has reached its file storage limit", {
+    failure(400, "invalid_request_error", "Your organization has reached its file storage limit", {
       errorCode: "storage_quota_exceeded",
       ...options
     }),
   /** 429. */
   rateLimited: (options?: WaitOptions) =>
-    envelope(429, "rate_limit_error", "This request would exceed your rate limit", options),
+    failure(429, "rate_limit_error", "This request would exceed your rate limit", options),
   /** 400 to a message. */
   contextWindowExceeded: (options?: ErrorOptions) =>
-    envelope(400, "invalid_request_error", "prompt is too long", options),
-  /** A body that breaks off after `afterBytes`, its whole length announced. */
+    failure(400, "invalid_request_error", "prompt is too long", options),
+  /** A body that breaks off after `afterBytes`, though its whole length was announced. */
   transferInterrupted: (body: string | Uint8Array, afterBytes: number): Answer => {
     const bytes = Predicate.isString(body) ? encoder.encode(body) : body
     return (_, request) =>
@@ -522,30 +521,22 @@ export const error = {
       }))
   },
   /** 401. */
-  unauthorized: (options?: ErrorOptions) => envelope(401, "authentication_error", "invalid x-api-key", options),
+  unauthorized: (options?: ErrorOptions) => failure(401, "authentication_error", "invalid x-api-key", options),
   /** 403. */
   permissionDenied: (options?: ErrorOptions) =>
-    envelope(403, "permission_error", "Your API key may not use this resource", options),
+    failure(403, "permission_error", "Your API key may not use this resource", options),
   /** 402. A spend cap is a 429: `rateLimited({ errorCode: "enforced_spend_limit_reached" })`. */
-  billingBlocked: (options?: ErrorOptions) => envelope(402, "billing_error", "Your credit balance is too low", options),
+  billingBlocked: (options?: ErrorOptions) => failure(402, "billing_error", "Your credit balance is too low", options),
   /** 400. */
-  invalidRequest: (options?: ErrorOptions) => envelope(400, "invalid_request_error", "The request is invalid", options),
+  invalidRequest: (options?: ErrorOptions) => failure(400, "invalid_request_error", "The request is invalid", options),
   /** 529. */
-  overloaded: (options?: WaitOptions) => envelope(529, "overloaded_error", "Overloaded", options),
+  overloaded: (options?: WaitOptions) => failure(529, "overloaded_error", "Overloaded", options),
   /** 500, or another of 408, 409 and 5xx. */
   serverFailed: ({ status = 500, ...options }: WaitOptions & { readonly status?: number | undefined } = {}) =>
-    envelope(
-      status,
-      status === 504 ? "timeout_error" : status === 409 ? "conflict_error" : "api_error",
-      "Internal server error",
-      options
-    ),
+    failure(status, serverErrorTypes[status] ?? "api_error", "Internal server error", options),
   /** No answer: the connection breaks, or with a `code` such as `ECONNREFUSED` it is never made. */
-  unreachable: (code = "ECONNRESET"): Answer => (_, request) =>
-    Effect.fail(
-      transportError(request, Object.assign(new Error(`The mock was told to fail with ${code}`), { code }))
-    ),
-  /** No answer in time, as `Policy.timeout` has it. */
+  unreachable: broken,
+  /** No answer in time, as `Policy.timeout` reports it. */
   timedOut: (): Answer => (_, request) =>
     Effect.fail(transportError(request, new Cause.TimeoutError("The mock gave no answer in time."))),
   /** A gateway's page where the API's JSON should be. */

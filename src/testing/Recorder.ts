@@ -1,10 +1,11 @@
 /**
- * Records what a program and the service say to each other, and plays it back without the service.
+ * Records the requests of a program and the answers of the service, and replays them without the service.
  *
- * A recording is a JSON file to be read and kept beside the tests. Keys are never in it; ids, and the contents of files
- * and messages, are replaced by names such as `file_redacted_1`, the same for the same, so that a recording still hangs
- * together. Played back, a name stands for whatever the program sends in that place.
+ * A recording is a readable JSON file, kept beside the tests. It never holds a key. Ids, and the contents of files and
+ * messages, are replaced by names such as `file_redacted_1`, the same name for the same text, so that a recording stays
+ * consistent. At a replay, a name stands for whatever the program sends in its place.
  */
+import * as Bytes from "effect/Bytes"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,13 +20,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { operationOf } from "../emulator/internal/http/endpoints.ts"
-import { concat } from "../internal/request/body.ts"
 import { codeOf } from "../internal/request/evidence.ts"
 import * as Cassette from "./internal/cassette.ts"
 import { compare, difference, distance } from "./internal/compare.ts"
 import * as Redaction from "./internal/redaction.ts"
 import { refuse } from "./internal/refuse.ts"
 import {
+  connectionFailed,
   connectionReset,
   isSecretHeader,
   readWire,
@@ -40,19 +41,19 @@ import * as Times from "./internal/times.ts"
 import type { SentRequest } from "./SentRequest.ts"
 
 /**
- * Why there is no recording, or why it does not fit.
+ * A recording can't be written, can't be read, or does not match the program.
  *
  * - `Secret`: an exchange holds what looks like a key. Nothing is written.
- * - `Unreadable`: there is no recording at the path, or none that can be read.
- * - `Unmatched`: a request that the recording has no answer for.
- * - `Unused`: an exchange that was not asked for.
+ * - `Unreadable`: there is no recording at the path, or it can't be read.
+ * - `Unmatched`: the recording has no answer for a request.
+ * - `Unused`: the program did not send a recorded request.
  */
 export class RecorderFailed extends Schema.TaggedError<RecorderFailed>("effect-anthropic-files/testing/RecorderFailed")(
   "RecorderFailed",
   { reason: Schema.Literals(["Secret", "Unreadable", "Unmatched", "Unused"]), message: Schema.String }
 ) {}
 
-/** What a recording holds. */
+/** What is redacted in a recording. */
 export interface RecordOptions {
   /**
    * Whether ids (of files, requests, batches, workspaces …) are replaced.
@@ -62,18 +63,18 @@ export interface RecordOptions {
   readonly redactIds?: boolean | undefined
   /**
    * Whether names and contents of files, questions and answers are replaced. Sizes, types, times and counts stay, and
-   * so does what the service says in an error.
+   * so do the messages of errors.
    *
    * @default true
    */
   readonly redactBodies?: boolean | undefined
 }
 
-/** How a recording is played back. */
+/** How a recording is replayed. */
 export interface ReplayOptions {
   /**
-   * - `strict`: the recorded requests, all of them and in that order.
-   * - `any`: each request gets the first recorded answer for it that was not given yet; the rest may be left over.
+   * - `strict`: the program sends all recorded requests, in their order.
+   * - `any`: each request gets the first recorded answer to it that was not given yet; some may be left over.
    *
    * @default "strict"
    */
@@ -84,7 +85,7 @@ type Request = HttpClientRequest.HttpClientRequest
 
 type Response = HttpClientResponse.HttpClientResponse
 
-/** The headers that mean something later. Whatever is not here, a key above all, is left out. */
+/** The headers that a recording keeps. All others are left out, above all those with a key. */
 const kept = {
   request: /^(accept|content-type|range|anthropic-version|anthropic-beta)$/,
   response:
@@ -112,7 +113,7 @@ const content = (bytes: Uint8Array, redactBodies: boolean) => ({
   ...(redactBodies || bytes.length === 0 ? undefined : Cassette.textOrBase64(bytes))
 })
 
-/** A request as a recording has it. */
+/** A request as it is recorded. */
 const toRecorded = (sent: SentRequest, redaction: Redaction.Redaction, redactBodies: boolean): Cassette.Request => {
   const contentType = sent.headers["content-type"] ?? ""
   const parts = sent.parts.map((part) => ({
@@ -121,10 +122,14 @@ const toRecorded = (sent: SentRequest, redaction: Redaction.Redaction, redactBod
       ? undefined
       : { filename: redaction.text(part.filename, "filename", "") }),
     ...(part.contentType === undefined ? undefined : { contentType: part.contentType }),
-    // A field's value is a number or one of the API's words; what a file holds is nobody's business.
+    // The value of a field is a number or a word of the API; only the content of a file is redacted.
     ...(part.filename === undefined ? content(part.bytes, false) : content(part.bytes, redactBodies))
   }))
-  const known = Cassette.parseBody(contentType, sent.bytes)
+  const bodyOf = (): Cassette.Body => {
+    if (parts.length > 0) return { parts }
+    const known = Cassette.parseBody(contentType, sent.bytes)
+    return known === undefined ? content(sent.bytes, redactBodies) : redactBody(known, redaction)
+  }
   return {
     method: sent.method,
     path: redaction.path(sent.path),
@@ -133,19 +138,11 @@ const toRecorded = (sent: SentRequest, redaction: Redaction.Redaction, redactBod
       (text, name) => name === "limit" ? text : redaction.text(text, name, "")
     ) as Cassette.Request["query"],
     headers: keep("request", sent.headers, redaction),
-    ...(sent.bytes.length === 0
-      ? undefined
-      : {
-        body: parts.length > 0
-          ? { parts }
-          : known === undefined
-          ? content(sent.bytes, redactBodies)
-          : redactBody(known, redaction)
-      })
+    ...(sent.bytes.length === 0 ? undefined : { body: bodyOf() })
   }
 }
 
-/** What keys look like, wherever they turn up. */
+/** Texts that look like a key. */
 const secrets =
   /sk-ant-[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[abprs]-[\w-]{10,}/
 
@@ -156,7 +153,7 @@ const credentials = (headers: Headers.Headers): ReadonlyArray<string> =>
     .map(([, value]) => value.replace(/^Bearer /i, "").trim())
     .filter((value) => value.length >= 8)
 
-/** Every byte is a character, so that a key among others is found. */
+/** Decodes every byte to a character, so that a key is found among other bytes. */
 const latin1 = new TextDecoder("latin1")
 
 const holdsSecret = (texts: ReadonlyArray<string>, keys: ReadonlyArray<string>): boolean =>
@@ -167,7 +164,7 @@ const secret = (request: Request, where: string): RecorderFailed =>
     reason: "Secret",
     message: `${
       operationOf(request.method, urlOf(request).pathname) ?? request.method
-    }: the ${where} holds what looks like a key where it would be recorded. Nothing is written: keep the key out of it, or leave the redaction on.`
+    }: the ${where} holds what looks like a key that would be recorded. Nothing is written: keep the key out of it, or leave the redaction on.`
   })
 
 const parentOf = (path: string): string => path.replace(/[/\\][^/\\]*$/, "")
@@ -179,11 +176,11 @@ interface Slot {
 }
 
 /**
- * Lets requests through and writes them down, each with its answer, in a file that is written when the scope closes.
- * What was at the path is replaced. It belongs innermost, where the network is.
+ * Sends requests, and records them with their answers in a file that is written when the scope closes. A recording at the
+ * path is replaced. The Layer belongs innermost, next to the network.
  *
- * A request with a key in what would be recorded is not sent; an answer with one is handed on. In both cases nothing is
- * written, and the scope dies with {@link RecorderFailed} as it closes, unless the program failed anyway.
+ * A request is not sent if its recording would hold a key; an answer that holds one is passed on. In both cases nothing is
+ * written, and the scope dies with {@link RecorderFailed} when it closes, unless the program failed anyway.
  */
 export const layerRecord = (
   path: string,
@@ -214,7 +211,7 @@ export const layerRecord = (
       const note = (slot: Slot, request: Request, keys: ReadonlyArray<string>, response: Response) => {
         const chunks: Array<Uint8Array> = []
         const finish = (broken: boolean) => {
-          const bytes = concat(chunks, chunks.reduce((size, chunk) => size + chunk.length, 0))
+          const bytes = Bytes.concat(chunks)
           const known = broken ? undefined : Cassette.parseBody(response.headers["content-type"] ?? "", bytes)
           const recorded: Cassette.Response = {
             status: response.status,
@@ -228,7 +225,7 @@ export const layerRecord = (
           if (holdsSecret(shown, keys)) refused ??= secret(request, "answer")
           slot.response = recorded
         }
-        // An answer that nobody reads is one without a body.
+        // An answer that nobody reads is recorded without a body.
         finish(false)
         return respond(request, {
           status: response.status,
@@ -269,13 +266,13 @@ interface Tape {
   used: boolean
 }
 
-/** A recorded request and one that came, in the same words. */
-const hold = (recorded: Cassette.Request, sent: SentRequest, bindings: Redaction.Bindings) => {
+/** Compares a request with a recorded one. */
+const compareRequest = (recorded: Cassette.Request, sent: SentRequest, bindings: Redaction.Bindings) => {
   const live = toRecorded(sent, Redaction.none, false)
   const want = Cassette.mapTexts({ ...recorded, headers: {} }, (text) => Redaction.pattern(text, bindings))
   return {
     live,
-    // What was redacted is not there to be compared.
+    // Redacted fields can't be compared.
     comparison: compare(want, { ...withoutRedacted(live, recorded), headers: {} }, true)
   }
 }
@@ -288,8 +285,10 @@ const withoutRedacted = (live: Cassette.Request, recorded: Cassette.Request): ob
   if (body === undefined) return rest
   const like = recorded.body
   if (like === undefined) return live
-  const parts = body.parts?.map((part, index) => pick(part, like.parts?.[index] ?? part))
-  return { ...rest, body: parts === undefined ? "size" in like ? pick(body, like) : body : { parts } }
+  if (body.parts !== undefined) {
+    return { ...rest, body: { parts: body.parts.map((part, index) => pick(part, like.parts?.[index] ?? part)) } }
+  }
+  return { ...rest, body: "size" in like ? pick(body, like) : body }
 }
 
 const unreadable = (path: string, cause: unknown): RecorderFailed =>
@@ -301,12 +300,12 @@ const unreadable = (path: string, cause: unknown): RecorderFailed =>
 const titleOf = ({ method, path }: { readonly method: string; readonly path: string }): string => `${method} ${path}`
 
 /**
- * Answers requests from a recording. No network is needed, and no key: `FilesTest.layerClient()` makes the client. Times
- * in its answers are moved, so that what was an hour ahead when it was recorded is an hour ahead.
+ * Answers requests from a recording, without a network and without a key: `FilesTest.layerClient()` makes the client. Times
+ * in answers are moved, so that a time that was an hour ahead at the recording is an hour ahead at the replay.
  *
- * A request is compared by method, path, query and body, as far as they were recorded. One that does not fit fails with
- * the difference, and is not tried again by a policy. In strict order, exchanges that are left over when the scope
- * closes make it die with {@link RecorderFailed}, unless the program failed anyway.
+ * A request is compared by method, path, query and body, as far as they were recorded. One that does not match fails with
+ * the difference, and no policy retries it. In strict order, the scope dies with {@link RecorderFailed} if recorded requests
+ * are left over when it closes, unless the program failed anyway.
  */
 export const layerReplay = (
   path: string,
@@ -329,7 +328,7 @@ export const layerReplay = (
       const complain = (request: Request, sent: SentRequest, candidates: ReadonlyArray<Tape>) => {
         const [nearest] = candidates
           .map(({ exchange }) =>
-            hold(exchange.request, sent, bindings).comparison
+            compareRequest(exchange.request, sent, bindings).comparison
           )
           .sort((a, b) => distance(a) - distance(b))
         return refuse(
@@ -337,10 +336,8 @@ export const layerReplay = (
           new RecorderFailed({
             reason: "Unmatched",
             message: nearest === undefined
-              ? `${titleOf(sent)} is not in the recording ${path}, or its answer was given already.`
-              : `${titleOf(sent)} is not what the recording ${path} goes on with (- recorded, + sent):\n${
-                difference(nearest)
-              }`
+              ? `${titleOf(sent)} is not in the recording ${path}, or was answered already.`
+              : `${titleOf(sent)} does not match the recording ${path} (- recorded, + sent):\n${difference(nearest)}`
           })
         )
       }
@@ -351,7 +348,7 @@ export const layerReplay = (
           return left.length === 0 || Exit.isFailure(exit) ? Effect.void : Effect.die(
             new RecorderFailed({
               reason: "Unused",
-              message: `The recording ${path} goes on, and nothing asked for:\n${left.join("\n")}`
+              message: `The recording ${path} has requests that were not sent:\n${left.join("\n")}`
             })
           )
         })
@@ -362,11 +359,13 @@ export const layerReplay = (
           const sent = toSentRequest(request, wire)
           const left = tapes.filter((tape) => !tape.used)
           const candidates = strict ? left.slice(0, 1) : left
-          const tape = candidates.find(({ exchange }) => hold(exchange.request, sent, bindings).comparison.met)
+          const tape = candidates.find(({ exchange }) =>
+            compareRequest(exchange.request, sent, bindings).comparison.met
+          )
           if (tape === undefined) return Effect.fail(complain(request, sent, candidates))
           tape.used = true
           const { exchange } = tape
-          Redaction.bind(exchange.request, hold(exchange.request, sent, bindings).live, bindings)
+          Redaction.bind(exchange.request, compareRequest(exchange.request, sent, bindings).live, bindings)
           return play(request, exchange, bindings, sinceRecorded)
         })
       )
@@ -384,7 +383,7 @@ const play = (
     return Effect.fail(
       transportError(
         request,
-        Object.assign(new Error(`The connection failed when it was recorded (${code})`), { code })
+        connectionFailed(`The connection failed when it was recorded (${code})`, code)
       )
     )
   }
@@ -407,12 +406,12 @@ const play = (
   }))
 }
 
-/** How a recorder works that does both. */
+/** Options of a recorder that records or replays. */
 export interface Options extends RecordOptions, ReplayOptions {
   /**
-   * - `record`: requests go through and are written down.
+   * - `record`: requests are sent and recorded.
    * - `replay`: requests are answered from the recording.
-   * - `auto`: `replay` where there is a recording, else `record`.
+   * - `auto`: `replay` if there is a recording, else `record`.
    *
    * @default "auto"
    */
@@ -420,8 +419,8 @@ export interface Options extends RecordOptions, ReplayOptions {
 }
 
 /**
- * One Layer for both: {@link layerRecord} or {@link layerReplay}, by its `mode`. To record anew, delete the recording, or
- * set the mode from an environment variable.
+ * {@link layerRecord} or {@link layerReplay}, by `mode`. To record again, delete the recording, or set the mode from an
+ * environment variable.
  */
 export const layer = (
   path: string,

@@ -1,5 +1,5 @@
 /**
- * A request as it went out, with its body read: what tests look at.
+ * A sent request with its body, for tests to look at.
  */
 import type * as Headers from "effect/http/Headers"
 
@@ -14,18 +14,18 @@ export interface Part {
 }
 
 /**
- * A request as it went out. Headers that may hold a key read `<redacted>`.
+ * A sent request. The values of headers that may hold a key are `<redacted>`.
  */
 export interface SentRequest {
   readonly method: string
   /** Without the query. */
   readonly path: string
-  /** A name that comes more than once has all its values. */
+  /** A name that occurs more than once has all its values. */
   readonly query: Readonly<Record<string, string | ReadonlyArray<string>>>
   readonly headers: Headers.Headers
   /** The whole body. */
   readonly bytes: Uint8Array
-  /** The parsed body, where it is JSON. */
+  /** The parsed body, if it is JSON. */
   readonly json: unknown
   /** The parts of a multipart body, in order. */
   readonly parts: ReadonlyArray<Part>

@@ -12,7 +12,7 @@
 import type { Matchers as FailureMatchers } from "./Expect.ts"
 
 export {
-  /** What is given to `expect.extend`. */
+  /** The argument of `expect.extend`. */
   matchers
 } from "./Expect.ts"
 

@@ -143,7 +143,10 @@ describe.runIf(isRun)(`ingest on the command line${needsPostgres}`, () => {
         assert.match(unasked.err, /3 files \(15 B\) will be deleted .* add --yes/)
         const tooMany = yield* ingest("delete-uploaded", "own", "--yes", "--max-delete", "2")
         code(tooMany, 8)
-        assert.match(tooMany.err, /3 files to delete, more than the 2 that may be deleted: nothing was deleted\. --max-delete allows more/)
+        assert.match(
+          tooMany.err,
+          /3 files to delete, more than the 2 that may be deleted: nothing was deleted\. --max-delete allows more/
+        )
         assert.lengthOf(yield* (yield* Emulator).files, 3)
         const deleted = yield* ingest("delete-uploaded", "own", "--yes")
         code(deleted, 0)

@@ -143,7 +143,7 @@ describe("what was not expected", () => {
       assert.strictEqual(
         error.message,
         [
-          "POST /v1/files was not expected. From the nearest expectation it differs in (- expected, + sent):",
+          "POST /v1/files was not expected. The closest expectation differs (- expected, + sent):",
           "  {",
           "    \"method\": \"POST\",",
           "    \"path\": \"/v1/files\",",
@@ -189,7 +189,7 @@ describe("what was not expected", () => {
       )
       const defect = defectOf(exit)
       assert.instanceOf(defect, HttpMock.MockFailed)
-      assert.strictEqual(defect.message, "GET /v1/files/file_1 was not expected: nothing was.")
+      assert.strictEqual(defect.message, "GET /v1/files/file_1 was not expected: the mock expects no request.")
     }))
 
   it.effect("is also a request too many", () =>
@@ -262,7 +262,7 @@ describe("the end of the scope", () => {
       assert.strictEqual(defect.reason, "Unmet")
       assert.strictEqual(
         defect.message,
-        "Expected, and never asked for:\n  GET /v1/files/file_1, 1 of 2 times so far\n  DELETE /v1/files/file_1"
+        "Expected requests that were never sent:\n  GET /v1/files/file_1, 1 of 2 times so far\n  DELETE /v1/files/file_1"
       )
     }))
 

@@ -437,7 +437,7 @@ describe("a replay", () => {
   const recorded = <A, E, R>(test: (path: string) => Effect.Effect<A, E, R | FileSystem.FileSystem>) =>
     inFolder((path) => Effect.andThen(Effect.provide(two, recording(path)), test(path)))
 
-  it.effect("in strict order refuses another one, with the difference", () =>
+  it.effect("in strict order refuses a request that does not match, with the difference", () =>
     recorded((path) =>
       Effect.gen(function*() {
         const program = Files.upload(FileSource.text("bb", "b.pdf"))
@@ -453,14 +453,14 @@ describe("a replay", () => {
           "InvalidRequest"
         )
         assert.instanceOf(error.cause, Recorder.RecorderFailed)
-        assert.include(error.message, "POST /v1/files is not what the recording")
+        assert.include(error.message, "POST /v1/files does not match the recording")
         assert.match(error.message, /\n- +"contentType": "text\/plain",\n/)
         assert.match(error.message, /\n\+ +"contentType": "application\/pdf",\n/)
         assert.match(error.message, /\n- +"size": 1\n/)
       })
     ))
 
-  it.effect("in strict order wants everything to be asked for", () =>
+  it.effect("in strict order dies if a recorded request was not sent", () =>
     recorded((path) =>
       Effect.gen(function*() {
         const exit = yield* Effect.exit(
@@ -469,7 +469,7 @@ describe("a replay", () => {
         const defect = defectOf(exit)
         assert.instanceOf(defect, Recorder.RecorderFailed)
         assert.strictEqual(defect.reason, "Unused")
-        assert.match(defect.message, /nothing asked for:\n {2}POST \/v1\/files$/)
+        assert.match(defect.message, /requests that were not sent:\n {2}POST \/v1\/files$/)
       })
     ))
 
@@ -492,7 +492,7 @@ describe("a replay", () => {
         const error = yield* Effect.flip(
           Effect.provide(again, replaying(path, { order: "any" }))
         )
-        assert.include(error.message, "its answer was given already")
+        assert.include(error.message, "was answered already")
       })
     ))
 

@@ -1,7 +1,8 @@
 /**
- * What a recording holds, and how it is read and written.
+ * The format of a recording.
  */
 import * as Base64 from "effect/encoding/Base64"
+import * as Sse from "effect/encoding/Sse"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -11,8 +12,8 @@ import { decodeText, parseJson } from "../../internal/request/body.ts"
 const Text = { text: Schema.optionalKey(Schema.String), base64: Schema.optionalKey(Schema.String) }
 
 /**
- * A body: parsed where it is JSON, lines of JSON or events with JSON in them, else its size, and its bytes unless they
- * are redacted.
+ * A body: parsed if it is JSON, JSON lines or events with JSON in them; otherwise its size, and its bytes unless they are
+ * redacted.
  */
 export const Body = Schema.Struct({
   json: Schema.optionalKey(Schema.Unknown),
@@ -67,7 +68,7 @@ export type Exchange = typeof Exchange.Type
 
 export const Cassette = Schema.Struct({
   version: Schema.Literal(1),
-  /** When the recording began. Times in its answers are played back as far from now as they were from this. */
+  /** When the recording began. At a replay, times in answers are as far from now as they were from this. */
   recordedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   exchanges: Schema.Array(Exchange)
 })
@@ -76,7 +77,7 @@ export const decodeCassette = Schema.decodeUnknownEffect(Schema.fromJsonString(C
 
 const strict = new TextDecoder("utf-8", { fatal: true })
 
-/** As text where it is text. */
+/** Bytes as text if they are UTF-8, else as Base64. */
 export const textOrBase64 = (bytes: Uint8Array): { readonly text: string } | { readonly base64: string } =>
   Result.match(Result.try({ try: () => strict.decode(bytes), catch: () => undefined }), {
     onSuccess: (text) => ({ text }),
@@ -88,22 +89,24 @@ const parsed = (text: string): Option.Option<unknown> => Result.getSuccess(parse
 const parseLines = (text: string): Option.Option<ReadonlyArray<unknown>> =>
   Option.all(text.split("\n").filter((line) => line.trim() !== "").map(parsed))
 
-const field = (lines: ReadonlyArray<string>, name: string): string =>
-  lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trim()).join("\n")
-
-const parseEvents = (text: string): Option.Option<NonNullable<Body["events"]>> =>
-  Option.all(
-    text.split(/\r?\n\r?\n/).filter((event) => event.trim() !== "").map((event) => {
-      const lines = event.split(/\r?\n/)
-      const name = field(lines, "event")
-      return Option.map(
-        parsed(field(lines, "data")),
-        (data) => ({ ...(name === "" ? undefined : { event: name }), data })
-      )
-    })
+const parseEvents = (text: string): Option.Option<NonNullable<Body["events"]>> => {
+  const events: Array<Sse.AnyEvent> = []
+  // A last event that is not ended by a blank line counts too.
+  const failure = Sse.makeParser((event) => void events.push(event)).feed(`${text}\n\n`)
+  if (failure !== undefined) return Option.none()
+  return Option.all(
+    events.map((event) =>
+      event._tag === "Retry"
+        ? Option.none()
+        : Option.map(parsed(event.data), (data) => ({
+          ...(event.event === "message" ? undefined : { event: event.event }),
+          data
+        }))
+    )
   )
+}
 
-/** What is known of a body by its type; nothing where it is not what its type says. */
+/** A body, parsed by its type; `undefined` if it can't be, or if its type is another one. */
 export const parseBody = (contentType: string, bytes: Uint8Array): Body | undefined => {
   const text = decodeText(bytes)
   if (contentType.includes("event-stream")) {
@@ -116,15 +119,15 @@ export const parseBody = (contentType: string, bytes: Uint8Array): Body | undefi
 
 const encoder = new TextEncoder()
 
-/** The bytes of a body; those of one whose bytes were redacted are all `x`. */
+/** The bytes of a body. Redacted bytes are all `x`. */
 export const toBytes = (body: Body | undefined): Uint8Array => {
   if (body === undefined) return new Uint8Array()
   if ("json" in body) return encoder.encode(JSON.stringify(body.json))
   if (body.lines !== undefined) return encoder.encode(body.lines.map((line) => `${JSON.stringify(line)}\n`).join(""))
   if (body.events !== undefined) {
     return encoder.encode(
-      body.events.map(({ data, event }) =>
-        `${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
+      body.events.map(({ data, event = "message" }) =>
+        Sse.encoder.write({ _tag: "Event", event, id: undefined, data: JSON.stringify(data) })
       ).join("")
     )
   }
@@ -133,7 +136,7 @@ export const toBytes = (body: Body | undefined): Uint8Array => {
   return new Uint8Array(body.size ?? 0).fill(0x78)
 }
 
-/** Every text in a value through `f`, with the names of the fields that lead to it, the innermost first. */
+/** Maps every text in a value. `name` is the field that holds it, `parent` the field around that. */
 export const mapTexts = (
   value: unknown,
   f: (text: string, name: string, parent: string) => unknown,

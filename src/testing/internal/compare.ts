@@ -1,16 +1,17 @@
 /**
- * Holds what came against what was expected, and shows where they differ.
+ * Compares a value with what was expected, and shows where they differ.
  */
+import * as Bytes from "effect/Bytes"
 import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import * as TextDiff from "effect/TextDiff"
 import { decodeText } from "../../internal/request/body.ts"
 
-/** Stands for something that must not be there. */
+/** Stands for something that must be absent. */
 export const absent: unique symbol = Symbol("absent")
 
 /**
- * Both sides cut down to what the expectation speaks of, so that they are equal as text where it is met.
+ * Both sides, reduced to what the expectation compares, so that they are equal as text where it is met.
  */
 export interface Comparison {
   readonly met: boolean
@@ -23,12 +24,9 @@ const same = (actual: unknown): Comparison => ({ met: true, expected: actual, ac
 const isRecord = (u: unknown): u is Readonly<Record<string, unknown>> =>
   Predicate.isObject(u) && !Array.isArray(u) && !(u instanceof Uint8Array) && !(u instanceof RegExp)
 
-const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, index) => byte === b[index])
-
 const maxShown = 200
 
-/** A value as it stands in a difference: short, and bytes as text with their count. */
+/** A value as a difference shows it: shortened, and bytes as their number and text. */
 const show = (value: unknown): unknown => {
   if (value === absent || value === undefined) return undefined
   if (value instanceof RegExp) return String(value)
@@ -46,20 +44,20 @@ const different = (expected: unknown, actual: unknown): Comparison => ({
 
 /**
  * A regular expression is met by a text that it matches, an object by one that has all its fields, {@link absent} by
- * nothing at all, anything else by its equal.
+ * `undefined`, anything else by an equal value.
  *
  * @param exact an object is met only by one that has no further fields
  */
 export const compare = (expected: unknown, actual: unknown, exact = false): Comparison => {
   if (expected === absent) return actual === undefined ? same(undefined) : different(expected, actual)
   if (expected instanceof RegExp) {
-    // A global one would go on from where it last matched.
+    // With the flags g or y it would continue from its last match.
     return Predicate.isString(actual) && new RegExp(expected.source, expected.flags.replace(/[gy]/g, "")).test(actual)
       ? same(show(actual))
       : different(expected, actual)
   }
   if (expected instanceof Uint8Array) {
-    return actual instanceof Uint8Array && equalBytes(expected, actual)
+    return actual instanceof Uint8Array && Bytes.Equivalence(expected, actual)
       ? same(show(actual))
       : different(expected, actual)
   }

@@ -1,12 +1,12 @@
 /**
- * Stands a name in for everything that a recording must not tell, always the same for the same, so that what belonged
- * together still does.
+ * Replaces what a recording must not hold with names, the same name for the same text, so that ids that belonged together
+ * still do.
  */
 import * as Predicate from "effect/Predicate"
 
 const token = /[a-z]+(?:_[a-z]+)*?_redacted_\d+/g
 
-/** Words of the API that a path is made of; all else in it is an id. */
+/** Words of the API in paths. Every other segment is an id. */
 const pathWords: ReadonlySet<string> = new Set([
   "",
   "v1",
@@ -25,10 +25,10 @@ const apiWords =
 
 const isId = (name: string): boolean => /^(id|ids\[\]|fileId|page|next_page)$|_id$/.test(name)
 
-/** `file_011CNha8iCJcU1wXNR6q4V8w` and its like, in the middle of a sentence. */
+/** Ids such as `file_011CNha8iCJcU1wXNR6q4V8w` within a sentence. */
 const idInText = /\b[a-z]{2,12}_(?=[A-Za-z]*[0-9A-Z])[A-Za-z0-9]{6,}\b/g
 
-/** What the token endpoint exchanges, and what it gives for that. */
+/** Secrets in requests to the token endpoint, and in its answers. */
 const secretFields = /^(access_token|refresh_token|id_token|assertion|client_secret)$/
 
 export interface Options {
@@ -54,7 +54,7 @@ export const make = (options: Options) => {
   const id = (original: string, name: string): string =>
     options.ids && original !== "" ? stand(original, /^([a-z]+)_/.exec(original)?.[1] ?? name) : original
 
-  /** A sentence of the service's own: only what it names is replaced. */
+  /** A sentence of the service: only the ids and names in it are replaced. */
   const sentence = (text: string): string => {
     if (!options.ids) return text
     let clean = text
@@ -68,7 +68,7 @@ export const make = (options: Options) => {
     path: (path: string): string =>
       path.split("/").map((segment) => pathWords.has(segment) ? segment : id(segment, "id")).join("/"),
     text: (text: string, name: string, parent: string): string => {
-      // Whatever else a recording is to hold.
+      // Secrets are replaced whatever the options say.
       if (secretFields.test(name)) return stand(text, name)
       if (isId(name)) return id(text, name)
       if (apiWords.test(name)) return text
@@ -81,7 +81,7 @@ export const make = (options: Options) => {
   }
 }
 
-/** Leaves everything as it is. */
+/** Replaces nothing. */
 export const none: Redaction = {
   path: (path) => path,
   text: (text) => text,
@@ -90,12 +90,12 @@ export const none: Redaction = {
 
 export type Redaction = ReturnType<typeof make>
 
-/** What stands behind the names at a replay. */
+/** The texts that the names of a recording stand for at a replay. */
 export type Bindings = Map<string, string>
 
 const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
 
-/** A recorded text as something to hold a live one against. */
+/** The text, or the pattern, that a sent text has to match. */
 export const pattern = (recorded: string, bindings: Bindings): string | RegExp => {
   const names = recorded.match(token) ?? []
   if (names.every((name) => bindings.has(name))) return reveal(recorded, bindings)
@@ -109,7 +109,7 @@ export const pattern = (recorded: string, bindings: Bindings): string | RegExp =
   return new RegExp(`^${source}${escape(recorded.slice(at))}$`)
 }
 
-/** Remembers what stands behind the names of a recorded text that a live one met. */
+/** Remembers what the names in a recorded text stand for, by the sent text that matched it. */
 export const bind = (recorded: unknown, live: unknown, bindings: Bindings): void => {
   if (Predicate.isString(recorded) && Predicate.isString(live)) {
     const found = pattern(recorded, bindings)

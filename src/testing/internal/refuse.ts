@@ -1,6 +1,5 @@
 /**
- * How a test kit's own complaint reaches a program: as a failure that no policy tries again and that the client hands
- * through word by word.
+ * The complaint of a test kit, as a failure that no policy retries and whose message the client passes on unchanged.
  */
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"

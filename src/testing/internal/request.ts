@@ -44,16 +44,18 @@ export const transportError = (
     })
   })
 
-/** A connection that broke, as Node says it. */
-export const connectionReset = (what: string): Error => Object.assign(new Error(what), { code: "ECONNRESET" })
+/** A failed connection, with a code of Node's. */
+export const connectionFailed = (message: string, code: string): Error => Object.assign(new Error(message), { code })
 
-/** What a request shows before its body is read. */
+export const connectionReset = (message: string): Error => connectionFailed(message, "ECONNRESET")
+
+/** A request whose body has not been read. */
 export const nothingRead = ({ headers }: HttpClientRequest.HttpClientRequest): Wire => ({
   headers,
   bytes: new Uint8Array()
 })
 
-/** The request with the body that was read: a source may give it only once. */
+/** The request with the body that was read, since a source may give it only once. */
 export const withBody = (
   request: HttpClientRequest.HttpClientRequest,
   { bytes, headers }: Wire
@@ -62,7 +64,7 @@ export const withBody = (
     ? request
     : HttpClientRequest.setBody(request, HttpBody.uint8Array(bytes, headers["content-type"]))
 
-/** What would go over the wire: the body, and the headers that belong to it. */
+/** What would be sent: the body, and the headers that belong to it. */
 export interface Wire {
   readonly headers: Headers.Headers
   readonly bytes: Uint8Array
@@ -82,7 +84,7 @@ export const readWire = (
     case "Stream": {
       const chunks: Array<Uint8Array> = []
       let size = 0
-      // A source may use its buffer again once the next chunk is asked for.
+      // A source may reuse its buffer once the next chunk is pulled.
       return body.stream.pipe(
         Stream.runForEach((chunk) =>
           Effect.sync(() => {
@@ -111,7 +113,7 @@ export const readWire = (
   }
 }
 
-/** The parts of a multipart body; of a malformed one those before the fault. */
+/** The parts of a multipart body; of a malformed one, those before the fault. */
 export const parseParts = (contentType: string, bytes: Uint8Array): ReadonlyArray<Part> => {
   const parts: Array<Part> = []
   const parser = MultipartParser.make({

@@ -7,17 +7,21 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 
-/** The headers stand as they are given; without a `content-length` among them none is announced. */
+const streamOf = (body: Uint8Array | Stream.Stream<Uint8Array, unknown>): Stream.Stream<Uint8Array, unknown> => {
+  if (!(body instanceof Uint8Array)) return body
+  return body.length === 0 ? Stream.empty : Stream.succeed(body)
+}
+
+/** A response with exactly these headers: a `content-length` is announced only if it is one of them. */
 export const respond = (request: HttpClientRequest.HttpClientRequest, response: {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | Stream.Stream<Uint8Array, unknown>
 }): HttpClientResponse.HttpClientResponse => {
   const { body, headers, status } = response
-  const stream = !(body instanceof Uint8Array) ? body : body.length === 0 ? Stream.empty : Stream.succeed(body)
   return HttpServerResponse.toClientResponse(
     HttpServerResponse.empty({ status }).pipe(
-      HttpServerResponse.setBody(HttpBody.stream(stream)),
+      HttpServerResponse.setBody(HttpBody.stream(streamOf(body))),
       HttpServerResponse.setHeaders(headers)
     ),
     { request }

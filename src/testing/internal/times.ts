@@ -1,5 +1,5 @@
 /**
- * Moves the times in a recorded answer, so that what lay an hour ahead still does.
+ * Moves the times in a recorded answer, so that a time that was an hour ahead still is.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"

@@ -30,7 +30,10 @@ export class RequestBodyFailed extends Data.TaggedError("RequestBodyFailed")<{
 }> {}
 
 /** The body that the service sends for an error. */
-export const envelope = (error: ApiError, requestId: string) => ({
+export const envelope = (
+  error: Pick<ApiError, "type" | "message" | "errorCode">,
+  requestId: string
+) => ({
   type: "error",
   error: {
     type: error.type,
