@@ -2,8 +2,8 @@
  * Everything that a page needs, in one Layer: the Files API over `fetch`, and uploads of any `Blob` with progress, in
  * every browser and over HTTP/1.1 as well.
  *
- * A key in a page is everybody's who opens it. Send requests to a server of yours that knows its users and adds the key,
- * with `Credentials.none` in the page.
+ * Everyone who opens a page can read a key in it. Send requests to a server of your own that authenticates its users and
+ * adds the key, and use `Credentials.none` in the page.
  *
  * @example
  * ```ts
@@ -31,9 +31,9 @@ import type * as Messages from "./Messages.ts"
 import type { Policy } from "./Policy.ts"
 
 /**
- * `HttpClient` for pages and their workers. A large `Blob` is sent from where it is, over `XMLHttpRequest`, since that
- * tells how much of it has been sent. That follows redirects, though, so that a request with a key goes over `fetch`,
- * which does not: its progress is seen at its end only. A stream of another kind is collected in a `Blob` first.
+ * `HttpClient` for pages and their workers. A large `Blob` is sent without being read into memory, over
+ * `XMLHttpRequest`, which reports progress. `XMLHttpRequest` follows redirects, so a request with a key goes over
+ * `fetch` instead and reports its progress only at the end. Any other stream is first collected in a `Blob`.
  */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
   HttpClient.HttpClient,
@@ -41,7 +41,7 @@ export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
 ).pipe(Layer.provide(FetchHttpClient.layer))
 
 /**
- * What {@link layer} and {@link layerCredentials} give.
+ * The services that {@link layer} and {@link layerCredentials} provide.
  */
 export type Services = Files.Files | Messages.Messages | MessageBatches.MessageBatches | HttpClient.HttpClient
 
@@ -52,19 +52,19 @@ const over = <E>(
   Layer.provideMerge(services, policy === undefined ? layerHttpClient : Layer.provide(policy, layerHttpClient))
 
 /**
- * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with all that they need in a page.
+ * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with everything that they need in a page.
  *
  * To send a key from a page to the service itself, add the header
- * `anthropic-dangerous-direct-browser-access: true`; without it the service answers no page.
+ * `anthropic-dangerous-direct-browser-access: true`; without it the service rejects requests from pages.
  *
- * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
+ * @param policy applied to every request, for example `Policy.standard()`; without one nothing is retried
  */
 export const layer = (options: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
   over(Clients.layer(options), policy)
 
 /**
- * The same over credentials of any kind: `Credentials.none` for a server in between that adds its own, or
- * `Credentials.fromEffect` for a short-lived token that one hands out.
+ * As {@link layer}, with any credentials: `Credentials.none` for a server in between that adds its own, or
+ * `Credentials.fromEffect` for a short-lived token that such a server issues.
  */
 export const layerCredentials = <E>(
   credentials: Layer.Layer<Credentials.Credentials, E, HttpClient.HttpClient>,

@@ -1,8 +1,8 @@
 /**
- * What the command line prints with `--json` and `--jsonl`, as Schemas: a program that reads it decodes with these.
+ * Schemas of what the command line prints with `--json` and `--jsonl`, for programs that read it.
  *
- * `--jsonl` prints an {@link Event} a line as things happen; `--json` prints one {@link Report} at the end. Fields may be
- * added within version 1; none is renamed or removed.
+ * `--jsonl` prints one {@link Event} per line as things happen; `--json` prints one {@link Report} at the end. Within
+ * version 1 fields may be added, but none is renamed or removed.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ import { FileMetadata } from "./FileMetadata.ts"
 const version = Schema.Literal(1)
 
 /**
- * How far transfers have come, about once a second.
+ * Progress of the transfers, about once a second.
  */
 export const Status = Schema.Struct({
   version,
@@ -33,17 +33,17 @@ export const Status = Schema.Struct({
   files: Schema.Struct({
     done: Schema.Natural,
     failed: Schema.Natural,
-    /** Absent where it is not known. */
+    /** Absent if not known. */
     total: Schema.optionalKey(Schema.Natural)
   }),
   bytes: Schema.Struct({
     done: Schema.Natural,
-    /** Absent where it is not known. */
+    /** Absent if not known. */
     total: Schema.optionalKey(Schema.Natural)
   }),
-  /** Bytes a second. */
+  /** Bytes per second. */
   rate: Schema.Finite,
-  /** Seconds that are left at that rate, where the total is known. */
+  /** Seconds left at that rate; absent if the total is not known. */
   remaining: Schema.optionalKey(Schema.Finite)
 })
 
@@ -51,18 +51,18 @@ export const Status = Schema.Struct({
 export type Status = typeof Status.Type
 
 /**
- * What became of one file, or one finding.
+ * The outcome for one file, or one finding.
  *
  * - `listed`: `ls` and `info`;
- * - `uploaded`, `reused` (the same content was there already), `downloaded`, `skipped` (there already), `deleted`;
- * - `unchanged`, `new`, `changed`, `gone`: what `check` compares;
+ * - `uploaded`, `reused` (the same content was uploaded before), `downloaded`, `skipped` (already on disk), `deleted`;
+ * - `unchanged`, `new`, `changed`, `gone`: the results of `check`;
  * - `planned`: what would be done without `--dry-run`, in `would`;
- * - `answered`: an answer of a model, in `data`;
+ * - `answered`: a model's answer, in `data`;
  * - `counted`: the figures of `usage`, in `data`;
  * - `checked`: a finding of `doctor`, in `data`;
  * - `cached`, `forgotten`: entries of the upload cache;
- * - `added`, `paused`, `resumed`, `cancelled`, `retried`, `renewed`, `cleaned`: what was done to an ingest, with its figures
- *   in `data`.
+ * - `added`, `paused`, `resumed`, `cancelled`, `retried`, `renewed`, `cleaned`: what was done to an ingest, with the
+ *   figures in `data`.
  */
 export const Item = Schema.Struct({
   version,
@@ -92,16 +92,16 @@ export const Item = Schema.Struct({
     "renewed",
     "cleaned"
   ]),
-  /** What `planned` stands for. */
+  /** What a `planned` item would do. */
   would: Schema.optionalKey(Schema.Literals(["upload", "download", "delete", "forget", "add", "cancel", "retry"])),
   /** A path on this machine, or the URL that was read. */
   path: Schema.optionalKey(Schema.String),
-  /** What the item is called in its ingest. */
+  /** The item's key in its ingest. */
   key: Schema.optionalKey(Schema.String),
   id: Schema.optionalKey(Schema.String),
   file: Schema.optionalKey(FileMetadata),
   bytes: Schema.optionalKey(Schema.Natural),
-  /** What belongs to the command alone; its page tells. */
+  /** Specific to the command; see its page. */
   data: Schema.optionalKey(Schema.Json)
 })
 
@@ -109,23 +109,23 @@ export const Item = Schema.Struct({
 export type Item = typeof Item.Type
 
 /**
- * A failure. Of several inputs one can fail while the others are dealt with.
+ * A failure. One input can fail while the others succeed.
  */
 export const Problem = Schema.Struct({
   version,
   kind: Schema.Literal("error"),
-  /** The error's tag, and for `RequestFailed` its reason's: `FileNotFound`, `Unauthorized`. */
+  /** The error's tag, or for `RequestFailed` its reason's tag: `FileNotFound`, `Unauthorized`. */
   error: Schema.String,
   /** One sentence. */
   message: Schema.String,
-  /** The exit code that this failure alone would have. */
+  /** The exit code if this were the only failure. */
   exitCode: Schema.Natural,
   /** Whether the same command may succeed later. */
   isRetryable: Schema.Boolean,
-  /** Whether the service may have done what was asked for all the same. */
+  /** Whether the service may have carried out the request anyway. */
   isOutcomeUnknown: Schema.Boolean,
   path: Schema.optionalKey(Schema.String),
-  /** What the item is called in its ingest. */
+  /** The item's key in its ingest. */
   key: Schema.optionalKey(Schema.String),
   id: Schema.optionalKey(Schema.String),
   requestId: Schema.optionalKey(Schema.String)
@@ -135,20 +135,20 @@ export const Problem = Schema.Struct({
 export type Problem = typeof Problem.Type
 
 /**
- * The last line.
+ * The last line: totals of the run.
  */
 export const Summary = Schema.Struct({
   version,
   kind: Schema.Literal("summary"),
   command: Schema.String,
-  /** How many items of each action there were. */
+  /** The number of items by action. */
   items: Schema.Record(Schema.String, Schema.Natural),
-  /** Bytes that were moved, or that the listed files have. */
+  /** Bytes transferred, or the total size of the listed files. */
   bytes: Schema.Natural,
   errors: Schema.Natural,
   /** Seconds. */
   elapsed: Schema.Finite,
-  /** Whether a signal ended it early. */
+  /** Whether a signal ended the run early. */
   interrupted: Schema.Boolean,
   exitCode: Schema.Natural
 })

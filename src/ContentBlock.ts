@@ -27,8 +27,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { type ContentBlockError, FileExpired, InvalidFileType } from "./FilesError.ts"
-import { conversionOf, documentTypes, essence, imageTypes } from "./internal/messages/blockTypes.ts"
+import { conversionOf, documentTypes, imageTypes } from "./internal/messages/blockTypes.ts"
 import { printable } from "./internal/text.ts"
+import { essence } from "./internal/wire/mimeType.ts"
 import { open } from "./internal/wire/schemas.ts"
 
 /**
@@ -74,7 +75,7 @@ export interface Document {
   readonly cache_control?: CacheControl | null
 }
 
-/** Fields that are not described here are kept. @see {@link Document:interface} */
+/** Keeps fields that are not described here. @see {@link Document:interface} */
 export const Document: Schema.Codec<Document, unknown> = open({
   type: Schema.Literal("document"),
   source: FileSource,
@@ -93,7 +94,7 @@ export interface Image {
   readonly cache_control?: CacheControl | null
 }
 
-/** Fields that are not described here are kept. @see {@link Image:interface} */
+/** Keeps fields that are not described here. @see {@link Image:interface} */
 export const Image: Schema.Codec<Image, unknown> = open({
   type: Schema.Literal("image"),
   source: FileSource,
@@ -110,7 +111,7 @@ export interface ContainerUpload {
   readonly cache_control?: CacheControl | null
 }
 
-/** Fields that are not described here are kept. @see {@link ContainerUpload:interface} */
+/** Keeps fields that are not described here. @see {@link ContainerUpload:interface} */
 export const ContainerUpload: Schema.Codec<ContainerUpload, unknown> = open({
   type: Schema.Literal("container_upload"),
   file_id: FileId,
@@ -154,14 +155,14 @@ export interface DocumentOptions extends BlockOptions {
    */
   readonly context?: string | undefined
   /**
-   * Whether the answer cites the passages it relies on. All documents of a request have to agree.
+   * Whether the answer cites the passages it relies on. All documents of a request must have the same setting.
    *
    * @default false, the service's
    */
   readonly citations?: boolean | undefined
 }
 
-/** The type of a file of which only the id is given. */
+/** The type of a file that is given only by its id. */
 export interface Typed {
   /** The file's `mime_type`. */
   readonly mimeType: string
@@ -169,7 +170,7 @@ export interface Typed {
 
 interface Reference {
   readonly id: FileId
-  /** How the file is called in a message. */
+  /** The file's name in error messages. */
   readonly name: string
   readonly mimeType: string
 }
@@ -201,7 +202,7 @@ const mismatch = (file: Reference, takes: string): InvalidFileType =>
     fileId: file.id
   })
 
-/** What to do with a file of this type, if not what was tried. */
+/** What to do with a file of this type instead. */
 const adviceFor = (mimeType: string): string => {
   if (documentTypes.has(mimeType)) return "use ContentBlock.document"
   if (imageTypes.has(mimeType)) return "use ContentBlock.image"
@@ -239,7 +240,7 @@ const toContainerUpload = (file: Reference, { cacheControl }: BlockOptions): Con
 
 /**
  * A document block: `application/pdf` or `text/plain`. Any other type fails with `InvalidFileType`, and an expired file
- * with `FileExpired`, before anything is sent.
+ * with `FileExpired`. Nothing is sent.
  */
 export const document: {
   (file: FileMetadata, options?: DocumentOptions): Effect.Effect<Document, ContentBlockError>
@@ -255,7 +256,7 @@ export const document: {
 
 /**
  * An image block: JPEG, PNG, GIF or WebP. Any other type fails with `InvalidFileType`, and an expired file with
- * `FileExpired`, before anything is sent.
+ * `FileExpired`. Nothing is sent.
  */
 export const image: {
   (file: FileMetadata, options?: BlockOptions): Effect.Effect<Image, ContentBlockError>
@@ -270,7 +271,7 @@ export const image: {
   )
 
 /**
- * A block that puts the file into the container of the code execution tool. It takes every type.
+ * A block that puts a file of any type into the container of the code execution tool.
  */
 export const containerUpload = (
   file: FileMetadata | FileId,
@@ -279,8 +280,8 @@ export const containerUpload = (
   Effect.map(refer(file, ""), (reference) => toContainerUpload(reference, options ?? {}))
 
 /**
- * The block for the file's type: `document`, `image`, or `container_upload` for everything else. A title, a context and
- * citations belong to documents; other blocks leave them out.
+ * The block for the file's type: `document`, `image`, or `container_upload` for everything else. Only documents use
+ * `title`, `context` and `citations`; other blocks leave them out.
  */
 export const forFile: {
   (file: FileMetadata, options?: DocumentOptions): Effect.Effect<ContentBlock, FileExpired>

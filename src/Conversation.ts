@@ -1,6 +1,6 @@
 /**
- * Questions about one file. The file is uploaded once and stands at the head of every request, where the service caches
- * it. Questions are independent of each other, unless one continues from another's answer.
+ * Questions about one file. The file is uploaded once and comes first in every request, where the service caches it.
+ * Questions are independent of each other, unless one continues from another's answer.
  *
  * @example
  * ```ts
@@ -13,12 +13,12 @@
  *     { model: "claude-sonnet-5-5", max_tokens: 1024 },
  *     { deleteAtEnd: true }
  *   )
- *   // Independent questions, whose answers come one by one.
+ *   // Independent questions; the answers arrive one by one.
  *   yield* Stream.runForEach(
  *     contract.askAll(["Who signs it?", "When does it end?"], { concurrency: 2 }),
  *     ({ question, text }) => Console.log(`${question}\n${text}`)
  *   )
- *   // A question, and one that continues from its answer.
+ *   // A question, and a follow-up to its answer.
  *   const fee = yield* contract.ask("What is the fee?")
  *   const due = yield* contract.ask("And when is it due?", { after: fee })
  *   yield* Console.log(due.text)
@@ -48,7 +48,7 @@ import { deleteAtEnd } from "./internal/files/cleanUp.ts"
 import { hasCodeExecution, needsCodeExecution } from "./internal/messages/request.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { whole } from "./internal/telemetry.ts"
-import { excerpt, printable } from "./internal/text.ts"
+import { describeValue, excerpt, printable } from "./internal/text.ts"
 import * as Messages from "./Messages.ts"
 
 /**
@@ -62,14 +62,14 @@ export interface Options extends ContentBlock.DocumentOptions {
    */
   readonly cacheControl?: ContentBlock.CacheControl | undefined
   /**
-   * How a source is uploaded. A file that is already uploaded does not need it.
+   * Options of the upload. Not used for a file that is already uploaded.
    *
    * @default {}
    */
   readonly upload?: UploadOptions | undefined
   /**
-   * Delete the file when the scope closes, after success, failure and interruption alike. The deletion is tried for at
-   * most 30 seconds, or 5 after an interruption; one that fails is logged as a warning.
+   * Deletes the file when the scope closes, after success, failure and interruption alike. The deletion is retried for
+   * at most 30 seconds, or 5 seconds after an interruption; if it fails, a warning is logged.
    *
    * @default false
    */
@@ -81,7 +81,7 @@ export interface Options extends ContentBlock.DocumentOptions {
  */
 export interface AskOptions extends Messages.CallOptions {
   /**
-   * Continues from this answer: the questions and answers up to it are sent along, and code runs in its container.
+   * Continues from this answer: the questions and answers up to it are sent again, and code runs in its container.
    *
    * @default none: an independent question
    */
@@ -93,7 +93,7 @@ export interface AskOptions extends Messages.CallOptions {
  */
 export interface AskAllOptions extends Messages.CallOptions {
   /**
-   * How many questions may be under way at a time, after the first one.
+   * How many questions may be in flight at a time, after the first one.
    *
    * @default 1
    */
@@ -105,18 +105,18 @@ export interface AskAllOptions extends Messages.CallOptions {
  */
 export interface Answer {
   readonly question: string
-  /** Empty where the model wrote none: `message.stop_reason` says why, `refusal` for example. */
+  /** Empty if the model wrote none; `message.stop_reason` says why, for example `refusal`. */
   readonly text: string
   /** Empty unless `citations` is on. */
   readonly citations: ReadonlyArray<Messages.Citation>
-  /** The whole answer. Where the service paused it, its parts are put together and their tokens added up. */
+  /** The whole answer. If the service paused it, its parts are joined and their tokens added up. */
   readonly message: Messages.Message
   /**
-   * The turns that a further question continues from: those so far, this question and its answer included. A refused
-   * question is not among them, since the service would refuse whatever follows it.
+   * The turns that a follow-up continues from: all so far, including this question and its answer. A refused question is
+   * left out, because the service would refuse whatever follows it.
    */
   readonly messages: ReadonlyArray<Messages.MessageParam>
-  /** The container in which code was run last, and in which a further question runs its code. */
+  /** The container that code ran in last, and that a follow-up runs its code in. */
   readonly container: Messages.Container | null
 }
 
@@ -126,26 +126,27 @@ export interface Answer {
 export interface Conversation {
   readonly file: FileMetadata
   /**
-   * Asks one question. An answer that the service pauses (`pause_turn`) is continued until it is complete.
+   * Asks one question. If the service pauses the answer (`pause_turn`), it is continued until it is complete.
    */
   readonly ask: (question: string, options?: AskOptions) => Effect.Effect<Answer, MessageError>
   /**
-   * Asks independent questions; their answers come in the questions' order. The first is asked alone: the cache can be
-   * read only once an answer has begun, and questions that all start at once would each pay for the whole file. A
-   * question that fails ends the stream, after the answers before it.
+   * Asks independent questions; the answers come in the order of the questions. The first question is asked alone: the
+   * cache can be read only once an answer has begun, so questions that all start at once would each pay for the whole
+   * file. A question that fails ends the stream, after the answers before it.
    */
   readonly askAll: (questions: Iterable<string>, options?: AskAllOptions) => Stream.Stream<Answer, MessageError>
 }
 
-/** How often a paused answer is continued. */
+/** How many times a paused answer is continued. */
 const maxContinuations = 20
 
 /**
- * A conversation about a file: one that is already uploaded, or a source that is uploaded now. `params` is what all
+ * A conversation about a file that is already uploaded, or about a source that is uploaded now. `params` holds what all
  * requests share: model, max_tokens, system, tools and the other fields of the API.
  *
- * A file that neither a document nor an image block takes goes to the code execution tool. Without that tool in
- * `params` it fails with `InvalidFileType`, since the service would ignore it; what was uploaded for it is deleted.
+ * A file that neither a document nor an image block accepts goes to the code execution tool. Without that tool in
+ * `params` the call fails with `InvalidFileType`, because the service would ignore the file, and a file that was
+ * uploaded for it is deleted.
  */
 export const about = Effect.fn("Conversation.about")(function*<R = never>(
   source: FileMetadata | FileSource<R>,
@@ -203,17 +204,19 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
 
   const askAll = (questions: Iterable<string>, options?: AskAllOptions): Stream.Stream<Answer, MessageError> => {
     const { concurrency = 1, ...callOptions } = options ?? {}
-    // Read now: an iterator gives its questions only once, and a stream may be run again.
+    // Read now, because an iterator gives its questions only once and a stream may be run again.
     const [first, ...rest] = questions
     if (concurrency !== "unbounded" && !(Number.isInteger(concurrency) && concurrency >= 1)) {
-      const message = `concurrency is ${String(concurrency)}; expected a whole number from 1 on, or "unbounded".`
+      const message = `concurrency is ${
+        describeValue(concurrency)
+      }; expected a whole number of at least 1, or "unbounded".`
       return Stream.fail(invalidRequest("createMessage", "concurrency", message))
     }
     if (first === undefined) return Stream.empty
     return Stream.concat(
       Stream.fromEffect(ask(first, callOptions)),
       Stream.fromIterable(rest).pipe(
-        // A failure waits its turn as a value: it would otherwise overtake the answers before it.
+        // A failure waits its turn as a value; otherwise it would overtake the answers before it.
         Stream.mapEffect((question) => Effect.result(ask(question, callOptions)), { concurrency }),
         Stream.mapEffect(Effect.fromResult)
       )
@@ -236,18 +239,20 @@ const notAFile = (given: unknown): RequestFailed => {
 
 const checkQuestion = (question: string, after: Answer | undefined): Effect.Effect<void, RequestFailed> => {
   if (!Predicate.isString(question) || question.trim() === "") {
-    return Effect.fail(invalidRequest("createMessage", "question", "The question is empty."))
+    return Effect.fail(
+      invalidRequest("createMessage", "question", "The question is empty: pass a text that is not blank.")
+    )
   }
   const call = after?.message.stop_reason === "tool_use"
     ? after.message.content.find((block) => block.type === "tool_use")
     : undefined
   if (call?.type !== "tool_use") return Effect.void
-  const message = `The answer before waits for the result of the tool ${printable(call.name)}, which a conversation `
-    + "can't give: send it, after the answer's messages, with Messages.create."
+  const message = `The previous answer waits for the result of the tool ${printable(call.name)}, which a conversation `
+    + "can't send: send it with Messages.create, after the answer's messages."
   return Effect.fail(invalidRequest("createMessage", "after", message))
 }
 
-/** The service takes two turns of the user's in a row for one; as one they are plain. */
+/** The service joins consecutive user turns, so the question goes into the last one if that is the user's. */
 const withQuestion = (
   turns: ReadonlyArray<Messages.MessageParam>,
   question: string
@@ -259,7 +264,7 @@ const withQuestion = (
     : [...turns, { role: "user", content: [text] }]
 }
 
-/** What was answered as a turn, if the service takes it as one: it refuses empty turns, and texts that are blank. */
+/** The answer as a turn, without blank texts, which the service refuses. It refuses empty turns too. */
 const assistantTurn = (parts: ReadonlyArray<Messages.Message>): ReadonlyArray<Messages.MessageParam> => {
   const content = parts.flatMap(({ content }) => content)
     .filter((block) => block.type !== "text" || block.text.trim() !== "")
@@ -275,13 +280,13 @@ const usable = (container: Messages.Container | null): Effect.Effect<Messages.Co
 
 const inContainer = (params: Messages.Params, container: Messages.Container | null): Partial<Messages.Params> => {
   if (container === null) return {}
-  // Skills are stated again with each request.
+  // Skills have to be repeated in each request.
   return Predicate.isObject(params.container)
     ? { container: { ...params.container, id: container.id } }
     : { container: container.id }
 }
 
-/** The parts of an answer that was paused, as one answer. */
+/** Joins the parts of a paused answer. */
 const joined = (parts: ReadonlyArray<Messages.Message>): Messages.Message =>
   parts.reduce((message, part) => ({
     ...part,

@@ -1,9 +1,9 @@
 /**
- * What authorizes a request: a key, a token, a profile on this machine, workload identity, or whatever the environment
- * has.
+ * What authorizes requests: a key, a token, a profile on this machine, workload identity, or whatever the environment
+ * provides.
  *
- * `Files.layer({ apiKey })` and `Files.layerConfig()` need nothing of this. A client of other credentials is made with
- * `layerCredentials`:
+ * `Files.layer({ apiKey })` and `Files.layerConfig()` don't need this module. A client with other credentials is made
+ * with `layerCredentials`:
  *
  * ```ts
  * import { NodeFileSystem, NodePath } from "@effect/platform-node"
@@ -26,12 +26,12 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { InvalidConfig } from "./FilesError.ts"
 import * as Chain from "./internal/credentials/chain.ts"
 import { credentialsFailed } from "./internal/credentials/failed.ts"
 import { assertionFile } from "./internal/credentials/federation.ts"
-import { configFolder, disk, diskIfAny } from "./internal/credentials/files.ts"
+import { configFolder, type Disk, disk, diskIfAny } from "./internal/credentials/files.ts"
 import { describeError, ofEffect, type Token } from "./internal/credentials/ofEffect.ts"
 import { activeProfile } from "./internal/credentials/profile.ts"
 import { oauthBeta } from "./internal/credentials/rotating.ts"
@@ -42,45 +42,45 @@ import { names, variables } from "./internal/credentials/variables.ts"
 import { printable } from "./internal/text.ts"
 
 export type {
-  /** The headers that authorize one request, by lower-case name. A value that is secret is `Redacted`. */
+  /** The headers that authorize one request, by lower-case name. Secret values are `Redacted`. */
   Authorization,
-  /** A token with the time at which it ends. */
+  /** A token and when it expires. */
   Token
 }
 
 /**
- * What authorizes the requests of a client. Files, Messages and MessageBatches that are made from the same one share
- * its tokens.
+ * Authorizes the requests of a client. Files, Messages and MessageBatches clients that are made from the same
+ * `Credentials` share its tokens.
  */
 export class Credentials extends Context.Service<Credentials, Shape>()("effect-anthropic-files/Credentials") {}
 
 /**
- * Credentials of another kind. What is left out stands for: nothing to renew, no address, every operation.
+ * Credentials of your own kind. By default there is nothing to renew, no base URL, and every operation is supported.
  */
 export const make: (
   credentials: Pick<Credentials["Service"], "headersFor" | "identity"> & Partial<Credentials["Service"]>
 ) => Credentials["Service"] = makeShape
 
-/** Who a credential stands for. */
+/** Whom a credential identifies. */
 export interface IdentityOptions {
   /**
-   * Who is asking, as caches, rate limits and circuit breakers tell it apart; the same in every process. Not a secret.
+   * Identifies the caller to caches, rate limits and circuit breakers; the same in every process. Not a secret.
    *
-   * @default what the credential says of itself: organization and workspace, or a digest of a key
+   * @default derived from the credential: organization and workspace, or a digest of the key
    */
   readonly identity?: string | undefined
 }
 
-/** Where tokens are asked for. */
+/** Where tokens are requested. */
 export interface EndpointOptions extends IdentityOptions {
   /**
-   * Where tokens are exchanged, unless a profile or `ANTHROPIC_BASE_URL` says it.
+   * The base URL of the token endpoint, unless a profile or `ANTHROPIC_BASE_URL` sets it.
    *
    * @default "https://api.anthropic.com"
    */
   readonly baseUrl?: string | URL | undefined
   /**
-   * Plain http also to another machine.
+   * Allows plain http to hosts other than this machine.
    *
    * @default false
    */
@@ -97,7 +97,7 @@ export const apiKey = (
   Layer.effect(Credentials, Static.apiKey(key, { option: "apiKey", identity: options.identity }))
 
 /**
- * A token that stays as it is, sent as `authorization: Bearer …`.
+ * A fixed token, sent as `authorization: Bearer …`.
  */
 export const authToken = (
   token: Redacted.Redacted<string>,
@@ -106,11 +106,11 @@ export const authToken = (
   Layer.effect(Credentials, Static.bearer(token, { option: "authToken", identity: options.identity }))
 
 /**
- * No credential: for a gateway that authorizes by itself, and where the client's own `headers` do.
+ * No credential, for a gateway that authorizes requests itself, or a client whose `headers` do.
  */
 export const none: Layer.Layer<Credentials> = Layer.sync(Credentials, () => Static.none())
 
-/** How a token of {@link fromEffect} is sent, and what it is called. */
+/** How the token of {@link fromEffect} is sent and described. */
 export interface FromEffectOptions extends IdentityOptions {
   /**
    * Sent with each request as `anthropic-beta`.
@@ -119,7 +119,7 @@ export interface FromEffectOptions extends IdentityOptions {
    */
   readonly betas?: ReadonlyArray<string> | undefined
   /**
-   * What the token is, as it stands in a sentence.
+   * A description of the token for error messages.
    *
    * @default "the token"
    */
@@ -127,10 +127,10 @@ export interface FromEffectOptions extends IdentityOptions {
 }
 
 /**
- * A token out of an Effect, sent as Bearer. The Effect is run when a first request needs the token, again before it
- * ends, and again when the service refuses it: by one fiber, however many wait.
+ * A token from an Effect, sent as Bearer. The Effect runs when the first request needs the token, again before the token
+ * expires, and again when the service refuses it. One fiber runs it, however many wait.
  *
- * Where no `identity` is given, each layer is somebody else to caches and rate limits.
+ * Without an `identity`, caches and rate limits treat each layer as a different caller.
  */
 export const fromEffect = <E, R>(
   token: Effect.Effect<Token | Redacted.Redacted<string>, E, R>,
@@ -143,29 +143,29 @@ export const fromEffect = <E, R>(
       return ofEffect(Effect.provideContext(token, context), {
         source,
         identity,
-        advice: "check the Effect that gives it",
+        advice: "check the Effect that provides it",
         headers: betas.length === 0 ? {} : { "anthropic-beta": betas.join(",") }
       })
     })
   )
 
-/** Which profile is read, and for which address. */
+/** Which profile is read, and from where. */
 export interface ProfileOptions extends EndpointOptions {
   /**
    * @default `ANTHROPIC_PROFILE`, else the active profile
    */
   readonly name?: string | undefined
   /**
-   * The folder with `configs` and `credentials` in it.
+   * The folder that contains `configs` and `credentials`.
    *
-   * @default `ANTHROPIC_CONFIG_DIR`, else the user's own
+   * @default `ANTHROPIC_CONFIG_DIR`, else the user's config folder
    */
   readonly configDir?: string | undefined
 }
 
 /**
- * A profile on this machine: a login or workload identity, as the official clients and their command line keep them.
- * Its tokens are renewed in time, and shared with other processes through the profile's files.
+ * A profile on this machine: a login or workload identity, in the files of the official clients and their command line.
+ * Its tokens are renewed before they expire, and shared with other processes through the profile's files.
  */
 export const profile = (
   options: ProfileOptions = {}
@@ -186,22 +186,32 @@ export const profile = (
     })
   )
 
-/** What {@link federation} exchanges for a token. */
+/** Options of {@link federation}. */
 export interface FederationOptions<R = never> extends EndpointOptions {
   /** `fdrl_…` */
   readonly ruleId: string
   readonly organizationId: string
   /** `svac_…` */
   readonly serviceAccountId?: string | undefined
-  /** `wrkspc_…` or `default`; needed where the rule has several workspaces. */
+  /** `wrkspc_…` or `default`; needed if the rule has several workspaces. */
   readonly workspaceId?: string | undefined
-  /** The other issuer's token (a JWT), asked for at each exchange: an Effect, or a file that is read anew. */
+  /** The other issuer's token (a JWT), obtained for each exchange: from an Effect, or from a file that is read each time. */
   readonly identityToken: Effect.Effect<Redacted.Redacted<string>, unknown, R> | { readonly file: string }
 }
 
+const diskForTokenFile: Effect.Effect<Disk, InvalidConfig> = Effect.flatMap(diskIfAny, (files) =>
+  files === undefined
+    ? Effect.fail(
+      new InvalidConfig({
+        option: "identityToken",
+        message: "The identity token is in a file: provide a FileSystem and a Path to the layer."
+      })
+    )
+    : Effect.succeed(files))
+
 /**
- * Workload identity: the token of another issuer is exchanged for one of the API's, which is renewed in time. Nothing is
- * written to disk.
+ * Workload identity: exchanges another issuer's token for an access token of the API, and renews that before it expires.
+ * Nothing is written to disk.
  */
 export const federation = <R = never>(
   options: FederationOptions<R>
@@ -215,20 +225,11 @@ export const federation = <R = never>(
       const { identityToken, organizationId, ruleId, serviceAccountId, workspaceId } = options
       for (const [option, value] of Object.entries({ ruleId, organizationId })) {
         if (!Predicate.isString(value) || value.trim() === "") {
-          return yield* new InvalidConfig({ option, message: `${option} is missing: a federation needs it.` })
+          return yield* new InvalidConfig({ option, message: `${option} is missing: federation needs it.` })
         }
       }
-      const files = yield* diskIfAny
-      if ("file" in identityToken && files === undefined) {
-        return yield* new InvalidConfig({
-          option: "identityToken",
-          message: "The identity token is in a file: provide a FileSystem and a Path to the layer."
-        })
-      }
-      const assertion = "file" in identityToken && files !== undefined
-        ? assertionFile(files, source, identityToken.file)
-        : "file" in identityToken
-        ? Effect.succeed(Redacted.make(""))
+      const assertion = "file" in identityToken
+        ? assertionFile(yield* diskForTokenFile, source, identityToken.file)
         : Effect.mapError(Effect.provideContext(identityToken, context), (cause) =>
           credentialsFailed(source, `There is no identity token, since its Effect failed: ${describeError(cause)}`, {
             cause
@@ -254,15 +255,15 @@ const environment = (
     })
   )
 
-// Layers are shared by reference: services that ask the environment for the same share one token.
+// Layers are shared by reference, so services that use the plain environment share one token.
 const plainEnvironment = environment({})
 
 /**
- * The first credential that the environment has: `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, the profile that
- * `ANTHROPIC_PROFILE` names, workload identity out of variables, the active profile. A header in
- * `ANTHROPIC_CUSTOM_HEADERS` that carries a credential comes before them all.
+ * The first credential that the environment has, of `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, the profile that
+ * `ANTHROPIC_PROFILE` names, workload identity from variables, and the active profile. A credential header in
+ * `ANTHROPIC_CUSTOM_HEADERS` comes before all of them.
  *
- * Profiles and token files are read where a `FileSystem` and a `Path` are in the context.
+ * Profiles and token files are read only if a `FileSystem` and a `Path` are in the context.
  */
 export const fromEnvironment = (
   options?: EndpointOptions
@@ -271,28 +272,28 @@ export const fromEnvironment = (
     ? plainEnvironment
     : environment(options)
 
-/** One of the places where a credential may be. */
+/** A place where a credential may be. */
 export interface Step {
-  /** Where: a variable, a profile. */
+  /** The place: a variable or a profile. */
   readonly source: string
   /**
-   * - `used`: this one;
-   * - `hidden`: there is one, but an earlier one is used;
-   * - `absent`: there is none;
-   * - `invalid`: something is wrong with it. Nothing after it is tried, unless an earlier one is used.
+   * - `used`: this credential is used;
+   * - `hidden`: there is a credential here, but an earlier one is used;
+   * - `absent`: there is no credential here;
+   * - `invalid`: the credential is invalid. Nothing after it is tried, unless an earlier one is used.
    */
   readonly state: "used" | "hidden" | "absent" | "invalid"
-  /** Why, as a part of a sentence. */
+  /** The reason for the state, as part of a sentence. */
   readonly detail: string
 }
 
 /** Which credential is used, and why. Holds no secret. */
 export interface Explanation {
-  /** What is used; `undefined` where there is nothing that can be. */
+  /** The place of the credential that is used; `undefined` if none can be. */
   readonly source: string | undefined
   /** One sentence. */
   readonly message: string
-  /** All places, in the order in which they are looked at. */
+  /** All places, in the order in which they are tried. */
   readonly steps: ReadonlyArray<Step>
 }
 
@@ -322,11 +323,11 @@ export const explain: Effect.Effect<Explanation> = Effect.gen(function*() {
     }
     if (used === undefined && !stopped) {
       used = source
-      why = `${source} is used: ${detail}, and nothing that comes before it is there.`
+      why = `${source} is used: ${detail}, and nothing takes precedence over it.`
       steps.push({ source, state: "used", detail })
       continue
     }
-    steps.push({ source, state: "hidden", detail: used === undefined ? detail : `${printable(used)} comes before it` })
+    steps.push({ source, state: "hidden", detail: used === undefined ? detail : `${printable(used)} takes precedence` })
   }
   return { source: used, message: why, steps }
 }).pipe(

@@ -1,5 +1,5 @@
 /**
- * What the service says about a stored file, in the API's own words.
+ * The service's description of a stored file, with the API's own field names.
  *
  * Field names and bounds: the Files API reference, "File metadata".
  *
@@ -8,7 +8,7 @@
  * import { DateTime, Effect } from "effect"
  * import { FileMetadata, Files } from "effect-anthropic-files"
  *
- * // An id that was stored as a string becomes a FileId again.
+ * // Turns an id that was stored as a string back into a FileId.
  * const expiry = Effect.gen(function*() {
  *   const { expires_at, filename } = yield* Files.metadata(FileMetadata.FileId.make("file_011CNha8iCJcU1wXNR6q4V8w"))
  *   return `${filename} expires ${expires_at === null ? "never" : DateTime.formatIso(expires_at)}`
@@ -20,7 +20,7 @@ import * as Schema from "effect/Schema"
 import { nullByDefault, type TypeOf } from "./internal/wire/schemas.ts"
 
 /**
- * Identifier of a stored file, `file_…`. Length and format may change: it is compared and sent, never parsed.
+ * Identifier of a stored file, `file_…`. Its length and format may change: compare it and send it, but don't parse it.
  */
 export const FileId = Schema.String.check(Schema.isNonEmpty()).pipe(Schema.brand("FileId"))
 
@@ -28,7 +28,7 @@ export const FileId = Schema.String.check(Schema.isNonEmpty()).pipe(Schema.brand
 export type FileId = typeof FileId.Type
 
 /**
- * Where a file belongs when a managed-agents session made it.
+ * The managed-agents session that a file belongs to.
  */
 export const FileScope = Schema.Struct({
   id: Schema.String,
@@ -39,7 +39,7 @@ export const FileScope = Schema.Struct({
 export interface FileScope extends TypeOf<typeof FileScope> {}
 
 /**
- * A stored file. Both dialects decode to this type. Fields that this client does not know are left out.
+ * A stored file. Both dialects decode to this type. Fields that this client does not know are dropped.
  */
 export const FileMetadata = Schema.Struct({
   id: FileId,
@@ -52,13 +52,13 @@ export const FileMetadata = Schema.Struct({
   size_bytes: Schema.Natural,
   /** RFC 3339 on the wire. */
   created_at: Schema.DateTimeUtcFromString,
-  /** `true` only for a file that a tool or a skill made: a user's own upload can't be downloaded. */
+  /** `true` only for files that a tool or a skill made: a user's own upload can't be downloaded. */
   downloadable: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
-  /** When the content stops being served. `null` if it never does, and in the beta dialect, which does not say. */
+  /** When the content stops being served. `null` if never, and always in the beta dialect, which does not say. */
   expires_at: nullByDefault(Schema.DateTimeUtcFromString),
   /** The session that made the file, if one did. */
   scope: nullByDefault(FileScope),
-  /** Present only where a server sends it; the service does not document this field. */
+  /** Present only if a server sends it; the service does not document this field. */
   purpose: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 

@@ -1,9 +1,9 @@
 /**
  * What can be uploaded: a path, bytes, text, a `Blob` or `File`, a `Stream`, a web `ReadableStream`, a URL.
  *
- * A source is a description; nothing is opened or read until an upload runs. Its bytes are streamed: whatever its
- * size, a source costs about a chunk of memory. An upload that fails on its way is tried again only where the source can
- * be read again: streams can't, unless they say so.
+ * A source is a description: nothing is opened or read until an upload runs. Its bytes are streamed, so it takes about a
+ * chunk of memory whatever its size. An upload that fails midway is retried only if its source can be read again;
+ * streams can't, unless they are marked as replayable.
  *
  * @example
  * ```ts
@@ -13,7 +13,7 @@
  * const program = Effect.gen(function*() {
  *   yield* Files.upload(FileSource.path("report.pdf"))
  *   yield* Files.upload(FileSource.text("a,b\n1,2\n", "table.csv"))
- *   // Each run of this stream gives the same bytes, so that it may be sent again.
+ *   // Each run of this stream gives the same bytes, so a retry may run it again.
  *   const lines = Stream.make("one\n", "two\n").pipe(Stream.encodeText)
  *   yield* Files.upload(FileSource.stream(lines, { filename: "lines.txt", replayable: true }))
  * })
@@ -62,7 +62,7 @@ export interface FileSource<out R = never> {
 /** Whether `u` is a {@link FileSource}. */
 export const isFileSource = (u: unknown): u is FileSource<unknown> => Predicate.hasProperty(u, TypeId)
 
-/** A defect of a source, a bug in a mapping for example, is a failure of the upload, and final. */
+/** A defect of a source, such as a bug in a mapping, becomes a final failure of the upload. */
 const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>, name?: string): FileSource<R> => {
   const failed = fromDefect(name)
   return {
@@ -77,10 +77,10 @@ const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>, na
   }
 }
 
-/** The source that stands for an argument nothing can be read from. */
+/** The source for an argument that nothing can be read from: it fails when it is opened. */
 const refuse = (message: string): FileSource => make(Effect.suspend(() => Effect.fail(fail("Failed", message))))
 
-/** Read and sent at a time. Smaller chunks cost throughput: at 64 KiB an upload takes three times as long. */
+/** Bytes that are read and sent at a time. Smaller chunks are slower: with 64 KiB an upload takes three times as long. */
 const chunkSize = 1 << 20
 
 const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: string | undefined): Content => ({
@@ -93,23 +93,23 @@ const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: st
 })
 
 /**
- * Bytes in memory, of any realm. They must not be changed while an upload runs.
+ * Bytes in memory, of any realm. Don't change them while an upload runs.
  *
- * @param filename what the service is to call the file; `options.filename` of the upload overrides it
+ * @param filename the file's name in the service; the upload's `filename` option overrides it
  */
 export const bytes = (content: ArrayBufferView | ArrayBufferLike, filename: string): FileSource =>
   make(
     Effect.suspend(() => {
       const bytes = toBytes(content)
       if (bytes !== undefined) return Effect.succeed(fromBytes(bytes, filename, undefined))
-      const advice = Predicate.isString(content) ? " For a string there is FileSource.text." : ""
+      const advice = Predicate.isString(content) ? " For a string, use FileSource.text." : ""
       return Effect.fail(fail("Failed", `FileSource.bytes takes bytes, not ${kindOf(content)}.${advice}`))
     }),
     filename
   )
 
 /**
- * Text, sent as UTF-8. Its MIME type is `text/plain` where the name does not tell another.
+ * Text, sent as UTF-8. Its MIME type is `text/plain` unless the name implies another.
  */
 export const text = (content: string, filename: string): FileSource =>
   Predicate.isString(content)
@@ -122,7 +122,7 @@ export const text = (content: string, filename: string): FileSource =>
     )
     : refuse(`FileSource.text takes a string, not ${kindOf(content)}.`)
 
-/** What is asked of a `Blob` here. Other realms, runtimes and polyfills have classes of their own. */
+/** The members of `Blob` that are used here. Other realms, runtimes and polyfills have classes of their own. */
 interface BlobLike {
   readonly size: number
   readonly type: string
@@ -137,8 +137,8 @@ const isBlobLike = (u: unknown): u is BlobLike =>
   && Predicate.hasProperty(u, "stream") && Predicate.isFunction(u.stream)
 
 /**
- * A `Blob`, or a `File` with its name and type, of this realm or another. A name that is a path counts by its last
- * component, and a type that says nothing, such as `application/octet-stream`, leaves it to the name.
+ * A `Blob`, or a `File` with its name and type, of any realm. If the name is a path, its last component is used. If the
+ * type is generic, such as `application/octet-stream`, the name decides instead.
  *
  * @param filename needed for a `Blob`, which has no name of its own
  */
@@ -147,7 +147,7 @@ export const blob = (content: Blob, filename?: string): FileSource =>
     ? fromBlob(content, filename)
     : refuse(
       `FileSource.blob takes a Blob with arrayBuffer() and stream(), not ${kindOf(content)}.${
-        Predicate.isString(content) ? " For a string there is FileSource.text." : ""
+        Predicate.isString(content) ? " For a string, use FileSource.text." : ""
       }`
     )
 
@@ -170,7 +170,7 @@ const fromBlob = (content: BlobLike, filename: string | undefined): FileSource =
           return bytes.length === size
             ? Effect.succeed(fromBytes(bytes, name, mimeType))
             : Effect.fail(
-              fail("SizeMismatch", `${shown} said that it has ${size} bytes and gave ${bytes.length}.`, {
+              fail("SizeMismatch", `${shown} declared ${size} bytes but gave ${bytes.length}.`, {
                 source: name
               })
             )
@@ -193,7 +193,7 @@ const fromBlob = (content: BlobLike, filename: string | undefined): FileSource =
   )
 }
 
-/** What a web stream is told by, whatever made it. */
+/** Recognizes a web stream by its shape, since other realms have classes of their own. */
 const isReadableStream = (u: unknown): u is ReadableStream<unknown> =>
   Predicate.hasProperty(u, "getReader") && Predicate.isFunction(u.getReader)
 
@@ -206,32 +206,32 @@ const fromReadable = (
   onError: (cause: unknown) => SourceFailed
 ): Stream.Stream<unknown, SourceFailed> => {
   if (isReadableStream(readable)) return Stream.fromReadableStream({ evaluate: () => readable, onError })
-  // Polyfills of Blob have streams of Node.
+  // Polyfills of Blob return Node streams.
   if (isAsyncIterable(readable)) return Stream.fromAsyncIterable(readable, onError)
   return Stream.fail(fail("Failed", `${shown} gave ${kindOf(readable)} as its stream.`, { source: name }))
 }
 
-/** What was given where a Stream of effect is taken, and what to do with it. */
+/** Names what was given in place of an Effect Stream, and what to do with it. */
 const otherStream = (given: unknown): string => {
-  if (isReadableStream(given)) return `${kindOf(given)}. For that there is FileSource.readableStream.`
+  if (isReadableStream(given)) return `${kindOf(given)}. Use FileSource.readableStream for it.`
   return isAsyncIterable(given)
-    ? `${kindOf(given)}. Make a Stream of it with Stream.fromAsyncIterable.`
+    ? `${kindOf(given)}. Convert it with Stream.fromAsyncIterable.`
     : `${kindOf(given)}.`
 }
 
-const sayReplayable = "Where each run gives the same bytes, say `replayable: true`."
+const replayableAdvice = "If each run gives the same bytes, set `replayable: true`."
 
 /**
- * A `Stream` of bytes. Its own failures and defects become `SourceFailed` with the reason `Failed` and what it failed
- * with as `cause`.
+ * A `Stream` of bytes. Its own failures and defects become `SourceFailed` with the reason `Failed` and the original
+ * failure as `cause`.
  *
- * It is read once, since nothing tells whether a second run would give the same: an iterator, a response's body and a
- * Node stream give less. An upload that fails on its way is then not retried. With `replayable: true` it is run again
- * for each try, and a run that gives less, more or other bytes than an earlier one fails with `Consumed`.
+ * By default it is run only once, because a second run may give less: an iterator, a response's body and a Node stream
+ * do. An upload that fails midway is then not retried. With `replayable: true` each try runs the stream again; a run
+ * that gives fewer, more or other bytes than an earlier one fails with `Consumed`.
  */
 export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: {
   readonly filename: string
-  /** Bytes, if known: it gives the request a content-length, and a stream that differs from it fails. */
+  /** Bytes, if known. The request then has a content-length, and a stream of another length fails. */
   readonly size?: number | undefined
   /**
    * Whether each run of the stream gives the same bytes, so that a retry may run it again.
@@ -242,10 +242,10 @@ export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: 
 }): FileSource<R> => {
   const { filename, replayable = false, size } = options
   if (!Stream.isStream(content)) {
-    return refuse(`FileSource.stream takes a Stream of effect, not ${otherStream(content)}`)
+    return refuse(`FileSource.stream takes an Effect Stream, not ${otherStream(content)}`)
   }
   const source = onlyBytes(Stream.mapError(content, streamFailed(filename)), filename)
-  const once = replayable ? undefined : onlyOnce(source, filename, sayReplayable)
+  const once = replayable ? undefined : onlyOnce(source, filename, replayableAdvice)
   return make(
     Effect.map(Effect.context<R>(), (context): Content => ({
       filename,
@@ -259,19 +259,19 @@ export const stream = <E, R>(content: Stream.Stream<Uint8Array, E, R>, options: 
   )
 }
 
-/** Streams that have been read, by whatever source: their bytes are gone. */
+/** Streams that any source has read from: their bytes are gone. */
 const consumed = new WeakSet<ReadableStream<unknown>>()
 
-/** Node's own mark of a stream that something has read from; other runtimes have none. */
+/** Node's mark on a stream that something has read from. Other runtimes have none. */
 const disturbed = Symbol.for("nodejs.stream.disturbed")
 
 const isConsumed = (readable: ReadableStream<unknown>): boolean =>
   consumed.has(readable) || (Predicate.hasProperty(readable, disturbed) && readable[disturbed] === true)
 
 /**
- * A web `ReadableStream` of bytes. It can be read only once, so it is never sent twice. A function that makes a new
- * one each time says that each has the same bytes: it is called again for each try, and one that gives the same stream
- * again, or other bytes than before, fails with `Consumed`.
+ * A web `ReadableStream` of bytes. It can be read only once, so an upload of it is never retried. A function that
+ * returns a new stream of the same bytes can be retried: it is called for each try, and returning a stream that was read
+ * already, or one with other bytes, fails with `Consumed`.
  */
 export const readableStream = (
   content: ReadableStream<Uint8Array> | (() => ReadableStream<Uint8Array>),
@@ -290,7 +290,7 @@ export const readableStream = (
       return Effect.fail(fail(
         "Failed",
         `FileSource.readableStream takes a web ReadableStream, not ${kindOf(readable)}.${
-          isAsyncIterable(readable) ? " For a Node stream there are Readable.toWeb and Stream.fromAsyncIterable." : ""
+          isAsyncIterable(readable) ? " Convert a Node stream with Readable.toWeb or Stream.fromAsyncIterable." : ""
         }`,
         { source: filename }
       ))
@@ -299,7 +299,7 @@ export const readableStream = (
       return Effect.fail(
         fail(
           "Consumed",
-          `The stream for ${shorten(filename)} was read already. Give a function that makes a new one each time.`,
+          `The stream for ${shorten(filename)} was read already. Pass a function that returns a new one each time.`,
           { source: filename }
         )
       )
@@ -336,15 +336,15 @@ const streamFailed = (filename: string) => (cause: unknown): SourceFailed =>
     cause
   })
 
-/** A URL of any realm, or the text of a `file:` one. */
+/** A URL of any realm, or a `file:` URL as a string. */
 const isUrl = (u: unknown): u is string | URL =>
   Predicate.isString(u)
     ? u.startsWith("file://")
     : Predicate.hasProperty(u, "href") && Predicate.hasProperty(u, "protocol") && Predicate.hasProperty(u, "pathname")
 
 /**
- * A regular file, by its path or its `file:` URL. It is watched while it is read: one that shrinks, grows or is
- * rewritten fails with `Changed`, and nothing is stored. Directories, FIFOs and devices are refused; give a pipe as a
+ * A regular file, by its path or its `file:` URL. If it shrinks, grows or is rewritten while it is read, the upload
+ * fails with `Changed` and nothing is stored. Directories, FIFOs and devices are refused; pass a pipe as a
  * {@link stream}.
  */
 export const path = (path: string | URL): FileSource<FileSystem.FileSystem> => {
@@ -362,10 +362,10 @@ const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const onError = fromPlatformError(path)
-      // Looked at before it is opened: opening a FIFO would wait for a writer.
+      // Checked before it is opened, because opening a FIFO would wait for a writer.
       yield* Effect.flatMap(Effect.mapError(fs.stat(path), onError), (info) => regularFile(path, info))
       const file = yield* Effect.mapError(fs.open(path), onError)
-      // A transport may pull once more after the upload has ended. The descriptor is then closed, and its number may
+      // A transport may pull once more after the upload has ended. By then the descriptor is closed, and its number may
       // already belong to another file.
       let closed = false
       yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
@@ -383,19 +383,17 @@ const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
           "NotAFile",
           `${
             shorten(path)
-          } ${what}, as files of the system do: give its bytes as a stream, standard input for example.`,
-          {
-            source: path
-          }
+          } ${what}, as files of the system do: pass its bytes as a stream, for example standard input.`,
+          { source: path }
         )
 
       const unchanged = Effect.gen(function*() {
         const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
         const after = yield* Effect.mapError(file.stat, onError)
         if (size === 0 && Option.isSome(beyond)) {
-          return yield* wrongSize("has content but tells no size")
+          return yield* wrongSize("has content but reports a size of 0")
         }
-        if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed its size")
+        if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed in size")
         if (modifiedAt(after) !== modifiedAt(before)) return yield* changed("was written to")
       })
 
@@ -403,7 +401,7 @@ const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
         Effect.flatMap(Effect.mapError(file.stat, onError), (after) =>
           Effect.fail(
             after.size === before.size && modifiedAt(after) === modifiedAt(before)
-              ? wrongSize(`tells a size of ${size} bytes but ends after ${read}`)
+              ? wrongSize(`reports a size of ${size} bytes but ends after ${read}`)
               : changed("shrank")
           ))
 
@@ -428,7 +426,7 @@ const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
               if (Option.isNone(read)) return shrank(position)
               position += read.value.length
               const chunk = Arr.of<Uint8Array>(read.value)
-              // Asked before the last bytes are handed over, so that a changed file never completes a request.
+              // Checked before the last bytes are handed over, so that a changed file never completes a request.
               return position === size ? Effect.as(unchanged, chunk) : Effect.succeed(chunk)
             })
           )
@@ -457,7 +455,7 @@ const kinds: Partial<Record<FileSystem.File.Type, string>> = {
   Directory: "a directory",
   BlockDevice: "a device",
   CharacterDevice: "a device",
-  FIFO: "a FIFO: give its bytes as a stream, standard input for example",
+  FIFO: "a FIFO: pass its bytes as a stream, for example standard input",
   Socket: "a socket"
 }
 
@@ -469,17 +467,17 @@ const regularFile = (path: string, info: FileSystem.File.Info): Effect.Effect<vo
     )
 
 /**
- * What a GET of a URL answers, a presigned one for example: streamed through, never on disk. Redirects to http and https
- * are followed, and no credential of this client goes along. The URL's query, which may hold a signature, appears in no
- * error.
+ * The content of a URL, such as a presigned one, fetched with GET and streamed through without touching the disk.
+ * Redirects to http and https are followed. No credential of this client is sent along, and the URL's query, which may
+ * hold a signature, appears in no error.
  *
- * The name is the one in the answer's content-disposition, else the last segment of the URL that was redirected to. The
- * answer's content-type is taken unless it is malformed or says nothing. A retry fetches it again.
+ * The name comes from the response's content-disposition, else from the last segment of the final URL. The response's
+ * content-type is used unless it is malformed or generic. A retry fetches the URL again.
  */
 export const url = (url: string | URL): FileSource<HttpClient.HttpClient> => make(openUrl(url))
 
 /**
- * Runs `f` with each chunk as it is handed to the transport: progress, a hash, a copy.
+ * Runs `f` with each chunk as it is handed to the transport, for progress, a hash or a copy.
  */
 export const tap = <R, R2>(
   self: FileSource<R>,
@@ -492,7 +490,7 @@ export const tap = <R, R2>(
     return {
       ...content,
       bytes: undefined,
-      // `f` may keep what it is given.
+      // `f` may keep its chunks, so their buffers must not be reused.
       stream: Stream.provideService(
         Stream.tap(content.stream, (chunk) => Effect.provideContext(f(chunk), context)),
         Buffers,

@@ -34,7 +34,7 @@ import type { DeleteError, DownloadError, InvalidConfig, ListError, MetadataErro
 import type { FileSource } from "./FileSource.ts"
 import * as accessor from "./internal/accessor.ts"
 import { deleteAtEnd } from "./internal/files/cleanUp.ts"
-import { type FilesClient, isId, notAnId } from "./internal/files/client.ts"
+import { type FilesClient, notAnId } from "./internal/files/client.ts"
 import { makeDownload } from "./internal/files/download.ts"
 import { type Internals, withInternals } from "./internal/files/internals.ts"
 import { type ListOptions, type ListPageOptions, lookUpsAtOnce, makeList, newestPage } from "./internal/files/list.ts"
@@ -50,19 +50,20 @@ import { connect, type Connection } from "./internal/request/send.ts"
 import { monotonicMillis } from "./internal/request/silence.ts"
 import { ofLines } from "./internal/sha256.ts"
 import { maxIdsPerRequest } from "./internal/wire/constants.ts"
+import { isPathSegment } from "./internal/wire/pathSegment.ts"
 
 export type {
-  /** What a single call may set for itself. */
+  /** Options of a single call. */
   CallOptions,
-  /** What a client is made from, besides what authorizes its requests. */
+  /** Options of a client, without its credential. */
   ClientOptions,
-  /** What is listed, and how. */
+  /** Options of a listing. */
   ListOptions,
-  /** Which page is asked for. */
+  /** Options of a request for one page. */
   ListPageOptions,
-  /** What a client is made from. */
+  /** Options of a client. */
   Options,
-  /** How a source is uploaded. */
+  /** Options of an upload. */
   UploadOptions
 }
 
@@ -71,30 +72,29 @@ export type {
  */
 export class Files extends Context.Service<Files, {
   /**
-   * Uploads a source and gives the stored file's metadata, whose size is what was sent. Everything that can be checked
-   * is checked before a byte is sent.
+   * Uploads a source and returns the stored file's metadata, whose `size_bytes` equals the bytes sent. Everything that
+   * can be checked locally is checked before a byte is sent.
    */
   readonly upload: <R>(
     source: FileSource<R>,
     options?: UploadOptions
   ) => Effect.Effect<FileMetadata, UploadError, R>
   /**
-   * All files, newest first. A page is fetched only when the stream's consumer comes to it.
+   * All files, newest first. A page is fetched only when the stream's consumer pulls it.
    */
   readonly list: (options?: ListOptions) => Stream.Stream<FileMetadata, ListError>
   /**
-   * One page. In the GA dialect the next one is asked for with `page: next_page`, in the beta dialect with
-   * `afterId: last_id`.
+   * One page. To get the next one, pass `page: next_page` in the GA dialect and `afterId: last_id` in the beta dialect.
    */
   readonly listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, ListError>
-  /** What the service knows of a file. */
+  /** The metadata of a file. */
   readonly metadata: (id: FileId, options?: CallOptions) => Effect.Effect<FileMetadata, MetadataError>
   /**
-   * The content of a file that a tool or skill made. It comes to its end complete or fails; ending the stream early
-   * closes the connection.
+   * The content of a file that a tool or skill made. The stream delivers every byte or fails; ending it early closes the
+   * connection.
    */
   readonly download: (id: FileId, options?: CallOptions) => Stream.Stream<Uint8Array, DownloadError>
-  /** Deletes a file for good. */
+  /** Deletes a file permanently. */
   readonly delete: (id: FileId, options?: CallOptions) => Effect.Effect<DeletedFile, DeleteError>
 }>()("effect-anthropic-files/Files") {}
 
@@ -130,11 +130,11 @@ export const make = Effect.fnUntraced(function*(
   )
 })
 
-/** The same for everybody who reaches the same files; no secret can be read from it. */
+/** Equal for all clients that reach the same files. It reveals no secret. */
 const identityOf = ({ settings: { baseUrl, credentials, headers } }: Connection): string =>
   ofLines(baseUrl, JSON.stringify(credentials.identity), headers["anthropic-workspace-id"] ?? "")
 
-/** An intent is noted before its upload begins, by a clock that may differ a little. Milliseconds. */
+/** An intent is recorded just before its upload begins, by a clock that may differ slightly. Milliseconds. */
 const intentTolerance = 5_000
 
 const findUploads = (lost: LostUploads): Internals["findUploads"] => ({ expiresIn, filename, mimeType, since, size }) =>
@@ -152,7 +152,7 @@ const findUploads = (lost: LostUploads): Internals["findUploads"] => ({ expiresI
   }).pipe(Effect.mapError(toOperationError("list")))
 
 /**
- * The service from options. It needs an `HttpClient`, and what a policy Layer does to that holds for it.
+ * The service from options. It needs an `HttpClient`; a policy Layer over that client applies to the service.
  */
 export const layer = (options: Options): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
   Layer.effect(Files, make(options))
@@ -168,8 +168,8 @@ export const layerCredentials = (
 /**
  * The service from the environment, read through the current `ConfigProvider`: `ANTHROPIC_API_KEY`, or whatever else
  * `Credentials.fromEnvironment` finds, with `ANTHROPIC_BASE_URL`, `ANTHROPIC_WORKSPACE_ID` and
- * `ANTHROPIC_CUSTOM_HEADERS`. Values are trimmed, an empty one counts as unset, and an option given here takes
- * precedence: a credential hides all those of the environment.
+ * `ANTHROPIC_CUSTOM_HEADERS`. Values are trimmed, and an empty one counts as unset. Options take precedence: a
+ * credential among them hides every credential in the environment.
  */
 export const layerConfig = (options: Options = {}): Layer.Layer<Files, InvalidConfig, HttpClient.HttpClient> =>
   Layers.layerConfig({ tag: Files, make }, options)
@@ -195,7 +195,7 @@ export const listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, Li
   "Files.listPage"
 )((files) => files.listPage)
 
-/** The second argument of a function that is given to `Effect.forEach` is an index; it is not an option. */
+/** `Effect.forEach` passes an index as the second argument, where the options belong. */
 const asOptions = (given: CallOptions | number | undefined): CallOptions | undefined =>
   Predicate.isNumber(given) ? undefined : given
 
@@ -219,7 +219,7 @@ export const download: (id: FileId, options?: CallOptions | number) => Stream.St
       "Files.download"
     )((files) => (id, options) => files.download(id, asOptions(options)))
 
-/** Deletes a file by the service in the context; an index in place of the options is ignored. */
+/** Deletes a file with the service in the context; an index in place of the options is ignored. */
 const delete_: (id: FileId, options?: CallOptions | number) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor
   .effect(
     Files,
@@ -231,7 +231,7 @@ export {
   delete_ as delete
 }
 
-/** Asks for files by their ids, and gives what tells which of them are there. */
+/** Looks files up by id, and returns a function from an id to its file. */
 const byId = (files: Files["Service"], ids: Iterable<FileId>) =>
   Effect.map(Stream.runCollect(files.list({ ids })), (page) => {
     const found = new Map(page.map((file) => [file.id, file]))
@@ -248,7 +248,7 @@ const Find = Request.tagged<Find>("Find")
 
 const finder = RequestResolver.batchN(
   RequestResolver.makeWith<Find>({
-    // Clients may differ in key, workspace and dialect: each has its own batches.
+    // Clients may differ in key, workspace and dialect, so each gets its own batches.
     batchKey: ({ request }) => request.files,
     delay: Effect.yieldNow,
     collectWhile: () => true,
@@ -261,19 +261,19 @@ const finder = RequestResolver.batchN(
 )
 
 /**
- * A file's metadata, or `None` where there is no such file. Lookups that are made at the same time share a request: up
- * to 100 in one with `ids[]`, and one each in the beta dialect, which has no such parameter.
+ * A file's metadata, or `None` if there is no such file. Lookups made at the same time share requests, up to 100 ids in
+ * each (`ids[]`). The beta dialect has no such parameter: there every lookup is a request of its own.
  *
- * A failure of a request is one of every lookup that it was for.
+ * If a shared request fails, every lookup in it fails.
  */
 export const find = (id: FileId): Effect.Effect<Option.Option<FileMetadata>, ListError, Files> =>
   // A malformed id must not fail the lookups that share its request.
-  isId(id)
+  isPathSegment(id)
     ? Effect.flatMap(Files, (files) => Effect.request(Find({ files, id }), finder))
     : Effect.fail(notAnId("list", "ids", id))
 
 /**
- * {@link find} for many: as many results as ids, in their order.
+ * {@link find} for many ids: one result for each id, in the same order.
  */
 export const findMany = (
   ids: Iterable<FileId>
@@ -290,17 +290,17 @@ export const findMany = (
   })
 
 /**
- * Whether there is such a file; batched like {@link find}. One that has expired counts for as long as the service knows
- * it, up to 30 days.
+ * Whether a file exists; batched like {@link find}. An expired file exists for as long as the service lists it, up to
+ * 30 days.
  */
 export const exists = (id: FileId): Effect.Effect<boolean, ListError, Files> => Effect.map(find(id), Option.isSome)
 
 /**
- * Uploads a file that lives as long as its Scope: it is deleted when that closes, after success, failure and
- * interruption. The deletion is tried a few times, for at most 30 seconds, or 5 after an interruption. One that fails is
- * logged as a warning with the file's id, and changes nothing else.
+ * Uploads a file and deletes it when the Scope closes, after success, failure and interruption alike. The deletion is
+ * retried for at most 30 seconds, or 5 seconds after an interruption. If it fails, a warning with the file's id is
+ * logged, and nothing else changes.
  *
- * Give it `expiresIn` as a lease: the service then removes the content even when this process dies first.
+ * Set `expiresIn` as well, and the service removes the content even if this process dies first.
  */
 export const uploadScoped = <R = never>(
   source: FileSource<R>,

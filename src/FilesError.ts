@@ -1,9 +1,9 @@
 /**
  * Every way an operation can fail, as tagged errors that survive a round trip through JSON.
  *
- * What concerns your file or your quota has a flat tag; a request that could not be carried out is a
+ * Errors about your file or your quota have a tag each; a request that could not be carried out is a
  * {@link RequestFailed} whose `reason` says why (`Effect.catchReason`, `Effect.unwrapReason`). Each operation has its
- * own union, so `Effect.catchTag` of an error that an operation can't raise does not compile.
+ * own union, so catching an error that an operation can't raise does not compile.
  *
  * Source of the statuses and codes: the API reference, "Errors".
  *
@@ -24,7 +24,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /**
- * The client's operations, as they stand in errors, spans and metrics.
+ * The client's operations, as errors, spans and metrics name them.
  */
 export const Operation = Schema.Literals([
   "upload",
@@ -46,30 +46,30 @@ export const Operation = Schema.Literals([
 /** @see {@link Operation:var} */
 export type Operation = typeof Operation.Type
 
-/** A flag that is false unless it is said to be true. */
+/** A flag that the constructor sets to `false` by default. */
 const flag = Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
 
 const response = {
-  /** HTTP status; absent when no answer came or none was asked for. */
+  /** HTTP status; absent if no answer came or nothing was sent. */
   status: Schema.optional(Schema.Int),
-  /** The `request-id` header, or the body's `request_id`: what support asks for. */
+  /** The `request-id` header, else the body's `request_id`. Support asks for it. */
   requestId: Schema.optional(Schema.String),
-  /** `error.type` of the answer, where it has one: `rate_limit_error` for example. */
+  /** `error.type` of the answer, if it has one: for example `rate_limit_error`. */
   errorType: Schema.optional(Schema.String),
-  /** `error.details.error_code`, where the service gives one. */
+  /** `error.details.error_code`, if the service sent one. */
   errorCode: Schema.optional(Schema.String),
   /**
-   * `error.details` as the service sent it, where it has more than the code: `max_side_length_pixels` and `paths` of
-   * images that are too large, for example.
+   * `error.details` as the service sent it, if it holds more than the code: for example `max_side_length_pixels` and
+   * `paths` of images that are too large.
    */
   details: Schema.optional(Schema.Record(Schema.String, Schema.Json)),
-  /** Requests that were made for the operation, where it was more than one. */
+  /** How many requests the operation took, if more than one. */
   tries: Schema.optional(Schema.Natural),
-  /** Whether the same call may succeed later, `x-should-retry` taken into account. */
+  /** Whether the same call may succeed later. Takes `x-should-retry` into account. */
   isRetryable: flag,
-  /** Whether the service may have carried the request out although it failed here. */
+  /** Whether the service may have carried out the request although it failed here. */
   isOutcomeUnknown: flag,
-  /** What lies beneath, for a log. Never holds a key. */
+  /** The underlying error, for logs. Never holds a key. */
   cause: Schema.optionalKey(Schema.Defect())
 }
 
@@ -78,7 +78,7 @@ const details = { message: Schema.String, ...response }
 const failure = { operation: Operation, ...details }
 
 /**
- * No such file, or one of another workspace's (404).
+ * The file does not exist, or belongs to another workspace (404).
  */
 export class FileNotFound extends Schema.TaggedError<FileNotFound>("effect-anthropic-files/FileNotFound")(
   "FileNotFound",
@@ -94,7 +94,7 @@ export class FileExpired extends Schema.TaggedError<FileExpired>("effect-anthrop
 ) {}
 
 /**
- * A user's own upload was asked for its content; only what tools and skills make can be downloaded
+ * The file is a user's own upload; only files that tools and skills make can be downloaded
  * (400 `file_not_downloadable`).
  */
 export class FileNotDownloadable
@@ -105,7 +105,7 @@ export class FileNotDownloadable
 {}
 
 /**
- * The MIME type is malformed, or is one that the place where the file is used does not take.
+ * The MIME type is malformed, or is not accepted where the file is used.
  */
 export class InvalidFileType extends Schema.TaggedError<InvalidFileType>("effect-anthropic-files/InvalidFileType")(
   "InvalidFileType",
@@ -113,7 +113,7 @@ export class InvalidFileType extends Schema.TaggedError<InvalidFileType>("effect
 ) {}
 
 /**
- * The name is empty, longer than 255 characters, or holds one of `< > : " | ? * \ /` or a control character.
+ * The name is empty, longer than 255 characters, or contains one of `< > : " | ? * \ /` or a control character.
  */
 export class InvalidFilename extends Schema.TaggedError<InvalidFilename>("effect-anthropic-files/InvalidFilename")(
   "InvalidFilename",
@@ -121,16 +121,16 @@ export class InvalidFilename extends Schema.TaggedError<InvalidFilename>("effect
 ) {}
 
 /**
- * The file is larger than the 500 MB that the service takes, or than a proxy in front of it lets through (413). Where
- * the size is known, a file over the service's limit is refused before a byte is sent.
+ * The file is larger than the 500 MB that the service accepts, or than a proxy in front of it lets through (413). If the
+ * size is known, a file over the service's limit is refused before a byte is sent.
  */
 export class FileTooLarge extends Schema.TaggedError<FileTooLarge>("effect-anthropic-files/FileTooLarge")(
   "FileTooLarge",
   {
     ...failure,
-    /** Bytes; absent when the size is not known. */
+    /** Bytes; absent if the size is not known. */
     size: Schema.optional(Schema.Natural),
-    /** Bytes; absent when something in front of the service refused the file and named no limit. */
+    /** Bytes; absent if something in front of the service refused the file without naming a limit. */
     limit: Schema.optional(Schema.Natural)
   }
 ) {}
@@ -146,8 +146,8 @@ export class StorageLimitExceeded
 {}
 
 /**
- * Too many requests (429). A reached spend cap is `RequestFailed` with the reason `BillingBlocked` instead, since
- * waiting does not help there.
+ * Too many requests (429). Reaching a spend cap is a `RequestFailed` with the reason `BillingBlocked` instead, because
+ * waiting does not help then.
  */
 export class RateLimited extends Schema.TaggedError<RateLimited>("effect-anthropic-files/RateLimited")(
   "RateLimited",
@@ -169,13 +169,13 @@ export class ContextWindowExceeded
 {}
 
 /**
- * Bytes stopped flowing, or their count is not what was announced.
+ * Bytes stopped flowing, or their count differs from the announced one.
  *
  * - `Truncated`: the body ended before its announced length;
  * - `Overrun`: it went on past it;
  * - `Stalled`: no byte moved for the client's `idleTimeout`;
  * - `Reset`: the connection broke;
- * - `SizeMismatch`: the service stored another number of bytes than was sent. That file is deleted again.
+ * - `SizeMismatch`: the service stored a different number of bytes than was sent. That file is deleted again.
  */
 export class TransferInterrupted
   extends Schema.TaggedError<TransferInterrupted>("effect-anthropic-files/TransferInterrupted")(
@@ -183,9 +183,9 @@ export class TransferInterrupted
     {
       ...failure,
       reason: Schema.Literals(["Truncated", "Overrun", "Stalled", "Reset", "SizeMismatch"]),
-      /** Bytes that came through: handed to the transport for an upload, received for a download. */
+      /** Bytes transferred: handed to the transport for an upload, received for a download. */
       transferred: Schema.Natural,
-      /** Bytes that were announced; absent when no length was. */
+      /** Bytes announced; absent if no length was announced. */
       expected: Schema.optional(Schema.Natural),
       fileId: Schema.optional(Schema.String)
     }
@@ -193,15 +193,15 @@ export class TransferInterrupted
 {}
 
 /**
- * What was to be uploaded can't be read to its end.
+ * The source of an upload can't be read to the end.
  *
  * - `NotFound`, `NotAFile`, `PermissionDenied`, `Unreadable`: the path, before any request;
  * - `Changed`: the file was written to while it was read;
- * - `SizeMismatch`: the source gave another number of bytes than it declared;
+ * - `SizeMismatch`: the source gave a different number of bytes than it declared;
  * - `Consumed`: the source can be read only once, and was;
  * - `Failed`: the source's own failure, in `cause`.
  *
- * No file is stored: the request is broken off before its last byte.
+ * No file is stored: the request is aborted before its last byte.
  */
 export class SourceFailed extends Schema.TaggedError<SourceFailed>("effect-anthropic-files/SourceFailed")(
   "SourceFailed",
@@ -217,7 +217,7 @@ export class SourceFailed extends Schema.TaggedError<SourceFailed>("effect-anthr
       "Consumed",
       "Failed"
     ]),
-    /** The path or URL, where the source has one. */
+    /** The path or URL, if the source has one. */
     source: Schema.optional(Schema.String)
   }
 ) {}
@@ -242,17 +242,17 @@ export class BillingBlocked extends Schema.TaggedError<BillingBlocked>("effect-a
   details
 ) {}
 
-/** The request itself is wrong: refused here before it was sent, or by the service (400 and other 4xx). */
+/** The request is invalid: refused by this client before sending, or by the service (400 and other 4xx). */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("effect-anthropic-files/InvalidRequest")(
   "InvalidRequest",
   {
     ...details,
-    /** The option that is wrong, where it was found before sending. */
+    /** The invalid option, if it was found before sending. */
     option: Schema.optional(Schema.String)
   }
 ) {}
 
-/** The service has more work than it can take (529). */
+/** The service is overloaded (529). */
 export class Overloaded extends Schema.TaggedError<Overloaded>("effect-anthropic-files/Overloaded")(
   "Overloaded",
   { ...details, ...retryAfter }
@@ -264,25 +264,25 @@ export class ServerFailed extends Schema.TaggedError<ServerFailed>("effect-anthr
   { ...details, ...retryAfter }
 ) {}
 
-/** No connection, or it broke before an answer: name resolution, refusal, TLS, reset. */
+/** There was no connection, or it broke before an answer: name resolution, refusal, TLS, reset. */
 export class Unreachable extends Schema.TaggedError<Unreachable>("effect-anthropic-files/Unreachable")(
   "Unreachable",
   details
 ) {}
 
-/** No answer, or no end of it, within the client's limits. */
+/** The answer did not arrive, or did not end, within the client's limits. */
 export class TimedOut extends Schema.TaggedError<TimedOut>("effect-anthropic-files/TimedOut")(
   "TimedOut",
   details
 ) {}
 
-/** A circuit breaker kept the request from being sent. */
+/** An open circuit breaker kept the request from being sent. */
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("effect-anthropic-files/CircuitOpen")(
   "CircuitOpen",
   { ...details, ...retryAfter }
 ) {}
 
-/** An answer that is not the API's: HTML, a redirect, wrong types, a cursor that repeats. */
+/** The answer is not one that the API documents: HTML, a redirect, wrong types, a cursor that repeats. */
 export class UnexpectedResponse
   extends Schema.TaggedError<UnexpectedResponse>("effect-anthropic-files/UnexpectedResponse")(
     "UnexpectedResponse",
@@ -291,8 +291,8 @@ export class UnexpectedResponse
 {}
 
 /**
- * No credential could be had for the request, so it was not sent: a token has expired and can't be renewed, the token
- * endpoint refuses or can't be reached, a credentials file can't be read.
+ * The request was not sent, because its credential could not be obtained: a token has expired and can't be renewed, the
+ * token endpoint refuses or can't be reached, or a credentials file can't be read.
  */
 export class CredentialsFailed
   extends Schema.TaggedError<CredentialsFailed>("effect-anthropic-files/CredentialsFailed")(
@@ -300,9 +300,9 @@ export class CredentialsFailed
     {
       ...details,
       ...retryAfter,
-      /** Where the credential was to come from: `the profile work` for example. */
+      /** Where the credential should have come from: for example `the profile work`. */
       source: Schema.String,
-      /** What the token endpoint answered, without anything that could be secret. */
+      /** The token endpoint's answer, without anything that could be secret. */
       body: Schema.optionalKey(Schema.String)
     }
   )
@@ -329,7 +329,7 @@ export const Reason = Schema.Union([
 export type Reason = typeof Reason.Type
 
 /**
- * The request could not be carried out; `reason` says why. The reason's fields can be read here as well.
+ * The request could not be carried out; `reason` says why. The reason's fields are available here as well.
  */
 export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-anthropic-files/RequestFailed")(
   "RequestFailed",
@@ -391,7 +391,7 @@ export const FilesError = Schema.Union([
 /** @see {@link FilesError:var} */
 export type FilesError = typeof FilesError.Type
 
-/** The source, the name, the size, the storage, the transfer, or the request. */
+/** The source, the name, the type, the size, the storage, the transfer, or the request. */
 export type UploadError =
   | InvalidFilename
   | InvalidFileType
@@ -402,13 +402,13 @@ export type UploadError =
   | TransferInterrupted
   | RequestFailed
 
-/** No file is missing from a listing: what does not exist is left out of it. */
+/** The request failed. A listing never fails with `FileNotFound`: files that don't exist are left out. */
 export type ListError = RateLimited | RequestFailed
 
-/** The file is not there, or the request failed. */
+/** The file does not exist, or the request failed. */
 export type MetadataError = FileNotFound | RateLimited | RequestFailed
 
-/** The file is not there, its content is not served, or the transfer or the request failed. */
+/** The file does not exist, its content is not served, or the transfer or the request failed. */
 export type DownloadError =
   | FileNotFound
   | FileExpired
@@ -417,13 +417,13 @@ export type DownloadError =
   | TransferInterrupted
   | RequestFailed
 
-/** The file is not there, or the request failed. */
+/** The file does not exist, or the request failed. */
 export type DeleteError = FileNotFound | RateLimited | RequestFailed
 
-/** A block that can't hold the file; nothing was sent. */
+/** The block can't hold the file. Nothing was sent. */
 export type ContentBlockError = InvalidFileType | FileExpired
 
-/** A file that the message refers to, the message itself, or the request. */
+/** A file that the message refers to, the message itself, or the request failed. */
 export type MessageError =
   | FileNotFound
   | FileExpired
@@ -432,13 +432,13 @@ export type MessageError =
   | RateLimited
   | RequestFailed
 
-/** The same, and a stream of events that broke off. */
+/** As {@link MessageError}, or the stream of events broke off. */
 export type StreamMessageError = MessageError | TransferInterrupted
 
 /** The request failed; a batch that does not exist is an `InvalidRequest`. */
 export type BatchError = RateLimited | RequestFailed
 
-/** `FileExpired`: a file's content would be gone before the batch's 24 hours are over. */
+/** `FileExpired`: a file's content would expire within the batch's 24 hours. */
 export type CreateBatchError = FileExpired | BatchError
 
 /** The request failed, or the results broke off. */
@@ -465,8 +465,8 @@ export interface ErrorOf {
 }
 
 /**
- * The client was given something it can't work with: no key, a key that can't be a header value, a base URL it refuses.
- * Raised when the layer is built, before any request.
+ * An option or environment variable is invalid or missing: no key, a key that can't be a header value, a base URL that
+ * is refused. Raised when the layer is built, before any request.
  */
 export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("effect-anthropic-files/InvalidConfig")(
   "InvalidConfig",
@@ -475,28 +475,29 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("effect-ant
     /** The option or environment variable. */
     option: Schema.String,
     /**
-     * The parts of the message where an option would mend the problem, for a program whose users don't write that option: a
+     * The parts of the message, if an option would fix the problem, for programs whose users can't set that option: a
      * command line names its flag instead.
      */
     advice: Schema.optional(Schema.Struct({
-      /** What is wrong, without its full stop. */
+      /** What is wrong, without a full stop. */
       problem: Schema.String,
-      /** What mends it besides the option: `set AWS_REGION` for example. */
+      /** Other ways to fix it, for example `set AWS_REGION`. */
       remedies: Schema.Array(Schema.String),
-      /** The option that mends it. */
+      /** The option that fixes it. */
       option: Schema.String
     }))
   }
 ) {}
 
 /**
- * A policy could not be set up when its Layer was built: the store that it shares with other processes is away.
+ * A policy could not be set up when its Layer was built, because the store that it shares with other processes can't be
+ * reached.
  */
 export class PolicyFailed extends Schema.TaggedError<PolicyFailed>("effect-anthropic-files/PolicyFailed")(
   "PolicyFailed",
   {
     message: Schema.String,
-    /** What the store said. */
+    /** The store's own failure. */
     cause: Schema.optionalKey(Schema.Defect())
   }
 ) {}

@@ -31,7 +31,7 @@ import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Predicate from "effect/Predicate"
+
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -71,32 +71,33 @@ import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
 import { annotate, observe, observeStream, whole } from "./internal/telemetry.ts"
-import { excerpt, printable } from "./internal/text.ts"
+import { describeValue, excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
+import { isPathSegment } from "./internal/wire/pathSegment.ts"
 import { issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 import * as Messages from "./Messages.ts"
 
 export type {
   /** Options of a single call: `workspaceId`, `headers`. */
   CallOptions,
-  /** What a client is made from, besides what authorizes its requests: the same as for `Files`. */
+  /** Options of a client, without its credential: the same as for `Files`. */
   ClientOptions,
-  /** Options of a single call that creates a batch: `userProfileId` besides. */
+  /** Options of a single call that creates a batch: those of {@link CallOptions}, and `userProfileId`. */
   MessageCallOptions,
-  /** What a client is made from: the same as for `Files`. */
+  /** Options of a client: the same as for `Files`. */
   Options
 }
 
 const time = nullByDefault(Schema.DateTimeUtcFromString)
 
 /**
- * A batch, and how far it has come.
+ * A batch and its progress.
  */
 export const MessageBatch = open({
   id: Schema.NonEmptyString,
   /** `in_progress`, `canceling` or `ended`. */
   processing_status: Schema.String,
-  /** Until the whole batch has ended, all requests count as `processing`. */
+  /** All requests count as `processing` until the whole batch has ended. */
   request_counts: open({
     processing: Schema.Natural,
     succeeded: Schema.Natural,
@@ -105,7 +106,7 @@ export const MessageBatch = open({
     expired: Schema.Natural
   }),
   created_at: Schema.DateTimeUtcFromString,
-  /** 24 hours after its creation: requests that are not answered by then expire. */
+  /** 24 hours after the batch's creation. Requests that are not answered by then expire. */
   expires_at: Schema.DateTimeUtcFromString,
   ended_at: time,
   cancel_initiated_at: time,
@@ -142,14 +143,14 @@ export const Errored = open({
 /** @see {@link Errored:var} */
 export interface Errored extends TypeOf<typeof Errored> {}
 
-/** The request was not answered: the batch was cancelled, or its 24 hours were over. */
+/** The request was not answered, because the batch was cancelled or its 24 hours had passed. */
 export const Unanswered = open({ type: otherType(["canceled", "expired"], ["succeeded", "errored"]) })
 
 /** @see {@link Unanswered:var} */
 export interface Unanswered extends TypeOf<typeof Unanswered> {}
 
 /**
- * What became of one request.
+ * The outcome of one request.
  */
 export type Outcome = Succeeded | Errored | Unanswered
 
@@ -157,7 +158,7 @@ export type Outcome = Succeeded | Errored | Unanswered
 export const Outcome: Schema.Codec<Outcome, unknown> = Schema.Union([Succeeded, Errored, Unanswered])
 
 /**
- * The result of one request. Results come in any order.
+ * The result of one request. Results arrive in any order.
  */
 export const BatchResult = open({ custom_id: Schema.String, result: Outcome })
 
@@ -184,7 +185,7 @@ export interface BatchRequest {
  */
 export interface ListOptions extends CallOptions {
   /**
-   * Batches a page, 1 to 1000.
+   * Batches per page, 1 to 1000.
    *
    * @default 20, the service's
    */
@@ -196,9 +197,9 @@ export interface ListOptions extends CallOptions {
  */
 export interface WaitOptions extends CallOptions {
   /**
-   * How often the batch is asked about, and for how long.
+   * How often the batch is looked up, and for how long.
    *
-   * @default after 5 seconds, then half as long again each time, up to a minute; without end
+   * @default after 5 seconds, then with waits that grow by half, up to a minute; without end
    */
   readonly schedule?: Schedule.Schedule<unknown, unknown> | undefined
 }
@@ -208,28 +209,28 @@ export interface WaitOptions extends CallOptions {
  */
 export class MessageBatches extends Context.Service<MessageBatches, {
   /**
-   * Creates a batch of 1 to 100,000 requests and at most 256 MB. Its requests and their custom ids are checked before
+   * Creates a batch of 1 to 100,000 requests and at most 256 MB. The requests and their custom ids are checked before
    * anything is sent.
    */
   readonly create: (
     requests: ReadonlyArray<BatchRequest>,
     options?: MessageCallOptions
   ) => Effect.Effect<MessageBatch, CreateBatchError>
-  /** A batch as it stands now. */
+  /** The current state of a batch. */
   readonly get: (id: string, options?: CallOptions) => Effect.Effect<MessageBatch, BatchError>
-  /** All batches, newest first. A page is fetched only when the stream's consumer comes to it. */
+  /** All batches, newest first. A page is fetched only when the stream's consumer pulls it. */
   readonly list: (options?: ListOptions) => Stream.Stream<MessageBatch, BatchError>
-  /** Requests under way may still be answered. The batch has ended when {@link wait} gives it. */
+  /** Cancels a batch. Requests in progress may still be answered; {@link wait} returns when the batch has ended. */
   readonly cancel: (id: string, options?: CallOptions) => Effect.Effect<MessageBatch, BatchError>
-  /** Only a batch that has ended can be deleted. */
+  /** Deletes a batch, which must have ended. */
   readonly delete: (id: string, options?: CallOptions) => Effect.Effect<DeletedBatch, BatchError>
   /**
-   * The results of a batch that has ended, decoded as they arrive. One that can't be read fails the stream with its
-   * number, after the results before it.
+   * The results of a batch that has ended, decoded as they arrive. A result that can't be decoded fails the stream with
+   * its number, after the results before it.
    */
   readonly results: (id: string, options?: CallOptions) => Stream.Stream<BatchResult, BatchResultsError>
   /**
-   * Asks about the batch until it has ended, and gives it. Fails with `TimedOut` where the schedule ends first.
+   * Waits until the batch has ended, and returns it. Fails with `TimedOut` if the schedule ends first.
    */
   readonly wait: (id: string, options?: WaitOptions) => Effect.Effect<MessageBatch, BatchError>
 }>()("effect-anthropic-files/MessageBatches") {}
@@ -245,10 +246,10 @@ const annotated = (name: string, value: string | number): Effect.Effect<void> =>
     return Effect.void
   })
 
-/** A result, which holds one message, has at most this many bytes. */
+/** The most bytes that a result, which holds one message, may have. */
 const maxResultBytes = 16 * 1024 * 1024
 
-/** What is kept of the beginning of a body, for the case that it holds no results. */
+/** How much of the beginning of a body is kept for an error, in case it holds no results. Characters. */
 const maxHead = 4096
 
 const pace = Schedule.min([Schedule.exponential("5 seconds", 1.5), Schedule.spaced("1 minute")])
@@ -256,8 +257,7 @@ const pace = Schedule.min([Schedule.exponential("5 seconds", 1.5), Schedule.spac
 const path = "/v1/messages/batches"
 
 const pathOf = (operation: Operation, id: string): Effect.Effect<string, RequestFailed> =>
-  // A dot segment would be resolved away and reach another route.
-  Predicate.isString(id) && /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
+  isPathSegment(id)
     ? Effect.succeed(`${path}/${encodeURIComponent(id)}`)
     : Effect.fail(
       invalidRequest(operation, "id", `“${excerpt(String(id))}” is not a batch id; expected for example msgbatch_….`)
@@ -296,7 +296,7 @@ export const make = Effect.fnUntraced(function*(
         path,
         body: HttpBody.uint8Array(bytes, "application/json"),
         read: (answer, subject) => decodeBatch(subject, answer),
-        // A second batch would be paid for as well.
+        // A second batch would have to be paid for as well.
         canRepeat: (error) => !error.isOutcomeUnknown
       })
       yield* annotated("anthropic.message.batch.id", batch.id)
@@ -327,7 +327,7 @@ export const make = Effect.fnUntraced(function*(
           read: (answer, subject) =>
             decode(subject, answer, (value) => {
               if (value.id === id) return Effect.succeed(value)
-              const what = `The answer is about ${excerpt(value.id)}, and ${id} was asked for.`
+              const what = `The answer is about ${excerpt(value.id)}, but ${id} was requested.`
               return Effect.fail(unexpected(subject, answer.response, what, ""))
             })
         })
@@ -371,7 +371,11 @@ export const make = Effect.fnUntraced(function*(
       const { limit, ...callOptions } = options ?? {}
       if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= 1000)) {
         return Stream.fail(
-          invalidRequest("listBatches", "limit", `limit is ${limit}; a page has 1 to 1000 batches.`)
+          invalidRequest(
+            "listBatches",
+            "limit",
+            `limit is ${describeValue(limit)}; expected a whole number from 1 to 1000.`
+          )
         )
       }
       const size = limit === undefined ? undefined : { limit: String(limit) }
@@ -392,7 +396,7 @@ export const make = Effect.fnUntraced(function*(
       Stream.unwrap(Effect.gen(function*() {
         const called = yield* withCallOptions(connection, "batchResults", options)
         const subject = subjectOf("batchResults", called, id)
-        // Not the batch's results_url: a key is never sent to an address that an answer names.
+        // Not the batch's results_url, because a key is never sent to an address that an answer names.
         const answer = yield* send(called, {
           subject,
           method: "GET",
@@ -414,7 +418,7 @@ export const make = Effect.fnUntraced(function*(
       return yield* new RequestFailed({
         operation: "getBatch",
         reason: new TimedOut({
-          message: `${id} is still ${batch.processing_status}: wait longer, it ends by ${end}.`,
+          message: `${id} is still ${batch.processing_status}: wait longer; it ends by ${end}.`,
           isRetryable: true
         })
       })
@@ -425,7 +429,7 @@ export const make = Effect.fnUntraced(function*(
   return MessageBatches.of({ create, get, list, cancel, delete: remove, results, wait })
 })
 
-/** The results in a body of JSON lines, which may be something else after all. */
+/** Decodes the results in a body of JSON lines, or says what the body is instead. */
 const decodeResults = (
   subject: Subject,
   { response }: Received,
@@ -491,12 +495,12 @@ export interface Question {
  */
 export interface Plan {
   readonly requests: ReadonlyArray<BatchRequest>
-  /** What each custom id asks. The same files and questions give the same ids, in another process too. */
+  /** The question of each custom id. The same files and questions give the same ids in every process. */
   readonly questions: ReadonlyMap<string, Question>
 }
 
 /**
- * What became of a question.
+ * The outcome of a question.
  */
 export interface Answer extends Question {
   readonly custom_id: string
@@ -504,12 +508,12 @@ export interface Answer extends Question {
 }
 
 /**
- * What a plan is made from.
+ * Options of {@link plan}.
  */
 export interface PlanOptions extends ContentBlock.DocumentOptions {
   readonly files: Iterable<FileMetadata>
   readonly questions: Iterable<string>
-  /** What all requests share: model, max_tokens, tools and the other fields of the API. */
+  /** Fields that all requests share: model, max_tokens, tools and others of the API. */
   readonly params: Messages.Params
 }
 
@@ -524,10 +528,10 @@ const expiresTooEarly = (file: FileMetadata, at: DateTime.Utc): FileExpired =>
   })
 
 /**
- * Plans a batch that asks every question about every file. Files and questions that are given twice count once.
+ * Plans a batch that asks every question about every file. Duplicate files and questions count once.
  *
- * A file whose content may be gone within the 24 hours that the batch may take fails with `FileExpired`. One that only
- * the code execution tool can read fails with `InvalidFileType`, unless that tool is in `params`.
+ * Fails with `FileExpired` if a file would expire within the 24 hours that the batch may take, and with
+ * `InvalidFileType` if only the code execution tool can read a file and that tool is not in `params`.
  */
 export const plan = Effect.fn("MessageBatches.plan")(
   function*(options: PlanOptions): Effect.fn.Return<Plan, ContentBlockError> {
@@ -535,7 +539,7 @@ export const plan = Effect.fn("MessageBatches.plan")(
     const files = Array.from(new Map(Array.from(options.files, (file) => [file.id, file])).values())
     const questions = Array.from(new Set(options.questions))
     const until = DateTime.addDuration(yield* DateTime.now, lifetime)
-    // A file's id says most, but its form is up to the service.
+    // A file's id is the most helpful custom id, but the service may change the form of its ids.
     const isUsable = files.every(({ id }) => isCustomId(`${id}-q${questions.length}`))
     const requests: Array<BatchRequest> = []
     const asked = new Map<string, Question>()
@@ -559,8 +563,8 @@ export const plan = Effect.fn("MessageBatches.plan")(
 )
 
 /**
- * The results of a planned batch, each with the file and the question that it answers. A custom id that the plan does
- * not have fails the stream, since the batch is another one; so do answers that are missing at its end.
+ * The results of a planned batch, each with the file and the question that it answers. The stream fails if a custom id
+ * is not in the plan, because the batch is a different one, and if answers are missing at the end.
  */
 export const answers = (
   id: string,
@@ -573,10 +577,10 @@ export const answers = (
       const asked = plan.questions.get(custom_id)
       missing.delete(custom_id)
       if (asked !== undefined) return Effect.succeed<Answer>({ ...asked, custom_id, result })
-      const message = `${id} answers ${excerpt(custom_id)}, which the plan does not ask.`
+      const message = `${id} answers ${excerpt(custom_id)}, which is not in the plan: pass the plan of this batch.`
       return Effect.fail(invalidRequest("batchResults", "plan", message))
     })
-    // A body without a length that ends between two lines looks whole.
+    // A body without a length that is cut between two lines looks complete.
     const atEnd = Stream.suspend(() => {
       if (missing.size === 0) return Stream.empty
       return Stream.fail(
@@ -666,7 +670,7 @@ export const wait: (
   "MessageBatches.wait"
 )(({ wait }) => wait)
 
-/** Deletes a batch that has ended, by the service in the context. */
+/** Deletes a batch that has ended, with the service in the context. */
 const delete_: (
   id: string,
   options?: CallOptions

@@ -1,8 +1,8 @@
 /**
  * Messages that refer to uploaded files: ask, stream the answer, find the files that a run generated.
  *
- * Requests are typed field by field; {@link extend} and {@link customBlock} add what is newer than these types. Whatever
- * an answer holds that is not described here is kept as it came. Shapes: the Messages API reference.
+ * Requests are typed field by field; {@link extend} and {@link customBlock} add fields and blocks that are newer than
+ * these types. Whatever an answer holds beyond these types is kept unchanged. Shapes: the Messages API reference.
  *
  * @example
  * ```ts
@@ -91,12 +91,12 @@ export type {
 
 export type {
   BlockParam,
-  /** What a client is made from, besides what authorizes its requests: the same as for `Files`. */
+  /** Options of a client, without its credential: the same as for `Files`. */
   ClientOptions,
   /** Options of a single call: `workspaceId`, `userProfileId`, `headers`. */
   MessageCallOptions as CallOptions,
   MessageParam,
-  /** What a client is made from: the same as for `Files`. */
+  /** Options of a client: the same as for `Files`. */
   Options,
   Params,
   Request
@@ -112,11 +112,11 @@ export const extend = <A extends Request | Params | BlockParam>(
 ): A => ({ ...value, ...fields })
 
 /**
- * A block of a request that is newer than these types: `Messages.customBlock({ type: "new_block", … })`. It is sent as
- * it is given.
+ * A block of a request that is newer than these types: `Messages.customBlock({ type: "new_block", … })`. It is sent
+ * unchanged.
  */
 export const customBlock = (block: { readonly type: string; readonly [field: string]: unknown }): BlockParam => {
-  // A block of a type that is not listed is of none of the listed types.
+  // No listed type fits; the assertion says that the caller knows better.
   const unlisted: object = block
   return unlisted as BlockParam
 }
@@ -129,7 +129,7 @@ const cited = {
   file_id: nullByDefault(FileId)
 }
 
-/** A passage by its characters. The end is exclusive, both count from 0. */
+/** A passage by its characters, counted from 0. The end is exclusive. */
 export const CharLocation = open({
   type: Schema.Literal("char_location"),
   ...cited,
@@ -140,7 +140,7 @@ export const CharLocation = open({
 /** @see {@link CharLocation:var} */
 export interface CharLocation extends TypeOf<typeof CharLocation> {}
 
-/** A passage by its pages. The end is exclusive, both count from 1. */
+/** A passage by its pages, counted from 1. The end is exclusive. */
 export const PageLocation = open({
   type: Schema.Literal("page_location"),
   ...cited,
@@ -151,7 +151,7 @@ export const PageLocation = open({
 /** @see {@link PageLocation:var} */
 export interface PageLocation extends TypeOf<typeof PageLocation> {}
 
-/** A passage by its content blocks. The end is exclusive, both count from 0. */
+/** A passage by its content blocks, counted from 0. The end is exclusive. */
 export const ContentBlockLocation = open({
   type: Schema.Literal("content_block_location"),
   ...cited,
@@ -162,7 +162,7 @@ export const ContentBlockLocation = open({
 /** @see {@link ContentBlockLocation:var} */
 export interface ContentBlockLocation extends TypeOf<typeof ContentBlockLocation> {}
 
-/** A passage of a search result, or one that is described in a newer way. */
+/** A passage of a search result, or of a kind that is newer than these types. */
 export const OtherLocation = open({
   type: otherType(["web_search_result_location", "search_result_location"], [
     "char_location",
@@ -176,7 +176,7 @@ export const OtherLocation = open({
 export interface OtherLocation extends TypeOf<typeof OtherLocation> {}
 
 /**
- * The passage that a part of an answer rests on.
+ * The passage that a part of an answer relies on.
  */
 export type Citation = CharLocation | PageLocation | ContentBlockLocation | OtherLocation
 
@@ -188,7 +188,7 @@ export const Citation: Schema.Codec<Citation, unknown> = Schema.Union([
   OtherLocation
 ])
 
-/** A text, with the passages it rests on. */
+/** A text, with the passages that it relies on. */
 export const TextBlock = open({
   type: Schema.Literal("text"),
   text: Schema.String,
@@ -203,7 +203,7 @@ const executed = { return_code: Schema.Int, stderr: Schema.String }
 const failedExecution = <const Type extends string>(type: Type) =>
   open({ type: Schema.Literal(type), error_code: Schema.String })
 
-/** What a shell command of the code execution tool did. */
+/** The result of a shell command in the code execution tool. */
 export const BashCodeExecutionToolResult = open({
   type: Schema.Literal("bash_code_execution_tool_result"),
   tool_use_id: Schema.String,
@@ -223,7 +223,7 @@ export interface BashCodeExecutionToolResult extends TypeOf<typeof BashCodeExecu
 
 const executionOutput = Schema.Array(open({ type: Schema.Literal("code_execution_output"), file_id: FileId }))
 
-/** What a program of the code execution tool did. */
+/** The result of a program in the code execution tool. */
 export const CodeExecutionToolResult = open({
   type: Schema.Literal("code_execution_tool_result"),
   tool_use_id: Schema.String,
@@ -263,7 +263,7 @@ export const RedactedThinkingBlock = open({ type: Schema.Literal("redacted_think
 /** @see {@link RedactedThinkingBlock:var} */
 export interface RedactedThinkingBlock extends TypeOf<typeof RedactedThinkingBlock> {}
 
-/** A call of a tool: `tool_use` of the caller's, `server_tool_use` of the service's. */
+/** A tool call: `tool_use` for the caller's tools, `server_tool_use` for the service's, `mcp_tool_use` for MCP servers'. */
 export const ToolUseBlock = open({
   type: Schema.Literals(["tool_use", "server_tool_use", "mcp_tool_use"]),
   id: Schema.String,
@@ -274,7 +274,7 @@ export const ToolUseBlock = open({
 /** @see {@link ToolUseBlock:var} */
 export interface ToolUseBlock extends TypeOf<typeof ToolUseBlock> {}
 
-/** What another tool of the service's gave. */
+/** The result of another tool of the service. */
 export const ServerToolResult = open({
   type: Schema.Literals([
     "web_search_tool_result",
@@ -290,7 +290,7 @@ export const ServerToolResult = open({
 /** @see {@link ServerToolResult:var} */
 export interface ServerToolResult extends TypeOf<typeof ServerToolResult> {}
 
-/** A block whose type is new, or whose shape is: it has none of the static types. */
+/** A block whose type or shape is new, and which therefore has none of the static types. */
 const OtherBlock = Schema.declare<Block>(
   (u): u is Block => Predicate.hasProperty(u, "type") && Predicate.isString(u.type) && u.type !== "text",
   {
@@ -304,8 +304,7 @@ const OtherBlock = Schema.declare<Block>(
 )
 
 /**
- * A block of an answer. Blocks of another shape than the documented one, and those that are not described here, are
- * kept as they came.
+ * A block of an answer. Blocks of other types, or with other shapes than documented, are kept unchanged.
  */
 export type Block =
   | TextBlock
@@ -332,7 +331,7 @@ export const Block: Schema.Codec<Block, unknown> = Schema.Union([
 
 const tokens = nullByDefault(Schema.Natural)
 
-/** Counts of tokens; `null` where the service gives none. */
+/** Token counts; `null` if the service sent none. */
 export const Usage = open({
   input_tokens: tokens,
   output_tokens: tokens,
@@ -343,18 +342,18 @@ export const Usage = open({
 /** @see {@link Usage:var} */
 export interface Usage extends TypeOf<typeof Usage> {}
 
-/** The container in which code was run. */
+/** The container that code ran in. */
 export const Container = open({
-  /** Given as `container` of a later request, it is used again. */
+  /** Pass it as `container` of a later request to use the container again. */
   id: Schema.String,
-  /** RFC 3339: when it is gone. */
+  /** When the container expires, as RFC 3339. */
   expires_at: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 
 /** @see {@link Container:var} */
 export interface Container extends TypeOf<typeof Container> {}
 
-// Typed by name, for editors.
+// Annotated, so that editors show the types by name.
 const namedContainer: Schema.Codec<Container, unknown> = Container
 const namedUsage: Schema.Codec<Usage, unknown> = emptyByDefault(Usage)
 
@@ -370,7 +369,7 @@ export const Message = open({
   /** `end_turn`, `max_tokens`, `stop_sequence`, `tool_use`, `pause_turn`, `refusal`, …; `null` while it streams. */
   stop_reason: nullByDefault(Schema.String),
   stop_sequence: nullByDefault(Schema.String),
-  /** `null` where no code was run. */
+  /** `null` if no code was run. */
   container: nullByDefault(namedContainer),
   usage: namedUsage
 })
@@ -380,7 +379,7 @@ export interface Message extends TypeOf<typeof Message> {}
 
 const index = Schema.Natural
 
-/** What an event adds to a block. One that is not described here is kept as it came. */
+/** What an event adds to a block. Deltas of other types are kept unchanged. */
 export const Delta = Schema.Union([
   open({ type: Schema.Literal("text_delta"), text: Schema.String }),
   open({ type: Schema.Literal("citations_delta"), citation: Citation }),
@@ -442,14 +441,14 @@ const eventTypes = [
   "message_stop"
 ] as const
 
-/** A sign of life, or an event that is newer than these types. */
+/** A keep-alive (`ping`), or an event that is newer than these types. */
 export const OtherEvent = open({ type: otherType(["ping"], eventTypes) })
 
 /** @see {@link OtherEvent:var} */
 export interface OtherEvent extends TypeOf<typeof OtherEvent> {}
 
 /**
- * An event of a streamed answer. One that is not described here is kept as it came.
+ * An event of a streamed answer. Events of other types are kept unchanged.
  */
 export type Event =
   | MessageStart
@@ -472,18 +471,17 @@ export const Event: Schema.Codec<Event, unknown> = Schema.Union([
 ])
 
 /**
- * The Messages API, as far as files need it.
+ * The part of the Messages API that files need.
  */
 export class Messages extends Context.Service<Messages, {
   /**
-   * Sends a message and waits for the whole answer, for ten times the client's `idleTimeout` at most: longer answers are
-   * better streamed.
+   * Sends a message and waits for the whole answer, for at most ten times the client's `idleTimeout`. Stream longer
+   * answers instead.
    */
   readonly create: (request: Request, options?: MessageCallOptions) => Effect.Effect<Message, MessageError>
   /**
-   * Sends a message and gives the answer as it is written. The stream ends after `message_stop`. It fails where the
-   * connection breaks or stalls before that; an `error` event fails it like an answer with the status of the error's
-   * type.
+   * Sends a message and streams the answer as it is written. The stream ends after `message_stop`, and fails if the
+   * connection breaks or stalls before that. An `error` event fails it like an answer with the error type's status.
    */
   readonly stream: (request: Request, options?: MessageCallOptions) => Stream.Stream<Event, StreamMessageError>
 }>()("effect-anthropic-files/Messages") {}
@@ -502,7 +500,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Messages["Service"], InvalidConfig, HttpClient.HttpClient> {
   const connection = yield* connect(options)
 
-  /** The request as it is sent, or why it can't be. */
+  /** Checks a request and encodes it. */
   const prepare = Effect.fnUntraced(function*(
     operation: Operation,
     request: Request,
@@ -515,7 +513,7 @@ export const make = Effect.fnUntraced(function*(
     const { settings } = called
     const body = yield* Effect.mapError(
       HttpBody.json({ ...request, stream }),
-      () => invalidRequest(operation, "request", "The request holds a value that JSON can't express.")
+      () => invalidRequest(operation, "request", "The request contains a value that JSON can't express.")
     )
     const subject: Subject = {
       operation,
@@ -576,19 +574,19 @@ export const make = Effect.fnUntraced(function*(
 })
 
 /**
- * The text of an answer, its blocks joined.
+ * The text of an answer: its text blocks, joined.
  */
 export const text = (message: Message): string =>
   message.content.map((block) => block.type === "text" ? block.text : "").join("")
 
 /**
- * All citations of an answer, in its order.
+ * All citations of an answer, in order.
  */
 export const citations = (message: Message): ReadonlyArray<Citation> =>
   message.content.flatMap((block) => block.type === "text" ? block.citations ?? [] : [])
 
 /**
- * The pieces of text of a streamed answer, as they come.
+ * The text of a streamed answer, piece by piece as it arrives.
  */
 export const textStream = <E, R>(events: Stream.Stream<Event, E, R>): Stream.Stream<string, E, R> =>
   events.pipe(
@@ -604,8 +602,8 @@ const decodeFinal = Schema.decodeUnknownExit(Message)
 const encodeStart = Schema.encodeSync(Message)
 
 /**
- * Runs a streamed answer to its end and gives the message it amounts to, the same that {@link create} would give.
- * `Stream.tap` before it sees the events as they come.
+ * Runs a streamed answer to the end and returns the message that it adds up to, which is what {@link create} would
+ * return. To see the events as they arrive, put a `Stream.tap` before it.
  */
 export const collect = <E, R>(
   events: Stream.Stream<Event, E, R>
@@ -664,7 +662,7 @@ export const collect = <E, R>(
       (): Effect.Effect<Message, RequestFailed> => {
         for (const [block, json] of inputs) {
           const input = parseJson(json)
-          // Cut off by max_tokens: what came is kept as text.
+          // Cut off by max_tokens: the incomplete input is kept as text.
           block.input = Option.getOrElse(input, () => json)
         }
         if (message === undefined) problem = "no message_start"
@@ -688,16 +686,17 @@ export const collect = <E, R>(
 
 const isFileId = Schema.is(FileId)
 
-/** Blocks whose file ids are those of files that were given, cited or fetched, not made. */
+/** Blocks whose file ids belong to files that were given, cited or fetched, not made. */
 const givenTypes = /^(text|thinking|redacted_thinking|container_upload|(.+_)?tool_use|web_.*_tool_result)$/
 
-/** Fields in which a block refers to what it was given. */
+/** Fields in which a block refers to its inputs. */
 const givenFields: ReadonlySet<string> = new Set(["source", "citations", "input"])
 
 /**
- * The ids of all files that a run generated, each once, in the order they were made. A failed execution has none.
+ * The ids of all files that code execution generated, without duplicates, in the order in which they were made. A failed
+ * execution generates none.
  *
- * Blocks of kinds that are newer than this client count too: whatever names a file counts, unless it is known to name
+ * Blocks that are newer than this client count too: any file id counts, except in places that are known to refer to
  * files that were given.
  */
 export const outputs = (message: Message): ReadonlyArray<FileId> => {
@@ -723,12 +722,12 @@ export const outputs = (message: Message): ReadonlyArray<FileId> => {
  */
 export interface Output {
   readonly file: FileMetadata
-  /** Fetched when it is read. */
+  /** Downloaded when it is run. */
   readonly content: Stream.Stream<Uint8Array, DownloadError>
 }
 
 /**
- * All files that a run generated, one after another, each with its metadata and its content.
+ * All files that code execution generated, one after another, each with its metadata and its content.
  */
 export const downloads = (message: Message): Stream.Stream<Output, MetadataError, Files> =>
   Stream.unwrap(Effect.map(Files, (files) =>

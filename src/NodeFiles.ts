@@ -1,6 +1,6 @@
 /**
  * Everything that a program on Node needs, in one Layer: the Files API over `node:http` with pooled, kept-alive
- * sockets, and the file system for paths.
+ * sockets, and the file system for paths. Bun and Deno run it as well.
  *
  * Needs `@effect/platform-node`, an optional peer of this package.
  */
@@ -25,19 +25,18 @@ import { secureContextOf } from "./node/trust.ts"
 import type { Policy } from "./Policy.ts"
 
 /**
- * What stands between this machine and the service.
+ * What lies between this machine and the service: a proxy, and certificate authorities.
  */
 export interface HttpClientOptions {
   /**
-   * The `http:` or `https:` URL of the proxy that all requests go through, with user name and password where it asks
-   * for them; or `false` for none. `NO_PROXY` holds beside a URL that is given here.
+   * The `http:` or `https:` URL of the proxy for all requests, with user name and password if it requires them; `false`
+   * for none. `NO_PROXY` applies even if a URL is given here.
    *
-   * @default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say, lower case first
+   * @default `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, whose lower-case names take precedence
    */
   readonly proxy?: string | URL | Redacted.Redacted<string> | boolean | undefined
   /**
-   * Certificates in PEM form of authorities that are trusted besides those that Node trusts by itself, which
-   * `NODE_EXTRA_CA_CERTS` adds to as well.
+   * PEM certificates of authorities to trust, in addition to those that Node trusts and those of `NODE_EXTRA_CA_CERTS`.
    *
    * @default none
    */
@@ -45,12 +44,12 @@ export interface HttpClientOptions {
 }
 
 /**
- * What {@link layer} is made from: a client's options, and how it reaches the service.
+ * Options of {@link layer}: those of the client, and how it reaches the service.
  */
 export interface Options extends Files.Options, HttpClientOptions {}
 
 /**
- * {@link layerHttpClient} with a proxy or authorities of your own.
+ * {@link layerHttpClient} with your own proxy or certificate authorities.
  */
 export const layerHttpClientOptions = (
   options: HttpClientOptions
@@ -65,16 +64,16 @@ export const layerHttpClientOptions = (
   )
 
 /**
- * `HttpClient` over `node:http`: sockets are kept alive and shared, at most 64 to a host. Unlike `fetch` it sends a
- * body no faster than the other side takes it, so that an upload's memory stays flat. It goes through the proxy that
- * the environment names.
+ * `HttpClient` over `node:http`: sockets are kept alive and shared, at most 64 per host. Unlike `fetch`, it sends a body
+ * no faster than the other side accepts it, so an upload's memory stays flat. It uses the proxy that the environment
+ * names.
  */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient, InvalidConfig> = layerHttpClientOptions({})
 
 const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeSha256.layer)
 
 /**
- * What {@link layer} and {@link layerConfig} give.
+ * The services that {@link layer}, {@link layerCredentials} and {@link layerConfig} provide.
  */
 export type Services =
   | Files.Files
@@ -96,17 +95,17 @@ const over = <E>(
 }
 
 /**
- * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with all that they need on Node.
+ * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with everything that they need on Node.
  *
- * @param policy what happens to every request, `Policy.standard()` for example; without one nothing is tried again
+ * @param policy applied to every request, for example `Policy.standard()`; without one nothing is retried
  */
 export const layer = (options: Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
   over(Clients.layer(options), options, policy)
 
 /**
- * The same over credentials of any kind: a profile, workload identity, a platform.
+ * As {@link layer}, with any credentials: a profile, workload identity, a platform.
  *
- * @param credentials what may need the `HttpClient`, and files
+ * @param credentials may use the `HttpClient` and the file system
  */
 export const layerCredentials = <E>(
   credentials: Layer.Layer<
@@ -120,8 +119,8 @@ export const layerCredentials = <E>(
   over(Clients.layerCredentials(credentials, options), options, policy)
 
 /**
- * The same from `ANTHROPIC_API_KEY` and its companions, as {@link Files.layerConfig} reads them. Profiles and token files
- * are read as well.
+ * As {@link layer}, from `ANTHROPIC_API_KEY` and the other variables that {@link Files.layerConfig} reads. Profiles and
+ * token files are read as well.
  */
 export const layerConfig = (
   options: Options = {},

@@ -1,6 +1,6 @@
 /**
- * The end of a program on Node, Bun or Deno, as people and process managers expect it: a signal begins the clean-up,
- * the clean-up has a limit, and a second signal ends it at once.
+ * Ends a program on Node, Bun or Deno the way people and process managers expect: a signal starts the clean-up, the
+ * clean-up has a time limit, and a second signal ends the process at once.
  *
  * @example
  * ```ts
@@ -19,49 +19,49 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import process from "node:process"
 
-/** How a program ends. */
+/** Options of {@link runMain}. */
 export interface Options {
   /**
-   * How long finalizers may take after a signal before the process ends all the same.
+   * How long finalizers may take after a signal before the process ends anyway.
    *
    * @default "5 seconds"
    */
   readonly cleanUpLimit?: Duration.Input | undefined
   /**
-   * Run on the first signal, in place of the interruption: the program then ends by itself, with a code of its own. What
-   * holds of `cleanUpLimit` and of a second signal stays as it is. Where it gives `false`, the program is interrupted.
+   * Runs on the first signal instead of the interruption, so that the program can end by itself with its own exit code.
+   * `cleanUpLimit` and the second signal work as before. If it succeeds with `false`, the program is interrupted.
    *
    * @default the program is interrupted
    */
   readonly stop?: Effect.Effect<unknown> | undefined
   /**
-   * Leaves failures unreported.
+   * Does not log the program's failure.
    *
    * @default false
    */
   readonly disableErrorReporting?: boolean | undefined
 }
 
-/** 128 and the signal's number, as shells expect it. */
+/** 128 plus the signal's number, as shells expect. */
 const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 type Signal = keyof typeof codes
 
 const signals = Object.keys(codes) as ReadonlyArray<Signal>
 
-const endLate = (signal: Signal, limit: Duration.Duration): Effect.Effect<void> =>
+const endAfterLimit = (signal: Signal, limit: Duration.Duration): Effect.Effect<void> =>
   Effect.sync(() => {
     process.stderr.write(`The clean-up after ${signal} did not end within ${Duration.format(limit)}.\n`)
     process.exit(codes[signal])
   })
 
 /**
- * Runs a program as the process's main one, like `NodeRuntime.runMain`, which knows no limit, takes a second signal for
- * the first, and ends with 130 after SIGTERM too.
+ * Runs a program as the main program of the process. `NodeRuntime.runMain` instead has no limit, ignores a second signal
+ * and exits with 130 after SIGTERM too.
  *
- * - The first SIGINT, SIGTERM or SIGHUP interrupts the program. When its finalizers are done, the process ends with
+ * - The first SIGINT, SIGTERM or SIGHUP interrupts the program. When its finalizers are done, the process exits with
  *   130, 143 or 129.
- * - When they are not done within `cleanUpLimit`, it ends all the same, and so it does at once on a second signal.
+ * - If they are not done within `cleanUpLimit`, the process exits anyway. A second signal makes it exit at once.
  */
 export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): void => {
   const limit = Duration.fromInputUnsafe(options.cleanUpLimit ?? "5 seconds")
@@ -75,7 +75,7 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
     const onSignal = (signal: Signal) => {
       if (received !== undefined) process.exit(codes[signal])
       received = signal
-      Effect.runFork(Effect.delay(endLate(signal, limit), limit))
+      Effect.runFork(Effect.delay(endAfterLimit(signal, limit), limit))
       if (options.stop === undefined) return interrupt()
       Effect.runFork(Effect.map(options.stop, (stops) => stops === false ? interrupt() : undefined))
     }

@@ -1,9 +1,9 @@
 /**
- * Resilience as Layers: each policy takes the `HttpClient` of the context and gives one that does more.
+ * Resilience as Layers: each policy wraps the `HttpClient` in the context.
  *
- * A policy is a function that makes a fresh Layer, since Layers are shared by reference. Policies stack in any order
- * under any Effect client; {@link standard} is the stack that most programs want. What they do is seen as events on
- * the current span, in the metrics and in debug logs.
+ * A policy is a function that makes a fresh Layer, because Layers are shared by reference. Policies stack in any order
+ * under any Effect client; {@link standard} is the stack that most programs want. Their actions appear as events on the
+ * current span, in the metrics and in debug logs.
  *
  * @example
  * ```ts
@@ -40,27 +40,27 @@ import { timeout } from "./internal/policy/timeout.ts"
 
 export {
   circuitBreaker,
-  /** What {@link circuitBreaker} is made from. */
+  /** Options of {@link circuitBreaker}. */
   type CircuitBreakerOptions,
   concurrency,
-  /** What the current effect changes of the policies beneath it; {@link override} sets it. */
+  /** The current effect's changes to the policies beneath it; {@link override} sets them. */
   Overrides,
   type Policy,
   rateLimit,
-  /** What {@link rateLimit} is made from. */
+  /** Options of {@link rateLimit}. */
   type RateLimitOptions,
   retry,
-  /** What {@link retry} is made from. */
+  /** Options of {@link retry}. */
   type RetryOptions,
   timeout,
-  /** What {@link timeout} is made from. */
+  /** Options of {@link timeout}. */
   type TimeoutOptions
 }
 
 /**
- * Runs an effect or a stream with other options for the policies beneath it, as far as they are there:
- * `Files.upload(source).pipe(Policy.override({ retry: { times: 10 } }))`. What is left out stays as it is. A wrong
- * option fails the operation with `InvalidRequest`.
+ * Runs an effect or a stream with other options for those policies that are beneath it:
+ * `Files.upload(source).pipe(Policy.override({ retry: { times: 10 } }))`. Options that are left out keep their values.
+ * An invalid option fails the operation with `InvalidRequest`.
  */
 export const override: {
   (
@@ -83,7 +83,7 @@ export const override: {
     : Effect.flatMap(Overrides, (outer) => Effect.provideService(self, Overrides, mergedOverrides(outer, overrides))))
 
 /**
- * Policies into one, outermost first: the first one sees a request first and its answer last.
+ * Combines policies, outermost first: the first one sees a request first and its answer last.
  */
 export const stack = (...policies: ReadonlyArray<Policy>): Policy =>
   policies.reduceRight<Policy>(
@@ -92,8 +92,8 @@ export const stack = (...policies: ReadonlyArray<Policy>): Policy =>
   )
 
 /**
- * A policy whose counts or circuit are kept in a store that many processes share. A store that can't be reached when
- * the Layer is built fails it with `PolicyFailed`; one that is lost later lets requests pass, with a warning.
+ * A policy that keeps its counts or its circuit in a store that many processes share. If the store can't be reached when
+ * the Layer is built, the Layer fails with `PolicyFailed`. If it is lost later, requests pass, with a warning.
  *
  * @example
  * ```ts
@@ -126,7 +126,7 @@ export const withStore: {
           ? Effect.interrupt
           : Effect.fail(
             new PolicyFailed({
-              message: "The store of a policy can't be reached: check its address, or leave the store out.",
+              message: "A policy's store can't be reached: check its address, or leave the store out.",
               cause: Cause.squash(cause)
             })
           )
@@ -134,7 +134,7 @@ export const withStore: {
   ))
 
 /**
- * What {@link standard} is made from: the options of its policies. `false` leaves one out.
+ * Options of {@link standard}, by policy. `false` leaves a policy out.
  */
 export interface StandardOptions {
   /** @default {} */
@@ -150,9 +150,13 @@ export interface StandardOptions {
 }
 
 /**
- * The stack that most programs want. From the outside in: retry, so that each try passes what follows; circuit breaker,
- * so that an open one fails before anything is waited for; concurrency; rate limit, so that a request that got its turn
- * is sent at once, and never many together that got theirs one by one; timeout, which ends one try.
+ * The stack that most programs want. From the outside in:
+ *
+ * 1. retry, so that each try goes through the policies below;
+ * 2. circuit breaker, so that an open circuit fails a request before it waits for anything;
+ * 3. concurrency, outside of the rate limit: a request whose turn has come is sent at once, so turns can't pile up;
+ * 4. rate limit;
+ * 5. timeout, which limits each try.
  */
 export const standard = (options: StandardOptions = {}): Policy =>
   stack(

@@ -1,7 +1,7 @@
 /**
- * How far transfers are. A `Progress` counts as bytes move, and puts a snapshot together only when someone looks.
+ * The progress of transfers. A `Progress` counts bytes as they move, and computes a snapshot only when asked for one.
  *
- * The program makes one, gives it to the transfers that it is to show, and reads it as a `Stream` of snapshots.
+ * Make one, pass it to the transfers that it should show, and read it as a `Stream` of snapshots.
  *
  * @example
  * ```ts
@@ -26,13 +26,13 @@ import * as Stream from "effect/Stream"
 /** A file that is being transferred. */
 export interface FileProgress {
   readonly name: string
-  /** Bytes so far, in this try: a transfer that starts over counts from 0 again. */
+  /** Bytes so far in this try; a transfer that starts over counts from 0 again. */
   readonly bytes: number
-  /** Bytes in all, where known. */
+  /** Total bytes; `undefined` if not known. */
   readonly total: number | undefined
-  /** Bytes a second since the file began. */
+  /** Bytes per second since the file began. */
   readonly rate: number
-  /** Time left at that rate, where the total is known. */
+  /** Time left at that rate; `undefined` if the total is not known. */
   readonly remaining: Duration.Duration | undefined
 }
 
@@ -41,45 +41,45 @@ export interface Snapshot {
   readonly files: {
     readonly done: number
     readonly failed: number
-    /** As told to {@link Progress.expect}; `undefined` if nothing was. */
+    /** As set with {@link Progress.expect}; `undefined` if it was not set. */
     readonly total: number | undefined
   }
-  /** Bytes of the files that are done and of those under way. Those of failed files don't count. */
+  /** Bytes of the files that are done and of those in progress, but not of failed files. */
   readonly bytes: number
-  /** Bytes that were expected; else the sum of all sizes so far, as long as each one is known. */
+  /** The expected bytes if they were set, else the sum of all sizes so far if each one is known. */
   readonly total: number | undefined
-  /** Bytes a second over the last five seconds, or since someone looked last if that is longer. */
+  /** Bytes per second over the last five seconds, or since the last snapshot if that is longer ago. */
   readonly rate: number
-  /** Time left at that rate, where the total is known. */
+  /** Time left at that rate; `undefined` if the total is not known. */
   readonly remaining: Duration.Duration | undefined
-  /** The files under way, oldest first. */
+  /** The files in progress, oldest first. */
   readonly active: ReadonlyArray<FileProgress>
 }
 
 /** Counts the transfers that it is given to. */
 export interface Progress {
-  /** How far everything is now. */
+  /** The progress now. */
   readonly snapshot: Effect.Effect<Snapshot>
   /**
-   * A snapshot at once, then one every `interval` while files are under way, and one whenever something has changed;
-   * until it is interrupted.
+   * A snapshot at once, then every `interval` one if files are in progress or something has changed. It ends only by
+   * interruption.
    *
    * @default interval "100 millis"
    */
   readonly changes: (interval?: Duration.Input) => Stream.Stream<Snapshot>
-  /** Sets the totals, where they are known beforehand. */
+  /** Sets the totals, if they are known in advance. */
   readonly expect: (totals: { readonly files?: number; readonly bytes?: number }) => Effect.Effect<void>
-  /** For a transfer of your own: announces a file, and gives the meter that counts its bytes. */
+  /** Adds a file, for a transfer of your own, and returns the meter that counts its bytes. */
   readonly begin: (name: string, total: number | undefined) => Effect.Effect<Meter>
 }
 
-/** Counts one file. Its functions only add, and may be called for every chunk. */
+/** Counts the bytes of one file. Its functions are cheap enough to call for every chunk. */
 export interface Meter {
   /** Adds bytes that have moved. */
   readonly add: (bytes: number) => void
   /** Sets the bytes that have moved, whatever was counted before. */
   readonly set: (bytes: number) => void
-  /** Ends the file; one that failed is taken off the count. */
+  /** Ends the file. If it failed, its bytes are subtracted again. */
   readonly end: (succeeded: boolean) => void
 }
 
@@ -90,20 +90,20 @@ interface Active {
   bytes: number
 }
 
-/** Milliseconds: the time that the overall rate is taken over, and the time between its samples. */
+/** The time over which the overall rate is measured, and the time between its samples. Milliseconds. */
 const rateWindow = 5_000
 const sampleEvery = 250
 
 const timeLeft = (total: number | undefined, bytes: number, rate: number): Duration.Duration | undefined =>
   total === undefined || rate <= 0 ? undefined : Duration.millis(Math.max(0, total - bytes) / rate * 1000)
 
-/** A new progress, which has counted nothing yet. */
+/** Makes a `Progress` that has counted nothing yet. */
 export const make: Effect.Effect<Progress> = Effect.sync(() => {
   const active = new Set<Active>()
   let done = 0
   let failed = 0
   let bytes = 0
-  /** The sizes of all files so far that did not fail. */
+  /** The sum of the known sizes of all files that did not fail. */
   let announced = 0
   let unknown = 0
   let expected: { readonly files?: number; readonly bytes?: number } = {}
@@ -148,7 +148,7 @@ export const make: Effect.Effect<Progress> = Effect.sync(() => {
   const snapshot = Effect.map(Clock.currentTimeMillis, (now): Snapshot => {
     const last = samples.at(-1)
     if (last === undefined || Math.abs(now - last.at) >= sampleEvery) {
-      // The newest stays whatever its age: someone may look less often than the window is long.
+      // The newest sample is kept whatever its age, because snapshots may be further apart than the window.
       const kept = samples.filter((sample) => now - sample.at <= rateWindow && now >= sample.at)
       samples = [...(kept.length > 0 || last === undefined || last.at > now ? kept : [last]), { at: now, bytes }]
     }

@@ -1,9 +1,9 @@
 /**
  * Uploaded files in programs that are built on `effect/ai`.
  *
- * A prompt's file part holds data or a URL, and has no place for a file id. The id therefore travels as a URL,
- * `anthropic-file:file_…`. A provider puts it into a document or image block like any other URL, and
- * {@link transformClient} turns it into a file reference when the request leaves.
+ * A prompt's file part holds data or a URL but no file id, so the id is written as a URL: `anthropic-file:file_…`. A
+ * provider puts it into a document or image block like any other URL, and {@link transformClient} turns it into a file
+ * reference when the request is sent.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ import type { ContentBlockError } from "./FilesError.ts"
 const scheme = "anthropic-file:"
 
 /**
- * An uploaded document or image as a part of a prompt's user message. A file that neither block takes fails with
+ * An uploaded document or image as a part of a prompt's user message. A file that neither block accepts fails with
  * `InvalidFileType`, and an expired one with `FileExpired`.
  *
  * @param options the provider's own options of the part: title, citations, cache control
@@ -56,7 +56,7 @@ export const part = (
     })
   })
 
-/** The source of a block, with a file's id where it holds our URL. `JSON.parse` calls this with inner values first. */
+/** Replaces a block's source that holds our URL with a file id. `JSON.parse` calls this with inner values first. */
 const revive = (_: string, value: unknown): unknown => {
   if (!Predicate.hasProperty(value, "type") || value.type !== "url" || !Predicate.hasProperty(value, "url")) {
     return value
@@ -65,13 +65,13 @@ const revive = (_: string, value: unknown): unknown => {
   return { type: "file", file_id: decodeURIComponent(value.url.slice(scheme.length)) }
 }
 
-/** The body with file references, or `undefined` where it is not JSON. */
+/** The body with file references, or `undefined` if it is not JSON. */
 const rewrite = (text: string): unknown =>
   Result.getOrUndefined(Result.try({ try: (): unknown => JSON.parse(text, revive), catch: () => undefined }))
 
 /**
- * Replaces `anthropic-file:` URLs by file references in every JSON request that passes: for a provider's
- * `transformClient` option. Other requests pass unchanged.
+ * Replaces `anthropic-file:` URLs with file references in every JSON request, for a provider's `transformClient` option.
+ * Other requests pass unchanged.
  */
 export const transformClient = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
   HttpClient.mapRequest(client, (request) => {

@@ -1,8 +1,8 @@
 /**
- * What the package tells an operator: the names of its metrics, for dashboards and alerts, and their form in Prometheus.
+ * The package's metrics, for dashboards and alerts, and their names in Prometheus.
  *
- * Spans, metrics and debug logs are recorded with effect's own `Tracer`, `Metric` and `Logger`: what exports those
- * exports these, and nothing has to be switched on.
+ * Spans, metrics and debug logs are recorded with Effect's own `Tracer`, `Metric` and `Logger`. Whatever exports those
+ * exports these as well; nothing has to be switched on.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ export type {
 export const metrics: ReadonlyArray<Metrics.Definition> = Metrics.definitions
 
 /**
- * The name that a metric has in Prometheus: with its unit, and `total` for a counter, as an OpenTelemetry collector
- * names it. Names of other metrics are given back as they are.
+ * A metric's name in Prometheus: with its unit, and `total` for a counter, as an OpenTelemetry collector names it. Names
+ * of other metrics are returned unchanged.
  */
 export const prometheusName: (name: string) => string = Metrics.prometheusName

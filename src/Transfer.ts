@@ -1,9 +1,9 @@
 /**
  * Many files at once, and files on disk.
  *
- * `uploadAll`, `downloadAll` and `deleteAll` take a `Stream` of inputs and give a `Stream` of results, in the order in
- * which they are done. Nothing is collected: a million inputs take no more memory than a hundred. A failure is a result
- * like any other.
+ * `uploadAll`, `downloadAll` and `deleteAll` turn a `Stream` of inputs into a `Stream` of results, in the order of
+ * completion. Nothing is collected: a million inputs take no more memory than a hundred. A failure is a result like any
+ * other.
  *
  * @example
  * ```ts
@@ -48,19 +48,19 @@ import { causeOf, isDiskFull } from "./internal/disk/cause.ts"
 import { safeName } from "./internal/disk/safeName.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { offSpan, whole, wholeStream } from "./internal/telemetry.ts"
-import { printable } from "./internal/text.ts"
+import { describeValue, printable } from "./internal/text.ts"
 import type { Meter, Progress } from "./Progress.ts"
 
 /**
- * A download that can't be put on disk.
+ * A download that can't be saved to disk.
  *
- * - `Exists`: there is a file at the path, and `onExisting` is `fail`;
+ * - `Exists`: there is already a file at the path, and `onExisting` is `fail`;
  * - `Symlink`: the path is a symbolic link, which is never written through;
  * - `NotAFile`: the path is a directory or a device;
- * - `DiskFull`: the disk, or the user's share of it, has no room left;
- * - `Failed`: the file system refused for another reason, which `cause` gives: no such directory, no permission.
+ * - `DiskFull`: the disk or the user's quota is full;
+ * - `Failed`: the file system refused for another reason, given in `cause`: no such directory, no permission.
  *
- * Nothing is left behind, and what was at the path is untouched.
+ * Nothing is left behind, and whatever was at the path is untouched.
  */
 export class SaveFailed extends Schema.TaggedError<SaveFailed>("effect-anthropic-files/SaveFailed")("SaveFailed", {
   operation: Schema.Literal("download"),
@@ -84,19 +84,16 @@ const saveFailed = (path: string, reason: SaveFailed["reason"], message: string,
   })
 
 const refusals: Record<Refusal["reason"], string> = {
-  Exists: "exists already: choose another path, or set onExisting.",
+  Exists: "already exists: choose another path, or set onExisting.",
   Symlink: "is a symbolic link, which a download does not follow: choose another path, or remove the link.",
   NotAFile: "is not a regular file: choose another path."
 }
 
-/** `64 of 200 MB`, or `64 MB` where the total is not known. */
+const units = [["MB", 1e6], ["kB", 1e3]] as const
+
+/** `64 of 200 MB`, or `64 MB` if the total is not known. */
 const amount = (bytes: number, total: number | undefined): string => {
-  const largest = total ?? bytes
-  const [unit, size] = largest >= 1e6
-    ? ["MB", 1e6] as const
-    : largest >= 1e3
-    ? ["kB", 1e3] as const
-    : ["bytes", 1] as const
+  const [unit, size] = units.find(([, size]) => (total ?? bytes) >= size) ?? ["bytes", 1]
   const figure = (value: number) => String(Math.round(value / size))
   return total === undefined ? `${figure(bytes)} ${unit}` : `${figure(bytes)} of ${figure(total)} ${unit}`
 }
@@ -117,28 +114,28 @@ const onWriteFailed = (
     )
   }
   if (isDiskFull(cause)) {
-    const written_ = `${amount(written, total)} were written to ${shown} and removed again`
-    return saveFailed(target, "DiskFull", `Disk full: ${written_}. Make room, or choose another directory.`, cause)
+    const what = `${amount(written, total)} were written to ${shown} and removed again`
+    return saveFailed(target, "DiskFull", `Disk full: ${what}. Make room, or choose another directory.`, cause)
   }
   if (cause.reason._tag === "NotFound") {
     const directory = printable(path.dirname(target))
     return saveFailed(
       target,
       "Failed",
-      `There is no directory ${directory} to put ${printable(path.basename(target))} in: make it first.`,
+      `There is no directory ${directory} to save ${printable(path.basename(target))} in: create it first.`,
       cause
     )
   }
   return saveFailed(target, "Failed", `${shown} can't be written: ${causeOf(cause)}.`, cause)
 }
 
-/** How a download is put on disk. */
+/** How a download is saved to disk. */
 export interface SaveOptions {
   /**
-   * What to do where a file exists already.
+   * What to do if a file already exists at the path.
    *
    * - `fail`: the download fails before a byte is fetched;
-   * - `replace`: the new file takes its place in one step, and its permissions, once it is complete;
+   * - `replace`: once complete, the new file replaces the old one in one step and takes over its permissions;
    * - `rename`: both are kept, the new one as `name (1).ext`.
    *
    * @default "fail"
@@ -148,11 +145,11 @@ export interface SaveOptions {
   readonly progress?: Progress | undefined
 }
 
-/** A file that was saved. */
+/** A saved file. */
 export interface Saved {
-  /** Where it is: not the path that was asked for, when it was renamed. */
+  /** The file's path, which differs from the requested one if the file was renamed. */
   readonly path: string
-  /** Its size. */
+  /** The file's size. */
   readonly bytes: number
 }
 
@@ -160,34 +157,38 @@ const onExistingValues: ReadonlyArray<unknown> = ["fail", "replace", "rename"]
 
 const checkSave = (path: unknown, { onExisting = "fail" }: SaveOptions): Effect.Effect<void, RequestFailed> => {
   if (typeof path !== "string" || path === "") {
-    return Effect.fail(invalidRequest("download", "path", "A download needs the path that it is to be saved at."))
+    return Effect.fail(invalidRequest("download", "path", "A download needs a path to be saved at."))
   }
   if (!onExistingValues.includes(onExisting)) {
     return Effect.fail(
-      invalidRequest("download", "onExisting", "onExisting has to be \"fail\", \"replace\" or \"rename\".")
+      invalidRequest(
+        "download",
+        "onExisting",
+        `onExisting is ${describeValue(onExisting)}; expected "fail", "replace" or "rename".`
+      )
     )
   }
   return Effect.void
 }
 
-/** A file under way: its name for the progress, and its size where it is known. */
-interface UnderWay {
+/** A file that is being downloaded: its name for the progress, and its size if known. */
+interface Downloading {
   readonly name: string
   readonly total: number | undefined
 }
 
-const meterOf = (progress: Progress | undefined, { name, total }: UnderWay): Effect.Effect<Meter | undefined> =>
+const meterOf = (progress: Progress | undefined, { name, total }: Downloading): Effect.Effect<Meter | undefined> =>
   progress === undefined ? Effect.undefined : progress.begin(name, total)
 
 const save = (
   id: FileId,
   target: string,
   options: SaveOptions,
-  underWay: UnderWay
+  file: Downloading
 ): Effect.Effect<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const path = yield* Path.Path
-    const meter = yield* meterOf(options.progress, underWay)
+    const meter = yield* meterOf(options.progress, file)
     const bytes = meter === undefined ? Files.download(id) : Stream.map(Files.download(id), (chunk) => {
       meter.add(chunk.length)
       return chunk
@@ -195,18 +196,18 @@ const save = (
     return yield* atomicWrite(bytes, target, options.onExisting ?? "fail").pipe(
       Effect.onExit((exit) => Effect.sync(() => meter?.end(Exit.isSuccess(exit)))),
       Effect.catchTags({
-        WriteFailed: (failure) => Effect.fail(onWriteFailed(path, target, underWay.total, failure)),
+        WriteFailed: (failure) => Effect.fail(onWriteFailed(path, target, file.total, failure)),
         Refusal: ({ path, reason }) => Effect.fail(saveFailed(path, reason, `${printable(path)} ${refusals[reason]}`))
       })
     )
   })
 
 /**
- * Downloads a file to a path, where it appears only complete and synced: it is written to a temporary file beside it,
- * readable by its owner alone, and renamed. On failure and interruption nothing is left, and an existing file is as it
- * was.
+ * Downloads a file to a path, where it appears only when it is complete and synced: it is written to a temporary file
+ * beside the path, readable only by its owner, and then renamed. On failure and interruption nothing is left behind, and
+ * an existing file is unchanged.
  *
- * Under a retry policy, a download goes on where its connection broke. The new file has mode 0600, or the mode of the
+ * Under a retry policy, a download continues where its connection broke. The new file has mode 0600, or the mode of the
  * file that it replaces.
  */
 export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
@@ -221,11 +222,11 @@ export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
   whole
 )
 
-/** What is to be downloaded: an id, or an entry of a listing, whose name need not be looked up. */
+/** What to download: an id, or an entry of a listing, whose name then need not be looked up. */
 export type Download = FileId | Pick<FileMetadata, "id" | "filename" | "size_bytes">
 
 /**
- * Downloads a file into a directory, under the safe part of its own name: the last segment, without control and
+ * Downloads a file into a directory, under a safe form of its own name: the last segment, without control and
  * bidirectional characters, not hidden, not a device, at most 255 bytes. Otherwise as {@link downloadToFile}.
  */
 export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
@@ -243,7 +244,7 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
     const { filename, id, size_bytes } = yield* described(file)
     const folder = path.resolve(directory)
     const target = path.join(folder, safeName(filename, id))
-    // The name is one segment by construction; this holds whatever the platform makes of it.
+    // The name is one segment by construction. This check holds even if the platform reads it differently.
     if (path.dirname(target) !== folder) {
       return yield* saveFailed(target, "Failed", `“${printable(filename)}” would leave ${printable(folder)}.`)
     }
@@ -252,7 +253,7 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
   whole
 )
 
-/** Name and size of a file. An id is looked up, together with others that are looked up at the same time. */
+/** Name and size of a file. Ids that are looked up at the same time share a request. */
 const described = (
   file: Download
 ): Effect.Effect<Exclude<Download, FileId>, MetadataError, Files.Files> => {
@@ -268,9 +269,7 @@ const described = (
           new FileNotFound({
             operation: "metadata",
             message: `There is no file ${id} in this workspace.`,
-            fileId: id,
-            isRetryable: false,
-            isOutcomeUnknown: false
+            fileId: id
           })
         ),
       onSome: Effect.succeed
@@ -278,21 +277,21 @@ const described = (
   )
 }
 
-/** An input, and what became of it. */
+/** An input and its outcome. */
 export type Result<Input, A, E> =
   | { readonly _tag: "Success"; readonly input: Input; readonly value: A }
   | { readonly _tag: "Failure"; readonly input: Input; readonly error: E }
 
-/** How many run at a time, and what a failure does. */
+/** Options of transfers of many files. */
 export interface BulkOptions {
   /**
-   * How many run at a time: a whole number from 1 on.
+   * How many inputs are processed at a time: a whole number of at least 1.
    *
    * @default 8
    */
   readonly concurrency?: number | undefined
   /**
-   * Ends the stream after the first failure; what is under way is interrupted.
+   * Ends the stream after the first failure, and interrupts what is in progress.
    *
    * @default false
    */
@@ -300,8 +299,8 @@ export interface BulkOptions {
 }
 
 /**
- * Runs an effect for each input. When the stream is interrupted, a warning names what was done but not handed over, and
- * what was under way: the results do not tell that any more.
+ * Runs an effect for each input. If the stream is interrupted, a warning lists the finished inputs whose results were not
+ * delivered, and the inputs in progress, because the results can't show them any more.
  */
 const bulk = <Input, E, R, A, E2, R2>(
   inputs: Stream.Stream<Input, E, R>,
@@ -317,7 +316,11 @@ const bulk = <Input, E, R, A, E2, R2>(
   const { concurrency = 8 } = options
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     return Stream.fail(
-      invalidRequest(describe.operation, "concurrency", "concurrency has to be a whole number from 1 on.")
+      invalidRequest(
+        describe.operation,
+        "concurrency",
+        `concurrency is ${describeValue(concurrency)}; expected a whole number of at least 1.`
+      )
     )
   }
   return Stream.suspend(() => {
@@ -327,7 +330,7 @@ const bulk = <Input, E, R, A, E2, R2>(
     let inputFailure: Stream.Stream<never, E> = Stream.empty
 
     const results = inputs.pipe(
-      // When the inputs fail, what was begun before goes on.
+      // If the stream of inputs fails, inputs in progress are still finished.
       Stream.catchCause((cause) => {
         inputFailure = Stream.failCause(cause)
         return Stream.empty
@@ -381,13 +384,13 @@ export interface Upload<out R = never> extends Files.UploadOptions {
 
 type Needs<Input> = Input extends { readonly source: FileSource<infer R> } ? R : never
 
-/** What {@link uploadAll} takes besides. */
+/** Options of {@link uploadAll}. */
 export interface UploadAllOptions extends BulkOptions {
   /** Where to count the bytes. */
   readonly progress?: Progress | undefined
 }
 
-/** The same source, whose bytes are counted as they are read. */
+/** The same source, with its bytes counted as they are read. */
 const counted = <R>(
   source: FileSource<R>,
   progress: Progress,
@@ -416,21 +419,21 @@ const counted = <R>(
 })
 
 /**
- * Uploads a source and counts its bytes, if asked to. A retry counts from 0 again.
+ * Uploads a source, and counts its bytes if a `Progress` is given. A retry counts from 0 again.
  */
 export const upload = <R = never>(
   input: Upload<R>,
   progress?: Progress
 ): Effect.Effect<FileMetadata, UploadError, Files.Files | R> =>
   Effect.suspend(() => {
-    // From JavaScript anything may come; what is not a source is refused by the upload.
+    // JavaScript callers may pass anything. The upload refuses what is not a source.
     const { source, ...options }: Partial<Upload<R>> = input ?? {}
     if (progress === undefined || !isFileSource(source)) return Files.upload(source as FileSource<R>, options)
     let current: Meter | undefined
     return Files.upload(counted(source, progress, options.filename, (meter) => void (current = meter)), options).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
-          // A content that is sent from one buffer is not read as a stream.
+          // Content that is sent from one buffer is not read as a stream.
           if (Exit.isSuccess(exit)) current?.set(exit.value.size_bytes)
           current?.end(Exit.isSuccess(exit))
         })
@@ -445,15 +448,13 @@ const sourceDied = (name: string, cause: Cause.Cause<unknown>): SourceFailed =>
     operation: "upload",
     reason: "Failed",
     message: `${printable(name)} could not be read: its source died. Nothing was stored.`,
-    isRetryable: false,
-    isOutcomeUnknown: false,
     cause: Cause.squash(cause)
   })
 
 /**
- * Uploads all inputs. Each gives a result that holds the very input, with whatever else that carries.
+ * Uploads all inputs. Each result holds its input itself, with any extra fields that the input has.
  *
- * On interruption, requests are broken off and their files are not stored. One whose body had been sent to its end may
+ * On interruption, requests are aborted and their files are not stored. A file whose body was already sent completely may
  * have been stored, as with any single upload.
  */
 export const uploadAll = <Input extends Upload<unknown>, E, R>(
@@ -463,7 +464,7 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
   bulk(
     inputs,
     (input) =>
-      // The input's own type tells what its source needs.
+      // The input's type says what its source needs.
       upload(input as Upload<Needs<Input>>, options.progress).pipe(
         // One source that dies does not end all uploads.
         Effect.catchCauseIf(
@@ -480,14 +481,15 @@ export const uploadAll = <Input extends Upload<unknown>, E, R>(
     }
   )
 
-/** What {@link downloadAll} takes besides. */
+/** Options of {@link downloadAll}. */
 export interface DownloadAllOptions extends BulkOptions, SaveOptions {
-  /** The directory that files are saved in; it has to exist. */
+  /** The directory to save the files in. It must exist. */
   readonly directory: string
 }
 
 /**
- * Downloads all files into a directory, as {@link downloadToDirectory} does. Names of plain ids are looked up in batches.
+ * Downloads all files into a directory, as {@link downloadToDirectory} does. The names for plain ids are looked up in
+ * batches.
  */
 export const downloadAll = <Input extends Download, E, R>(
   inputs: Stream.Stream<Input, E, R>,
@@ -505,7 +507,7 @@ export const downloadAll = <Input extends Download, E, R>(
   })
 
 /**
- * Deletes all files. One that is gone already is a failure with `FileNotFound`.
+ * Deletes all files. A file that is already gone is a failure with `FileNotFound`.
  */
 export const deleteAll = <Input extends FileId | Pick<FileMetadata, "id">, E, R>(
   inputs: Stream.Stream<Input, E, R>,

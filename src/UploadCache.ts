@@ -1,9 +1,9 @@
 /**
- * Upload once: give a source, get a file. The same content in the same workspace is uploaded a single time, whoever
- * asks: in this process, and in all processes that share an `UploadStore`.
+ * Upload once: pass a source, get a file. The same content in the same workspace is uploaded only once, by this process
+ * and by all processes that share an `UploadStore`.
  *
- * What is the same is told by base URL, workspace, SHA-256, size and MIME type. An upload is noted down before it is
- * sent, so that one whose process died is found again instead of being repeated.
+ * Content is the same if base URL, identity, SHA-256, size and MIME type are the same. An upload is recorded before it is
+ * sent, so an upload whose process died is found again instead of repeated.
  *
  * @example
  * ```ts
@@ -54,12 +54,13 @@ import { durationOf } from "./internal/duration.ts"
 import { internalsOf } from "./internal/files/internals.ts"
 import { ofLines } from "./internal/sha256.ts"
 import { whole } from "./internal/telemetry.ts"
+import { describeValue } from "./internal/text.ts"
 import { token } from "./internal/token.ts"
 
 export type {
-  /** Why there is no file: the upload failed, or the store. */
+  /** Why there is no file: the upload or the store failed. */
   Failure,
-  /** What a single call may say. */
+  /** Options of a single call. */
   UploadOptions
 } from "./internal/cache/context.ts"
 export {
@@ -67,42 +68,42 @@ export {
    * A folder could not be synchronised.
    *
    * - `Unreadable`: the folder, or one inside it, can't be read; nothing was sent;
-   * - `Empty`: deletions were asked for and nothing is left of what was uploaded, which rather means a disk that is not
-   *   mounted; nothing was deleted;
-   * - `TooManyDeletions`: uploads are done, and nothing was deleted, since more is gone than `maxDeletions`;
-   * - `TakenOver`: this process stood still for longer than the cache's `lease`, and another one goes on;
-   * - `AlreadyRunning`: the folder was to be synchronised from within the results of its own sync.
+   * - `Empty`: deletions were requested but the folder is empty, which probably means that a disk is not mounted; nothing
+   *   was deleted;
+   * - `TooManyDeletions`: uploads are done, but more files than `maxDeletions` are gone, so nothing was deleted;
+   * - `TakenOver`: this process was suspended for longer than the cache's `lease`, and another one took over;
+   * - `AlreadyRunning`: the sync was started from within the results of the folder's own sync.
    */
   SyncFailed
 } from "./internal/cache/sync.ts"
 export type {
-  /** What a folder and its last sync differ in. */
+  /** A path of a folder, compared with the last sync. */
   Difference,
-  /** What is to be synchronised, and how. */
+  /** Options of a sync. */
   SyncOptions,
-  /** What became of one path. */
+  /** The outcome for one path. */
   SyncResult
 } from "./internal/cache/sync.ts"
 
-/** What a cache is made from. */
+/** Options of a cache. */
 export interface Options {
   /**
-   * An entry that was last seen longer ago is looked up before it is used, together with others that are asked for at
-   * the same time; 0 looks up every one.
+   * How long a file is trusted to exist after the service last confirmed it. An older entry is looked up before it is
+   * used, in one request with others that are wanted at the same time. 0 looks up every entry.
    *
    * @default "1 hour"
    */
   readonly maxAge?: Duration.Input | undefined
   /**
-   * A file that expires sooner is uploaded anew.
+   * A file that expires sooner than this is uploaded again.
    *
    * @default "10 minutes"
    */
   readonly expiryMargin?: Duration.Input | undefined
   /**
-   * How long a process that died keeps others from the content that it was uploading. A live one renews its lease. The
-   * clocks of those who share a store have to agree within it, and no process may stand still for longer: where one
-   * does, another one takes over, and uploads what it can't find.
+   * How long a process that died keeps others from uploading the same content. A live process renews its lease. The
+   * clocks of all processes that share a store must agree within this time. If a process is suspended for longer, another
+   * one takes over and uploads what it can't find.
    *
    * @default "30 seconds"
    */
@@ -114,16 +115,16 @@ export interface Options {
  */
 export class UploadCache extends Context.Service<UploadCache, {
   /**
-   * The file that holds the source's content: one that is there already, or a new one. Name, expiry and purpose are
-   * those of the first upload.
+   * The file that holds the source's content: an existing one, or a new upload. Name, expiry and purpose are those of the
+   * first upload.
    *
-   * The source is read to tell its SHA-256, and once more if it has to be uploaded, so it has to be one that can be
-   * read twice. A path is read again only when its size, time of modification or inode has changed. With `key` nothing
-   * is read but for an upload.
+   * The source is read to compute its SHA-256, and once more if it has to be uploaded, so it must be replayable. A path
+   * is read again only if its size, modification time or inode has changed. With `key`, the source is read only for an
+   * upload.
    */
   readonly get: <R>(source: FileSource<R>, options?: UploadOptions) => Effect.Effect<FileMetadata, Failure, R>
   /**
-   * Runs `f` with the file, and once more with a fresh upload when it fails because the file is gone or has expired.
+   * Runs `f` with the file, and once more with a new upload if `f` fails because the file is gone or has expired.
    */
   readonly use: <R, A, E, R2>(
     source: FileSource<R>,
@@ -131,8 +132,8 @@ export class UploadCache extends Context.Service<UploadCache, {
     options?: UploadOptions
   ) => Effect.Effect<A, E | Failure, R | R2>
   /**
-   * Forgets a file, or the one that holds a source's content: the next call uploads that content anew. The file itself
-   * stays. What this cache's client deletes is forgotten without that.
+   * Forgets a file, or the file that holds a source's content: the next call uploads that content again. The file itself
+   * is not deleted. Files that this cache's client deletes are forgotten automatically.
    */
   readonly invalidate: <R = never>(
     what: FileSource<R> | FileId,
@@ -150,7 +151,7 @@ export class UploadCache extends Context.Service<UploadCache, {
     FileSystem.FileSystem | Path.Path
   >
   /**
-   * What {@link sync} would find. See {@link check}.
+   * Compares a folder with its last sync. See {@link check}.
    */
   readonly check: (
     directory: string,
@@ -175,7 +176,9 @@ const durationOption = (
   }
   return Effect.fail(
     new InvalidConfig({
-      message: `UploadCache: ${option} has to be a finite duration${isZeroAllowed ? " from 0 on" : " above 0"}.`,
+      message: `${option} is ${describeValue(input)}; expected a finite duration ${
+        isZeroAllowed ? "of at least 0" : "above 0"
+      }, for example "1 hour".`,
       option
     })
   )
@@ -209,7 +212,7 @@ const use = (cache: CacheContext): UploadCache["Service"]["use"] =>
     const isThis = (error: E): boolean => isGone(error) && (error.fileId === undefined || error.fileId === file.id)
     const anew = Effect.andThen(forget(cache, content, file.id), Effect.flatMap(get(cache)(source, options), f))
     return Effect.catchIf(f(file), isThis, (error): Effect.Effect<A, E | Failure, R | R2> => {
-      // An answer that does not name the file may mean another one.
+      // An error that does not name a file may be about another one.
       if (isGone(error) && error.fileId !== undefined) return anew
       return Effect.flatMap(isServed(cache, file), (served) => served ? Effect.fail(error) : anew)
     })
@@ -241,7 +244,7 @@ export const make = Effect.fnUntraced(function*(
   const cache: CacheContext = {
     files,
     internals,
-    // A Files of the user's own has a cache to itself: nothing tells which files it reaches.
+    // A Files of another make gets a cache of its own, because which files it reaches is not known.
     identity: internals?.identity ?? ofLines("unknown", yield* token),
     leases,
     isLocal: store.isLocal,
@@ -249,7 +252,7 @@ export const make = Effect.fnUntraced(function*(
     expiryMargin,
     isDeleted: yield* trackDeletions(leases, internals),
     hashes: new Map(),
-    unnoted: new Map()
+    unrecorded: new Map()
   }
   const running: Sync.Running = new Map()
   return withDetails(
@@ -270,14 +273,14 @@ export const make = Effect.fnUntraced(function*(
 export const layer = (options?: Options): Layer.Layer<UploadCache, InvalidConfig, Files.Files | UploadStore> =>
   Layer.effect(UploadCache, make(options))
 
-/** The file that holds a source's content, by the cache in the context. */
+/** The file that holds a source's content, from the cache in the context. */
 const get_ = <R = never>(
   source: FileSource<R>,
   options?: UploadOptions
 ): Effect.Effect<FileMetadata, Failure, UploadCache | R> =>
   Effect.flatMap(UploadCache, (cache) => cache.get(source, options))
 
-/** Runs an effect with the file that holds a source's content, by the cache in the context. */
+/** Runs an effect with the file that holds a source's content, from the cache in the context. */
 const use_ = <A, E, R2, R = never>(
   source: FileSource<R>,
   f: (file: FileMetadata) => Effect.Effect<A, E, R2>,
@@ -285,7 +288,7 @@ const use_ = <A, E, R2, R = never>(
 ): Effect.Effect<A, E | Failure, UploadCache | R | R2> =>
   Effect.flatMap(UploadCache, (cache) => cache.use(source, f, options))
 
-/** Forgets a file, or the one that holds a source's content, by the cache in the context. */
+/** Makes the cache in the context forget a file, or the file that holds a source's content. */
 const invalidate_ = <R = never>(
   what: FileSource<R> | FileId,
   options?: UploadOptions
@@ -302,17 +305,18 @@ export {
 }
 
 /**
- * Uploads what is new or changed in a folder, by content, and tells of every path what became of it, in the order in
- * which they are done. A second run over unchanged files reads none of them and sends nothing, except to look up, a
- * hundred at a time, what was last seen longer than `maxAge` ago.
+ * Uploads the new and changed contents of a folder, and returns the outcome for every path in the order of completion. A
+ * second run over unchanged files reads none of them and sends nothing, except lookups, a hundred ids in each, of files
+ * that were last confirmed more than `maxAge` ago.
  *
- * Regular files only: links are not followed. Names that begin with a dot are left out unless a glob names them. A file
- * that fails is a result like any other; a folder that can't be read ends it all before anything is sent.
+ * Only regular files are uploaded; links are not followed. Names that begin with a dot are left out unless a glob names
+ * them. A file that fails is a result like any other; a folder that can't be read fails the whole sync before anything is
+ * sent.
  *
- * With `delete`, files that this folder's earlier runs uploaded and that are gone from it, or were replaced, are deleted
- * at the end: only when nothing failed, never when the folder is empty, and none if they are more than `maxDeletions`.
+ * With `delete`, files that earlier runs uploaded for this folder and that have since been removed or replaced are
+ * deleted at the end: only if nothing failed, never if the folder is empty, and none if they exceed `maxDeletions`.
  *
- * Killed at any point and run again, it comes to the same end, with nothing uploaded twice.
+ * A sync that is killed at any point and run again reaches the same end state, and uploads nothing twice.
  */
 export const sync = (
   directory: string,
@@ -324,8 +328,8 @@ export const sync = (
 > => Stream.unwrap(Effect.map(UploadCache, (cache) => cache.sync(directory, options)))
 
 /**
- * Compares a folder with its last {@link sync}, and changes nothing: no request is made, nothing is noted down. Files
- * whose size, time of modification and inode are those of the last run are not read, unless `checksum` asks for it.
+ * Compares a folder with its last {@link sync} and changes nothing: it makes no request and records nothing. Files whose
+ * size, modification time and inode are unchanged since the last run are read only if `checksum` is set.
  */
 export const check = (
   directory: string,

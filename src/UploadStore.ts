@@ -1,6 +1,6 @@
 /**
- * Where an `UploadCache` keeps its notes: in memory, in a directory, and in modules of their own in Redis
- * (`UploadStoreRedis`) and SQL (`UploadStoreSql`).
+ * Where an `UploadCache` keeps its records: in memory or in a directory. `UploadStoreRedis` and `UploadStoreSql` keep them
+ * in Redis and in a SQL database.
  *
  * @example
  * ```ts
@@ -28,22 +28,22 @@ import { storeFailed, UploadStore, type UploadStoreFailed } from "./internal/cac
 
 export {
   /**
-   * Strings by key, of which a store of your own needs to read one and to swap it for another atomically. Keys are made
-   * of `a-z`, `0-9` and `-`, and have at most 80 characters.
+   * Strings by key. A store of your own has to read a value, and to swap it for another one atomically. Keys consist of
+   * `a-z`, `0-9` and `-`, and have at most 80 characters.
    */
   UploadStore,
   /**
-   * The store could not be read or written: disk full, connection lost. No upload is begun that can't be noted down.
+   * The store could not be read or written: disk full, connection lost. An upload that can't be recorded is not begun.
    */
   UploadStoreFailed
 } from "./internal/cache/store.ts"
 
 /**
- * For one process, and gone with it.
+ * A store in memory: for one process, and lost when it ends.
  */
 export const layerMemory: Layer.Layer<UploadStore> = Layer.sync(UploadStore, () => overMap(new Map()))
 
-/** Where {@link layerDirectory} keeps what it knows: `effect-anthropic-files/uploads` in the user's cache directory. */
+/** The default directory of {@link layerDirectory}: `effect-anthropic-files/uploads` in the user's cache directory. */
 export const defaultDirectory: Effect.Effect<
   string,
   UploadStoreFailed,
@@ -54,12 +54,13 @@ export const defaultDirectory: Effect.Effect<
 }).pipe(
   Effect.provide(UserDirectories.layer),
   Effect.mapError((cause) =>
-    storeFailed("This user has no cache directory: give UploadStore.layerDirectory the path of one.", cause)
+    storeFailed("This user has no cache directory: pass UploadStore.layerDirectory the path of one.", cause)
   )
 )
 
 /**
- * For all processes of a machine that name the same directory. It is made if need be, for its owner alone.
+ * A store in a directory, for all processes of a machine that use the same one. The directory is created if needed,
+ * accessible only by its owner.
  *
  * @param directory on a file system with hard links
  * @default directory `effect-anthropic-files/uploads` in the user's cache directory
@@ -72,7 +73,7 @@ export const layerDirectory = (
     Effect.gen(function*() {
       if (directory !== undefined && (typeof directory !== "string" || directory === "")) {
         return yield* new InvalidConfig({
-          message: "UploadStore.layerDirectory got an empty path: name a directory, or leave it out.",
+          message: "The directory of UploadStore.layerDirectory is not a path: name one, or leave it out.",
           option: "directory"
         })
       }

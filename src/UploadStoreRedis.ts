@@ -1,5 +1,5 @@
 /**
- * An `UploadStore` in Redis, for all who reach it.
+ * An `UploadStore` in Redis, for all processes that reach it.
  *
  * @example
  * ```ts
@@ -44,10 +44,11 @@ return 1
 ).withReturnType<number>()
 
 /**
- * The store in the Redis of the context. Give that Redis persistence and no eviction: what it loses is uploaded again.
+ * The store in the context's Redis. Configure that Redis with persistence and without eviction: what it loses is uploaded
+ * again.
  */
 export const layer = (options: {
-  /** Before every key. @default "effect-anthropic-files:uploads:" */
+  /** The prefix of every key. @default "effect-anthropic-files:uploads:" */
   readonly prefix?: string | undefined
 } = {}): Layer.Layer<
   UploadStore,

@@ -1,5 +1,5 @@
 /**
- * An `UploadStore` in a table of a SQL database, for all who reach it.
+ * An `UploadStore` in a table of a SQL database, for all processes that reach it.
  *
  * @example
  * ```ts
@@ -25,14 +25,14 @@ const insideTransaction = () =>
   new UploadStoreFailed({
     operation: "uploadCache",
     message:
-      "SQLite has one writer at a time, and this program's own transaction is it: use the upload cache outside of sql.withTransaction.",
+      "SQLite allows one writer at a time, which is this program's own transaction: use the upload cache outside of sql.withTransaction.",
     isRetryable: false,
     isOutcomeUnknown: false
   })
 
 /**
- * Runs statements outside of a transaction that the program is in, so that notes stay when it is rolled back. They take
- * a connection of their own for that, which SQLite's writer can't share.
+ * Runs statements outside of the program's transaction, so that records stay when it is rolled back. That takes another
+ * connection, which SQLite does not allow to write while the transaction is open.
  */
 const outsideTransaction = (sql: SqlClient.SqlClient) => {
   const isSqlite = sql.onDialectOrElse({ sqlite: () => true, orElse: () => false })
@@ -53,14 +53,15 @@ const outsideTransaction = (sql: SqlClient.SqlClient) => {
 }
 
 /**
- * The table is made where there is none: `id`, the key, and `value`, text that is compared byte by byte.
+ * The store in a table of the context's database, which is created if it does not exist: `id` is the key, and `value` is
+ * text that is compared byte by byte.
  *
- * Run by the tests on Postgres and SQLite; the statements for MySQL and SQL Server are not.
+ * Tested on Postgres and SQLite. The statements for MySQL and SQL Server are not tested.
  *
  * @default table "effect_anthropic_files_uploads"
  */
 export const layer = (options: {
-  /** What the table is called. @default "effect_anthropic_files_uploads" */
+  /** The table's name. @default "effect_anthropic_files_uploads" */
   readonly table?: string | undefined
 } = {}): Layer.Layer<UploadStore, UploadStoreFailed, SqlClient.SqlClient> =>
   Layer.effect(
@@ -84,7 +85,7 @@ export const layer = (options: {
                 value NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NOT NULL
               )`,
           orElse: () => sql`CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR(191) PRIMARY KEY, value TEXT NOT NULL)`
-          // Some databases fail when two make it at the same time.
+          // Some databases fail if two clients create it at the same time.
         }).pipe(Effect.retry({ times: 1 })),
         onError
       )
@@ -100,10 +101,10 @@ export const layer = (options: {
         readonly update: (key: string, current: string, next: string) => Rows
         readonly delete: (key: string, current: string) => Rows
       }
-      // Each gives a row if it took effect.
+      // Each returns a row if it took effect.
       const { delete: remove, insert, update } = sql.onDialectOrElse({
         mysql: (): Statements => {
-          // MySQL has no RETURNING: what is there afterwards tells.
+          // MySQL has no RETURNING, so the value is read afterwards.
           const found = (statement: Effect.Effect<unknown, SqlError>, key: string, next: string | undefined): Rows =>
             sql.withTransaction(
               Effect.map(Effect.andThen(statement, get(key)), (value) => value === next ? [{}] : [])

@@ -1,5 +1,6 @@
 /**
- * The portable core: it runs wherever an `HttpClient` does. Node's ready-made Layer is `effect-anthropic-files/NodeFiles`.
+ * The portable core, which runs wherever an `HttpClient` does. The ready-made Layer for Node is
+ * `effect-anthropic-files/NodeFiles`.
  */
 export * as ContentBlock from "./ContentBlock.ts"
 export * as Conversation from "./Conversation.ts"

@@ -174,7 +174,7 @@ describe("MessageBatches", () => {
       [
         "what JSON can't express",
         [{ custom_id: "a", params: { ...requestOf("a").params, seed: 1n } }],
-        "a holds a value"
+        "a contains a value"
       ]
     ] as const
   )("create refuses %s before anything is sent, and names it", ([, requests, named]) => {
@@ -197,7 +197,7 @@ describe("MessageBatches", () => {
     }))
     return Effect.gen(function*() {
       const error = yield* Effect.flip(MessageBatches.create(large))
-      assert.include(error.message, "at most 256 MB, which it exceeds with request 4 of 4")
+      assert.include(error.message, "at most 256 MB, which request 4 of 4 exceeds: split it")
       assert.deepStrictEqual(sent, [])
     }).pipe(Effect.provide(layer))
   })

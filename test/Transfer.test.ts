@@ -345,7 +345,7 @@ describe("downloadToFile", () => {
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* failure(() => undefined, "file", "no/such/out.bin"), {
           reason: "Failed",
-          message: "There is no directory /folder/no/such to put out.bin in: make it first."
+          message: "There is no directory /folder/no/such to save out.bin in: create it first."
         })
       }).pipe(Effect.scoped, Effect.provide(layer)))
 

@@ -1,6 +1,6 @@
 /**
- * Functions that call a method of the service in the context. The service's methods are called from here, so without
- * more a failure's trace would name this package's line; these put their caller's line beneath it, as `Effect.fn` does.
+ * Functions that call a method of the service in the context. A failure's trace would name only this package's line;
+ * these functions add their caller's line, as `Effect.fn` does.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,23 +11,23 @@ import * as Stream from "effect/Stream"
 const canLimit = Object.isExtensible(Error)
   && Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")?.writable === true
 
-/** The line that called the function that called `capture`: the fourth of a stack. */
+/** The index in a stack of the line that called the caller of `capture`. */
 const callerLine = 3
 
 type AddFrame = (parent: References.StackFrame | undefined) => References.StackFrame
 
-/** The stack frame of the caller's caller: called directly by the function that its user calls. */
+/** The stack frame of the caller's caller. Call it directly from the function that users call. */
 export const capture = (name: string): AddFrame => {
   const limit = Error.stackTraceLimit
   if (limit === 0) return (parent) => ({ name, stack: () => undefined, parent })
   if (canLimit) Error.stackTraceLimit = callerLine
   const error = new Error()
   if (canLimit) Error.stackTraceLimit = limit
-  // Read only when a trace is printed: making the text of a stack is what costs.
+  // Read only when a trace is printed, because formatting a stack is expensive.
   return (parent) => ({ name, stack: () => error.stack?.split("\n")[callerLine]?.trim(), parent })
 }
 
-/** A method of `service` as a function, for methods that give an Effect. */
+/** A method of `service` as a function, for methods that return an Effect. */
 export const effect =
   <I, S>(service: Context.Service<I, S>, name: string) =>
   <Args extends ReadonlyArray<unknown>, A, E, R>(
@@ -40,7 +40,7 @@ export const effect =
       capture(name)
     )
 
-/** A method of `service` as a function, for methods that give a Stream. */
+/** A method of `service` as a function, for methods that return a Stream. */
 export const stream =
   <I, S>(service: Context.Service<I, S>, name: string) =>
   <Args extends ReadonlyArray<unknown>, A, E, R>(

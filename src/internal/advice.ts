@@ -1,23 +1,23 @@
 /**
- * Configuration errors that say what an option would mend.
+ * Configuration errors that say which option would fix them.
  */
 import { InvalidConfig } from "../FilesError.ts"
 import { sentenceOf } from "./text.ts"
 
 /**
- * An `InvalidConfig` that an option would mend.
+ * An `InvalidConfig` that an option would fix.
  *
- * @param option what is wrong
- * @param give the option that mends it, where it is another one
+ * @param option the invalid or missing option
+ * @param fixedBy the option that fixes it, if it is another one
  */
 export const fixableConfig = (
   option: string,
   problem: string,
   remedies: ReadonlyArray<string>,
-  give = option
+  fixedBy = option
 ): InvalidConfig =>
   new InvalidConfig({
     option,
-    message: sentenceOf(problem, [...remedies, `give ${give}`]),
-    advice: { problem, remedies, option: give }
+    message: sentenceOf(problem, [...remedies, `pass ${fixedBy}`]),
+    advice: { problem, remedies, option: fixedBy }
   })

@@ -1,14 +1,15 @@
 /**
- * SHA-256, for all that must not be guessed or forged. Bytes come piece by piece, which WebCrypto can't take. The Node
- * Layer brings Node's own, which is several times faster. For what needs no secrecy there is `files/checksum.ts`.
+ * SHA-256, for digests that must not be guessed or forged. WebCrypto can't hash bytes piece by piece, so a portable
+ * implementation does. The Node Layer provides Node's own, which is several times faster. Digests that need no security
+ * use `files/checksum.ts`.
  */
 import { sha256 } from "@noble/hashes/sha2.js"
 import * as Context from "effect/Context"
 import * as Hex from "effect/encoding/Hex"
 
-/** A hash under way. */
+/** An incremental hash. */
 export interface Hash {
-  /** Takes more bytes. */
+  /** Adds bytes. */
   readonly update: (chunk: Uint8Array) => void
   /** In hex. */
   readonly digest: () => string
@@ -23,7 +24,7 @@ export const Sha256 = Context.Reference<() => Hash>("effect-anthropic-files/inte
   defaultValue: () => portable
 })
 
-/** Of strings, none of which may hold a line break. */
+/** The SHA-256, in hex, of strings that contain no line break. */
 export const ofLines = (...lines: ReadonlyArray<string>): string => {
   const hash = portable()
   hash.update(new TextEncoder().encode(lines.join("\n")))

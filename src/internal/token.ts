@@ -1,5 +1,5 @@
 /**
- * Names that nobody can guess and nobody else has.
+ * Unique names that can't be guessed.
  */
 import { randomBytesUnsafe } from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"

@@ -1,7 +1,7 @@
 /**
- * The Claude Platform on AWS: requests are signed with AWS credentials (SigV4), or carry a key of the platform.
+ * The Claude Platform on AWS: requests are signed with AWS credentials (SigV4), or sent with a key of the platform.
  *
- * Region, workspace and credentials come from options, else from the environment (`AWS_REGION`,
+ * Region, workspace and credentials come from the options, else from the environment (`AWS_REGION`,
  * `ANTHROPIC_AWS_WORKSPACE_ID` …), else from AWS's own chain: shared files, SSO, web identity, instance metadata.
  *
  * ```ts
@@ -18,8 +18,8 @@
  * const program = Files.listPage({ limit: 5 }).pipe(Effect.provide(live))
  * ```
  *
- * Signing takes the package `aws4fetch`, and AWS's chain `@aws-sdk/credential-provider-node`. They are optional peers,
- * loaded when they are first needed; the options `sign` and `credentials` take their place.
+ * Signing needs the package `aws4fetch`, and AWS's chain needs `@aws-sdk/credential-provider-node`. Both are optional
+ * peers, loaded on first use; the options `sign` and `credentials` replace them.
  */
 import * as Clock from "effect/Clock"
 import type * as DateTime from "effect/DateTime"
@@ -47,17 +47,17 @@ import { Sha256 } from "../internal/sha256.ts"
 export interface AwsCredentials {
   readonly accessKeyId: string
   readonly secretAccessKey: Redacted.Redacted<string>
-  /** Goes with temporary credentials. */
+  /** Only for temporary credentials. */
   readonly sessionToken?: Redacted.Redacted<string> | undefined
-  /** `undefined` for ones that don't expire. */
+  /** `undefined` if they don't expire. */
   readonly expiresAt?: DateTime.DateTime | Date | undefined
 }
 
-/** A request as it is signed. */
+/** The input of a {@link Signer}. */
 export interface Unsigned {
   readonly method: string
   readonly url: string
-  /** All of them are signed, and the host with them. `x-amz-content-sha256` says what is signed of the body. */
+  /** All of these are signed, and the host. `x-amz-content-sha256` says how the body is signed. */
   readonly headers: Readonly<Record<string, string>>
   readonly credentials: AwsCredentials
   readonly region: string
@@ -67,19 +67,19 @@ export interface Unsigned {
 }
 
 /**
- * Gives the headers that a signed request has besides: `authorization`, `x-amz-date`, and `x-amz-security-token` for
- * temporary credentials.
+ * Returns the headers to add to a signed request: `authorization`, `x-amz-date`, and `x-amz-security-token` for temporary
+ * credentials.
  */
 export type Signer = (request: Unsigned) => Effect.Effect<Readonly<Record<string, string>>, unknown>
 
-/** What requests through AWS are made with. */
+/** Options of {@link layer}. */
 export interface Options<R = never> {
   /**
    * @default `AWS_REGION`, `AWS_DEFAULT_REGION`, or the region in AWS's shared files
    */
   readonly region?: string | undefined
   /**
-   * `wrkspc_…`, which goes with every request.
+   * `wrkspc_…`, sent with every request.
    *
    * @default `ANTHROPIC_AWS_WORKSPACE_ID`
    */
@@ -89,37 +89,37 @@ export interface Options<R = never> {
    */
   readonly baseUrl?: string | URL | undefined
   /**
-   * Plain http also to another machine.
+   * Allows plain http to hosts other than this machine.
    *
    * @default false
    */
   readonly allowPlainHttp?: boolean | undefined
   /**
-   * A key of the platform, sent as Bearer. Nothing is signed then.
+   * A key of the platform, sent as Bearer instead of signing requests.
    *
    * @default `ANTHROPIC_AWS_API_KEY`
    */
   readonly apiKey?: Redacted.Redacted<string> | undefined
   /**
-   * AWS credentials, or an Effect that gives them: it is run again before they expire.
+   * AWS credentials, or an Effect that provides them and is run again before they expire.
    *
-   * @default `AWS_ACCESS_KEY_ID` and its companions, else AWS's chain
+   * @default `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, else AWS's chain
    */
   readonly credentials?: AwsCredentials | Effect.Effect<AwsCredentials, unknown, R> | undefined
-  /** The profile in AWS's shared files that its chain takes. */
+  /** The profile in AWS's shared files that AWS's chain uses. */
   readonly profile?: string | undefined
   /**
    * @default a signer that uses `aws4fetch`
    */
   readonly sign?: Signer | undefined
   /**
-   * Sends requests as they are, to a gateway that signs them. Needs `baseUrl`, and no workspace.
+   * Sends requests unsigned, to a gateway that signs them. Needs `baseUrl`, but no workspace.
    *
    * @default false
    */
   readonly skipAuth?: boolean | undefined
   /**
-   * Who is asking, as caches and rate limits tell it apart.
+   * Identifies the caller to caches, rate limits and circuit breakers. Not a secret.
    *
    * @default region and workspace
    */
@@ -132,7 +132,7 @@ const source = "the AWS credentials"
 
 const invalid = (option: string, message: string) => new InvalidConfig({ option, message })
 
-/** Proxies and transports set these, change them or take them off. */
+/** Headers that proxies and transports set, change or remove. */
 const unsigned: ReadonlySet<string> = new Set([
   "accept-encoding",
   "authorization",
@@ -163,11 +163,11 @@ const isSigned = (name: string, value: string): boolean =>
 
 const compactDate = (at: number): string => new Date(at).toISOString().replace(/[:-]|\.\d{3}/g, "")
 
-// What is derived from a secret for a day, kept as long as the credentials themselves.
+// Signing keys, which are derived from a secret for each day, kept as long as the credentials.
 const derived = new WeakMap<AwsCredentials, Map<string, ArrayBuffer>>()
 
 /**
- * The signer that `aws4fetch` makes: it has no dependencies, and runs wherever there is WebCrypto.
+ * A signer that uses `aws4fetch`, which has no dependencies and runs wherever WebCrypto does.
  */
 export const sign: Signer = ({ at, credentials, headers, method, region, service, url }) =>
   Effect.flatMap(peer(source, "aws4fetch", () => import("aws4fetch")), ({ AwsV4Signer }) => {
@@ -185,7 +185,7 @@ export const sign: Signer = ({ at, credentials, headers, method, region, service
       service,
       datetime: compactDate(at),
       cache,
-      // Which are signed is decided above.
+      // `isSigned` has already chosen the headers to sign.
       allHeaders: true
     })
     return Effect.map(
@@ -203,7 +203,7 @@ export const sign: Signer = ({ at, credentials, headers, method, region, service
 
 const encoder = new TextEncoder()
 
-/** What is signed of a body: a digest of what is in memory, and nothing of what is streamed. */
+/** How a body is signed: by its digest if it is in memory, not at all if it is streamed. */
 const payloadOf = ({ body }: HttpClientRequest.HttpClientRequest): Effect.Effect<string> => {
   switch (body._tag) {
     case "Empty":
@@ -271,7 +271,7 @@ const chain = (profile: string | undefined): Effect.Effect<AwsCredentials, Crede
     ),
     ({ defaultProvider }) =>
       Effect.tryPromise({
-        // A new one each time: it would give what it has until that expires, also where the service refused it.
+        // A new provider each time, because it caches credentials until they expire, even if the service refused them.
         try: () => defaultProvider(profile === undefined ? {} : { profile })(),
         catch: (cause) =>
           credentialsFailed(
@@ -289,7 +289,7 @@ const chain = (profile: string | undefined): Effect.Effect<AwsCredentials, Crede
     expiresAt: expiration
   })))
 
-/** What an INI file says in a section. */
+/** A value in a section of an INI file. */
 const iniValue = (text: string, section: string, name: string): string | undefined => {
   let current = ""
   for (const line of text.split(/\r?\n/)) {
@@ -368,7 +368,7 @@ const lend = (given: AwsCredentials): Tokens.Lent<AwsCredentials> => ({
 
 type Acquire = Effect.Effect<Tokens.Lent<AwsCredentials>, CredentialsFailed>
 
-/** Gives AWS credentials: those given in code, else those of the environment, else whatever AWS's chain finds. */
+/** Finds AWS credentials: in the options, else in the environment, else with AWS's chain. */
 const provider = <R>(
   options: Options<R>
 ): Effect.Effect<{ readonly acquire: Acquire }, InvalidConfig, R> =>
@@ -387,12 +387,9 @@ const provider = <R>(
       )
       return { acquire }
     }
-    const given = credentials !== undefined
-      ? yield* checked(credentials)
-      : profile === undefined
-      ? yield* fromEnvironment
-      : undefined
-    return { acquire: given === undefined ? Effect.map(chain(profile), lend) : Effect.succeed(lend(given)) }
+    if (credentials !== undefined) return { acquire: Effect.succeed(lend(yield* checked(credentials))) }
+    const found = profile === undefined ? yield* fromEnvironment : undefined
+    return { acquire: found === undefined ? Effect.map(chain(profile), lend) : Effect.succeed(lend(found)) }
   })
 
 const shape = <R>(options: Options<R>) =>
@@ -402,7 +399,9 @@ const shape = <R>(options: Options<R>) =>
     if (given.length > 1 || (options.skipAuth === true && given.length > 0)) {
       return yield* invalid(
         given[0] ?? "apiKey",
-        `${options.skipAuth === true ? ["skipAuth", ...given].join(" and ") : given.join(" and ")} exclude each other.`
+        `${
+          (options.skipAuth === true ? ["skipAuth", ...given] : given).join(" and ")
+        } exclude each other: pass one of them.`
       )
     }
     const key = options.apiKey ?? (given.length > 0 || options.skipAuth === true
@@ -415,7 +414,7 @@ const shape = <R>(options: Options<R>) =>
       || (files === undefined ? undefined : yield* regionOfFiles(files, options.profile))
 
     if (options.skipAuth === true && ownBase === undefined) {
-      return yield* invalid("baseUrl", "skipAuth sends requests to a gateway: give its baseUrl.")
+      return yield* invalid("baseUrl", "skipAuth sends requests to a gateway: pass its baseUrl.")
     }
     if (workspaceId === undefined && options.skipAuth !== true) {
       return yield* fixableConfig("workspaceId", "The Claude Platform on AWS needs a workspace", [
@@ -468,12 +467,12 @@ const shape = <R>(options: Options<R>) =>
     return rotating(
       tokens,
       (credentials, request) => signed(signer, region ?? "", workspaceId, credentials, request),
-      { ...common, source, advice: "check what AWS credentials there are, and what they may do" }
+      { ...common, source, advice: "check which AWS credentials are used, and their permissions" }
     )
   })
 
 /**
- * Credentials and base URL of the Claude Platform on AWS. What is given in code hides what the environment has.
+ * Credentials and base URL of the Claude Platform on AWS. Options take precedence over the environment.
  */
 export const layer = <R = never>(options: Options<R> = {}): Layer.Layer<Credentials, InvalidConfig, R> =>
   Layer.effect(Credentials, shape(options))

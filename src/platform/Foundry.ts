@@ -1,5 +1,5 @@
 /**
- * Claude in Microsoft Foundry: a key of the resource, or a token of Entra.
+ * Claude in Microsoft Foundry: with a key of the resource, or an Entra token.
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -15,10 +15,10 @@
  * const program = Files.listPage({ limit: 5 }).pipe(Effect.provide(live))
  * ```
  *
- * Where neither a key nor a token is given, Entra is asked through the package `@azure/identity`, an optional peer that
- * is loaded when it is first needed; the option `token` takes its place.
+ * Without a key and a token, an Entra token is obtained through the package `@azure/identity`, an optional peer that is
+ * loaded on first use; the option `token` replaces it.
  *
- * Foundry has no message batches: they fail before anything is sent.
+ * Foundry has no message batches: their operations fail before anything is sent.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -35,7 +35,7 @@ import { secretText } from "../internal/credentials/static.ts"
 import { secretVariable, variable } from "../internal/credentials/variables.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "../internal/request/baseUrl.ts"
 
-/** What requests through Microsoft Foundry are made with. */
+/** Options of {@link layer}. */
 export interface Options<R = never> {
   /**
    * The resource's name, or its host. Excludes `baseUrl`.
@@ -48,7 +48,7 @@ export interface Options<R = never> {
    */
   readonly baseUrl?: string | URL | undefined
   /**
-   * Plain http also to another machine.
+   * Allows plain http to hosts other than this machine.
    *
    * @default false
    */
@@ -60,35 +60,35 @@ export interface Options<R = never> {
    */
   readonly apiKey?: Redacted.Redacted<string> | undefined
   /**
-   * An Effect that gives a token of Entra, sent as Bearer: it is run again before the token ends.
+   * An Effect that provides an Entra token, sent as Bearer. It is run again before the token expires.
    *
-   * @default where there is no key, {@link entraToken}
+   * @default {@link entraToken} if there is no key
    */
   readonly token?: Effect.Effect<Token | Redacted.Redacted<string>, unknown, R> | undefined
   /**
-   * Who is asking, as caches and rate limits tell it apart.
+   * Identifies the caller to caches, rate limits and circuit breakers. Not a secret.
    *
-   * @default the address of the resource
+   * @default derived from the base URL
    */
   readonly identity?: string | undefined
 }
 
 const scope = "https://ai.azure.com/.default"
 
-const source = "the token of Entra"
+const source = "the Entra token"
 
 const invalid = (option: string, message: string) => new InvalidConfig({ option, message })
 
 /**
- * A token of whatever `@azure/identity` finds: environment, workload or managed identity, a login on this machine.
+ * A token from `@azure/identity`: from the environment, workload or managed identity, or a login on this machine.
  */
 export const entraToken: Effect.Effect<Token, CredentialsFailed> = Effect.flatMap(
   peer(source, "@azure/identity", () => import("@azure/identity")),
   ({ DefaultAzureCredential }) =>
     Effect.tryPromise({
-      // A new one each time: it would give what it has until that ends, also where the service refused it.
+      // A new credential each time, because it caches a token until that expires, even if the service refused it.
       try: () => new DefaultAzureCredential().getToken(scope),
-      catch: (cause) => credentialsFailed(source, `Entra gives no token: ${describeError(cause)}`, { cause })
+      catch: (cause) => credentialsFailed(source, `Entra issued no token: ${describeError(cause)}`, { cause })
     })
 ).pipe(
   Effect.map(({ expiresOnTimestamp, token }) => ({
@@ -112,7 +112,7 @@ const refusalOf = (operation: Operation): string | undefined =>
     : undefined
 
 const endpointOf = (resource: string): Effect.Effect<string, InvalidConfig> => {
-  // A whole host is a common way to write it.
+  // People often write the whole host.
   const name = resource.replace(/^https?:\/\//, "").replace(/[./].*$/, "")
   return /^[A-Za-z0-9-]+$/.test(name)
     ? Effect.succeed(`https://${name}.services.ai.azure.com/anthropic`)
@@ -122,7 +122,7 @@ const endpointOf = (resource: string): Effect.Effect<string, InvalidConfig> => {
     ))
 }
 
-/** One of the two; what is given in code hides what the environment has. */
+/** The base URL, from a resource or a base URL. Options take precedence over the environment. */
 const place = Effect.fnUntraced(function*(
   given: { readonly resource: string | undefined; readonly baseUrl: string | URL | undefined }
 ): Effect.fn.Return<string | URL, InvalidConfig> {
@@ -144,7 +144,7 @@ const shape = <R>(options: Options<R>): Effect.Effect<Shape, InvalidConfig, R | 
   Effect.gen(function*() {
     const { apiKey, token } = options
     if (apiKey !== undefined && token !== undefined) {
-      return yield* invalid("apiKey", "apiKey and token exclude each other: give one of them.")
+      return yield* invalid("apiKey", "apiKey and token exclude each other: pass one of them.")
     }
     const where = yield* place({
       resource: options.resource?.trim() || undefined,
@@ -168,12 +168,12 @@ const shape = <R>(options: Options<R>): Effect.Effect<Shape, InvalidConfig, R | 
     return yield* ofEffect(token === undefined ? entraToken : Effect.provideContext(token, context), {
       ...common,
       source,
-      advice: "check who is logged in, and the role on the resource"
+      advice: "check who is logged in, and that account's role on the resource"
     })
   })
 
 /**
- * Credentials and base URL of Claude in Microsoft Foundry. What is given in code hides what the environment has.
+ * Credentials and base URL of Claude in Microsoft Foundry. Options take precedence over the environment.
  */
 export const layer = <R = never>(options: Options<R> = {}): Layer.Layer<Credentials, InvalidConfig, R> =>
   Layer.effect(Credentials, shape(options))

@@ -1,5 +1,5 @@
 /**
- * Claude on Google Cloud, as Anthropic manages it: requests carry a token of Google's.
+ * Claude on Google Cloud, as managed by Anthropic: requests are sent with a Google token.
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -15,8 +15,8 @@
  * const program = Files.listPage({ limit: 5 }).pipe(Effect.provide(live))
  * ```
  *
- * Where no token is given, Google's default credentials are used through the package `google-auth-library`, an optional
- * peer that is loaded when it is first needed; the option `token` takes its place.
+ * Without a token, Google's default credentials are used through the package `google-auth-library`, an optional peer that
+ * is loaded on first use; the option `token` replaces it.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -34,19 +34,19 @@ import { make, type Shape } from "../internal/credentials/service.ts"
 import { firstVariable, variable } from "../internal/credentials/variables.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "../internal/request/baseUrl.ts"
 
-/** What is asked of an `AuthClient` of `google-auth-library`. */
+/** The members of an `AuthClient` of `google-auth-library` that are used here. */
 export interface AuthClient {
-  /** The token as it stands, renewed where it has ended. */
+  /** The current token, renewed if it has expired. */
   readonly getAccessToken: () => Promise<{ readonly token?: string | null | undefined }>
   readonly credentials?: { readonly expiry_date?: number | null | undefined }
 }
 
-/** What requests through Google Cloud are made with. */
+/** Options of {@link layer}. */
 export interface Options<R = never> {
   /**
    * The project's id.
    *
-   * @default `ANTHROPIC_GOOGLE_CLOUD_PROJECT`, `GOOGLE_CLOUD_PROJECT`, or what Google's library finds
+   * @default `ANTHROPIC_GOOGLE_CLOUD_PROJECT`, `GOOGLE_CLOUD_PROJECT`, or the project that Google's library finds
    */
   readonly project?: string | undefined
   /**
@@ -54,38 +54,38 @@ export interface Options<R = never> {
    */
   readonly location?: string | undefined
   /**
-   * `wrkspc_…`, a part of the address.
+   * `wrkspc_…`, a part of the base URL.
    *
    * @default `ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID`
    */
   readonly workspaceId?: string | undefined
   /**
-   * An address of one's own: project, location and workspace are not needed then.
+   * Your own base URL. Project, location and workspace are then not needed.
    *
    * @default `ANTHROPIC_GOOGLE_CLOUD_BASE_URL`, else the workspace's endpoint
    */
   readonly baseUrl?: string | URL | undefined
   /**
-   * Plain http also to another machine.
+   * Allows plain http to hosts other than this machine.
    *
    * @default false
    */
   readonly allowPlainHttp?: boolean | undefined
   /**
-   * An Effect that gives a token of Google's: it is run again before the token ends. {@link fromAuthClient} makes one of
+   * An Effect that provides a Google token. It is run again before the token expires. {@link fromAuthClient} makes one from
    * a client of Google's library.
    *
    * @default {@link applicationDefault}
    */
   readonly token?: Effect.Effect<Token | Redacted.Redacted<string>, unknown, R> | undefined
   /**
-   * Sends requests as they are, to a gateway that authorizes them. Needs `baseUrl`.
+   * Sends requests without a token, to a gateway that authorizes them. Needs `baseUrl`.
    *
    * @default false
    */
   readonly skipAuth?: boolean | undefined
   /**
-   * Who is asking, as caches and rate limits tell it apart.
+   * Identifies the caller to caches, rate limits and circuit breakers. Not a secret.
    *
    * @default project, location and workspace
    */
@@ -94,26 +94,26 @@ export interface Options<R = never> {
 
 const scope = "https://www.googleapis.com/auth/cloud-platform"
 
-const source = "the token of Google Cloud"
+const source = "the Google Cloud token"
 
 const invalid = (option: string, message: string) => new InvalidConfig({ option, message })
 
-/** A token whose end is not known is asked for again after this. Milliseconds. */
+/** How long a token without a known expiry is used. Milliseconds. */
 const unknownLifetime = 300_000
 
 /**
- * A token of a client that was made with Google's library.
+ * A token from a client of Google's library.
  */
 export const fromAuthClient = (client: AuthClient): Effect.Effect<Token, CredentialsFailed> =>
   Effect.gen(function*() {
     const { token } = yield* Effect.tryPromise({
       try: () => client.getAccessToken(),
-      catch: (cause) => credentialsFailed(source, `Google gives no token: ${describeError(cause)}`, { cause })
+      catch: (cause) => credentialsFailed(source, `Google issued no token: ${describeError(cause)}`, { cause })
     })
     if (!Predicate.isString(token) || token === "") {
       return yield* credentialsFailed(
         source,
-        "Google gives no token: log in with gcloud auth application-default login."
+        "Google issued no token: log in with gcloud auth application-default login."
       )
     }
     const expiry = client.credentials?.expiry_date
@@ -124,18 +124,18 @@ export const fromAuthClient = (client: AuthClient): Effect.Effect<Token, Credent
 const library = peer(source, "google-auth-library", () => import("google-auth-library"))
 
 /**
- * A token of Google's default credentials: a key file, a login with gcloud, the metadata server.
+ * A token from Google's default credentials: a key file, a login with gcloud, or the metadata server.
  */
 export const applicationDefault: Effect.Effect<Token, CredentialsFailed> = Effect.gen(function*() {
   const { GoogleAuth } = yield* library
   const client = yield* Effect.tryPromise({
-    // A new one each time: it would give what it has until that ends, also where the service refused it. The library
-    // looks for a project first, for seconds, unless it is told one; a token does not depend on it.
+    // A new client each time, because it caches a token until that expires, even if the service refused it. Without a
+    // project id the library first searches for one, which takes seconds; the token does not depend on it.
     try: () => new GoogleAuth({ scopes: [scope], projectId: "-" }).getClient(),
     catch: (cause) =>
       credentialsFailed(
         source,
-        `There are no default credentials of Google's: ${
+        `There are no Google default credentials: ${
           describeError(cause)
         } Log in with gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS.`,
         { cause }
@@ -153,14 +153,14 @@ const projectOfLibrary: Effect.Effect<string, InvalidConfig> = Effect.flatMap(
     })
 ).pipe(
   Effect.mapError(({ message }) =>
-    fixableConfig("project", `The project is not known (Google's library: ${message.replace(/\.$/, "")})`, [
+    fixableConfig("project", `There is no Google Cloud project (Google's library: ${message.replace(/\.$/, "")})`, [
       "set ANTHROPIC_GOOGLE_CLOUD_PROJECT"
     ])
   )
 )
 
 const segment = (option: string, value: string, what = option): Effect.Effect<string, InvalidConfig> =>
-  // A project may be one of a domain: example.com:my-project.
+  // A project id may be scoped to a domain: example.com:my-project.
   /^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(value)
     ? Effect.succeed(encodeURIComponent(value))
     : Effect.fail(invalid(option, `${JSON.stringify(value)} can't be the ${what} in an address.`))
@@ -203,10 +203,10 @@ const shape = <R>(options: Options<R>): Effect.Effect<Shape, InvalidConfig, R | 
   Effect.gen(function*() {
     const { skipAuth, token } = options
     if (skipAuth === true && token !== undefined) {
-      return yield* invalid("skipAuth", "skipAuth and token exclude each other: give one of them.")
+      return yield* invalid("skipAuth", "skipAuth and token exclude each other: pass one of them.")
     }
     if (skipAuth === true && !isGiven(options.baseUrl)) {
-      return yield* invalid("baseUrl", "skipAuth sends requests to a gateway: give its baseUrl.")
+      return yield* invalid("baseUrl", "skipAuth sends requests to a gateway: pass its baseUrl.")
     }
     const where = yield* place(options)
     const address = yield* parseAddress(where.baseUrl, options.allowPlainHttp === true, "baseUrl")
@@ -224,12 +224,12 @@ const shape = <R>(options: Options<R>): Effect.Effect<Shape, InvalidConfig, R | 
     return yield* ofEffect(token === undefined ? applicationDefault : Effect.provideContext(token, context), {
       ...common,
       source,
-      advice: "check who is logged in, and the role in the project"
+      advice: "check who is logged in, and that account's role in the project"
     })
   })
 
 /**
- * Credentials and base URL of Claude on Google Cloud. What is given in code hides what the environment has.
+ * Credentials and base URL of Claude on Google Cloud. Options take precedence over the environment.
  */
 export const layer = <R = never>(options: Options<R> = {}): Layer.Layer<Credentials, InvalidConfig, R> =>
   Layer.effect(Credentials, shape(options))

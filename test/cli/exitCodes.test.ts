@@ -60,7 +60,7 @@ const cases: Readonly<
     ["a flag that there is not", plain("ls", "--nope"), /^There is no flag --nope\./],
     ["a time that no file may live", plain("upload", "a.txt", "--expires-in", "1s"), /^--expires-in has to be 1 hour/],
     ["a type that is none", plain("upload", "a.txt", "--mime", "nonsense"), /^“nonsense” is not a MIME type/],
-    ["a name that no file may have", plain("upload", "a.txt", "--name", "a/b"), /^“a\/b” holds one of/],
+    ["a name that no file may have", plain("upload", "a.txt", "--name", "a/b"), /^“a\/b” contains one of/],
     ["a question of ask that is not there", plain("ask", "a.txt"), /^The question is missing/],
     ["a choice that there is not", plain("ls", "--sort", "x"), /^--sort takes created, name, size or expires, not "x"/]
   ],

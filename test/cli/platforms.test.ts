@@ -233,7 +233,7 @@ const platforms: ReadonlyArray<
     /Google.* from GOOGLE_APPLICATION_CREDENTIALS\./
   ],
   ["Foundry with a key", "foundry", foundryKey, /The key of the Foundry resource, from .* It ends in …4711\./],
-  ["Foundry with Entra", "foundry", foundryEntra, /The token of Entra, from where the platform's package/]
+  ["Foundry with Entra", "foundry", foundryEntra, /The Entra token, from where the platform's package/]
 ]
 
 const code = (ended: Ended, expected: number) => assert.strictEqual(ended.code, expected, ended.out + ended.err)

@@ -24,7 +24,7 @@ describe("the sentence of a failure, on the command line", () => {
   it.effect("plain http to another machine: names the flag that allows it", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(parseAddress("http://example.com", false, "baseUrl"))
-      assert.match(error.message, /: use https or give allowPlainHttp\.$/)
+      assert.match(error.message, /: use https or pass allowPlainHttp\.$/)
       assert.match(messageOf(error), /: use https or add --allow-plain-http\.$/)
     }))
 
@@ -32,7 +32,7 @@ describe("the sentence of a failure, on the command line", () => {
     const error = fixableConfig("workspaceId", "A workspace is needed", ["set ANTHROPIC_AWS_WORKSPACE_ID"])
     assert.strictEqual(
       error.message,
-      "A workspace is needed: set ANTHROPIC_AWS_WORKSPACE_ID or give workspaceId."
+      "A workspace is needed: set ANTHROPIC_AWS_WORKSPACE_ID or pass workspaceId."
     )
     assert.strictEqual(
       messageOf(error),
@@ -44,7 +44,7 @@ describe("the sentence of a failure, on the command line", () => {
     const error = fixableConfig("apiKey", "There is no credential", ["set ANTHROPIC_API_KEY", "log in to a profile"])
     assert.strictEqual(
       error.message,
-      "There is no credential: set ANTHROPIC_API_KEY, log in to a profile, or give apiKey."
+      "There is no credential: set ANTHROPIC_API_KEY, log in to a profile, or pass apiKey."
     )
     assert.strictEqual(messageOf(error), "There is no credential: set ANTHROPIC_API_KEY or log in to a profile.")
   })
@@ -100,7 +100,7 @@ describe("the sentence of a failure, on the command line", () => {
     const options =
       /\b(apiKey|authToken|baseUrl|workspaceId|allowPlainHttp|expiresIn|idleTimeout|onExisting|maxDeletions|the layer|the option)\b/
     // Those answer what can be given in code alone.
-    const inCode = /skipAuth|exclude each other|give apiKey, or use layerConfig/
+    const inCode = /skipAuth|exclude each other|(?:give|pass) apiKey, or use layerConfig/
     assert.deepStrictEqual(texts.filter((text) => options.test(text) && !inCode.test(text)), [])
   })
 })

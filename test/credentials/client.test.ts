@@ -128,7 +128,7 @@ describe("a token that the service refuses", () => {
       api.state.from = 9
       const error = yield* Effect.flip(files.listPage())
       assert.strictEqual(reasonOf(error), "Unauthorized")
-      assert.include(error.message, "the service refused the token: check the Effect that gives it.")
+      assert.include(error.message, "the service refused the token: check the Effect that provides it.")
     }))
 
   it.effect("a key is sent once, and the error says which", () =>

@@ -323,7 +323,7 @@ describe("a profile's file", () => {
     (name) =>
       Effect.gen(function*() {
         const { message } = yield* refusal({ name })
-        assert.match(message, /not a profile's name|no profile default/)
+        assert.match(message, /not the name of a profile|no profile default/)
       }).pipe(Effect.provide(folder))
   )
 
@@ -497,7 +497,7 @@ describe("workload identity in a profile", () => {
     }).pipe(Effect.provide(folder)))
 
   it.effect.each<readonly [what: string, text: string | undefined, word: string]>([
-    ["missing", undefined, "is not there"],
+    ["missing", undefined, "does not exist"],
     ["empty", " \n", "is empty"],
     ["too long", "x".repeat(16_385), "16385"]
   ])("says what is wrong with a token file that is %s", ([, text, word]) =>

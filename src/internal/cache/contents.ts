@@ -1,5 +1,5 @@
 /**
- * What a source holds: told by reading it, or by a key of the caller's.
+ * Identifies the content of a source, by reading it or by the caller's key.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -7,13 +7,13 @@ import { type RequestFailed, SourceFailed } from "../../FilesError.ts"
 import type { Content, FileSource } from "../../FileSource.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { type Hash, Sha256 } from "../sha256.ts"
-import { printable } from "../text.ts"
+import { describeValue, printable } from "../text.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import type { CacheContext, Prepared, UploadOptions, Wanted } from "./context.ts"
 import * as Keys from "./keys.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
-/** Hashes of paths that are kept in memory. */
+/** How many hashes of paths are kept in memory. */
 const maxHashes = 10_000
 
 const sourceFailed = (reason: "Changed" | "Consumed", message: string, source?: string): SourceFailed =>
@@ -21,8 +21,6 @@ const sourceFailed = (reason: "Changed" | "Consumed", message: string, source?: 
     operation: "upload",
     reason,
     message,
-    isRetryable: false,
-    isOutcomeUnknown: false,
     ...(source === undefined ? undefined : { source })
   })
 
@@ -38,7 +36,7 @@ const readOnce = (name: string | undefined): SourceFailed =>
     "Consumed",
     `${
       printable(name ?? "The source")
-    } can be read only once, and an upload cache reads twice: give it as bytes, as a path, as a stream that is replayable, or with a key that tells its content.`
+    } can be read only once, and an upload cache reads twice: pass bytes, a path or a replayable stream, or a key that identifies its content.`
   )
 
 const hashOf = (makeHash: () => Hash, bytes: Uint8Array): string => {
@@ -47,7 +45,7 @@ const hashOf = (makeHash: () => Hash, bytes: Uint8Array): string => {
   return hash.digest()
 }
 
-/** Reads a content to its end. */
+/** Reads a content to the end, for its hash and size. */
 const readToEnd = Effect.fnUntraced(function*(
   { bytes, filename, isReplayable, stream }: Content
 ): Effect.fn.Return<Keys.Hashed, SourceFailed> {
@@ -71,27 +69,27 @@ const remember = (hashes: Map<string, Keys.Hashed>, version: string, hashed: Key
 }
 
 /**
- * SHA-256 and size of an opened content, which is read only if it has not been before.
+ * SHA-256 and size of an opened content. It is read only if this version of it has not been read before.
  *
- * @param isNoted whether the hash is noted down for other processes, where they have the same paths
+ * @param isShared whether the hash is stored for other processes, if all of them are on this machine
  */
 export const hash = Effect.fnUntraced(function*(
   { hashes, isLocal, leases }: CacheContext,
   content: Content,
-  isNoted: boolean
+  isShared: boolean
 ): Effect.fn.Return<Keys.Hashed, SourceFailed | UploadStoreFailed> {
   const { version } = content
   if (version === undefined) return yield* readToEnd(content)
   const remembered = hashes.get(version)
   if (remembered !== undefined) return remembered
-  const cell = isNoted && isLocal ? yield* leases.read(Keys.hash(version)) : undefined
+  const cell = isShared && isLocal ? yield* leases.read(Keys.hash(version)) : undefined
   const hashed = cell?.value ?? (yield* readToEnd(content))
   remember(hashes, version, hashed)
   if (cell !== undefined && cell.value === undefined) yield* cell.put(hashed)
   return hashed
 })
 
-/** The same source, which fails if it no longer is what was hashed. */
+/** The same source, which fails if its content is no longer what was hashed. */
 export const verified = <R>(
   source: FileSource<R>,
   filename: string,
@@ -115,7 +113,7 @@ export const verified = <R>(
             hash.update(chunk)
             return chunk
           }),
-          // Before the request's last byte: a request that is broken off stores nothing.
+          // Before the request's last byte, because an aborted request stores nothing.
           Stream.suspend(() => hash.digest() === sha256 ? Stream.empty : Stream.fail(changed(filename)))
         )
       })
@@ -126,7 +124,7 @@ export const verified = <R>(
 const typeOf = (options: UploadOptions, { fallbackMimeType, mimeType }: Content, filename: string): string =>
   options.mimeType ?? mimeType ?? mimeTypeOf(filename) ?? fallbackMimeType ?? ""
 
-/** Reads a source for its hash, and closes it again: who waits for another's upload keeps nothing open. */
+/** Reads a source for its hash and closes it again, so that nothing stays open while another upload is awaited. */
 const byContent = <R>(
   cache: CacheContext,
   source: FileSource<R>,
@@ -153,7 +151,7 @@ const byContent = <R>(
 
 /** Opens the source only for an upload, which then reads that very opening. */
 const byKey = <R>(cache: CacheContext, source: FileSource<R>, options: UploadOptions, key: string): Wanted<R> => ({
-  // As far as it is known without opening the source.
+  // The MIME type as far as it is known without opening the source.
   content: Keys.contentOfKey(cache.identity, key, options.mimeType ?? mimeTypeOf(options.filename ?? "") ?? ""),
   options,
   prepare: Effect.gen(function*() {
@@ -162,14 +160,14 @@ const byKey = <R>(cache: CacheContext, source: FileSource<R>, options: UploadOpt
     return {
       filename,
       mimeType: typeOf(options, opened, filename),
-      // An upload whose answer is lost is looked for by its size.
+      // An upload whose answer is lost is searched by its size.
       size: opened.size ?? (yield* readToEnd(opened)).size,
       source: { ...source, open: Effect.succeed(opened) }
     }
   })
 })
 
-/** What is to be asked for, for a source. */
+/** What a caller wants for a source. */
 export const wantedOf = <R>(
   cache: CacheContext,
   source: FileSource<R>,
@@ -180,6 +178,10 @@ export const wantedOf = <R>(
   return typeof key === "string" && key !== ""
     ? Effect.succeed(byKey(cache, source, options, key))
     : Effect.fail(
-      invalidRequest("upload", "key", "key has to be a string that tells the content, an ETag for example.")
+      invalidRequest(
+        "upload",
+        "key",
+        `key is ${describeValue(key)}; expected a string that identifies the content, for example an ETag.`
+      )
     )
 }

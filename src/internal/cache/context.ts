@@ -1,5 +1,5 @@
 /**
- * What the parts of an upload cache share.
+ * Types that the parts of an upload cache share.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -14,18 +14,18 @@ import type { ContentId, Hashed, Stored } from "./keys.ts"
 import type { Leases } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
-// What one call sets for itself would find what another one uploaded.
-/** What a single call may say. */
+// Without the options of single calls: the cache would return a file that was uploaded with others.
+/** Options of a single call. */
 export interface UploadOptions extends Omit<Files.UploadOptions, "workspaceId" | "headers"> {
   /**
-   * The cache's own option, for this call; 0 looks the file up in any case.
+   * Replaces the cache's `maxAge` for this call; 0 always looks the file up.
    *
    * @default the cache's `maxAge`
    */
   readonly maxAge?: Duration.Input | undefined
   /**
-   * What tells the content, an ETag for example: the source is then not read to tell it, but once, when it has to be
-   * uploaded. What has the same key counts as the same content, whatever is in it.
+   * Identifies the content, for example an ETag. The source is then read only if it has to be uploaded. Sources with the
+   * same key count as the same content, whatever they contain.
    *
    * @default the content's SHA-256
    */
@@ -34,7 +34,7 @@ export interface UploadOptions extends Omit<Files.UploadOptions, "workspaceId" |
   readonly progress?: Progress | undefined
 }
 
-/** Why there is no file: the upload failed, or the store. */
+/** Why there is no file: the upload or the store failed. */
 export type Failure = UploadError | UploadStoreFailed
 
 export interface CacheContext {
@@ -50,26 +50,26 @@ export interface CacheContext {
   readonly maxAge: number
   /** Milliseconds. */
   readonly expiryMargin: number
-  /** Whether this client has deleted a file, or was told that it is gone. */
+  /** Whether this client has deleted a file, or found it gone when it tried to. */
   readonly isDeleted: (id: FileId) => boolean
-  /** Hashes of paths by their version. */
+  /** Hashes by the version of a path. */
   readonly hashes: Map<string, Hashed>
   /**
-   * Files that were uploaded while the store was away. The intents that are noted down lead others to them, but not this
-   * client, for which a file of its own upload is none that it lost.
+   * Files that were uploaded while the store could not be reached. Other clients find them through their recorded
+   * intents. This client doesn't, because it never takes a file of its own upload for a lost one.
    */
-  readonly unnoted: Map<ContentId, Unnoted>
+  readonly unrecorded: Map<ContentId, Unrecorded>
 }
 
-/** An upload that could not be noted down. */
-export interface Unnoted {
+/** An upload that could not be recorded. */
+export interface Unrecorded {
   readonly stored: Stored
   readonly filename: string
   /** Bytes. */
   readonly size: number
 }
 
-/** What an upload needs, once it turns out that there has to be one. */
+/** What an upload needs, once it is known to be necessary. */
 export interface Prepared<R> {
   readonly filename: string
   readonly mimeType: string
@@ -78,22 +78,22 @@ export interface Prepared<R> {
   readonly source: FileSource<R>
 }
 
-/** What is asked for. */
+/** A request for the file with a content. */
 export interface Wanted<R> {
   readonly content: ContentId
-  /** Absent where a key tells the content. */
+  /** Absent if a key identifies the content. */
   readonly hashed?: Hashed
   readonly prepare: Effect.Effect<Prepared<R>, SourceFailed | UploadStoreFailed, R | Scope.Scope>
   readonly options: UploadOptions
-  /** The folder that it is uploaded for. */
+  /** The folder that the file is uploaded for. */
   readonly owner?: string | undefined
 }
 
-/** A file that holds what was asked for. */
+/** A file that holds the wanted content. */
 export interface Found {
   readonly _tag: "Found"
   readonly file: FileMetadata
   readonly uploaded: boolean
-  /** The folder that it was uploaded for. */
+  /** The folder that the file was uploaded for. */
   readonly owner: string | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * What the client deletes is handed out no more: not by this cache, nor by others that share its store.
+ * Keeps this cache, and others that share its store, from returning files that the client has deleted.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -9,13 +9,13 @@ import * as Keys from "./keys.ts"
 import type { Leases } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
-/** Ids that are kept in memory. An id is never given to another file. */
+/** How many ids are kept in memory. The service never reuses an id. */
 const remembered = 10_000
 
-/** A deletion does not wait longer for a store. */
+/** How long a deletion waits for the store. */
 const limit = "5 seconds"
 
-/** Forgets a deleted file in the store, unless its content is being uploaded: then that upload is noted down. */
+/** Removes a deleted file from the store. If its content is being uploaded, that upload's record will replace it. */
 const forgetIn = Effect.fnUntraced(function*(leases: Leases, id: FileId): Effect.fn.Return<void, UploadStoreFailed> {
   const { value } = yield* leases.read(Keys.file(id))
   if (value === undefined) return
@@ -25,7 +25,7 @@ const forgetIn = Effect.fnUntraced(function*(leases: Leases, id: FileId): Effect
   if (orphan.value?.id === id) yield* orphan.put(undefined)
 })
 
-/** Listens to the client's deletions until the Scope closes. Gives whether a file was deleted. */
+/** Listens to the client's deletions until the Scope closes. Returns a check whether a file was deleted. */
 export const trackDeletions = (
   leases: Leases,
   internals: Internals | undefined

@@ -1,6 +1,6 @@
 /**
- * What durable ingest asks of an upload cache besides its public operations. It travels with the service itself, as the
- * internals of a client do.
+ * What durable ingest needs from an upload cache beyond its public operations. It is attached to the service itself, like
+ * the internals of a client.
  */
 import type * as Effect from "effect/Effect"
 import type { FileMetadata } from "../../FileMetadata.ts"
@@ -9,16 +9,16 @@ import type { Failure, UploadOptions } from "./context.ts"
 
 export interface Detailed {
   readonly file: FileMetadata
-  /** `false` where the file was there already. */
+  /** `false` if the file existed already. */
   readonly uploaded: boolean
-  /** The content's SHA-256 in hex, where the content was read to tell it. */
+  /** The content's SHA-256 in hex; `undefined` if a key identifies the content. */
   readonly sha256: string | undefined
-  /** Whom the file was uploaded for; `undefined` for one that was asked for by itself. */
+  /** The owner that the file was uploaded for; `undefined` if it was uploaded for none. */
   readonly owner: string | undefined
 }
 
 export interface Details {
-  /** The file that holds a source's content, uploaded for `owner` if it has to be. */
+  /** The file that holds a source's content; uploaded for `owner` if there is none. */
   readonly getFor: <R>(
     owner: string,
     source: FileSource<R>,
@@ -40,7 +40,7 @@ interface Kept {
 export const withDetails = <A extends Cache>(cache: A, details: Details): A =>
   Object.assign(cache, { [key]: { get: cache.get, details } satisfies Kept })
 
-/** `undefined` for a cache that is not this package's, and for a copy of one whose `get` does something else. */
+/** `undefined` for a cache that this package did not make, and for a copy whose `get` was replaced. */
 export const detailsOf = (cache: Cache): Details | undefined => {
   if (!(key in cache)) return undefined
   const { details, get } = (cache as { readonly [key]: Kept })[key]

@@ -1,6 +1,6 @@
 /**
- * A store in a directory. A value is a file that is written, synced and then given its name, `<key>.<version>`, with a
- * link. The link fails if another process was first, so a process that dies leaves no lock and no half-written value.
+ * A store in a directory. A value is written to a temporary file, synced, and then given its name, `<key>.<version>`, by
+ * a hard link. The link fails if another process was first, so a process that dies leaves no lock and no partial value.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -14,18 +14,18 @@ import { printable } from "../text.ts"
 import { storeFailed, UploadStore, type UploadStoreFailed } from "./store.ts"
 
 /**
- * How many versions of a value are kept. A writer that is at most this many versions behind finds its name taken; one
- * that is further behind finds it free, sees the newer versions, and takes its own away again.
+ * How many versions of a value are kept. A writer that is at most this many versions behind finds its name taken. One
+ * that is further behind finds its name free, sees the newer versions, and removes its own again.
  */
 const keptVersions = 4
 
-/** How often a file is read that is listed but not there, as newer versions take its place. */
+/** How many times a read is repeated because a listed file was replaced by a newer version in between. */
 const maxReads = 100
 
-/** A temporary file that is older was left by a process that died, milliseconds. */
+/** A temporary file that is older than this was left by a process that died. Milliseconds. */
 const abandonedAfter = 60 * 60 * 1000
 
-/** The last two characters of a key: what a folder of this store is called. */
+/** The name of a folder of this store: the last two characters of the keys in it. */
 const folderName = /^[0-9a-f]{2}$/
 
 interface Place {
@@ -104,8 +104,8 @@ const swap = Effect.fnUntraced(function*(
 })
 
 /**
- * Removes the temporary files of processes that died: regular files of this package's own pattern, in folders of the
- * store's own pattern, never through a link.
+ * Removes the temporary files of processes that died: only regular files with this package's name pattern, in folders with
+ * the store's name pattern, and never through a link.
  */
 const removeAbandoned = Effect.fnUntraced(function*({ fs, path, root }: Place): Effect.fn.Return<void, PlatformError> {
   const now = yield* Clock.currentTimeMillis
@@ -126,17 +126,17 @@ const removeAbandoned = Effect.fnUntraced(function*({ fs, path, root }: Place): 
   )
 })
 
-/** The store in `root`, which is made if need be, for its owner alone. */
+/** The store in `root`, which is created if needed, accessible only by its owner. */
 export const make = Effect.fnUntraced(function*(
   root: string
 ): Effect.fn.Return<UploadStore["Service"], UploadStoreFailed, FileSystem.FileSystem | Path.Path> {
   const place: Place = { fs: yield* FileSystem.FileSystem, path: yield* Path.Path, root }
   const onError = (what: string) => (cause: PlatformError) =>
     storeFailed(
-      `The upload store in ${printable(root)} can't be ${what}: ${causeOf(cause)}. Nothing was uploaded without it.`,
+      `The upload store in ${printable(root)} can't be ${what}: ${causeOf(cause)}. Nothing is uploaded without it.`,
       cause
     )
-  yield* Effect.mapError(place.fs.makeDirectory(root, { recursive: true, mode: 0o700 }), onError("made"))
+  yield* Effect.mapError(place.fs.makeDirectory(root, { recursive: true, mode: 0o700 }), onError("created"))
   yield* Effect.ignore(removeAbandoned(place))
   return UploadStore.of({
     isLocal: true,

@@ -1,5 +1,5 @@
 /**
- * The file that holds a content: one that is there already, one that a broken-off upload left, or a new one.
+ * The file that holds a content: a recorded one, one that an interrupted upload left, or a new upload.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -13,13 +13,13 @@ import * as Transfer from "../../Transfer.ts"
 import { durationOf } from "../duration.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { lookedUp, offSpan } from "../telemetry.ts"
-import { printable } from "../text.ts"
-import type { CacheContext, Failure, Found, Prepared, Unnoted, UploadOptions, Wanted } from "./context.ts"
+import { describeValue, printable } from "../text.ts"
+import type { CacheContext, Failure, Found, Prepared, Unrecorded, UploadOptions, Wanted } from "./context.ts"
 import * as Keys from "./keys.ts"
 import type { Lease } from "./lease.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
-/** The lease passed to somebody else; `uploaded` is what was uploaded meanwhile. */
+/** Another process has taken over the lease; `uploaded` is the file that was uploaded in the meantime. */
 interface TakenOver {
   readonly _tag: "TakenOver"
   readonly uploaded: FileId | undefined
@@ -36,7 +36,7 @@ const find = ({ files }: CacheContext, id: FileId) => Effect.provideService(File
 const isFresh = ({ expiryMargin }: CacheContext, expiresAt: number | null, now: number): boolean =>
   expiresAt === null || expiresAt - now > expiryMargin
 
-/** Whether a file is served at this moment. */
+/** Whether the service still serves a file's content. */
 export const isServed = (cache: CacheContext, { id }: FileMetadata): Effect.Effect<boolean, UploadError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.map(
@@ -44,7 +44,7 @@ export const isServed = (cache: CacheContext, { id }: FileMetadata): Effect.Effe
       Option.exists(({ expires_at }) => expires_at === null || expires_at.epochMilliseconds > now)
     ))
 
-/** What is noted down if it may be handed out; looked up where it was last seen longer ago than `maxAge`. */
+/** The recorded file, if it may be returned. It is looked up if it was last confirmed more than `maxAge` ago. */
 const current = Effect.fnUntraced(function*(
   cache: CacheContext,
   stored: Keys.Stored | undefined,
@@ -53,7 +53,7 @@ const current = Effect.fnUntraced(function*(
   if (stored === undefined || cache.isDeleted(stored.file.id)) return undefined
   const now = yield* Clock.currentTimeMillis
   if (!isFresh(cache, stored.expiresAt, now)) return undefined
-  // After a clock was set back, an entry of the future counts as old.
+  // An entry from the future, after a clock was set back, counts as old.
   if (stored.seenAt <= now && now - stored.seenAt < maxAge) return stored
   const file = yield* find(cache, stored.file.id)
   if (Option.isNone(file)) return undefined
@@ -61,7 +61,7 @@ const current = Effect.fnUntraced(function*(
   return isFresh(cache, expiresAt, now) ? { ...stored, file: file.value, expiresAt, seenAt: now } : undefined
 })
 
-/** Notes down what a file holds; `false` when something else is noted down already. */
+/** Records what a file holds; `false` if the record was changed by someone else. */
 const recordFile = (
   { leases }: CacheContext,
   id: FileId,
@@ -75,7 +75,7 @@ const expiryOf = (file: FileMetadata, expiresIn: number | undefined): number | n
   return expiresIn === undefined ? null : file.created_at.epochMilliseconds + expiresIn
 }
 
-/** Which files an upload may have left, of which nobody knows that they hold something else. */
+/** The files that an upload may have left, without those that are known to hold another content. */
 const candidatesOf = Effect.fnUntraced(function*(
   { internals, leases }: CacheContext,
   { content, expiresIn, mimeType, since }: Keys.Intent,
@@ -100,7 +100,7 @@ const candidatesOf = Effect.fnUntraced(function*(
   return candidates
 })
 
-/** Finds what an upload without an answer has left, notes it down as an orphan, and clears the intent. */
+/** Finds the file that an upload without an answer left, records it as an orphan, and clears the intent. */
 export const settle = Effect.fnUntraced(function*(
   cache: CacheContext,
   intent: Lease<Keys.Intent>,
@@ -117,14 +117,14 @@ export const settle = Effect.fnUntraced(function*(
     yield* orphan.put({ id: file.id, expiresAt: expiryOf(file, expiresIn), ...ownedBy(owner) })
   } else if (candidates?.length !== 0) {
     yield* offSpan(Effect.annotateLogs(
-      Effect.logWarning("An upload was broken off, and the file that it may have left can't be told from others"),
+      Effect.logWarning("An upload was interrupted, and the file that it may have left can't be told from others"),
       { filename: printable(filename), candidates: candidates?.map(({ id }) => id) ?? "unknown" }
     ))
   }
   yield* intent.put(undefined)
 })
 
-/** Takes the file that a broken-off upload of this content left, if it is still there. */
+/** Takes over the file that an interrupted upload of this content left, if it still exists. */
 const adoptOrphan = Effect.fnUntraced(function*(
   cache: CacheContext,
   lease: Lease<Keys.Stored>,
@@ -143,7 +143,7 @@ const adoptOrphan = Effect.fnUntraced(function*(
   return Option.getOrUndefined(Option.map(stored, (stored) => found(stored)))
 })
 
-/** Sends a file whose intent is noted down, and notes down what came of it. */
+/** Records an intent, sends the file, and records the outcome. */
 const upload = <R>(
   cache: CacheContext,
   { content, options, owner }: Wanted<R>,
@@ -166,42 +166,42 @@ const upload = <R>(
     const file = yield* Transfer.upload({ ...upload, filename, source }, progress).pipe(
       Effect.provideService(Files.Files, cache.files),
       restore,
-      // Whether it left a file is known, and there is nothing to settle.
+      // If it is known that no file was left, there is nothing to settle.
       Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(intent.finish(undefined)))
     )
     const stored: Keys.Stored = { file, expiresAt: expiryOf(file, expiresIn), seenAt: since, ...ownedBy(owner) }
-    const isNoted = yield* recordFile(cache, file.id, content, owner).pipe(
+    const isRecorded = yield* recordFile(cache, file.id, content, owner).pipe(
       Effect.andThen(lease.finish(stored)),
       Effect.tap((done) => done ? intent.finish(undefined) : Effect.void),
-      // The file is there, and so is the intent, with which others will find it again.
+      // The file exists, and so does the intent, through which others will find it.
       Effect.catch((error) => {
         remember(cache, content, { stored, filename, size })
-        return Effect.as(Effect.logWarning(`${file.id} was uploaded but could not be noted down`, error), true)
+        return Effect.as(Effect.logWarning(`${file.id} was uploaded but could not be recorded`, error), true)
       })
     )
-    if (isNoted) return found(stored, true)
+    if (isRecorded) return found(stored, true)
     const { expiresAt } = stored
     yield* Effect.ignore(Effect.flatMap(cache.leases.read(Keys.orphan(content)), (cell) =>
       cell.put({ id: file.id, expiresAt, ...ownedBy(owner) })))
     return takenOver(file.id)
   }))
 
-/** Uploads that are remembered until they can be noted down. */
-const maxUnnoted = 10_000
+/** How many uploads are remembered until they can be recorded. */
+const maxUnrecorded = 10_000
 
-const remember = ({ unnoted }: CacheContext, content: Keys.ContentId, upload: Unnoted): void => {
-  const [oldest] = unnoted.keys()
-  if (unnoted.size >= maxUnnoted && oldest !== undefined) unnoted.delete(oldest)
-  unnoted.set(content, upload)
+const remember = ({ unrecorded }: CacheContext, content: Keys.ContentId, upload: Unrecorded): void => {
+  const [oldest] = unrecorded.keys()
+  if (unrecorded.size >= maxUnrecorded && oldest !== undefined) unrecorded.delete(oldest)
+  unrecorded.set(content, upload)
 }
 
-/** Notes down what this cache uploaded while the store was away. */
-const noteLate = Effect.fnUntraced(function*(
+/** Records what this cache uploaded while the store could not be reached. */
+const recordLate = Effect.fnUntraced(function*(
   cache: CacheContext,
   lease: Lease<Keys.Stored>,
   content: Keys.ContentId
 ): Effect.fn.Return<Found | undefined, Failure, Scope.Scope> {
-  const upload = cache.unnoted.get(content)
+  const upload = cache.unrecorded.get(content)
   if (upload === undefined) return undefined
   const { filename, size, stored } = upload
   const kept = yield* current(cache, stored, cache.maxAge)
@@ -211,7 +211,7 @@ const noteLate = Effect.fnUntraced(function*(
   }
   const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))
   if (intent.value?.content === content) yield* intent.finish(undefined)
-  cache.unnoted.delete(content)
+  cache.unrecorded.delete(content)
   return kept === undefined ? undefined : found(kept, true)
 })
 
@@ -227,7 +227,7 @@ const attempt = Effect.fnUntraced(function*<R>(
     if (kept !== lease.value) yield* lease.put(kept)
     return found(kept)
   }
-  const late = yield* noteLate(cache, lease, content)
+  const late = yield* recordLate(cache, lease, content)
   if (late !== undefined) return late
   const prepared = yield* wanted.prepare
   const { filename, size } = prepared
@@ -237,7 +237,7 @@ const attempt = Effect.fnUntraced(function*<R>(
   return adopted ?? (yield* upload(cache, wanted, prepared, lease, intent))
 })
 
-/** Deletes what was uploaded here after the lease had passed on, unless somebody has taken it as an orphan. */
+/** Deletes a file that was uploaded here after the lease was lost, unless someone has taken it over as an orphan. */
 const deleteSurplus = Effect.fnUntraced(function*(
   { files, leases }: CacheContext,
   content: Keys.ContentId,
@@ -266,26 +266,32 @@ const uploadOnce = Effect.fnUntraced(function*<R>(
     }
     if (outcome.uploaded !== undefined) surplus.push(outcome.uploaded)
     yield* Effect.logWarning(
-      `Another process took over an upload, since this one stood still for longer than the cache's lease${
+      `Another process took over an upload, because this one was suspended for longer than the cache's lease${
         outcome.uploaded === undefined ? "" : `: ${outcome.uploaded} is deleted again`
       }`
     )
   }
 })
 
-/** What is not a duration is refused by the upload itself. */
+/** Milliseconds. The upload itself refuses what is not a duration. */
 const expiresInMillis = ({ expiresIn }: UploadOptions): number | undefined =>
   expiresIn === undefined
     ? undefined
     : Option.getOrUndefined(Option.map(Duration.fromInput(expiresIn), Duration.toMillis))
 
-/** Milliseconds, from 0 on. */
+/** The `maxAge` of a call in milliseconds, at least 0. */
 const checkMaxAge = (cache: CacheContext, { maxAge }: UploadOptions): Effect.Effect<number, RequestFailed> => {
   if (maxAge === undefined) return Effect.succeed(cache.maxAge)
   const millis = Option.map(durationOf(maxAge), Duration.toMillis)
   return Option.isSome(millis) && millis.value >= 0
     ? Effect.succeed(millis.value)
-    : Effect.fail(invalidRequest("upload", "maxAge", "maxAge has to be a duration from 0 on."))
+    : Effect.fail(
+      invalidRequest(
+        "upload",
+        "maxAge",
+        `maxAge is ${describeValue(maxAge)}; expected a duration of at least 0, for example "1 hour".`
+      )
+    )
 }
 
 const checkExpiry = ({ expiryMargin }: CacheContext, options: UploadOptions): Effect.Effect<void, RequestFailed> => {
@@ -296,7 +302,7 @@ const checkExpiry = ({ expiryMargin }: CacheContext, options: UploadOptions): Ef
     invalidRequest(
       "upload",
       "expiresIn",
-      `A file that expires within the cache's expiryMargin of ${margin} would never be used again: keep it longer.`
+      `A file that expires within the cache's expiryMargin of ${margin} would never be reused: set a longer expiresIn.`
     )
   )
 }
@@ -307,7 +313,7 @@ export const getOrUpload = Effect.fnUntraced(function*<R>(
 ): Effect.fn.Return<Found, Failure, R> {
   yield* checkExpiry(cache, wanted.options)
   const maxAge = yield* checkMaxAge(cache, wanted.options)
-  // Most often the file is there, and nobody has to be kept away.
+  // Usually the file is recorded, and no lease is needed.
   const cell = yield* cache.leases.read(Keys.stored(wanted.content))
   const kept = yield* current(cache, cell.value, maxAge)
   if (kept === undefined) {
@@ -316,12 +322,12 @@ export const getOrUpload = Effect.fnUntraced(function*<R>(
     return found
   }
   yield* lookedUp("hit")
-  // Does nothing when somebody has found out in the meantime that the file is gone.
+  // Has no effect if someone has found out in the meantime that the file is gone.
   if (kept !== cell.value) yield* cell.put(kept)
   return found(kept)
 })
 
-/** Forgets that a file holds a content, once nobody is uploading that content. */
+/** Waits until nobody is uploading a content, then forgets that a file holds it. */
 export const forget = (
   { leases }: CacheContext,
   content: Keys.ContentId,
@@ -338,11 +344,11 @@ export const forget = (
 export const contentIn = ({ leases }: CacheContext, id: FileId) =>
   Effect.map(leases.read(Keys.file(id)), ({ value }) => value?.content)
 
-/** The file that is noted down for a content. */
+/** The file that is recorded for a content. */
 export const storedIn = ({ leases }: CacheContext, content: Keys.ContentId) =>
   Effect.map(leases.read(Keys.stored(content)), ({ value }) => value?.file.id)
 
-/** The file that holds a content, also where an upload was broken off; nothing is uploaded. */
+/** The file that holds a content, including one that an interrupted upload left. Nothing is uploaded. */
 export const locate = Effect.fnUntraced(function*(
   cache: CacheContext,
   content: Keys.ContentId,

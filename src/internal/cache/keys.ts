@@ -1,5 +1,5 @@
 /**
- * What the cache notes down, and under which keys. A content, which is what one file holds, goes through these states:
+ * The cache's records and their keys. A content, which is what one file holds, goes through these states:
  *
  *                  claim                   write Intent                answered: write Stored, FileRecord
  *     (nothing) ─────────▶ claimed ─────────────────────▶ uploading ──────────────────────────▶ stored
@@ -7,7 +7,7 @@
  *         │                 │   │ the Orphan's file exists:   │ the process dies,                 │
  *         │                 │   │ write Stored, drop Orphan   │ or its answer is lost             │
  *         │                 │   ▼                             ▼                                   │
- *         │                 │ stored                      broken off                              │
+ *         │                 │ stored                      interrupted                             │
  *         │                 │                                 │ the next one with this name       │
  *         │                 │                                 │ and size settles the Intent       │
  *         │                 │   one new file can be it        ▼                                   │
@@ -15,15 +15,15 @@
  *         │                 └── none, or several: nothing ────┘                                   │
  *         └──────── the file is gone, expires soon, was deleted or invalidated: drop Stored ──────┘
  *
- * `Stored` and `Orphan` are kept by content. An `Intent` is kept by name and size, since these are what a listing tells
- * of a file: at most one upload of a name and size is under way, so that what it left can be told. A `FileRecord` is
- * kept by file id for ever, so that a file is never taken for another content.
+ * `Stored` and `Orphan` are kept by content. An `Intent` is kept by name and size, because a listing shows these: at most
+ * one upload of a name and size is in progress, so the file that it left can be identified. A `FileRecord` is kept by
+ * file id for ever, so that a file is never taken for another content.
  */
 import * as Schema from "effect/Schema"
 import { FileId, FileMetadata } from "../../FileMetadata.ts"
 import { ofLines } from "../sha256.ts"
 
-/** A key in the store, and what may stand there. */
+/** A key in the store, and the schema of its value. */
 export interface Key<V> {
   readonly name: string
   readonly schema: Schema.Codec<V, unknown>
@@ -34,7 +34,7 @@ const key = <V>(kind: string, schema: Schema.Codec<V, unknown>) => (digest: stri
   schema
 })
 
-/** SHA-256 and size: what tells bytes from others. */
+/** SHA-256 and size, which identify bytes. */
 export const Hashed = Schema.Struct({
   sha256: Schema.String,
   /** Bytes. */
@@ -43,27 +43,27 @@ export const Hashed = Schema.Struct({
 
 export type Hashed = typeof Hashed.Type
 
-/** What one file holds, for whom: a digest of all that makes it the same. */
+/** Identifies a content: a digest of everything that makes two uploads the same. */
 export const ContentId = Schema.String.pipe(Schema.brand("ContentId"))
 
 export type ContentId = typeof ContentId.Type
 
-/** A content that was read. */
+/** The id of a content that was read. */
 export const contentOf = (identity: string, { sha256, size }: Hashed, mimeType: string): ContentId =>
   ContentId.make(ofLines(identity, sha256, String(size), mimeType))
 
-/** A content that the caller tells by a key. */
+/** The id of a content that the caller identifies by a key. */
 export const contentOfKey = (identity: string, key: string, mimeType: string): ContentId =>
   ContentId.make(ofLines(identity, "key", JSON.stringify(key), mimeType))
 
-/** The folder that a file was uploaded for; absent for one that was asked for by itself. */
+/** The folder that a file was uploaded for; absent if it was uploaded for none. */
 const owner = Schema.optionalKey(Schema.String)
 
 const Stored = Schema.Struct({
   file: FileMetadata,
-  /** Epoch milliseconds. The beta dialect does not tell; there it is what was asked for. */
+  /** Epoch milliseconds. Computed from the requested expiry in the beta dialect, which does not report it. */
   expiresAt: Schema.NullOr(Schema.Finite),
-  /** When the service was last known to have the file, epoch milliseconds. */
+  /** When the service last confirmed the file, epoch milliseconds. */
   seenAt: Schema.Finite,
   owner
 })
@@ -81,7 +81,7 @@ const Orphan = Schema.Struct({
 
 export type Orphan = typeof Orphan.Type
 
-/** A file that an upload without an answer left, found by somebody who did not look for this content. */
+/** A file that an upload without an answer left, found while another content was uploaded. */
 export const orphan = key("orphan", Orphan)
 
 const Intent = Schema.Struct({
@@ -98,7 +98,7 @@ export type Intent = typeof Intent.Type
 
 const intentKey = key("intent", Intent)
 
-/** The upload of this name and size that is under way. */
+/** The upload of this name and size that is in progress. */
 export const intent = (identity: string, filename: string, size: number): Key<Intent> =>
   intentKey(ofLines(identity, filename.normalize(), String(size)))
 
@@ -106,12 +106,12 @@ const FileRecord = Schema.Struct({ content: ContentId, owner })
 
 const fileKey = key("file", FileRecord)
 
-/** What an uploaded file holds. */
+/** The content of an uploaded file. */
 export const file = (id: FileId): Key<typeof FileRecord.Type> => fileKey(ofLines(id))
 
 const hashKey = key("hash", Hashed)
 
-/** What the file at a path holds, by its version: for the processes of this machine. */
+/** The hash of a file on disk, by its version: for the processes of this machine. */
 export const hash = (version: string): Key<Hashed> => hashKey(ofLines(version))
 
 /** Held while a folder is synchronised. */
@@ -120,7 +120,7 @@ export const folderLock = key("folder", Schema.Never)
 const ManifestEntry = Schema.Struct({
   ...Hashed.fields,
   version: Schema.optionalKey(Schema.String),
-  /** Absent as long as the file is only meant to be uploaded. */
+  /** Absent until the file has been uploaded. */
   id: Schema.optionalKey(FileId),
   /** Whether the file was uploaded for this folder. */
   isOwn: Schema.Boolean
@@ -132,7 +132,7 @@ export type ManifestEntry = typeof ManifestEntry.Type
 const Stale = Schema.Struct({
   path: Schema.String,
   ...Hashed.fields,
-  /** Absent where a run was broken off before the id was known. */
+  /** Absent if a run was interrupted before the id was known. */
   id: Schema.optionalKey(FileId)
 })
 
@@ -145,5 +145,5 @@ const Manifest = Schema.Struct({
 
 export type Manifest = typeof Manifest.Type
 
-/** What was uploaded of a folder. */
+/** What was uploaded from a folder. */
 export const manifest = key("manifest", Manifest)

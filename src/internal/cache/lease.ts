@@ -1,6 +1,6 @@
 /**
- * Values in a store, and leases on them: one holder at a time may change a value, whether it is in this process or in
- * another one that shares the store.
+ * Values in a store, and leases on them: only one holder at a time may change a value, among all processes that share the
+ * store.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -15,32 +15,32 @@ import { storeFailed, type UploadStore, type UploadStoreFailed } from "./store.t
 
 /** A value as it was read. */
 export interface Cell<V> {
-  /** `undefined` for none, and for one that can't be read. */
+  /** `undefined` if there is none, or if it can't be decoded. */
   readonly value: V | undefined
-  /** Whether something is there that can't be read, torn by a crash for example. */
+  /** Whether there is a record that can't be decoded, for example one torn by a crash. */
   readonly isTorn: boolean
-  /** Writes another value. `false`, and nothing written, when somebody else has changed the value or holds it. */
+  /** Writes another value. `false`, and nothing is written, if someone else has changed the value or holds it. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
 }
 
-/** A value that nobody else changes. */
+/** A value that nobody else may change. */
 export interface Lease<V> {
-  /** The value when it was claimed; `undefined` for none, and for one that can't be read. */
+  /** The value when it was claimed; `undefined` if there was none, or if it can't be decoded. */
   readonly value: V | undefined
-  /** Writes another value. `false`, and nothing written, when the lease has passed to somebody else. */
+  /** Writes another value. `false`, and nothing is written, if someone else has taken over the lease. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
-  /** Writes the last value and gives the lease back in the same step. */
+  /** Writes the last value and releases the lease in one step. */
   readonly finish: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
-  /** Renews the lease; `false` when it has passed to somebody else. */
+  /** Renews the lease; `false` if someone else has taken it over. */
   readonly renew: Effect.Effect<boolean, UploadStoreFailed>
 }
 
 export interface Leases {
-  /** The value, whoever holds it. */
+  /** Reads the value, even if someone holds it. */
   readonly read: <V>(key: Key<V>) => Effect.Effect<Cell<V>, UploadStoreFailed>
   /**
    * Waits until nobody else holds the key, and holds it until the Scope closes. A holder that dies loses it after the
-   * lease's length.
+   * length of the lease.
    */
   readonly claim: <V>(key: Key<V>) => Effect.Effect<Lease<V>, UploadStoreFailed, Scope.Scope>
 }
@@ -75,7 +75,7 @@ const makeCodec = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
   return {
     decode: (raw) => {
       const found = raw === undefined ? undefined : decode(raw)
-      // A record that can't be read, torn by a crash for example, is as good as none.
+      // A record that can't be decoded, for example one torn by a crash, counts as none.
       return found?._tag === "Some" ? found.value : {}
     },
     encode: (value, holder) =>
@@ -88,7 +88,7 @@ const makeCodec = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
 
 const codecs = new WeakMap<object, unknown>()
 
-/** Made once for each schema. */
+/** The codec of a key's schema, made only once. */
 const codecOf = <V>({ schema }: Key<V>): Codec<V> => {
   const known = codecs.get(schema) as Codec<V> | undefined
   if (known !== undefined) return known
@@ -97,11 +97,11 @@ const codecOf = <V>({ schema }: Key<V>): Codec<V> => {
   return made
 }
 
-/** Milliseconds between two looks at a value that another process holds: at first, and at most. */
+/** The first and the longest wait between two reads of a value that another process holds. Milliseconds. */
 const firstWait = 20
 const longestWait = 500
 
-/** A store that does not answer for that long has failed. */
+/** A store that takes longer than this to answer has failed. */
 const answerLimit = Duration.seconds(30)
 
 const noAnswer = () =>
@@ -110,7 +110,7 @@ const noAnswer = () =>
 const answered = <A>(answer: Effect.Effect<A, UploadStoreFailed>): Effect.Effect<A, UploadStoreFailed> =>
   Effect.timeoutOrElse(answer, { duration: answerLimit, orElse: () => Effect.fail(noAnswer()) })
 
-/** The record that a waiter sees, and since when it has not changed, by a clock that nobody sets. */
+/** The record that a waiter sees, and since when it has not changed, by the monotonic clock. */
 interface Sighting {
   readonly raw: string | undefined
   readonly since: bigint
@@ -120,9 +120,9 @@ const see = (clock: Clock.Clock, last: Sighting | undefined, raw: string | undef
   last !== undefined && last.raw === raw ? last : { raw, since: clock.monotonicTimeNanosUnsafe() }
 
 /**
- * Whether a lease is still held. By the clock on the wall it is until `until`. Where that lies further ahead than a
- * renewal can put it, a clock was set back, here or there; then the lease is held for as long as its holder goes on
- * renewing it, which a waiter sees for itself.
+ * Whether a lease is still held. By the wall clock it is held until `until`. If that is further ahead than a renewal can
+ * set it, a clock was set back, here or on the holder's machine. The lease then counts as held for as long as the waiter
+ * sees that it is renewed.
  */
 const isHeld = (clock: Clock.Clock, holder: Holder | undefined, { since }: Sighting): boolean => {
   if (holder === undefined) return false
@@ -133,7 +133,7 @@ const isHeld = (clock: Clock.Clock, holder: Holder | undefined, { since }: Sight
   return clock.monotonicTimeNanosUnsafe() - since < BigInt(Math.ceil(holder.length)) * BigInt(1_000_000)
 }
 
-/** A lease that was taken, before its value is asked for. */
+/** A lease that was acquired, with the functions to write its value. */
 interface Held<V> {
   readonly write: (
     next: () => V | undefined,
@@ -143,7 +143,7 @@ interface Held<V> {
   readonly current: () => V | undefined
 }
 
-/** Writes one after another, so that what is in the store is always what was written last. */
+/** Writes one at a time, so that the store always holds the last write. */
 const makeHeld = <V>(
   swap: (current: string | undefined, next: string | undefined) => Effect.Effect<boolean, UploadStoreFailed>,
   taken: { readonly raw: string | undefined; readonly value: V | undefined }
@@ -174,7 +174,7 @@ export const make = Effect.fnUntraced(function*(
   store: UploadStore["Service"],
   length: Duration.Duration
 ): Effect.fn.Return<Leases, never, Scope.Scope> {
-  // Within the process nobody has to look again and again.
+  // Within the process, fibers wait for a lock instead of polling the store.
   const locks = yield* RcMap.make<string, Semaphore.Semaphore, never, never>({ lookup: () => Semaphore.make(1) })
   const millis = Duration.toMillis(length)
 
@@ -226,7 +226,7 @@ export const make = Effect.fnUntraced(function*(
               yield* Effect.addFinalizer(() =>
                 Effect.catch(
                   held.write(held.current, asFree, true),
-                  (error) => Effect.logWarning("A lease could not be given back; it ends by itself", error)
+                  (error) => Effect.logWarning("A lease could not be released; it expires by itself", error)
                 )
               )
               return held

@@ -1,5 +1,5 @@
 /**
- * The files in a folder that globs choose.
+ * The files in a folder that match globs.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import { fromPlatformError } from "../files/sourceFailed.ts"
 import { versionOf } from "./versions.ts"
 
 export interface LocalFile {
-  /** Below the folder, with `/` on every system. */
+  /** Relative to the folder, with `/` on every system. */
   readonly path: string
   readonly absolute: string
   readonly version: string | undefined
@@ -24,7 +24,7 @@ export interface Unreadable {
   readonly error: SourceFailed
 }
 
-/** Whether a path below the folder is chosen; one that ends in `/` is a folder. */
+/** Whether a path relative to the folder is chosen; a path that ends in `/` is a folder. */
 export type Filter = (relative: string) => boolean
 
 export const filterOf = (options: {
@@ -50,13 +50,13 @@ export const filterOf = (options: {
 
 const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 
-/** The names in a folder; none where one below the root went away since its parent was listed. */
+/** The names in a folder; none if a folder below the root was removed after its parent was listed. */
 const namesIn = (fs: FileSystem.FileSystem, absolute: string, isRoot: boolean) =>
   fs.readDirectory(absolute).pipe(
     Effect.catchIf((error) => !isRoot && isMissing(error), () => Effect.succeed<Array<string>>([]))
   )
 
-/** Regular files below a folder, sorted by path, and what could not be looked at. Links are not followed. */
+/** Regular files below a folder, sorted by path, and the paths that could not be inspected. Links are not followed. */
 export const scan = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
@@ -77,7 +77,7 @@ export const scan = Effect.fnUntraced(function*(
     const absolute = path.join(root, relative)
     const info = yield* Effect.result(fs.lstat(absolute))
     if (Result.isFailure(info)) {
-      // A name that is not UTF-8 comes with U+FFFD in it, and can't be asked for.
+      // A name that is not UTF-8 is listed with U+FFFD in it, under which it can't be found.
       if (isMissing(info.failure) && !name.includes("\ufffd")) return
       unreadable.push({ path: relative, error: fromPlatformError(absolute)(info.failure) })
     } else if (info.success.type === "Directory") {

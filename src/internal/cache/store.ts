@@ -1,6 +1,6 @@
 /**
- * What an upload store is and how it fails; public as `UploadStore`. It stands here so that the stores and the leases
- * need not import the public module that is made of them.
+ * The upload store service and its error, public as `UploadStore`. They are defined here so that the stores and the leases
+ * need not import the public module, which imports them.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -20,7 +20,7 @@ export class UploadStoreFailed
   )
 {}
 
-/** @param message what could not be done and what to do, as a sentence */
+/** @param message what failed and what to do, as a sentence */
 export const storeFailed = (message: string, cause?: unknown): UploadStoreFailed =>
   new UploadStoreFailed({
     operation: "uploadCache",
@@ -30,15 +30,15 @@ export const storeFailed = (message: string, cause?: unknown): UploadStoreFailed
     ...(cause === undefined ? undefined : { cause })
   })
 
-/** Strings by key, of which one is read, and swapped for another atomically. */
+/** Strings by key, which are read and atomically swapped. */
 export class UploadStore extends Context.Service<UploadStore, {
-  /** Whether only this machine reaches the store. What holds for a path here does not hold on other machines. */
+  /** Whether only this machine reaches the store. On other machines the same path may be a different file. */
   readonly isLocal: boolean
-  /** The value of a key, `undefined` where there is none. */
+  /** The value of a key, `undefined` if there is none. */
   readonly get: (key: string) => Effect.Effect<string | undefined, UploadStoreFailed>
   /**
-   * Replaces `current` by `next` in one atomic step for all who share the store, and has it on disk before it says
-   * `true`. `false` when the value is not `current`. `undefined` stands for no value.
+   * Replaces `current` with `next` in one step that is atomic for all processes that share the store. Succeeds with
+   * `true` once `next` is durable, and with `false` if the value is not `current`. `undefined` means no value.
    */
   readonly swap: (
     key: string,

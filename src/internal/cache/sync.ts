@@ -1,6 +1,6 @@
 /**
- * A folder, and what was uploaded of it: looked through, compared with the manifest of its last run, uploaded, and on
- * request rid of what is gone.
+ * Synchronises a folder: scans it, compares it with the manifest of its last run, uploads what is new or changed, and on
+ * request deletes what is gone.
  */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ import { causeOf } from "../disk/cause.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { ofLines } from "../sha256.ts"
 import { whole, wholeStream } from "../telemetry.ts"
-import { printable } from "../text.ts"
+import { describeValue, printable } from "../text.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import { hash, verified } from "./contents.ts"
 import type { CacheContext, Prepared, UploadOptions, Wanted } from "./context.ts"
@@ -39,29 +39,29 @@ export class SyncFailed extends Schema.TaggedError<SyncFailed>("effect-anthropic
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
-/** What is to be synchronised, and how. */
+/** Options of a sync. */
 export interface SyncOptions {
   /**
-   * Globs over the paths below the folder, with `/` on every system.
+   * Globs for paths relative to the folder, with `/` on every system.
    *
    * @default ["**"]
    */
   readonly include?: ReadonlyArray<string> | undefined
   /**
-   * Globs of what is left out, for example `["**\/node_modules/**", "*.tmp"]`.
+   * Globs for paths to leave out, for example `["**\/node_modules/**", "*.tmp"]`.
    *
    * @default []
    */
   readonly exclude?: ReadonlyArray<string> | undefined
   /**
-   * Deletes what this folder's earlier runs uploaded and is no longer in it. With a store that other machines reach,
-   * the folder needs a `name`.
+   * Deletes files that earlier runs uploaded for this folder and that are no longer in it. If other machines reach the
+   * store, the folder needs a `name`.
    *
    * @default false
    */
   readonly delete?: boolean | undefined
   /**
-   * If there is more to delete than that, nothing is deleted.
+   * If more files than this would be deleted, none is.
    *
    * @default 100
    */
@@ -73,19 +73,19 @@ export interface SyncOptions {
    */
   readonly concurrency?: number | undefined
   /**
-   * How long the service keeps what is uploaded, as with any upload.
+   * How long the service keeps the uploaded files, as with any upload.
    *
-   * @default until it is deleted
+   * @default until they are deleted
    */
   readonly expiresIn?: UploadOptions["expiresIn"]
   /**
-   * What was last seen longer ago is looked up, as with {@link UploadOptions.maxAge}.
+   * Files that were last confirmed longer ago are looked up, as with {@link UploadOptions.maxAge}.
    *
    * @default the cache's `maxAge`
    */
   readonly maxAge?: UploadOptions["maxAge"]
   /**
-   * Reads every file for its SHA-256, also where size, time of modification and inode are those of the last run.
+   * Reads every file for its SHA-256, even if its size, modification time and inode are unchanged since the last run.
    *
    * @default false
    */
@@ -93,26 +93,25 @@ export interface SyncOptions {
   /** Where to count the bytes of uploads. */
   readonly progress?: UploadOptions["progress"]
   /**
-   * What this folder is called in the store. Machines that share a store and have different folders at the same path
-   * need different names.
+   * The folder's name in the store. Machines that share a store but have different folders at the same path must use
+   * different names.
    *
    * @default its absolute path
    */
   readonly name?: string | undefined
 }
 
-/** What became of one path. */
+/** The outcome for one path. */
 export type SyncResult =
   | {
     /**
-     * Compared with the last run that this path was part of. `New` is also what an earlier run did not come to the end
-     * of.
+     * Compared with the last run that included this path. A path that an earlier run did not finish counts as `New`.
      */
     readonly _tag: "Unchanged" | "New" | "Changed"
-    /** Below the folder, with `/` on every system. */
+    /** Relative to the folder, with `/` on every system. */
     readonly path: string
     readonly file: FileMetadata
-    /** `false` where the same content was there already, under whatever path. */
+    /** `false` if the same content was uploaded before, under any path. */
     readonly uploaded: boolean
   }
   | { readonly _tag: "Failed"; readonly path: string; readonly error: UploadError | UploadStoreFailed }
@@ -124,7 +123,7 @@ export type SyncResult =
     readonly error: DeleteError | UploadStoreFailed
   }
 
-/** What a run would find at one path. */
+/** A path, compared with the last run. */
 export type Difference =
   | {
     /** Compared with the last run, as in {@link SyncResult}. */
@@ -132,11 +131,11 @@ export type Difference =
     readonly path: string
     /** Bytes. */
     readonly size: number
-    /** The file that the last run had for it. */
+    /** The file of this path in the last run. */
     readonly id: FileId | undefined
   }
   | {
-    /** A file that this folder's earlier runs uploaded and that no path has any more: `delete` would delete it. */
+    /** A file that earlier runs uploaded for this folder and that no path refers to any more: `delete` deletes it. */
     readonly _tag: "Gone"
     /** Its last path. */
     readonly path: string
@@ -145,12 +144,12 @@ export type Difference =
   }
   | { readonly _tag: "Failed"; readonly path: string; readonly error: SourceFailed | UploadStoreFailed }
 
-/** Files that are read for their hash at a time. */
+/** How many files are read for their hash at a time. */
 const hashedAtOnce = 4
 
 const isSame = (a: Keys.Hashed, b: Keys.Hashed): boolean => a.sha256 === b.sha256 && a.size === b.size
 
-/** A file of the folder, read. */
+/** A file of the folder with its hash. */
 interface Ready {
   readonly _tag: "Ready"
   readonly file: LocalFile
@@ -170,18 +169,18 @@ type Planned = Ready | Failed
 interface Run {
   readonly cache: CacheContext
   readonly options: SyncOptions
-  /** The folder's own digest: whom uploads belong to. */
+  /** A digest that identifies the folder as the owner of its uploads. */
   readonly owner: string
   readonly fail: (reason: SyncFailed["reason"], message: string, cause?: unknown) => SyncFailed
-  /** The folder's path, as it may be printed. */
+  /** The folder's path, safe to print. */
   readonly shown: string
   readonly lease: Lease<never>
-  /** What the last run left, by path. */
+  /** The manifest entries of the last run, by path. */
   readonly before: ReadonlyMap<string, Keys.ManifestEntry>
-  /** What this run leaves. */
+  /** The manifest entries of this run. */
   readonly entries: Map<string, Keys.ManifestEntry>
   readonly stale: Set<Keys.Stale>
-  /** Writes the manifest, if it has changed. */
+  /** Writes the manifest if it has changed. */
   readonly save: Effect.Effect<void, SyncFailed | UploadStoreFailed>
   failures: number
 }
@@ -198,16 +197,16 @@ const failing = (directory: string) => (reason: SyncFailed["reason"], message: s
   })
 
 const takenOver = ({ fail, shown }: Pick<Run, "fail" | "shown">): SyncFailed =>
-  fail("TakenOver", `Another process took over the sync of ${shown}, since this one stood still: run it again.`)
+  fail("TakenOver", `Another process took over the sync of ${shown}, because this one was suspended: run it again.`)
 
-/** The name that a path's file is uploaded under, and the content that it then is. */
+/** The name that a path is uploaded under, and the id of its content. */
 const contentAt = ({ identity }: CacheContext, relative: string, hashed: Keys.Hashed) => {
   const filename = relative.slice(relative.lastIndexOf("/") + 1)
   const mimeType = mimeTypeOf(filename) ?? ""
   return { filename, mimeType, content: Keys.contentOf(identity, hashed, mimeType) }
 }
 
-/** Reads a file for its hash, unless it is the one that the last run has read. */
+/** Reads a file for its hash, unless it is unchanged since the last run. */
 const plan = (
   cache: CacheContext,
   file: LocalFile,
@@ -231,7 +230,7 @@ const plan = (
   )
 }
 
-/** What is meant to be at a path after this run. */
+/** The manifest entry of a path before it is uploaded. */
 const intended = (
   { hashed: { sha256, size }, version }: Ready,
   known: Keys.ManifestEntry | undefined
@@ -246,7 +245,7 @@ const intended = (
   }
 }
 
-/** What the last run had and this one does not: still to be kept, or stale. */
+/** Keeps the last run's entries of paths that this run does not cover, and marks the other missing ones as stale. */
 const compare = (
   run: Pick<Run, "before" | "entries" | "stale">,
   failed: ReadonlySet<string>,
@@ -254,7 +253,7 @@ const compare = (
 ): void => {
   for (const [path, known] of run.before) {
     const now = run.entries.get(path)
-    // Nothing is known of what failed, or is left out this time.
+    // Nothing is known about paths that failed, or that are left out this time.
     const isUnknown = now === undefined && (failed.has(path) || !isChosen(path))
     if (isUnknown) run.entries.set(path, known)
     if (isUnknown || (now !== undefined && isSame(now, known))) continue
@@ -268,7 +267,7 @@ const tagOf = (known: Keys.ManifestEntry | undefined, hashed: Keys.Hashed): "New
   return isSame(known, hashed) ? "Unchanged" : "Changed"
 }
 
-/** Has one file in the workspace, whatever becomes of it. */
+/** Uploads one path if necessary. A failure is a result. */
 const upload = (run: Run, planned: Planned): Effect.Effect<SyncResult, never, FileSystem.FileSystem> => {
   const { before, cache, entries, options: { expiresIn, maxAge, progress }, owner } = run
   if (planned._tag === "Failed") {
@@ -299,7 +298,7 @@ const upload = (run: Run, planned: Planned): Effect.Effect<SyncResult, never, Fi
   })
 }
 
-/** Deletes one file, and tells of all the paths that had it. */
+/** Deletes one file, with a result for each path that referred to it. */
 const remove = (
   run: Run,
   id: FileId,
@@ -308,9 +307,9 @@ const remove = (
   const { cache, lease, stale } = run
   const { content } = contentAt(cache, paths[0].path, paths[0])
   return lease.renew.pipe(
-    // Another process that took over may be uploading the very content again.
+    // A process that took over may be uploading the same content again.
     Effect.flatMap((isMine) => isMine ? Effect.void : Effect.fail(takenOver(run))),
-    // First out of the cache, so that nobody is given a file that is about to go.
+    // Forgotten first, so that the cache does not return a file that is about to be deleted.
     Effect.andThen(forget(cache, content, id)),
     Effect.andThen(Effect.asVoid(cache.files.delete(id))),
     Effect.catchTag("FileNotFound", () => Effect.void),
@@ -327,7 +326,7 @@ const remove = (
   )
 }
 
-/** The file that a stale path had: the one that is noted down, or one that a broken-off run left for this folder. */
+/** The file of a stale path: the recorded one, or one that an interrupted run left for this folder. */
 const fileOf = Effect.fnUntraced(function*(
   { cache, owner }: Run,
   one: Keys.Stale,
@@ -335,14 +334,14 @@ const fileOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Option.Option<FileId | undefined>> {
   if (one.id !== undefined) return Option.some(one.id)
   const { content, filename } = contentAt(cache, one.path, one)
-  // What can't be looked for now is looked for the next time.
+  // If the search fails now, the next run repeats it.
   return Option.map(
     yield* Effect.option(locate(cache, content, filename, one.size)),
     (located) => located?.owner === owner && !used.has(located.id) ? located.id : undefined
   )
 })
 
-/** The files of this folder that no path refers to any more, with the paths that they had. */
+/** The files of this folder that no path refers to any more, with their last paths. */
 const doomedFiles = Effect.fnUntraced(function*(run: Run) {
   const { entries, stale } = run
   const doomed = new Map<FileId, Arr.NonEmptyArray<Keys.Stale>>()
@@ -372,7 +371,7 @@ const deletions = (run: Run): Stream.Stream<SyncResult, SyncFailed | UploadStore
     if (doomed.size > maxDeletions) {
       return yield* run.fail(
         "TooManyDeletions",
-        `${doomed.size} files are gone from ${run.shown}, more than the ${maxDeletions} that may be deleted: nothing was deleted.`
+        `${doomed.size} files are gone from ${run.shown}, more than the allowed ${maxDeletions}: nothing was deleted.`
       )
     }
     return Stream.fromIterable(doomed).pipe(
@@ -398,10 +397,10 @@ const saving = (
   })
 }
 
-/** The folders that are being synchronised here, each with the fiber that pulls its results. */
+/** The folders that this process is synchronising, each with the id of the fiber that pulls its results. */
 export type Running = Map<string, number>
 
-/** Holds a folder. Who asks for it from within its own results would wait for itself, and is refused. */
+/** Claims a folder. A claim from within the folder's own results would wait for itself, so it is refused. */
 const claimFolder = (
   { leases }: CacheContext,
   running: Running,
@@ -442,15 +441,18 @@ const start = Effect.fnUntraced(function*(
   const lease = yield* claimFolder(cache, running, owner, () =>
     fail(
       "AlreadyRunning",
-      `${shown} is being synchronised, and this call comes from within its results: it would wait for itself.`
+      `${shown} is being synchronised, and this call from within its results would wait for itself: start it afterwards.`
     ))
   const manifest = yield* cache.leases.read(Keys.manifest(owner))
   const before = new Map(manifest.value?.entries)
   const stale = new Set<Keys.Stale>(manifest.value?.stale)
   if (found.length === 0 && unreadable.length === 0 && before.size + stale.size > 0) {
-    // A disk that is not mounted looks like this. Nothing may follow from it, not even in a later run.
+    // A disk that is not mounted looks like this, so the manifest must stay as it is for later runs.
     if (options.delete !== true) return Stream.empty
-    return yield* fail("Empty", `${shown} holds none of the ${before.size} files that it had: nothing was deleted.`)
+    return yield* fail(
+      "Empty",
+      `${shown} contains none of the ${before.size} files that it had: nothing was deleted. Check that its disk is mounted.`
+    )
   }
 
   const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path), options), {
@@ -476,7 +478,7 @@ const start = Effect.fnUntraced(function*(
   }
   const failed = [...unreadable, ...planned.filter((one) => one._tag === "Failed")].map(({ path }) => path)
   compare(run, new Set(failed), isChosen)
-  // What is about to be uploaded is noted down first: whatever happens, it can be found and deleted again.
+  // Recorded before the uploads begin, so that whatever happens their files can be found and deleted again.
   yield* save
 
   const refused = Stream.map(Stream.fromIterable(unreadable), (one: Unreadable): SyncResult => ({
@@ -502,7 +504,7 @@ export const sync = (
 ): Stream.Stream<SyncResult, SyncFailed | UploadStoreFailed | RequestFailed, FileSystem.FileSystem | Path.Path> =>
   wholeStream("UploadCache.sync")(Stream.unwrap(start(cache, running, directory, options)))
 
-/** What {@link sync} would find, without a lock, a request, or a change. */
+/** Compares a folder with its last {@link sync}, without a lock, a request, or a change. */
 export const check = Effect.fn("UploadCache.check")(function*(
   cache: CacheContext,
   directory: string,
@@ -559,24 +561,24 @@ const problemOf = (
   directory: unknown,
   options: SyncOptions | null
 ): readonly [option: string, message: string] | undefined => {
-  if (typeof directory !== "string" || directory === "") return ["directory", "sync needs the path of a folder."]
-  if (options === null || typeof options !== "object") return ["options", "sync takes its options as an object."]
+  if (typeof directory !== "string" || directory === "") return ["directory", "A sync needs the path of a folder."]
+  if (options === null || typeof options !== "object") return ["options", "The options of a sync have to be an object."]
   const { concurrency = 8, exclude = [], include = [], maxDeletions = 100, name } = options
   if (!Number.isInteger(concurrency) || concurrency < 1) {
-    return ["concurrency", "concurrency has to be a whole number from 1 on."]
+    return ["concurrency", `concurrency is ${describeValue(concurrency)}; expected a whole number of at least 1.`]
   }
   if (!Number.isInteger(maxDeletions) || maxDeletions < 0) {
-    return ["maxDeletions", "maxDeletions has to be a whole number from 0 on."]
+    return ["maxDeletions", `maxDeletions is ${describeValue(maxDeletions)}; expected a whole number of at least 0.`]
   }
   if (name !== undefined && (typeof name !== "string" || name === "")) {
-    return ["name", "name has to be a string that is not empty."]
+    return ["name", `name is ${describeValue(name)}; expected a string that is not empty.`]
   }
-  if (!isGlobs(include)) return ["include", "include has to be a list of globs."]
-  if (!isGlobs(exclude)) return ["exclude", "exclude has to be a list of globs."]
+  if (!isGlobs(include)) return ["include", "include is not a list of globs; expected for example [\"**/*.pdf\"]."]
+  if (!isGlobs(exclude)) return ["exclude", "exclude is not a list of globs; expected for example [\"*.tmp\"]."]
   if (options.delete === true && name === undefined && !isLocal) {
     return [
       "name",
-      "Other machines reach this upload store, and may have another folder at the same path: to delete what is gone, give this one a name."
+      "Other machines reach this upload store and may have another folder at the same path: to use delete, give this folder a name."
     ]
   }
   return undefined

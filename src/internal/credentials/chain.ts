@@ -1,5 +1,5 @@
 /**
- * Which of the credentials in an environment is used: the first that is there, as the official clients have it.
+ * Chooses the credential in an environment: the first one found, in the order of the official clients.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -19,17 +19,17 @@ import { names, type Variables } from "./variables.ts"
 
 export interface Place {
   readonly variables: Variables
-  /** `undefined` where the runtime has no files. */
+  /** `undefined` if the runtime has no file system. */
   readonly disk: Disk | undefined
 }
 
-/** One of the places where a credential may be. */
+/** A place where a credential may be. */
 export interface Candidate {
-  /** Where it is, as it stands in a sentence. */
+  /** The place, worded for a sentence. */
   readonly source: string
-  /** Why it is there, or is not. */
+  /** Why there is a credential, or why not. */
   readonly detail: string
-  /** Makes the credentials, where there are some. */
+  /** Makes the credentials, if there are any. */
   readonly found: ((client: HttpClient.HttpClient, options: EndpointOptions) => Made) | undefined
 }
 
@@ -48,7 +48,7 @@ const customHeaders = ({ variables }: Place): Effect.Effect<Candidate, InvalidCo
     const option = names.customHeaders
     return {
       source,
-      detail: `${given.map(([name]) => name.toLowerCase()).join(" and ")} stands there`,
+      detail: `it sets ${given.map(([name]) => name.toLowerCase()).join(" and ")}`,
       found: (_, { identity }) => Effect.succeed(Static.byHand(Object.fromEntries(given), { option, identity, source }))
     }
   })
@@ -74,7 +74,7 @@ const authToken = ({ variables }: Place): Candidate => {
   }
 }
 
-const noFiles = "this runtime reads no files: provide a FileSystem and a Path to the layer"
+const noFiles = "there is no file system: provide a FileSystem and a Path to the layer"
 
 const noFolder =
   "the environment names no folder for profiles: ANTHROPIC_CONFIG_DIR, XDG_CONFIG_HOME and HOME are unset"
@@ -86,7 +86,7 @@ const profileCandidate = (place: Place, disk: Disk, profile: Profile, detail: st
 })
 
 /**
- * A profile that is asked for by name. That it is not there is an error, and nothing else is tried.
+ * A profile that was requested by name. If it does not exist, that is an error, and nothing else is tried.
  */
 export const namedProfile = Effect.fnUntraced(function*(
   { disk, variables }: Place,
@@ -104,7 +104,7 @@ export const namedProfile = Effect.fnUntraced(function*(
     option,
     `There is no profile ${printable(name)} (${option}): ${
       printable(disk.path.join(home, "configs", `${name}.json`))
-    } does not exist. Log in, with ant auth login for example, or name another one.`
+    } does not exist. Log in, for example with ant auth login, or name another profile.`
   )
 })
 
@@ -166,7 +166,7 @@ const defaultProfile = (place: Place): Effect.Effect<Candidate, InvalidConfig> =
       : profileCandidate(place, disk, profile, `${printable(profile.file)} is the active profile`)
   })
 
-/** All places in the order in which they are looked at. What is wrong with one stays with it. */
+/** All places in the order in which they are tried. Each fails by itself if its credential is invalid. */
 export const candidates = (
   place: Place
 ): ReadonlyArray<readonly [source: string, candidate: Effect.Effect<Candidate, InvalidConfig>]> => [
@@ -178,7 +178,7 @@ export const candidates = (
   ["the active profile", defaultProfile(place)]
 ]
 
-/** Nothing was found. */
+/** The error if no credential was found. */
 export const nothing = ({ variables }: Place): InvalidConfig => {
   const { organizationId, ruleId } = variables
   return ruleId !== undefined && organizationId !== undefined
@@ -194,7 +194,7 @@ export const nothing = ({ variables }: Place): InvalidConfig => {
 
 const warned = new Set<string>()
 
-/** The first candidate that is there. One warning names a key and a token that are both set. */
+/** The first credential found. Warns once if a key or a token that is also set is not used. */
 export const choose = Effect.fnUntraced(function*(place: Place): Effect.fn.Return<Candidate, InvalidConfig> {
   for (const [, looked] of candidates(place)) {
     const candidate = yield* looked
@@ -203,7 +203,9 @@ export const choose = Effect.fnUntraced(function*(place: Place): Effect.fn.Retur
     const others = hidden.flatMap(([name, value]) => value === undefined || name === candidate.source ? [] : [name])
     const isStatic = [names.apiKey, names.authToken].some((name) => candidate.source.endsWith(name))
       || candidate.source.endsWith(names.customHeaders)
-    const message = `${candidate.source} is used, and ${others.join(" and ")} is not: unset the one that is not meant.`
+    const message = `${candidate.source} is used, and ${
+      others.join(" and ")
+    } is not: unset the one that you don't need.`
     if (isStatic && others.length > 0 && !warned.has(message)) {
       warned.add(message)
       yield* Effect.logWarning(message)

@@ -1,5 +1,5 @@
 /**
- * The token endpoint: something that is held is exchanged for an access token.
+ * The token endpoint: exchanges a refresh token or an identity token for an access token.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -25,7 +25,7 @@ import { retryAfter } from "../wire/retryAfter.ts"
 import { credentialsFailed } from "./failed.ts"
 
 export interface Endpoint {
-  /** Without a slash at its end, and checked: https, or this machine. */
+  /** Without a trailing slash. Already checked: https, or this machine. */
   readonly baseUrl: string
   readonly client: HttpClient.HttpClient
 }
@@ -33,9 +33,9 @@ export interface Endpoint {
 export interface Grant {
   readonly source: string
   readonly betas: string
-  /** The JSON body. What is `Redacted` is scrubbed from every error. */
+  /** The JSON body. `Redacted` values are scrubbed from every error. */
   readonly fields: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>>
-  /** What to do when the endpoint refuses it, as a sentence. */
+  /** What to do if the endpoint refuses it, as the end of a sentence. */
   readonly hint: (status: number) => string
 }
 
@@ -50,16 +50,16 @@ const maxAnswerBytes = 1024 * 1024
 
 const timeout = Duration.seconds(20)
 
-/** With everything that is tried again. */
+/** The longest time that an exchange takes, with all its retries. */
 export const longestExchange = Duration.seconds(60)
 
 const maxRetries = 3
 
-/** Longer than a caller may be kept waiting. */
+/** If the endpoint asks for a longer wait than this, the exchange fails instead. */
 const longestWait = Duration.seconds(30)
 
 /**
- * Asks for a token. What may pass is tried again, a few times.
+ * Requests a token. Temporary failures are retried a few times.
  */
 export const exchange = (endpoint: Endpoint, grant: Grant): Effect.Effect<Granted, CredentialsFailed> => {
   const once = ask(endpoint, grant)
@@ -104,12 +104,12 @@ const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted
     return credentialsFailed(
       grant.source,
       `The token endpoint ${url} can't be reached (${code ?? error.reason._tag}): check the network and the base URL.`,
-      // The error itself holds the request, and with it what is secret in its body.
+      // Without the error itself as cause, which holds the request and the secrets in its body.
       { isRetryable: !isPermanent }
     )
   }
   return Effect.gen(function*() {
-    // No span of its own, and no header of a trace to the token endpoint.
+    // No span, and no trace header to the token endpoint.
     const response = yield* Effect.provideService(
       client.execute(request),
       HttpClient.TracerDisabledWhen,
@@ -133,7 +133,7 @@ const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted
       const result = read(url, grant, answer, scrub)
       return Result.isSuccess(result) ? Effect.succeed(result.success) : Effect.fail(result.failure)
     }),
-    // fetch would follow a redirect, and hand what is secret to whatever address it names.
+    // fetch would follow a redirect, and send the secrets to whatever address it names.
     Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
     Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
     // It is tried again above, and for all that wait: what one of their calls overrides does not count.
@@ -175,7 +175,7 @@ const read = (
   if (status < 200 || status > 299) {
     const redirects = status === 0 || (status >= 300 && status < 400)
     if (redirects) {
-      return fail(`The token endpoint ${url} redirects elsewhere, which is not followed: correct the base URL.`)
+      return fail(`The token endpoint ${url} redirects, and redirects are not followed: correct the base URL.`)
     }
     const code = text(json, "error")
     const described = text(json, "error_description")
@@ -193,10 +193,10 @@ const read = (
   const token = text(json, "access_token")
   const lifetime = Predicate.hasProperty(json, "expires_in") ? toSeconds(json.expires_in) : NaN
   const type = text(json, "token_type")
-  if (token === undefined) return broken("holds no access_token")
-  if (!/^[\x21-\x7e]+$/.test(token)) return broken("holds an access_token that no header can carry")
-  if (!Number.isFinite(lifetime)) return broken("doesn't say in expires_in how long its token lasts")
-  if (type !== undefined && type.toLowerCase() !== "bearer") return broken("holds a token that is not of type bearer")
+  if (token === undefined) return broken("has no access_token")
+  if (!/^[\x21-\x7e]+$/.test(token)) return broken("has an access_token with characters that a header can't hold")
+  if (!Number.isFinite(lifetime)) return broken("has no expires_in with the token's lifetime in seconds")
+  if (type !== undefined && type.toLowerCase() !== "bearer") return broken("has a token_type other than bearer")
   const refreshToken = text(json, "refresh_token")
   return Result.succeed({
     accessToken: Redacted.make(token),
@@ -210,7 +210,7 @@ const toSeconds = (value: unknown): number => {
   return Predicate.isString(value) && value.trim() !== "" ? Number(value) : NaN
 }
 
-/** What may be shown of an answer: an endpoint may repeat what it was sent. */
+/** The part of an answer that may be shown. The rest may repeat the secrets that were sent. */
 const shown = (json: unknown, body: string): string => {
   if (Array.isArray(json)) return "null"
   if (!Predicate.isObject(json)) return excerpt(body)

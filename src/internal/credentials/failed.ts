@@ -1,5 +1,5 @@
 /**
- * Why there is no credential for a request, without a secret in it.
+ * Makes `CredentialsFailed` errors.
  */
 import type * as Duration from "effect/Duration"
 import { CredentialsFailed } from "../../FilesError.ts"
@@ -14,7 +14,7 @@ export interface Details {
 }
 
 /**
- * @param source where the credential was to come from
+ * @param source where the credential should have come from
  * @param message what is wrong and what to do, as a sentence
  */
 export const credentialsFailed = (source: string, message: string, details: Details = {}): CredentialsFailed => {
@@ -23,7 +23,6 @@ export const credentialsFailed = (source: string, message: string, details: Deta
     source,
     message,
     isRetryable,
-    isOutcomeUnknown: false,
     ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
   })
 }

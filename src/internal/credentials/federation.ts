@@ -1,5 +1,5 @@
 /**
- * Workload identity: a token of another issuer is exchanged for an access token.
+ * Workload identity: exchanges another issuer's token for an access token.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -17,7 +17,7 @@ export interface Federation {
   readonly organizationId: string
   readonly serviceAccountId: string | undefined
   readonly workspaceId: string | undefined
-  /** Asked for at each exchange. */
+  /** The other issuer's token, obtained for each exchange. */
   readonly assertion: Effect.Effect<Redacted.Redacted<string>, CredentialsFailed>
 }
 
@@ -30,11 +30,13 @@ export const federate = (endpoint: Endpoint, federation: Federation): Effect.Eff
   Effect.flatMap(federation.assertion, (given) => {
     const assertion = Redacted.value(given).trim()
     const { organizationId, ruleId, serviceAccountId, source, workspaceId } = federation
-    if (assertion === "") return Effect.fail(credentialsFailed(source, "The identity token is empty."))
+    if (assertion === "") {
+      return Effect.fail(credentialsFailed(source, "The identity token is empty: check where it comes from."))
+    }
     if (assertion.length > maxAssertionLength) {
       return Effect.fail(credentialsFailed(
         source,
-        `The identity token has ${assertion.length} characters; the token endpoint takes ${maxAssertionLength}.`
+        `The identity token has ${assertion.length} characters; the token endpoint accepts at most ${maxAssertionLength}.`
       ))
     }
     return exchange(endpoint, {
@@ -49,16 +51,16 @@ export const federate = (endpoint: Endpoint, federation: Federation): Effect.Eff
         workspace_id: workspaceId
       },
       hint: () =>
-        `check that the rule ${ruleId} takes such a token${
+        `check that the rule ${ruleId} accepts such a token${
           workspaceId === undefined ? ", name the workspace if the rule has several" : ""
         }, and look at its events in the Console`
     })
   })
 
-/** A platform replaces its token files now and then, some of them not in one step. */
+/** Platforms replace their token files from time to time, some of them not atomically. */
 const untilReplaced = Schedule.upTo(Schedule.spaced("100 millis"), { times: 3 })
 
-/** An identity token out of a file, which is read anew each time. */
+/** An identity token from a file, which is read each time. */
 export const assertionFile = (
   disk: Disk,
   source: string,
@@ -68,7 +70,7 @@ export const assertionFile = (
   return readIfThere(disk, file).pipe(
     Effect.mapError((error) => failed(`can't be read (${error.reason._tag})`)),
     Effect.flatMap((text) => {
-      if (text === undefined) return Effect.fail(failed("is not there"))
+      if (text === undefined) return Effect.fail(failed("does not exist"))
       return text.trim() === "" ? Effect.fail(failed("is empty")) : Effect.succeed(Redacted.make(text.trim()))
     }),
     Effect.retry(untilReplaced)

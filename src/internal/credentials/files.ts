@@ -1,5 +1,5 @@
 /**
- * The folder in which credentials live, and the secret files in it.
+ * The folder of profiles, and its secret files.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import { token } from "../token.ts"
 import { credentialsFailed } from "./failed.ts"
 import type { Variables } from "./variables.ts"
 
-/** What reaches files. */
+/** The services that read and write files. */
 export interface Disk {
   readonly fs: FileSystem.FileSystem
   readonly path: Path.Path
@@ -27,7 +27,7 @@ export const disk = Effect.gen(function*() {
   return services
 })
 
-/** Not every runtime has files. */
+/** The same, or `undefined` if the runtime has no file system. */
 export const diskIfAny: Effect.Effect<Disk | undefined> = Effect.gen(function*() {
   const fs = yield* Effect.serviceOption(FileSystem.FileSystem)
   const path = yield* Effect.serviceOption(Path.Path)
@@ -37,7 +37,7 @@ export const diskIfAny: Effect.Effect<Disk | undefined> = Effect.gen(function*()
 const isWindows = ({ path }: Disk): boolean => path.sep === "\\"
 
 /**
- * The folder that profiles are kept in, `undefined` where the environment names none.
+ * The folder of profiles, `undefined` if the environment names none.
  */
 export const configFolder = (disk: Disk, variables: Variables): string | undefined => {
   const { path } = disk
@@ -54,11 +54,11 @@ export const configFolder = (disk: Disk, variables: Variables): string | undefin
 
 const isNotFound = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 
-/** A file's text; `undefined` where there is no such file. */
+/** A file's text; `undefined` if there is no such file. */
 export const readIfThere = ({ fs }: Disk, file: string): Effect.Effect<string | undefined, PlatformError> =>
   Effect.catchIf(fs.readFileString(file), isNotFound, () => Effect.undefined)
 
-/** A JSON object with whatever is in it. */
+/** A JSON object with any fields. */
 export type Json = Readonly<Record<string, unknown>>
 
 const ownUid = (): number | undefined => {
@@ -69,7 +69,7 @@ const ownUid = (): number | undefined => {
 }
 
 /**
- * A secret file as JSON, `undefined` where there is none. One that others can read or change is refused.
+ * A secret file as JSON, `undefined` if there is none. A file that others can read or change is refused.
  */
 export const readSecret = Effect.fnUntraced(function*(
   disk: Disk,
@@ -111,8 +111,7 @@ export const readSecret = Effect.fnUntraced(function*(
 })
 
 /**
- * Writes a secret file anew, whole or not at all, for its owner alone. A symbolic link stays, and what it leads to is
- * written.
+ * Writes a secret file atomically, accessible only by its owner. If it is a symbolic link, the link's target is written.
  */
 export const writeSecret = (
   { fs, path }: Disk,
@@ -129,17 +128,18 @@ export const writeSecret = (
     yield* syncDirectory(fs, folder)
   }))
 
-/** A lock that is there for longer than an exchange can take was left by a process that died. Milliseconds. */
+/** A lock that is older than the longest exchange was left by a process that died. Milliseconds. */
 const abandonedAfter = 75_000
 
 /** Milliseconds. */
 const pollEvery = 100
 
+/** Every lock of this package begins with this. */
 const lockMark = "effect-anthropic-files "
 
 /**
- * Runs an effect while no other process of this package does the same for the file. `settled` is asked while another
- * one does: what it gives ends the wait. Where a folder takes no lock, the effect runs without one.
+ * Runs an effect while no other process of this package does the same for the file. While another one does, `settled` is
+ * polled, and a value from it ends the wait. If the folder does not allow a lock, the effect runs without one.
  */
 export const locked = <A, E>(
   { fs }: Disk,
@@ -150,7 +150,7 @@ export const locked = <A, E>(
   const lock = `${file}.lock`
   const readLock = Effect.orElseSucceed(fs.readFileString(lock), () => undefined)
 
-  /** `true` when it is held, `false` when another process holds it, `undefined` when there can be none. */
+  /** `true` if the lock was taken, `false` if another process holds it, `undefined` if it can't be created. */
   const take = (mine: string): Effect.Effect<boolean | undefined> =>
     Effect.scoped(Effect.flatMap(
       fs.open(lock, { flag: "wx", mode: 0o600 }),
@@ -164,7 +164,7 @@ export const locked = <A, E>(
       readLock,
       (found) => found === mine ? Effect.ignore(fs.remove(lock, { force: true })) : Effect.void
     )
-  /** Only one of several that try gets it away, and only what is known to be such a lock goes. */
+  /** Removes an abandoned lock. The rename lets only one of several processes succeed. */
   const clear = (abandoned: string, mine: string) =>
     Effect.gen(function*() {
       if ((yield* readLock) !== abandoned) return
@@ -189,7 +189,7 @@ export const locked = <A, E>(
         since = now
       }
       if (now - since >= abandonedAfter) {
-        // What is not this package's stays, and then there is no lock to be had.
+        // A file that this package did not make is never removed, so there can be no lock.
         if (seen === undefined || !seen.startsWith(lockMark)) return yield* effect
         yield* clear(seen, mine)
       }

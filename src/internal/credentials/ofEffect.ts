@@ -1,5 +1,5 @@
 /**
- * A token out of an Effect.
+ * Credentials from an Effect that provides a token.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -15,17 +15,17 @@ import type { Shape } from "./service.ts"
 import { secretText } from "./static.ts"
 import * as Tokens from "./tokens.ts"
 
-/** A token, and when it ends. */
+/** A token and when it expires. */
 export interface Token {
   readonly token: Redacted.Redacted<string>
-  /** `undefined` for one that doesn't expire. */
+  /** `undefined` if the token doesn't expire. */
   readonly expiresAt?: DateTime.DateTime | Date | undefined
 }
 
 export const toEpochMillis = (at: DateTime.DateTime | Date): number =>
   DateTime.isDateTime(at) ? DateTime.toEpochMillis(at) : at.getTime()
 
-/** What a failure of somebody else's says of itself, for the end of a sentence. */
+/** The message of a foreign failure, for the end of a sentence. */
 export const describeError = (error: unknown): string =>
   Predicate.hasProperty(error, "message") && Predicate.isString(error.message) && error.message !== ""
     ? excerpt(error.message)
@@ -48,10 +48,10 @@ const lentOf = (
 export interface Options extends Partial<Omit<Shape, "identity">> {
   readonly source: string
   /**
-   * @default another one each time
+   * @default unique each time
    */
   readonly identity?: string | undefined
-  /** Sent besides the token. */
+  /** Sent in addition to the token. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -64,7 +64,7 @@ export const ofEffect = <E>(
     const failed = (cause: E) =>
       cause instanceof CredentialsFailed
         ? cause
-        : credentialsFailed(source, `There is no token, since what gives it failed: ${describeError(cause)}`, { cause })
+        : credentialsFailed(source, `There is no token, since its Effect failed: ${describeError(cause)}`, { cause })
     const acquire = Effect.flatMap(Effect.mapError(token, failed), (given) => lentOf(source, given))
     const tokens = yield* Tokens.make(() => acquire, isSameSecret)
     return rotating(tokens, (value) => Effect.succeed(bearerOf(value, headers)), {

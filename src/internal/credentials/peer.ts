@@ -1,5 +1,5 @@
 /**
- * Packages that only some credentials need, loaded when they are first used.
+ * Optional peer packages, which only some credentials need and which are loaded on first use.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"

@@ -1,6 +1,5 @@
 /**
- * Profiles: who is asking, as files on this machine say it. They are shared with the official clients, and with other
- * processes.
+ * Profiles: credentials in files on this machine, shared with the official clients and with other processes.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -50,11 +49,11 @@ type Authentication =
 
 export interface Profile {
   readonly name: string
-  /** As it stands in a sentence. */
+  /** The profile, worded for a sentence. */
   readonly source: string
   readonly file: string
   readonly credentialsFile: string
-  /** What the file itself names. */
+  /** From the file itself, not from the environment. */
   readonly baseUrl: string | undefined
   readonly organizationId: string | undefined
   readonly workspaceId: string | undefined
@@ -68,7 +67,7 @@ const text = (value: string | null | undefined): string | undefined => {
   return trimmed === "" ? undefined : trimmed
 }
 
-/** The profile that is active in a folder: what `active_config` names, else `default`. */
+/** The active profile of a folder: the name in `active_config`, else `default`. */
 export const activeProfile = (disk: Disk, folder: string): Effect.Effect<string, InvalidConfig> => {
   const file = disk.path.join(folder, "active_config")
   return Effect.mapBoth(readIfThere(disk, file), {
@@ -82,9 +81,9 @@ export const activeProfile = (disk: Disk, folder: string): Effect.Effect<string,
 }
 
 /**
- * Reads a profile, and fills what it leaves open from the environment. `undefined` where there is no such file.
+ * Reads a profile, and fills its missing fields from the environment. `undefined` if there is no such file.
  *
- * @param option what named it, for the errors
+ * @param option the option or variable that named it, for errors
  */
 export const readProfile = Effect.fnUntraced(function*(
   disk: Disk,
@@ -96,7 +95,7 @@ export const readProfile = Effect.fnUntraced(function*(
   const invalid = (message: string) => new InvalidConfig({ option, message })
   if (!isName(name)) {
     return yield* invalid(
-      `“${printable(name)}” is not a profile's name, which has letters, digits and _ . - and no other characters.`
+      `“${printable(name)}” is not the name of a profile; expected only letters, digits, "_", "." and "-".`
     )
   }
   const source = `the profile ${name}`
@@ -109,7 +108,9 @@ export const readProfile = Effect.fnUntraced(function*(
   const decoded = decode(content)
   if (Exit.isFailure(decoded)) {
     const issue = Option.match(Exit.findErrorOption(decoded), { onNone: () => "", onSome: (error) => error.message })
-    return yield* invalid(`The file of ${source}, ${printable(file)}, is not what it has to be (${excerpt(issue)}).`)
+    return yield* invalid(
+      `The file of ${source}, ${printable(file)}, is invalid (${excerpt(issue)}): correct it, or log in again.`
+    )
   }
   const { authentication, base_url, organization_id, workspace_id } = decoded.value
   const shared = {
@@ -152,7 +153,7 @@ export const readProfile = Effect.fnUntraced(function*(
   }
 })
 
-/** What a credentials file holds. */
+/** The content of a credentials file. */
 interface Stored {
   readonly json: Json
   readonly accessToken: Redacted.Redacted<string>
@@ -171,10 +172,10 @@ const storedOf = (
   const refreshToken = string(json["refresh_token"])
   const broken = (what: string) =>
     Effect.fail(credentialsFailed(source, `${printable(credentialsFile)} ${what}: log in again.`))
-  if (accessToken === undefined) return broken("holds no access_token")
-  if (!/^[\x21-\x7e]+$/.test(accessToken)) return broken("holds an access_token that no header can carry")
+  if (accessToken === undefined) return broken("has no access_token")
+  if (!/^[\x21-\x7e]+$/.test(accessToken)) return broken("has an access_token with characters that a header can't hold")
   if (expires !== undefined && !(Predicate.isNumber(expires) && Number.isFinite(expires))) {
-    return broken("holds an expires_at that is not a number of seconds")
+    return broken("has an expires_at that is not a number of seconds")
   }
   return Effect.succeed({
     json,
@@ -184,9 +185,10 @@ const storedOf = (
   })
 }
 
-/** A stored token with less than this left is not handed out. Milliseconds. */
+/** A stored token that expires sooner than this is not used. Milliseconds. */
 const reserve = 30_000
 
+/** The token that no longer serves, if there is one. */
 type Instead = Redacted.Redacted<string> | undefined
 
 const serves = ({ accessToken, expiresAt }: Stored, instead: Instead, now: number): boolean =>
@@ -199,7 +201,7 @@ const lend = (
 
 const mark = "effect_anthropic_files"
 
-/** What a credentials file is to hold, with whatever else is in it. */
+/** The new content of a credentials file, with its other fields kept. */
 const merged = (json: Json, granted: Granted, more: Json = {}): Json => ({
   version: "1.0",
   type: "oauth_token",
@@ -213,16 +215,19 @@ const merged = (json: Json, granted: Granted, more: Json = {}): Json => ({
 const save = (disk: Disk, file: string, json: Json) =>
   Effect.retry(writeSecret(disk, file, json), Schedule.upTo(Schedule.spaced("100 millis"), { times: 2 }))
 
-/** A refresh token is spent when its exchange begins: an interruption must not lose what comes for it. */
+/** What to do about a profile whose login no longer serves, as the end of a sentence. */
+export const loginAdvice = "log in again, for example with ant auth login"
+
+/** A refresh token is spent when its exchange begins, so an interruption must not lose the new one. */
 const toItsEnd = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(effect), Fiber.join))
 
-/** Another process may have spent the same refresh token, and may be about to write what it got for it. */
+/** Another process may have spent the same refresh token, and may be about to write the new one. */
 const rereads = Schedule.upTo(Schedule.exponential("50 millis"), { times: 5 })
 
 const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: string | undefined) => {
   const { credentialsFile, source } = profile
-  // What came for a refresh token that is spent, where it could not be written down.
+  // The grant for a spent refresh token, if it could not be written to the file.
   let unsaved: { readonly spent: Redacted.Redacted<string>; readonly granted: Granted } | undefined
 
   const read: Effect.Effect<Stored, CredentialsFailed> = Effect.gen(function*() {
@@ -230,7 +235,7 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
     if (json === undefined) {
       return yield* credentialsFailed(
         source,
-        `There is no credentials file ${printable(credentialsFile)}: log in again, with ant auth login for example.`
+        `There is no credentials file ${printable(credentialsFile)}: ${loginAdvice}.`
       )
     }
     const stored = yield* storedOf(profile, json)
@@ -254,7 +259,7 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
         unsaved = { spent: before ?? spent, granted: { ...granted, refreshToken: granted.refreshToken ?? spent } }
         return Effect.logWarning(
           `${printable(credentialsFile)} can't be written (${error.reason._tag}): the renewed token of ${source} is `
-            + "kept in memory, and is lost with this process."
+            + "kept in memory, and is lost when this process ends."
         )
       }
     })
@@ -266,10 +271,10 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
   ): Effect.fn.Return<Lent<Redacted.Redacted<string>>, CredentialsFailed> {
     const granted = yield* exchange(endpoint, {
       source,
-      // The token endpoint refuses a refresh with the beta of federation.
+      // The token endpoint refuses a refresh that has the beta of federation.
       betas: oauthBeta,
       fields: { grant_type: "refresh_token", refresh_token: refreshToken, client_id: clientId },
-      hint: () => "log in again, with ant auth login for example"
+      hint: () => loginAdvice
     })
     yield* store(stored, refreshToken, granted)
     return lend(granted)
@@ -324,11 +329,11 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
   })
 }
 
-/** A federation's tokens are kept in the credentials file as far as it lets itself be read and written. */
+/** The tokens of federation are cached in the credentials file, if it can be read and written. */
 const federated = (disk: Disk, endpoint: Endpoint, profile: Profile, federation: Federation) => {
   const { credentialsFile, source } = profile
   const { organizationId, ruleId, serviceAccountId, workspaceId } = federation
-  // A token that was made for another rule or workspace is not this profile's, though it lies at the same path.
+  // A token that was issued for another rule or workspace does not belong to this profile, even at the same path.
   const configuration = ofLines(
     endpoint.baseUrl,
     organizationId,
@@ -361,7 +366,7 @@ const federated = (disk: Disk, endpoint: Endpoint, profile: Profile, federation:
   })
 }
 
-/** Gives a profile's token, anew where the one named no longer serves. */
+/** Obtains a profile's token, and a new one if the given one no longer serves. */
 export const acquireOf = (
   disk: Disk,
   endpoint: Endpoint,

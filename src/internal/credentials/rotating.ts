@@ -1,5 +1,5 @@
 /**
- * Credentials out of something that is renewed.
+ * Credentials from tokens that are renewed.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -32,7 +32,7 @@ export const rotating = <A>(
   })
 }
 
-/** The `anthropic-beta` value that goes with a token of the token endpoint. */
+/** The `anthropic-beta` value for tokens of the token endpoint. */
 export const oauthBeta = "oauth-2025-04-20"
 
 export const bearerOf = (

@@ -1,5 +1,5 @@
 /**
- * What authorizes a client's requests, whatever its kind.
+ * The `Credentials` service, which every kind of credential implements.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -7,44 +7,44 @@ import type * as Redacted from "effect/Redacted"
 import type { CredentialsFailed, Operation } from "../../FilesError.ts"
 
 /**
- * The headers that authorize one request, by lower-case name. A value that is secret is `Redacted`.
+ * The headers that authorize one request, by lower-case name. Secret values are `Redacted`.
  */
 export type Authorization = Readonly<Record<string, string | Redacted.Redacted<string>>>
 
 /**
- * What the service `Credentials` can do.
+ * The members of the service `Credentials`.
  */
 export interface Shape {
   /**
-   * What authorizes this request, asked for before each try. `anthropic-beta` values are added to the request's own,
-   * `anthropic-workspace-id` gives way to one that the request has, any other header replaces one of its name.
+   * The headers that authorize a request; called before each try. `anthropic-beta` values are added to the request's,
+   * `anthropic-workspace-id` is used only if the request has none, and any other header replaces the request's.
    *
-   * The request is complete but for these headers, so that it can be signed.
+   * The request is complete except for these headers, so that it can be signed.
    */
   readonly headersFor: (
     request: HttpClientRequest.HttpClientRequest
   ) => Effect.Effect<Authorization, CredentialsFailed>
   /**
-   * Tells that the service refused (401) what a request carried. `true` if the next `headersFor` may give something
-   * else, so that the request may be sent once more.
+   * Reports that the service refused (401) the headers of a request. Succeeds with `true` if the next `headersFor` may
+   * return others, so that the request may be sent once more.
    */
   readonly invalidate: (used: Authorization) => Effect.Effect<boolean>
   /**
-   * Who is asking: the same in every process and after every renewal, and nothing secret can be read from it. Rate
-   * limits, circuit breakers and caches are kept by it.
+   * Identifies the caller: the same in every process and after every renewal, and not a secret. Rate limits, circuit
+   * breakers and caches are kept by it.
    */
   readonly identity: string
-  /** What this is, as it stands in a sentence: `the profile work`. */
+  /** The credential, worded for a sentence: `the profile work`. */
   readonly source: string
-  /** What to do when the service refuses it, as the end of a sentence: `log in again`. */
+  /** What to do if the service refuses it, as the end of a sentence: `log in again`. */
   readonly advice: string | undefined
-  /** The address that goes with it, where the client is given none. */
+  /** The base URL that belongs to the credential, for clients without one of their own. */
   readonly baseUrl: string | undefined
-  /** Why the platform has no such operation, as a sentence, where it hasn't. */
+  /** Why the platform does not support an operation, as a sentence; `undefined` if it does. */
   readonly refusalOf: (operation: Operation) => string | undefined
 }
 
-/** Nothing to renew, no address, every operation. */
+/** By default there is nothing to renew, no base URL, and every operation is supported. */
 export const make = (
   credentials: Pick<Shape, "headersFor" | "identity"> & Partial<Shape>
 ): Shape => ({

@@ -1,5 +1,5 @@
 /**
- * Credentials that take files or the token endpoint, ready to be used.
+ * Credentials that need files or the token endpoint.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -11,7 +11,7 @@ import { defaultBaseUrl } from "../wire/constants.ts"
 import type { Endpoint } from "./exchange.ts"
 import { federate, type Federation } from "./federation.ts"
 import type { Disk } from "./files.ts"
-import { acquireOf, type Profile } from "./profile.ts"
+import { acquireOf, loginAdvice, type Profile } from "./profile.ts"
 import { bearerOf, isSameSecret, oauthBeta, rotating } from "./rotating.ts"
 import type { Shape } from "./service.ts"
 import * as Tokens from "./tokens.ts"
@@ -44,7 +44,7 @@ export const ofProfile = Effect.fnUntraced(function*(
   variables: Variables,
   options: EndpointOptions
 ): Effect.fn.Return<Shape, InvalidConfig, Scope.Scope> {
-  // An address in code does not lead the exchange away from where the profile is at home.
+  // The profile's own base URL comes first: an address in code must not divert its exchange.
   const endpoint = yield* endpointOf(client, options, profile.baseUrl, variables.baseUrl, options.baseUrl)
   const tokens = yield* Tokens.make(acquireOf(disk, endpoint, profile), isSameSecret)
   const { authentication, name, organizationId, source, workspaceId } = profile
@@ -55,7 +55,7 @@ export const ofProfile = Effect.fnUntraced(function*(
     identity: options.identity ?? identityOf(organizationId ?? `of the profile ${name}`, workspaceId),
     source,
     advice: authentication._tag === "UserOAuth"
-      ? "log in again, with ant auth login for example"
+      ? loginAdvice
       : `check what the rule ${authentication.federation.ruleId} allows`,
     baseUrl: profile.baseUrl
   })

@@ -1,11 +1,12 @@
 /**
- * Credentials that are given once and stay as they are.
+ * Credentials that never change.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { InvalidConfig } from "../../FilesError.ts"
 import { ofLines } from "../sha256.ts"
+import { kindOf } from "../text.ts"
 import { type Authorization, make, type Shape } from "./service.ts"
 
 /** Quotes that were meant for a shell: docker's `--env-file` and others keep them as a part of the value. */
@@ -15,30 +16,30 @@ export const isQuoted = (text: string): boolean => /^(["'`]).*\1$/.test(text)
 export const sayUnquoted = "stands in quotes, which belong to no such value: take them off where it is set"
 
 /**
- * What is in a `Redacted`, trimmed, if a header can carry it. Without types it may be anything.
+ * The trimmed text in a `Redacted`, if a header can hold it. JavaScript callers may pass anything.
  *
- * @param option what it was given as, for the error
- * @param instead what to do where it is empty
+ * @param option the option or variable, for the error
+ * @param instead what to do if it is empty
  */
 export const secretText = (
   option: string,
   given: Redacted.Redacted<string>,
-  instead = "give one that isn't"
+  instead = "pass one that isn't"
 ): Effect.Effect<string, InvalidConfig> => {
   const invalid = (message: string) => Effect.fail(new InvalidConfig({ option, message }))
-  if (!Redacted.isRedacted(given)) return invalid(`${option} has to be a Redacted: give Redacted.make(…).`)
+  if (!Redacted.isRedacted(given)) return invalid(`${option} is not a Redacted: pass Redacted.make(…).`)
   const value: unknown = Redacted.value(given)
   if (value === undefined || value === null) {
     return invalid(`${option} is ${value}: check where its value comes from, such as a variable that is not set.`)
   }
-  if (!Predicate.isString(value)) return invalid(`${option} holds a ${typeof value}, not a text.`)
+  if (!Predicate.isString(value)) return invalid(`${option} is ${kindOf(value)}; expected a string.`)
   const text = value.trim()
   if (text === "") return invalid(`${option} is empty: ${instead}.`)
   if (isQuoted(text)) return invalid(`${option} ${sayUnquoted}.`)
   // The message never holds the value, not even in part.
   return /^[\x21-\x7e]*$/.test(text)
     ? Effect.succeed(text)
-    : invalid(`${option} holds a character that no header may carry: a line break, a space or a non-ASCII one.`)
+    : invalid(`${option} contains a character that a header can't hold: a line break, a space or a non-ASCII one.`)
 }
 
 const constant = (headers: Authorization, rest: Omit<Parameters<typeof make>[0], "headersFor">): Shape => {
@@ -47,19 +48,19 @@ const constant = (headers: Authorization, rest: Omit<Parameters<typeof make>[0],
 }
 
 export interface StaticOptions {
-  /** What it was given as: an option or a variable. */
+  /** The option or variable that it came from. */
   readonly option: string
   readonly identity?: string | undefined
   readonly source?: string
   readonly advice?: string | undefined
 }
 
-/** A key, sent as `x-api-key`, which every gateway takes. */
+/** A key, sent as `x-api-key`, which every gateway accepts. */
 export const apiKey = Effect.fnUntraced(function*(
   key: Redacted.Redacted<string>,
   { advice, identity, option, source = "the key" }: StaticOptions
 ): Effect.fn.Return<Shape, InvalidConfig> {
-  const text = yield* secretText(option, key, "set ANTHROPIC_API_KEY, or give a key")
+  const text = yield* secretText(option, key, "set ANTHROPIC_API_KEY, or pass a key")
   return constant({ "x-api-key": Redacted.make(text) }, {
     identity: identity ?? ofLines("key", text),
     source,
@@ -72,7 +73,7 @@ export const bearer = Effect.fnUntraced(function*(
   token: Redacted.Redacted<string>,
   { advice, identity, option, source = "the token" }: StaticOptions
 ): Effect.fn.Return<Shape, InvalidConfig> {
-  const text = yield* secretText(option, token, "set ANTHROPIC_AUTH_TOKEN, or give a token")
+  const text = yield* secretText(option, token, "set ANTHROPIC_AUTH_TOKEN, or pass a token")
   return constant({ authorization: Redacted.make(`Bearer ${text}`) }, {
     identity: identity ?? ofLines("token", text),
     source,
@@ -80,7 +81,7 @@ export const bearer = Effect.fnUntraced(function*(
   })
 })
 
-/** Headers that somebody wrote by hand. */
+/** Headers that the user wrote by hand. */
 export const byHand = (headers: Readonly<Record<string, string>>, options: StaticOptions): Shape => {
   const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), Redacted.make(value)] as const)
   return constant(Object.fromEntries(entries), {
@@ -93,16 +94,16 @@ export const byHand = (headers: Readonly<Record<string, string>>, options: Stati
 
 const noSource = "a request without a credential"
 
-/** Whether these are {@link none}, beside which a header may carry a credential. */
+/** Whether these are {@link none}, with which the client's own headers may hold a credential. */
 export const isNone = ({ source }: Shape): boolean => source === noSource
 
-/** Nothing is added: a gateway authorizes, or the client's own headers do. */
+/** Adds nothing: a gateway authorizes requests, or the client's own headers do. */
 export const none = (identity = "none"): Shape =>
   constant({}, {
     identity,
     source: noSource,
-    advice: "give a key, or check what authorizes at the gateway"
+    advice: "pass a key, or check what authorizes requests at the gateway"
   })
 
-/** The headers that carry a credential, whoever sets them. */
+/** The headers that hold a credential. */
 export const credentialHeaders: ReadonlySet<string> = new Set(["x-api-key", "authorization", "api-key"])

@@ -1,6 +1,6 @@
 /**
- * Something that expires and is asked for again in time: by one fiber for all that wait, and in the background where
- * what is held still serves.
+ * A value that expires and is renewed in time: by one fiber for all that wait, and in the background while the current
+ * value still serves.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -8,29 +8,29 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { CredentialsFailed } from "../../FilesError.ts"
 
-/** A value and how long it lasts. */
+/** A value and when it expires. */
 export interface Lent<A> {
   readonly value: A
-  /** Epoch milliseconds; `undefined` for one that doesn't expire. */
+  /** Epoch milliseconds; `undefined` if it doesn't expire. */
   readonly expiresAt: number | undefined
 }
 
 export interface Tokens<A> {
   readonly get: Effect.Effect<A, CredentialsFailed>
-  /** The value was refused. It is dropped if it is still the one in use, and a late refusal of an older one is not. */
+  /** Reports that a value was refused. It is dropped if it is the current one; a late refusal of an older one is ignored. */
   readonly invalidate: (value: A) => Effect.Effect<void>
 }
 
-/** With this much left, a value is renewed while it still serves. Milliseconds, or a part of a short lifetime. */
+/** With this much left, a value is renewed in the background. Milliseconds, or a part of a short lifetime. */
 const renewal = { most: 120_000, part: 1 / 5 }
 
-/** With this much left, a value doesn't serve any more: it could expire on its way. */
+/** With this much left, a value doesn't serve any more: it could expire in transit. */
 const reserve = { most: 30_000, part: 1 / 20 }
 
 const marginOf = (margin: { readonly most: number; readonly part: number }, lifetime: number): number =>
   Math.min(margin.most, lifetime * margin.part)
 
-/** After a renewal in the background has failed, the next one waits this long. Milliseconds. */
+/** How long after a failed renewal in the background the next one may begin. Milliseconds. */
 const restAfterFailure = 5_000
 
 interface Held<A> {
@@ -40,15 +40,15 @@ interface Held<A> {
   readonly since: number
 }
 
-/** A renewal under way. */
+/** A renewal in progress. */
 interface Flight<A> {
-  /** What no longer served when it began. */
+  /** The value that no longer served when it began. */
   readonly instead: A | undefined
   readonly done: Deferred.Deferred<A, CredentialsFailed>
 }
 
 /**
- * @param acquire is told which value no longer serves, so that it doesn't give that one again out of a cache of its own
+ * @param acquire receives the value that no longer serves, so that it doesn't return it again from a cache of its own
  */
 export const make = <A>(
   acquire: (instead: A | undefined) => Effect.Effect<Lent<A>, CredentialsFailed>,
@@ -80,7 +80,7 @@ export const make = <A>(
         )
       )
 
-    // In the scope of them all, so that a fiber that is interrupted takes nothing from the others that wait.
+    // Forked in the shared scope, so that interrupting one waiting fiber does not affect the others.
     const start = (instead: A | undefined): Effect.Effect<Flight<A>> =>
       Effect.uninterruptible(Effect.suspend(() => {
         const current: Flight<A> = { instead, done: Deferred.makeUnsafe() }
@@ -100,13 +100,13 @@ export const make = <A>(
     const wait: Effect.Effect<A, CredentialsFailed> = Effect.gen(function*() {
       const current = yield* join(held?.value)
       const value = yield* Deferred.await(current.done)
-      // It was on its way before the refusal, and may have come out of a cache.
+      // This renewal began before the refusal, and its value may have come from a cache.
       return isRefused(value) && current.instead === undefined
         ? yield* Effect.flatMap(join(value), ({ done }) => Deferred.await(done))
         : value
     })
 
-    const renewBehind = ({ value }: Held<A>, now: number): Effect.Effect<A> =>
+    const renewInBackground = ({ value }: Held<A>, now: number): Effect.Effect<A> =>
       // A clock that was set back must not make the rest longer.
       flight !== undefined || (failedAt !== undefined && now >= failedAt && now - failedAt < restAfterFailure)
         ? Effect.succeed(value)
@@ -118,9 +118,9 @@ export const make = <A>(
         const lifetime = held.expiresAt - held.since
         const left = held.expiresAt - now
         if (left <= marginOf(reserve, lifetime)) return wait
-        // Longer than it was to last: the clock was set back, and when it ends is not known any more.
+        // More is left than the whole lifetime: the clock was set back, and the time of expiry is no longer known.
         return left <= marginOf(renewal, lifetime) || left > lifetime
-          ? renewBehind(held, now)
+          ? renewInBackground(held, now)
           : Effect.succeed(held.value)
       }),
       invalidate: (value) =>

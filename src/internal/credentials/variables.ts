@@ -1,5 +1,5 @@
 /**
- * The environment variables that say who is asking, read through the current `ConfigProvider`.
+ * The environment variables for credentials, read through the current `ConfigProvider`.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -33,7 +33,7 @@ const secret = {
 export const names = { ...plain, ...secret }
 
 /**
- * Values are trimmed, and one that is empty then is absent.
+ * Values are trimmed, and empty ones count as unset.
  */
 export type Variables =
   & { readonly [K in keyof typeof plain]: string | undefined }
@@ -45,7 +45,7 @@ const unreadable = (error: Config.ConfigError) =>
     message: `The environment can't be read: ${excerpt(error.message)}`
   })
 
-/** A variable; `undefined` where it is unset or empty. */
+/** A variable; `undefined` if it is unset or empty. */
 export const variable = (name: string): Effect.Effect<string | undefined, InvalidConfig> =>
   Effect.mapError(
     Effect.map(Config.option(Config.String(name)), (value) => {
@@ -55,7 +55,7 @@ export const variable = (name: string): Effect.Effect<string | undefined, Invali
     unreadable
   )
 
-/** The first of them that is set. */
+/** The first of the variables that is set. */
 export const firstVariable = (
   ...names: ReadonlyArray<string>
 ): Effect.Effect<string | undefined, InvalidConfig> =>

@@ -1,5 +1,5 @@
 /**
- * A stream of bytes becomes a file on disk, whole or not at all.
+ * Writes a stream of bytes to a file, completely or not at all.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -15,29 +15,29 @@ import { causeOf } from "./cause.ts"
 import { withSuffix } from "./safeName.ts"
 import { persistently, syncDirectory, temporaryIn } from "./temporary.ts"
 
-/** What to do about an existing file. */
+/** What to do if the file exists. */
 export type OnExisting = "fail" | "replace" | "rename"
 
-/** Why nothing may be written to a path. */
+/** A path that must not be written to. */
 export interface Refusal {
   readonly _tag: "Refusal"
   readonly reason: "Exists" | "Symlink" | "NotAFile"
   readonly path: string
 }
 
-/** What the file system did not do. */
+/** A failure of the file system. */
 export interface WriteFailed {
   readonly _tag: "WriteFailed"
-  /** A {@link PlatformError}, or what a file system died with. */
+  /** A {@link PlatformError}, or a defect of the file system. */
   readonly cause: unknown
-  /** Bytes that had been written by then. */
+  /** Bytes that had been written before the failure. */
   readonly written: number
 }
 
 const refuse = (reason: Refusal["reason"], path: string): Effect.Effect<never, Refusal> =>
   Effect.fail({ _tag: "Refusal", reason, path })
 
-/** Written at a time: one write of a MiB costs little more than one of a network packet. */
+/** Bytes per write. Writing a MiB costs little more than writing a network packet. */
 const blockSize = 1 << 20
 
 const lookAt = (fs: FileSystem.FileSystem, path: string) =>
@@ -47,7 +47,7 @@ const lookAt = (fs: FileSystem.FileSystem, path: string) =>
   )
 
 /**
- * Whether a file may be put at a path. Gives the permissions of the file it is to replace.
+ * Refuses a path that must not be written to. Returns the permissions of the file that will be replaced, if any.
  */
 const check = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
@@ -64,12 +64,12 @@ const check = Effect.fnUntraced(function*(
   return mode & 0o777
 })
 
-/** Bytes that have reached the file. */
+/** Counts the bytes that have reached the file. */
 interface Count {
   written: number
 }
 
-/** Writes a block while the next one is filled. */
+/** Writes one block while the next one is filled. */
 const write = <E, R>(
   file: FileSystem.File,
   bytes: Stream.Stream<Uint8Array, E, R>,
@@ -90,7 +90,7 @@ const write = <E, R>(
       const full = block.subarray(0, filled)
       yield* settle
       const written = Effect.tap(file.writeAll(full), () => Effect.sync(() => void (count.written += full.length)))
-      // A write that has begun can't be called off, and the file must not be closed under it.
+      // A write that has begun can't be cancelled, and the file must not be closed during it.
       writing = yield* Effect.forkChild(Effect.uninterruptible(written), { startImmediately: true })
       const next = spare
       spare = block
@@ -118,21 +118,21 @@ const write = <E, R>(
       )
   })
 
-/** Renames; an interruption comes before or after, not in between. */
+/** Renames a file. Uninterruptible, so that the caller knows whether it happened. */
 const rename = (fs: FileSystem.FileSystem, from: string, to: string): Effect.Effect<void, PlatformError> =>
   persistently(Effect.uninterruptible(fs.rename(from, to)))
 
-/** Gives a finished file its name. `false` where the name is taken. */
+/** Gives a finished file its name; `false` if the name is taken. */
 const claim = (
   fs: FileSystem.FileSystem,
   temporary: string,
   target: string
 ): Effect.Effect<boolean, PlatformError> =>
-  // A link refuses an existing name in the same step, which a rename does not.
+  // A link refuses an existing name atomically, which a rename does not.
   Effect.uninterruptible(fs.link(temporary, target)).pipe(
     Effect.as(true),
     Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false)),
-    // Not every file system has links. Without them another program may take the name between look and rename.
+    // Not every file system has links. Without them another program may take the name between the check and the rename.
     Effect.catch((error) =>
       Effect.flatMap(lookAt(fs, target), (found) => {
         if (Option.isSome(found)) return Effect.succeed(false)
@@ -143,8 +143,7 @@ const claim = (
   )
 
 /**
- * The first `n` from which a name is free, when names are taken in their order: looked for in ever larger steps, then
- * in halves.
+ * The first `n` whose name is free, if names are taken in order: found by doubling, then by bisection.
  */
 const firstFree = Effect.fnUntraced(function*(
   isTaken: (n: number) => Effect.Effect<boolean, PlatformError>
@@ -164,7 +163,7 @@ const firstFree = Effect.fnUntraced(function*(
   return free
 })
 
-/** Under the first name of `name.ext`, `name (1).ext` … that nobody has. */
+/** Gives a finished file the first free name of `name.ext`, `name (1).ext` and so on. */
 const claimFree = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
@@ -177,14 +176,14 @@ const claimFree = Effect.fnUntraced(function*(
   for (let n = first;; n++) if (yield* claim(fs, temporary, nameOf(n))) return nameOf(n)
 })
 
-/** The permissions of the file that is replaced; where they can't be set, the new file stays private. */
+/** Takes over the permissions of the file that is replaced. If they can't be set, the new file stays private. */
 const keepMode = (fs: FileSystem.FileSystem, temporary: string, target: string, mode: number): Effect.Effect<void> =>
   Effect.catch(fs.chmod(temporary, mode), (error) =>
     offSpan(Effect.logWarning(
       `${printable(target)} is replaced, but its permissions 0${mode.toString(8)} can't be kept: ${causeOf(error)}`
     )))
 
-/** Gives a complete temporary file its name, and returns that. */
+/** Gives a complete temporary file its final name, and returns that name. */
 const publish = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
@@ -204,10 +203,10 @@ const publish = Effect.fnUntraced(function*(
 
 /**
  * Writes a stream to a temporary file beside the target (0600, exclusive), syncs it, and gives it the target's name in
- * one step. Whatever goes wrong, the target is as it was and the temporary file is removed.
+ * one step. Whatever goes wrong, the target is unchanged and the temporary file is removed.
  *
- * What matters and may pass, giving and removing names, is tried again; what is cosmetic, permissions and a sync that
- * the file system lacks, is let go with a warning.
+ * Renaming and removing files may fail temporarily and is retried. Failing to set permissions, and a sync that the file
+ * system does not support, only cause a warning.
  */
 export const atomicWrite = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
@@ -221,7 +220,7 @@ export const atomicWrite = <E, R>(
   Effect.suspend(() => {
     const count: Count = { written: 0 }
     const failed = (cause: unknown): WriteFailed => ({ _tag: "WriteFailed", cause, written: count.written })
-    // What the bytes die with is not the file system's.
+    // Defects of the stream are told apart from those of the file system.
     let diedWith: ReadonlyArray<unknown> = []
     const watched = Stream.tapCause(bytes, (cause) =>
       Effect.sync(() => {

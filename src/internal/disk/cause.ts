@@ -1,11 +1,11 @@
 /**
- * What the operating system said, in words for a message.
+ * Words the operating system's errors for messages.
  */
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import { printable } from "../text.ts"
 
-/** `ENOSPC: no space left on device, write`, as every runtime on libuv words it. */
+/** Matches `ENOSPC: no space left on device, write`, the form of all runtimes on libuv. */
 const worded = /\b(E[A-Z0-9]{2,})\b(?:: ([^,]+))?/
 
 const textOf = (error: PlatformError): string => {
@@ -14,14 +14,14 @@ const textOf = (error: PlatformError): string => {
   return description ?? ""
 }
 
-/** The error's code, `ENOSPC` for example, where the platform tells one. */
+/** The error's code, for example `ENOSPC`, if the platform gives one. */
 export const codeOf = (error: PlatformError): string | undefined => {
   const { cause } = error.reason
   if (Predicate.hasProperty(cause, "code") && typeof cause.code === "string") return cause.code
   return worded.exec(textOf(error))?.[1]
 }
 
-/** `no space left on device (ENOSPC)`. */
+/** For example `no space left on device (ENOSPC)`. */
 export const causeOf = (error: PlatformError): string => {
   const code = codeOf(error)
   const text = textOf(error)
@@ -30,9 +30,9 @@ export const causeOf = (error: PlatformError): string => {
   return printable(code === undefined || words.includes(code) ? words : `${words} (${code})`)
 }
 
-/** Whether there is no room for more: on the disk, or in this user's share of it. */
+/** Whether the disk or this user's quota is full. */
 export const isDiskFull = (error: PlatformError): boolean => ["ENOSPC", "EDQUOT"].includes(codeOf(error) ?? "")
 
-/** Whether the file system lacks the operation, as some network and user-space ones do. */
+/** Whether the file system does not support the operation, as some network and user-space ones don't. */
 export const isUnsupported = (error: PlatformError): boolean =>
   ["ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "EPERM"].includes(codeOf(error) ?? "")

@@ -1,17 +1,17 @@
 /**
- * Makes a name that someone else chose into one that can be created in a directory, and nowhere else.
+ * Turns a name that someone else chose into one that is safe to create in a directory.
  */
 
-/** Bytes in UTF-8 that one segment of a path may have on the common file systems. */
+/** The longest segment of a path on the common file systems, in bytes of UTF-8. */
 const maxBytes = 255
 
 const encoder = new TextEncoder()
 
-// U+200D joins emoji and stays; the others change how a name reads without being seen in it.
+// U+200D joins emoji and is kept. The others are invisible but change how a name reads.
 // oxlint-disable-next-line no-control-regex
 const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/g
 
-/** Devices that Windows opens under this name in any directory and with any extension. */
+/** Names of devices, which Windows opens in any directory and with any extension. */
 const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(\.|$)/i
 
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
@@ -20,7 +20,7 @@ const clean = (name: string): string => {
   const visible = name.replace(loneSurrogate, "\ufffd").replace(invisible, "").normalize("NFC")
   const segment = visible.slice(Math.max(visible.lastIndexOf("/"), visible.lastIndexOf("\\")) + 1)
   const trimmed = segment.replace(/[<>:"|?*]/g, "_").replace(/^\s+|[.\s]+$/g, "")
-  // A hidden file may be one that a shell or a tool obeys.
+  // A hidden file may configure a shell or a tool.
   const shown = trimmed.replace(/^\./, "_")
   return device.test(shown) ? `_${shown}` : shown
 }
@@ -37,14 +37,14 @@ const shorten = (text: string, bytes: number): string => {
   return short
 }
 
-/** `report` and `.pdf`. What follows the last dot is an extension if it has at most 16 characters. */
+/** Splits into `report` and `.pdf`. The part after the last dot is an extension if it has at most 16 characters. */
 const split = (name: string): readonly [stem: string, extension: string] => {
   const dot = name.lastIndexOf(".")
   return dot > 0 && name.length - dot <= 17 ? [name.slice(0, dot), name.slice(dot)] : [name, ""]
 }
 
 /**
- * Puts a suffix before a name's extension, as in `report (1).pdf`, and shortens the rest to what a file system takes.
+ * Puts a suffix before a name's extension, as in `report (1).pdf`, and shortens the rest so that a file system accepts it.
  */
 export const withSuffix = (name: string, suffix: string): string => {
   const [stem, extension] = split(name)
@@ -53,8 +53,8 @@ export const withSuffix = (name: string, suffix: string): string => {
 }
 
 /**
- * One segment of a path: no separator, no `..`, not hidden, no control or bidirectional character, no device, none of
- * `< > : " | ? *`, in NFC, at most 255 bytes, never empty. `fallback` is used where nothing is left of the name.
+ * A single path segment: without separators, `..`, control and bidirectional characters and `< > : " | ? *`; not hidden,
+ * not a device; in NFC; 1 to 255 bytes. `fallback` is used if nothing is left of the name.
  */
 export const safeName = (name: string, fallback: string): string => {
   const usable = [name, fallback].map(clean).find((candidate) => candidate !== "") ?? "file"

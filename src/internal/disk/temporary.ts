@@ -1,5 +1,5 @@
 /**
- * Files that are written before they get their name.
+ * Temporary files, which are written before they get their final name.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -12,15 +12,15 @@ import { printable } from "../text.ts"
 import { token } from "../token.ts"
 import { causeOf, isUnsupported } from "./cause.ts"
 
-/** Whether a name is one that {@link temporaryIn} gives. */
+/** Whether a name is one that {@link temporaryIn} makes. */
 export const isTemporary = (name: string): boolean => /^\.[0-9a-f]{24}\.part$/.test(name)
 
-/** Milliseconds between tries. The first comes at once. */
+/** The waits before each retry, of which the first comes at once. Milliseconds. */
 const pauses = [0, 50, 200, 500]
 
 /**
- * Tries an operation on a name a few times, within a second: virus scanners and network file systems refuse what they
- * would do a moment later.
+ * Retries a rename or a removal for up to a second, because virus scanners and network file systems may refuse it
+ * temporarily.
  */
 export const persistently = <A>(operation: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
   Effect.gen(function*() {
@@ -35,16 +35,16 @@ export const persistently = <A>(operation: Effect.Effect<A, PlatformError>): Eff
   })
 
 /**
- * Puts a new name on disk, which is kept in its directory. A directory can't be opened on Windows, and need not be.
+ * Makes a new name durable, which is stored in its directory. On Windows directories can't be opened, and need not be.
  */
 export const syncDirectory = (fs: FileSystem.FileSystem, directory: string): Effect.Effect<void> =>
   Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync).pipe(
     Effect.scoped,
-    // The file has its name already, whatever happens here.
+    // A failure only costs durability: the file already has its name.
     Effect.catchCause((cause) => offSpan(Effect.logDebug(`${printable(directory)} could not be synced`, cause)))
   )
 
-/** A failed sync is never tried again: the second one may succeed though the data was lost with the first. */
+/** A failed sync is never retried: a second one may succeed even though the first has lost the data. */
 const syncFile = (file: FileSystem.File, name: string): Effect.Effect<void, PlatformError> =>
   Effect.catchIf(
     file.sync,
@@ -56,8 +56,7 @@ const syncFile = (file: FileSystem.File, name: string): Effect.Effect<void, Plat
   )
 
 /**
- * A new file in a directory, private, written and synced, under a name that nobody else has. It is removed when the
- * Scope closes.
+ * Creates a private file with a unique name in a directory, writes it and syncs it. It is removed when the Scope closes.
  */
 export const temporaryIn = <A, E, R>(
   fs: FileSystem.FileSystem,

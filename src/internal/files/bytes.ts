@@ -1,10 +1,10 @@
 /**
- * Bytes by their shape: those of another realm, a polyfill or a shared memory are bytes as well.
+ * Recognizes bytes by their shape, so that those of other realms, polyfills and shared memory count as well.
  */
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value)
 
-/** Its bytes were given to another thread or stream, and it has none any more. */
+/** Whether the bytes were transferred to another thread or stream. */
 const isDetached = (value: unknown): boolean => {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value
   return tagOf(buffer) === "[object ArrayBuffer]" && (buffer as { readonly detached?: unknown }).detached === true
@@ -16,8 +16,8 @@ const isBuffer = (value: unknown): value is ArrayBufferLike => {
 }
 
 /**
- * The bytes of a view or a buffer, without a copy where they are this realm's own; `undefined` for anything else and
- * for what is detached.
+ * The bytes of a view or a buffer, copied only if the memory is shared; `undefined` for anything else and for detached
+ * buffers.
  */
 export const toBytes = (value: unknown): Uint8Array | undefined => {
   if (value instanceof Uint8Array && value.length > 0 && value.buffer instanceof ArrayBuffer) return value

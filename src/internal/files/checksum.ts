@@ -1,18 +1,18 @@
 /**
- * A running checksum over bytes, the same however they are split. It tells a file from another one by accident, not by
- * malice, and costs little beside a download.
+ * An incremental checksum over bytes, independent of how they are split. It detects accidental differences, not malicious
+ * ones, and is fast compared with a download.
  */
 export interface Checksum {
   readonly update: (chunk: Uint8Array) => void
   readonly digest: () => string
-  /** 53 bits of it in eleven characters, for short contents. It ends the checksum. */
+  /** 53 bits of it in eleven characters, for short contents. The checksum can't be used afterwards. */
   readonly short: () => string
 }
 
-/** Bytes that are taken together: a word for each of four sums, which a processor then works on side by side. */
+/** Bytes per round: one word for each of four sums, which a processor can compute in parallel. */
 const blockSize = 16
 
-/** The step of FxHash. */
+/** One round of FxHash. */
 const round = (sum: number, word: number): number => Math.imul((sum << 5 | sum >>> 27) ^ word, 0x27220a95)
 
 export const make = (): Checksum => {
@@ -26,7 +26,7 @@ export const make = (): Checksum => {
   let filled = 0
 
   const mix = (words: Int32Array) => {
-    // In locals, which are faster than what a closure holds.
+    // In locals, which are faster than captured variables.
     let [w, x, y, z] = [a, b, c, d]
     for (let i = 0; i < words.length; i += 4) {
       w = round(w, words[i] ?? 0)
@@ -58,7 +58,7 @@ export const make = (): Checksum => {
         filled = 0
       }
       const whole = rest.length - rest.length % blockSize
-      // Words have to lie at a multiple of four. Not `slice`: a `Buffer` gives a view.
+      // Words have to be aligned to four bytes. Not `slice`, which returns a view for a `Buffer`.
       const aligned = rest.byteOffset % 4 === 0 ? rest : new Uint8Array(rest.subarray(0, whole))
       mix(new Int32Array(aligned.buffer, aligned.byteOffset, whole / 4))
       fill(rest.subarray(whole))

@@ -1,5 +1,5 @@
 /**
- * The deletion of a file when the scope that it belongs to closes.
+ * Deletes a file when its scope closes.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -11,15 +11,15 @@ import type { DeleteError } from "../../FilesError.ts"
 import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 
-/** Nobody wants to wait for long at the end, least of all who ends a program by a signal. */
+/** The clean-up must not take long, especially if a signal ends the program. */
 const limitOf = (exit: Exit.Exit<unknown, unknown>): Duration.Duration =>
   Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? Duration.seconds(5) : Duration.seconds(30)
 
 const schedule = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
 
 /**
- * Deletes the file, tries a few times, for at most 30 seconds, or 5 after an interruption. A deletion that fails is
- * logged as a warning with the file's id; one of a file that is gone already does not fail.
+ * Deletes the file, with retries for at most 30 seconds, or 5 seconds after an interruption. A failure is logged as a
+ * warning with the file's id. A file that is already gone is not a failure.
  */
 export const deleteAtEnd = (
   files: { readonly delete: (id: FileId) => Effect.Effect<unknown, DeleteError> },

@@ -1,14 +1,15 @@
 /**
- * What the trips of the Files API share.
+ * Functions that the operations of the Files API share.
  */
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
+
 import type { FileId } from "../../FileMetadata.ts"
 import type { FilesError, Operation, RequestFailed } from "../../FilesError.ts"
 import { type CallOptions, withCallOptions } from "../request/callOptions.ts"
 import { invalidRequest, type Subject } from "../request/errors.ts"
 import { type Answer, type Call, call, type Connection } from "../request/send.ts"
 import { excerpt } from "../text.ts"
+import { isPathSegment } from "../wire/pathSegment.ts"
 import type { ServiceClock } from "./serviceClock.ts"
 
 export interface FilesClient {
@@ -29,7 +30,7 @@ export const subjectOf = (
   ...more
 })
 
-/** The client as a call's options change it. */
+/** The client with the options of a call applied. */
 export const calledWith = (
   client: FilesClient,
   operation: Operation,
@@ -37,7 +38,7 @@ export const calledWith = (
 ): Effect.Effect<FilesClient, RequestFailed> =>
   Effect.map(withCallOptions(client.connection, operation, options), (connection) => ({ ...client, connection }))
 
-/** Sends a request of the Files API. Each of its answers tells something of the service's clock. */
+/** Sends a request of the Files API, and learns about the service's clock from its answers. */
 export const callFiles = <A>(
   { clock, connection }: FilesClient,
   request: Call<A>,
@@ -55,10 +56,6 @@ export const callFiles = <A>(
     attempt
   )
 
-// A dot segment in a path would be resolved away and reach another route.
-export const isId = (id: unknown): boolean =>
-  Predicate.isString(id) && /^[\x21-\x7e]+$/.test(id) && !/^\.{1,2}$/.test(id)
-
 export const notAnId = (operation: Operation, option: string, id: unknown): RequestFailed =>
   invalidRequest(
     operation,
@@ -69,10 +66,10 @@ export const notAnId = (operation: Operation, option: string, id: unknown): Requ
 export const pathTo = (id: FileId): string => `/v1/files/${encodeURIComponent(id)}`
 
 export const pathOf = (operation: Operation, id: FileId): Effect.Effect<string, RequestFailed> =>
-  isId(id) ? Effect.succeed(pathTo(id)) : Effect.fail(notAnId(operation, "id", id))
+  isPathSegment(id) ? Effect.succeed(pathTo(id)) : Effect.fail(notAnId(operation, "id", id))
 
 /** A malformed id would fail the whole batched request. */
 export const checkIds = (ids: ReadonlyArray<FileId> = []): Effect.Effect<void, RequestFailed> => {
-  const wrong = ids.findIndex((id) => !isId(id))
+  const wrong = ids.findIndex((id) => !isPathSegment(id))
   return wrong < 0 ? Effect.void : Effect.fail(notAnId("list", "ids", ids[wrong]))
 }

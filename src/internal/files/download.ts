@@ -1,5 +1,5 @@
 /**
- * Downloads: whole or an error, always. A content that breaks off goes on where it stopped.
+ * Downloads, which are either complete or fail. A download that breaks off continues where it stopped.
  */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -47,7 +47,7 @@ export const makeDownload = (own: FilesClient, find: Lookup) => {
     )
 }
 
-/** A page of a gateway instead of the content: HTML for a file that is not HTML. */
+/** Fails if HTML came for a file that is not HTML, which then is a gateway's page. */
 const checkType = (
   id: FileId,
   subject: Subject,
@@ -61,7 +61,7 @@ const checkType = (
       : Effect.fail(unexpected(
         subject,
         answer.response,
-        `An HTML page came instead of ${id}, which is ${file.mime_type}: something between here and the service answered.`,
+        `An HTML page came instead of ${id}, which is ${file.mime_type}: a gateway or proxy answered instead of the service.`,
         ""
       )))
 }
@@ -70,13 +70,13 @@ const isHtml = (type: string | undefined): boolean => /^(text\/html|application\
 
 const isImage = (type: string): boolean => /^image\//i.test(type)
 
-/** A strong validator: two answers with the same one have the same content. */
+/** The strong validator of an answer: two answers with the same one have the same content. */
 const validatorOf = ({ response: { headers } }: Answer): string | undefined => {
   const { etag } = headers
   return etag === undefined || etag.startsWith("W/") ? undefined : etag
 }
 
-/** `content-range: bytes first-last/total`. */
+/** Parses `content-range: bytes first-last/total`. */
 const rangeOf = ({ response }: Answer) => {
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "")
   if (range === null) return undefined
@@ -84,7 +84,7 @@ const rangeOf = ({ response }: Answer) => {
   return first > last ? undefined : { first, last, total: range[3] === "*" ? undefined : Number(range[3]) }
 }
 
-/** The parts of a download, one after the other: what came, and what is known of the whole. */
+/** The whole content, put together from as many parts as it takes. */
 const whole = (
   client: FilesClient,
   id: FileId,
@@ -100,7 +100,7 @@ const whole = (
     const checksum = Checksum.make()
     const part: Part = { received: 0, expected: lengthOf(first.response) }
 
-    const handedOut = (answer: Answer, until: number | undefined, from: number) =>
+    const deliver = (answer: Answer, until: number | undefined, from: number) =>
       content(subject, answer, part, until).pipe(
         from === 0 ? (bytes) => bytes : skip(from, checksum.digest(), () => changed(answer)),
         Stream.map((chunk) => {
@@ -109,7 +109,7 @@ const whole = (
           return chunk
         }),
         Stream.catch((error) => afterFailure(error, from)),
-        // A part may end before the whole does.
+        // A part may end before the content does.
         Stream.concat(Stream.suspend(() =>
           part.expected !== undefined && part.received < part.expected && until !== undefined ? rest() : Stream.empty
         ))
@@ -118,12 +118,12 @@ const whole = (
     const changed = (answer: Answer) =>
       unexpected(subject, answer.response, `${id} changed while it was downloaded.`, "")
 
-    /** @param passed bytes at the start of the answer that were handed out before */
+    /** @param passed bytes at the start of the answer that had been delivered before */
     const afterFailure = (error: FilesError, passed: number): Stream.Stream<Uint8Array, FilesError> => {
       part.received = Math.max(part.received, passed)
-      // Anything else is another content, or not what was asked for.
+      // Any other error means that the content is different or was not requested.
       if (error._tag !== "TransferInterrupted" || error.reason === "Overrun") return Stream.fail(error)
-      // Broken off behind its last byte.
+      // The connection broke after the last byte.
       if (part.received === part.expected) return Stream.empty
       return Stream.unwrap(Effect.gen(function*() {
         const { retry } = client.connection
@@ -147,7 +147,7 @@ const whole = (
           partial: from > 0
         }, attempt)
         const isPart = answer.response.status === 206
-        yield* report("resumed", `${id} goes on after ${from} bytes`, { offset: from, ranged: isPart })
+        yield* report("resumed", `${id} continues after ${from} bytes`, { offset: from, ranged: isPart })
         const now = validatorOf(answer)
         if (validator !== undefined && now !== undefined && now !== validator) return Stream.fail(changed(answer))
         if (!isPart) {
@@ -157,7 +157,7 @@ const whole = (
           }
           part.expected ??= length
           part.received = 0
-          return handedOut(answer, undefined, from)
+          return deliver(answer, undefined, from)
         }
         const range = rangeOf(answer)
         const total = range?.total ?? part.expected
@@ -166,16 +166,16 @@ const whole = (
           || (total !== undefined && range.last >= total)
         if (isOther) {
           return Stream.fail(
-            unexpected(subject, answer.response, "The service sent another part than was asked for.", "")
+            unexpected(subject, answer.response, "The service sent a different part than was requested.", "")
           )
         }
         part.expected = total
-        return handedOut(answer, range.last + 1, 0)
+        return deliver(answer, range.last + 1, 0)
       }))
 
-    const bytes = handedOut(first, undefined, 0)
+    const bytes = deliver(first, undefined, 0)
     if (part.expected !== undefined) return bytes
-    // Nothing announced a length: an early end can't be told from the end by the bytes alone.
+    // Without an announced length, the bytes alone don't show whether the content ended early.
     return Stream.concat(
       bytes,
       Stream.unwrap(Effect.map(
@@ -203,8 +203,7 @@ const endedEarly = (id: FileId, received: number, size: number) =>
   })
 
 /**
- * Where no answer announced a length, the size that the service tells of the file is what there is to compare with:
- * given if the content ended before it.
+ * The file's size, if no answer announced a length and the content ended before that size.
  */
 const shorterThan = (id: FileId, part: Part, metadata: Lookup): Effect.Effect<Option.Option<number>> => {
   if (part.expected !== undefined) return Effect.succeedNone
@@ -223,7 +222,7 @@ const shorterThan = (id: FileId, part: Part, metadata: Lookup): Effect.Effect<Op
   })
 }
 
-/** Passes over the first bytes, which have to be those that were handed out before. */
+/** Skips the first bytes, which must equal those that were delivered before. */
 const skip =
   (count: number, expected: string, changed: () => FilesError) =>
   (bytes: Stream.Stream<Uint8Array, FilesError>): Stream.Stream<Uint8Array, FilesError> =>
@@ -240,7 +239,7 @@ const skip =
           : Effect.succeed(chunk.subarray(known.length))
       }).pipe(
         Stream.filter((chunk) => chunk.length > 0),
-        // Shorter than what was handed out before.
+        // The answer is shorter than what was delivered before.
         Stream.concat(Stream.suspend(() => left > 0 ? Stream.fail(changed()) : Stream.empty))
       )
     })

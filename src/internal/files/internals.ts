@@ -1,6 +1,6 @@
 /**
- * What the upload cache asks of a client besides its public operations. It travels with the `Files` service itself, a
- * copy such as `{ ...files, delete: … }` included, so that nobody's own `Files` has to have it.
+ * What the upload cache needs from a client beyond its public operations. It is attached to the `Files` service itself,
+ * and to copies such as `{ ...files, delete: … }`, so that other implementations of `Files` don't have to provide it.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ export interface SoughtUpload {
   readonly filename: string
   /** Bytes. */
   readonly size: number
-  /** Where it is absent, any type counts. */
+  /** If absent, any type matches. */
   readonly mimeType?: string | undefined
   readonly expiresIn?: Duration.Input | undefined
   /** When it began, epoch milliseconds by the clock of this machine. */
@@ -22,18 +22,18 @@ export interface SoughtUpload {
 
 export interface Internals {
   /**
-   * The files that an upload with an unknown outcome may have left: those of its name, size, type and expiry that were
-   * created since it began. `None` when that can't be told, among too many new files for example.
+   * The files that an upload with an unknown outcome may have left: those with its name, size, type and expiry that were
+   * created since it began. `None` if that can't be determined, for example because there are too many new files.
    */
   readonly findUploads: (
     sought: SoughtUpload
   ) => Effect.Effect<Option.Option<ReadonlyArray<FileMetadata>>, ListError>
   /**
-   * Which files the client reaches: a SHA-256 in hex of the base URL and of whoever is asking. The same in every
-   * process; neither can be read from it.
+   * Identifies the files that the client reaches: a SHA-256 in hex of the base URL and the caller's identity, neither of
+   * which can be read from it. The same in every process.
    */
   readonly identity: string
-  /** Each is told of every file that this client deletes, or finds to be gone when it does. They can't fail it. */
+  /** Each is called with every file that this client deletes, or finds gone on deletion. They can't fail the deletion. */
   readonly deletionListeners: Set<(id: FileId) => Effect.Effect<void>>
 }
 
@@ -42,6 +42,6 @@ const key = Symbol("effect-anthropic-files/internal/files/Internals")
 export const withInternals = <A extends object>(files: A, internals: Internals): A =>
   Object.assign(files, { [key]: internals })
 
-/** `undefined` for a `Files` that is not this package's client. */
+/** `undefined` for a `Files` that this package did not make. */
 export const internalsOf = (files: object): Internals | undefined =>
   key in files ? (files as { readonly [key]: Internals })[key] : undefined

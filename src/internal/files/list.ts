@@ -1,5 +1,5 @@
 /**
- * Listings: pages, all files, and files by their ids.
+ * Listings: single pages, all files, and files by their ids.
  */
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -14,6 +14,7 @@ import { decodeJson } from "../request/decode.ts"
 import { invalidRequest, quote, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
 import { annotate, observe } from "../telemetry.ts"
+import { describeValue } from "../text.ts"
 import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
 import { type Direction, nextCursor, rows } from "../wire/cursor.ts"
 import { decodePage as decodeRows } from "../wire/rows.ts"
@@ -21,32 +22,32 @@ import { calledWith, callFiles, checkIds, type FilesClient, subjectOf } from "./
 
 export interface ListOptions extends CallOptions {
   /**
-   * Files a page, 1 to 1000.
+   * Files per page, 1 to 1000.
    *
    * @default 20, the service's
    */
   readonly limit?: number | undefined
   /**
-   * Just these files: any number, duplicates count once, none gives none, and ids that don't exist are left out. Goes
-   * with no other option but `scopeId`.
+   * Lists only these files: any number of ids, without duplicates. An empty list gives no files, and ids that don't exist
+   * are left out. Can be combined only with `scopeId`.
    */
   readonly ids?: Iterable<FileId> | undefined
-  /** Only files of this scope; needs a managed-agents beta. */
+  /** Lists only files of this scope; needs a managed-agents beta. */
   readonly scopeId?: string | undefined
-  /** Beta dialect: from the file after this one on, towards older ones. */
+  /** Beta dialect: starts after this file, towards older ones. */
   readonly afterId?: FileId | undefined
-  /** Beta dialect: from the page before this file on, towards newer ones. Each page stays newest first. */
+  /** Beta dialect: starts before this file, towards newer ones. Each page is still newest first. */
   readonly beforeId?: FileId | undefined
 }
 
 export interface ListPageOptions extends ListOptions {
-  /** GA dialect: the `next_page` of the page before. */
+  /** GA dialect: the `next_page` of the previous page. */
   readonly page?: string | undefined
 }
 
 const decodePage = decodeJson(FilePage, decodeRows)
 
-/** Requests for many ids at once, however many ask. */
+/** The most requests for many ids that are in flight at once, in all of a client's listings. */
 export const lookUpsAtOnce = 8
 
 const emptyPage: FilePage = { data: [], next_page: null, has_more: false, first_id: null, last_id: null }
@@ -70,7 +71,7 @@ export const makeList = (
         decodePage(subject, answer, (page) => {
           const problem = problemOf(page, dialect, asked)
           if (problem !== undefined) return Effect.fail(unexpected(subject, answer.response, problem, ""))
-          // Newest first: the first of a page is its newest.
+          // Pages are newest first.
           const newest = page.data.at(0)
           if (newest !== undefined) client.clock.saw(newest.created_at.epochMilliseconds, answer.receivedAt)
           return Effect.succeed(page)
@@ -100,7 +101,7 @@ export const makeList = (
         return yield* invalidRequest(
           "list",
           "ids",
-          `One page takes at most ${maxIdsPerRequest} ids, not ${ids.length}: list() splits them.`
+          `One page takes at most ${maxIdsPerRequest} ids, not ${ids.length}: use list, which splits them.`
         )
       }
       if (ids.length === 0) return emptyPage
@@ -110,7 +111,7 @@ export const makeList = (
 
   const lookUps = Semaphore.makeUnsafe(lookUpsAtOnce)
 
-  /** The beta dialect has no `ids[]`: one lookup each, and what does not exist is left out alike. */
+  /** The beta dialect has no `ids[]`: each id is looked up by itself. Files that don't exist are left out here too. */
   const lookUp = (ids: ReadonlyArray<FileId>, options: ListOptions): Stream.Stream<FileMetadata, ListError> =>
     Stream.fromIterable(ids).pipe(
       Stream.mapEffect((id) =>
@@ -137,7 +138,7 @@ export const makeList = (
       )
     })
 
-  /** All files from where `options` begin. */
+  /** All files, starting where `options` says. */
   const all = (
     client: FilesClient,
     options: ListOptions,
@@ -155,8 +156,8 @@ export const makeList = (
   }
 
   /**
-   * The same, where the caller may delete what it is given: a cursor can be the id of a file, and the file may be gone.
-   * The listing then begins again, and passes over what it has given.
+   * The same for callers that delete the listed files: a cursor can be the id of a file that is then gone. The listing
+   * starts again in that case, and skips the files that it has already given.
    */
   const surviving = (client: FilesClient, options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
     if (options.beforeId !== undefined) return all(client, options)
@@ -174,7 +175,7 @@ export const makeList = (
   }
 
   const list = (options: ListOptions = {}): Stream.Stream<FileMetadata, ListError> => {
-    // Read now: an iterator gives its ids only once, and a stream may be run again.
+    // Read now, because an iterator gives its ids only once and a stream may be run again.
     const ids = options.ids === undefined ? undefined : Array.from(new Set(options.ids))
     return Stream.unwrap(Effect.gen(function*() {
       yield* checkList(dialect, options)
@@ -188,7 +189,7 @@ export const makeList = (
   return { fetchPage, list, listPage }
 }
 
-/** What a listing has given, as far as is needed to go on after it: its last page. */
+/** Remembers what is needed to continue after the files that a listing has given: its last page. */
 const makeGiven = () => {
   let last: ReadonlyArray<FileMetadata> = []
   let count = 0
@@ -200,7 +201,7 @@ const makeGiven = () => {
   return {
     count: () => count,
     add,
-    /** Gives only what comes after all that was given by now, in a listing that is newest first. */
+    /** A filter that passes only files older than all given so far. */
     addOlder: (): typeof add => {
       const until = last.at(-1)?.created_at.epochMilliseconds ?? Infinity
       const known = new Set(last.map(({ id }) => id))
@@ -213,17 +214,17 @@ const makeGiven = () => {
   }
 }
 
-/** The file that a cursor names does not exist any more. */
+/** Whether a cursor may name a file that does not exist any more. */
 const isGone = (error: ListError): boolean => error.status === 404 || error.status === 400
 
 const problemOf = (page: FilePage, dialect: Dialect, asked: ReadonlySet<string> | undefined): string | undefined => {
   const foreign = asked === undefined ? undefined : page.data.find((file) => !asked.has(file.id))
-  if (foreign !== undefined) return `The answer holds ${foreign.id}, a file that was not asked for.`
+  if (foreign !== undefined) return `The answer contains ${foreign.id}, a file that was not requested.`
   if (dialect === "ga" && page.next_page === null && page.has_more) {
-    return "The answer is in the beta dialect, whose pages this client would not ask for: choose the dialect beta."
+    return "The answer is in the beta dialect, whose further pages this client would miss: choose the dialect beta."
   }
   return dialect === "beta" && page.next_page !== null && !page.has_more
-    ? "The answer is in the GA dialect, whose pages this client would not ask for: choose the dialect ga."
+    ? "The answer is in the GA dialect, whose further pages this client would miss: choose the dialect ga."
     : undefined
 }
 
@@ -272,23 +273,23 @@ const checkList = (dialect: Dialect, options: ListPageOptions): Effect.Effect<vo
   const refuse = (option: string, message: string) => Effect.fail(invalidRequest("list", option, message))
   const { afterId, beforeId, ids, limit, page } = options
   if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= maxPageLimit)) {
-    return refuse("limit", `limit is ${limit}; a page has 1 to ${maxPageLimit} files.`)
+    return refuse("limit", `limit is ${describeValue(limit)}; expected a whole number from 1 to ${maxPageLimit}.`)
   }
   if (afterId !== undefined && beforeId !== undefined) {
-    return refuse("beforeId", "afterId and beforeId exclude each other.")
+    return refuse("beforeId", "afterId and beforeId exclude each other: pass one of them.")
   }
   if (dialect === "ga" && (afterId !== undefined || beforeId !== undefined)) {
     return refuse(
       afterId === undefined ? "beforeId" : "afterId",
-      "afterId and beforeId belong to the beta dialect; in the GA one a listing goes on with page."
+      "afterId and beforeId belong to the beta dialect; in the GA dialect, pass page instead."
     )
   }
   if (dialect === "beta" && page !== undefined) {
-    return refuse("page", "page belongs to the GA dialect; in the beta one a listing goes on with afterId or beforeId.")
+    return refuse("page", "page belongs to the GA dialect; in the beta dialect, pass afterId or beforeId instead.")
   }
   const isPlaced = limit !== undefined || page !== undefined || afterId !== undefined || beforeId !== undefined
   if (ids !== undefined && isPlaced) {
-    return refuse("ids", "ids names the files by itself and goes with no limit and no cursor.")
+    return refuse("ids", "ids can't be combined with a limit or a cursor: leave those out.")
   }
   return Effect.void
 }

@@ -1,7 +1,7 @@
 /**
- * Uploads whose answer was lost. The API knows no idempotency key, so the file is looked for among the newest ones. It
- * is taken for the upload's only if nobody else can have made it, and the upload is sent again only if it can't be
- * there: where a doubt remains, the outcome stays unknown.
+ * Uploads whose answer was lost. The API has no idempotency keys, so the file is searched for among the newest ones. A
+ * file is adopted only if no one else can have made it, and the upload is sent again only if the file can't exist. If any
+ * doubt remains, the outcome stays unknown.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,23 +12,24 @@ import type { Resolution } from "../request/attempt.ts"
 import { monotonicMillis } from "../request/silence.ts"
 import { report } from "../telemetry.ts"
 import { printable } from "../text.ts"
+import { essence } from "../wire/mimeType.ts"
 import type { FilesClient } from "./client.ts"
 import { precisionOf, type ServiceClock } from "./serviceClock.ts"
 
-/** What is known of an upload before its answer. */
+/** What is known about an upload before its answer. */
 export interface Upload {
   readonly filename: string
-  /** Bytes, where known before sending. */
+  /** Bytes, if known before sending. */
   readonly size: number | undefined
-  /** Only where the caller stated one: the service may word an inferred one differently. */
+  /** Only if the caller stated it, because the service may word an inferred type differently. */
   readonly mimeType: string | undefined
   /** Seconds. */
   readonly expiresIn: number | undefined
-  /** Sends it, where its call has options of its own. */
+  /** The client that sends it, if its call has options of its own. */
   readonly client?: FilesClient | undefined
 }
 
-/** Files like an upload's, by when they were created: after it began, or perhaps. */
+/** Files that match an upload: created certainly, or possibly, after it began. */
 export interface Candidates {
   readonly certain: ReadonlyArray<FileMetadata>
   readonly unclear: ReadonlyArray<FileMetadata>
@@ -36,53 +37,53 @@ export interface Candidates {
 
 /** A page of the newest files, and the cursor of the next. */
 export type NewestPage = (
-  /** The client that asks; the client's own where it is absent. */
+  /** The client that sends the request; by default the one that this was made for. */
   client: FilesClient | undefined,
   limit: number,
   cursor: string | undefined
 ) => Effect.Effect<readonly [files: ReadonlyArray<FileMetadata>, next: string | null | undefined], ListError>
 
 export interface LostUploads {
-  /** `undefined` when there are more new files than are looked through. */
+  /** `undefined` if there are too many new files to search. */
   readonly candidates: (
     upload: Upload,
     /** Bytes. */
     size: number,
     began: Moment
   ) => Effect.Effect<Candidates | undefined, ListError>
-  /** Runs an upload, and gives it what is known of the files that it may have made. */
+  /** Runs an upload, and passes it the means to identify its own file. */
   readonly track: (
     upload: Upload & { readonly isSent: () => boolean },
     run: (own: Own) => Effect.Effect<FileMetadata, FilesError>
   ) => Effect.Effect<FileMetadata, FilesError>
 }
 
-/** What is known of an upload's own files. */
+/** Identifies the files of one upload. */
 export interface Own {
-  /** Finds out whether an upload of that many bytes was stored although its answer was lost. */
+  /** Determines whether an upload of that many bytes was stored although its answer was lost. */
   readonly resolve: (size: number) => Effect.Effect<Resolution<FileMetadata>>
-  /** Whether a file that the answer names can only be this upload's: it is not older, and not another's of this client. */
+  /** Whether a file in the answer can only be this upload's: it is not older, and no other upload of this client made it. */
   readonly mayDelete: (file: FileMetadata) => boolean
 }
 
-/** The same moment by the monotonic time and by this machine's clock, milliseconds. */
+/** One moment, by the monotonic clock and by the wall clock of this machine. Milliseconds. */
 export interface Moment {
   readonly monotonic: number
   readonly wall: number
 }
 
-/** Newest files looked through. */
+/** How many of the newest files are searched: the files per page, and the pages. */
 const pageSize = 100
 const maxPages = 50
 
-/** How long an upload waits for what others of its name turn out to be, milliseconds; and how often it looks anew. */
+/** How long an upload waits for the outcome of others with its name (milliseconds), and how many searches it makes. */
 const rivalTimeout = 120_000
 const maxLooks = 10
 
-/** A file that the service stores late is there by the second look. Milliseconds. */
+/** The wait before the second search, which finds a file that was stored late. Milliseconds. */
 const secondLook = 1_000
 
-/** Ids of finished uploads that are remembered; only the newest can be mistaken for a lost one. */
+/** How many ids of finished uploads are remembered. Only recent ones can be mistaken for a lost upload. */
 const remembered = 10_000
 
 /** An upload of this client. */
@@ -91,15 +92,16 @@ interface Member {
   readonly isSent: () => boolean
   /** Monotonic milliseconds. */
   readonly since: number
-  /** It has lost an answer, and whether it made a file is not known. */
+  /** Its answer was lost, so it is unknown whether it made a file. */
   isLost: boolean
-  /** When it ended without ever learning that. */
+  /** When it ended with an unknown outcome. Monotonic milliseconds. */
   endedAt: number | undefined
 }
 
-/** Uploads of one name. */
+/** Uploads with the same name. */
 interface Group {
   readonly members: Set<Member>
+  /** How many uploads with this name have begun. */
   begun: number
 }
 
@@ -125,7 +127,7 @@ export const makeLostUploads = (options: {
       for (const file of files) {
         const created = file.created_at.epochMilliseconds
         const order = clock.order(created, began.monotonic, began.wall)
-        // Newest first: all that follow are older, but for what a timestamp is cut to.
+        // Newest first: all further files are older, unless timestamps are truncated to seconds.
         if (order === "before" && precisionOf(created) < 1000) return { certain, unclear }
         if (order === "before" || taken.has(file.id) || !isLike(file, upload, size, tellsExpiry)) continue
         const isSameName = file.filename.normalize() === upload.filename.normalize()
@@ -161,7 +163,7 @@ export const makeLostUploads = (options: {
           member !== me && (member.isLost || member.isSent()) && (member.size === undefined || member.size === size)
         )
 
-      /** One of the same name that has been sent may be about to answer with the very file that is found. */
+      /** A rival that has been sent may be about to return the same file that a search finds. */
       const rivalsToSettle = (size: number, deadline: number): Effect.Effect<boolean> =>
         Effect.suspend(() => {
           if (!rivals(size).some((member) => !member.isLost)) return Effect.succeed(true)
@@ -185,7 +187,7 @@ export const makeLostUploads = (options: {
             yield* Effect.sleep(secondLook)
             return yield* look(size, looks + 1, deadline)
           }
-          // One that began in the meantime may have made what was found.
+          // An upload that began in the meantime may have made the file that was found.
           if (begun !== group.begun) return yield* look(size, looks + 1, deadline)
           const isOnly = found.certain.length === 1 && found.unclear.length === 0 && rivals(size).length === 0
           if (file === undefined || !isOnly) return unclear
@@ -202,7 +204,7 @@ export const makeLostUploads = (options: {
           me.isLost = true
           return look(size, 1, monotonicMillis(runtime) + rivalTimeout)
         }).pipe(
-          // A listing that fails tells nothing, and nothing may be sent twice on nothing.
+          // A listing that fails proves nothing, and without proof nothing is sent twice.
           Effect.orElseSucceed(() => unclear)
         )
 
@@ -216,7 +218,7 @@ export const makeLostUploads = (options: {
           clock.stored(exit.value, began.monotonic, now)
         }
         const error = Exit.findErrorOption(exit)
-        // An interrupted one may have made a file as well.
+        // An interrupted upload may have made a file as well.
         const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
         if (isKnown) group.members.delete(me)
         me.isLost = true
@@ -242,10 +244,10 @@ const makeTaken = () => {
   }
 }
 
-/** How long an upload that ended without an answer may still be stored, milliseconds. */
+/** How long after its end an upload without an answer may still be stored. Milliseconds. */
 const lateness = 5_000
 
-/** Drops those that ended before any that is under way began. */
+/** Drops uploads that ended before the earliest one in progress began. */
 const forget = ({ members }: Group): void => {
   let earliest = Infinity
   for (const { endedAt, since } of members) if (endedAt === undefined) earliest = Math.min(earliest, since)
@@ -266,16 +268,14 @@ const isSameExpiry = (file: FileMetadata, expiresIn: number | undefined): boolea
   return Math.abs(kept - expiresIn) <= 2
 }
 
-const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
-
-/** UTF-8 that was read as Latin-1, as some gateways do. */
+/** The name as it looks if a gateway reads its UTF-8 as Latin-1. */
 const asLatin1 = (name: string): string =>
   Array.from(new TextEncoder().encode(name), (byte) => String.fromCharCode(byte)).join("")
 
-/** A name without what services change of it: case, composition, blanks. */
+/** A name without the features that services change: case, Unicode form, blanks. */
 const foldName = (name: string): string => name.normalize("NFKC").trim().toLowerCase().replace(/[\s_]+/g, "_")
 
-/** Whether a service may have made one name of the other. */
+/** Whether a service may have turned the sent name into the stored one. */
 const isChangedName = (stored: string, sent: string): boolean => {
   const folded = foldName(stored)
   return [sent, asLatin1(sent), asLatin1(sent.normalize("NFC"))].some((name) => foldName(name) === folded)

@@ -1,13 +1,13 @@
 /**
- * Names of files as paths, forms and headers give them.
+ * File names from paths, forms, URLs and headers.
  */
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 
-/** The last component of a name that may be a path of any system, as of `Bun.file` or an old browser's form. */
+/** The last component of a name that may be a path of any system, for example from `Bun.file` or an old browser's form. */
 export const baseName = (name: string): string => name.replace(/[/\\]+$/, "").replace(/^.*[/\\]/s, "")
 
-/** Windows, where it can be told; elsewhere a backslash is a character like others. */
+/** Whether this is Windows, guessed from the path if the runtime doesn't say. Elsewhere a backslash is part of a name. */
 const isWindows = (path: string): boolean => {
   const process: unknown = Predicate.hasProperty(globalThis, "process") ? globalThis.process : undefined
   if (Predicate.hasProperty(process, "platform")) return process.platform === "win32"
@@ -18,22 +18,22 @@ const isWindows = (path: string): boolean => {
 export const nameOfPath = (path: string): string =>
   isWindows(path) ? baseName(path) : path.replace(/\/+$/, "").replace(/^.*\//s, "")
 
-/** Percent-escapes taken off; `undefined` where they are broken or not UTF-8. */
+/** Decodes percent-escapes; `undefined` if they are malformed or not UTF-8. */
 const decode = (text: string): string | undefined =>
   Result.getOrUndefined(Result.try({ try: () => decodeURIComponent(text), catch: () => undefined }))
 
-/** The name in a URL's path, percent-escapes taken off where they are UTF-8. */
+/** The name in a URL's path, with its percent-escapes decoded if they are UTF-8. */
 export const nameOfUrl = (url: URL): string => {
   const segment = url.pathname.split("/").at(-1) ?? ""
   return baseName(decode(segment) ?? segment)
 }
 
-/** The path of a `file:` URL, or why there is none. */
+/** The path of a `file:` URL, or why it has none. */
 export const pathOfUrl = (text: string | URL): { readonly path: string } | { readonly problem: string } => {
   const url = Result.getOrUndefined(Result.try({ try: () => new URL(text), catch: () => undefined }))
   if (url === undefined) return { problem: "is not a URL" }
   if (url.protocol !== "file:") return { problem: `is a ${url.protocol} URL; FileSource.url fetches http: and https:` }
-  if (/%2f|%5c/i.test(url.pathname)) return { problem: "has an escaped separator in its path" }
+  if (/%2f|%5c/i.test(url.pathname)) return { problem: "has an escaped separator in its path, which is ambiguous" }
   const path = decode(url.pathname)
   if (path === undefined) return { problem: "has a path that is not UTF-8" }
   if (isWindows(path.replace(/^\/(?=[a-z]:)/i, ""))) {
@@ -42,10 +42,10 @@ export const pathOfUrl = (text: string | URL): { readonly path: string } | { rea
   }
   return url.hostname === ""
     ? { path }
-    : { problem: `names the host ${url.hostname}, and only local files can be read` }
+    : { problem: `names the host ${url.hostname}, but only local files can be read` }
 }
 
-/** HTTP headers come as Latin-1, and many servers write UTF-8 all the same. */
+/** HTTP headers are read as Latin-1, but many servers write UTF-8 anyway. */
 const asUtf8 = (text: string): string => {
   const codes = Array.from(text, (character) => character.charCodeAt(0))
   if (codes.some((code) => code > 0xff) || codes.every((code) => code < 0x80)) return text
@@ -54,8 +54,7 @@ const asUtf8 = (text: string): string => {
 }
 
 /**
- * The filename of a content-disposition header (RFC 6266): `filename*` before `filename`, and the last component of
- * either.
+ * The filename of a content-disposition header (RFC 6266): the last component of `filename*`, else of `filename`.
  */
 export const nameOfDisposition = (header: string | undefined): string | undefined => {
   if (header === undefined) return undefined

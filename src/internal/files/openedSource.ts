@@ -7,25 +7,26 @@ import type { SourceFailed } from "../../FilesError.ts"
 export interface Content {
   /** The name that the source suggests. */
   readonly filename: string | undefined
-  /** The MIME type that the source states; `undefined` leaves it to be inferred from the name. */
+  /** The MIME type that the source states; `undefined` to infer it from the name. */
   readonly mimeType: string | undefined
-  /** The MIME type where the name tells none. */
+  /** The MIME type if the name implies none. */
   readonly fallbackMimeType?: string
-  /** Bytes, where it can be known before the first one is read. */
+  /** Bytes, if known before the first one is read. */
   readonly size: number | undefined
-  /** The whole content, where it is at hand in one buffer. */
+  /** The whole content, if it is available in one buffer. */
   readonly bytes: Uint8Array | undefined
   /**
-   * Two openings with the same version have the same content; absent where that can't be told without reading it. A
-   * path has one unless it was written to within the last seconds: its device, inode, size and time of modification.
+   * Two openings with the same version have the same content; absent if that can't be known without reading it. The
+   * version of a path consists of its device, inode, size and modification time, unless it was written to within the last
+   * seconds.
    */
   readonly version?: string
   /** Whether `stream` can be run a second time. */
   readonly isReplayable: boolean
-  /** The `Blob` that the stream reads, where it is one. A browser sends it from where it is. */
+  /** The `Blob` that the stream reads, if it does. A browser sends it without reading it into memory. */
   readonly blob?: {
     readonly content: Blob
-    /** Told of bytes that have left, where whoever sends it can tell. */
+    /** Called with the total of bytes sent so far, if the transport reports it. */
     readonly onSent?: (bytes: number) => void
   }
   /** The content. */

@@ -1,6 +1,6 @@
 /**
- * What runs of one source may differ in: nothing. A retry that sends less, more or something else than the first try
- * did would store a damaged file and report success.
+ * Checks that all runs of one source give the same bytes. A retry that sends fewer, more or other bytes than the first
+ * try would store a damaged file and report success.
  */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -11,14 +11,14 @@ import { toBytes } from "./bytes.ts"
 import * as Checksum from "./checksum.ts"
 import { fail } from "./sourceFailed.ts"
 
-/** This much of a run is compared with the run before; beyond it only the count is. */
+/** How many bytes of a run are compared with earlier runs. Beyond them only the count is. */
 const compared = 1 << 20
 
 type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
 
 type Content<R> = Stream.Stream<Uint8Array, SourceFailed, R>
 
-/** Bytes of any make as `Uint8Array`s, and a failure that says what came where bytes were expected. */
+/** Converts bytes of any kind to `Uint8Array`s, and fails for anything else. */
 export const onlyBytes = <R>(content: Stream.Stream<unknown, SourceFailed, R>, name: string): Content<R> =>
   Stream.transformPull(
     content,
@@ -43,18 +43,19 @@ const notBytes = (name: string, chunk: unknown): SourceFailed =>
     { source: name }
   )
 
+/** What is known from earlier runs. */
 interface Known {
   /** Bytes of the longest run. */
   longest: number
-  /** Bytes of a run that came to its end. */
+  /** Bytes of a run that was complete. */
   ended: number | undefined
-  /** Of the run that gave most of what is compared. */
+  /** The checksum of the longest prefix so far, up to the bytes that are compared. */
   prefix: { readonly length: number; readonly digest: string }
 }
 
 /**
- * Guards the runs of one opening. A run that does not begin with what an earlier one gave, or ends before it or
- * elsewhere, fails with `Consumed` before its last byte is handed over.
+ * Guards the runs of one opening. A run that begins with other bytes than an earlier one, or has a different length,
+ * fails with `Consumed` before its last byte is handed over.
  */
 export const sameEachTime = <R>(content: Content<R>, name: string): Content<R> => {
   const known: Known = { longest: 0, ended: undefined, prefix: { length: 0, digest: "" } }
@@ -72,11 +73,11 @@ const run = <R>(content: Content<R>, name: string, known: Known): Content<R> => 
       "Consumed",
       `${
         shorten(name)
-      } can't be sent again: its stream ${what} when it was run anew. Nothing was stored. A source that can be read only once is not replayable; one that is gives the same bytes each time.`,
+      } can't be sent again: its stream ${what} when it was run again. Nothing was stored. Mark a source as replayable only if every run gives the same bytes.`,
       { source: name }
     )
 
-  /** Takes the bytes that are compared, and tells whether they are those of the run before. */
+  /** Adds a chunk to the compared prefix, and checks it against the earlier runs. */
   const isSame = (chunk: Uint8Array): boolean => {
     if (checked >= compared) return true
     const mine = chunk.subarray(0, compared - checked)
@@ -97,7 +98,7 @@ const run = <R>(content: Content<R>, name: string, known: Known): Content<R> => 
   const take = (chunk: Uint8Array): SourceFailed | undefined => {
     if (!isSame(chunk)) return differs("gave other bytes")
     count += chunk.length
-    if (ended !== undefined && count > ended) return differs(`went on past the ${ended} bytes that it had before`)
+    if (ended !== undefined && count > ended) return differs(`continued past the ${ended} bytes that it had before`)
     known.longest = Math.max(known.longest, count)
     return undefined
   }
@@ -113,7 +114,7 @@ const run = <R>(content: Content<R>, name: string, known: Known): Content<R> => 
       Stream.concat(Stream.suspend(() => {
         const expected = ended ?? longest
         if (ended === undefined ? count < expected : count !== expected) {
-          return Stream.fail(differs(`gave ${count} bytes, and ${expected} before,`))
+          return Stream.fail(differs(`gave ${count} bytes instead of ${expected}`))
         }
         known.ended = count
         return Stream.empty
@@ -122,14 +123,14 @@ const run = <R>(content: Content<R>, name: string, known: Known): Content<R> => 
 }
 
 /**
- * Guards what can be read only once, over all openings of a source: what one upload has read, another can't read.
+ * Guards a source that can be read only once, across all its openings: only the first run reads it.
  */
 export const onlyOnce = <R>(content: Content<R>, name: string, advice: string): Content<R> => {
   let isConsumed = false
   return Stream.suspend((): Content<R> => {
     if (isConsumed) {
       return Stream.fail(
-        fail("Consumed", `${shorten(name)} was read already, and can't be sent again. ${advice}`, { source: name })
+        fail("Consumed", `${shorten(name)} was read already and can't be sent again. ${advice}`, { source: name })
       )
     }
     isConsumed = true

@@ -1,13 +1,12 @@
 /**
- * What a client knows of the service's clock, without asking for it: by how much it is ahead of this machine's
- * monotonic time. Two clocks are kept apart, since a proxy may write the `date` header: the one that stamps files, and
- * the one of that header.
+ * Estimates the service's clock from its answers, as the offset from this machine's monotonic time. The clock that stamps
+ * files and the clock of the `date` header are estimated separately, because a proxy may write that header.
  */
 import type { FileMetadata } from "../../FileMetadata.ts"
 import type { Answer } from "../request/send.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 
-/** The service's time less the monotonic time lies between these, in milliseconds. */
+/** Bounds of the service's time minus the monotonic time. Milliseconds. */
 interface Interval {
   readonly least: number
   readonly most: number
@@ -15,35 +14,35 @@ interface Interval {
 
 const anything: Interval = { least: -Infinity, most: Infinity }
 
-/** Two clocks of one machine differ by what a timestamp is cut to. Milliseconds. */
+/** Two readings of one clock may differ by the rounding of a timestamp. Milliseconds. */
 const slack = 1
 
-/** What both say. Where they contradict each other a clock has been set, and the newer one holds. */
+/** The intersection of both. If it is empty, a clock has been set, and the newer bounds apply. */
 const narrowed = (known: Interval, { least, most }: Interval): Interval => {
   const both = { least: Math.max(known.least, least), most: Math.min(known.most, most) }
   return both.least <= both.most ? both : { least, most }
 }
 
-/** A timestamp without a fraction may have been cut to the second. Milliseconds. */
+/** The precision of a timestamp: one without a fraction may have been truncated to the second. Milliseconds. */
 export const precisionOf = (timestamp: number): number => timestamp % 1000 === 0 ? 1000 : 1
 
 /** When a file was created, compared with a moment of this machine. */
 export type Order = "before" | "after" | "unclear"
 
 export interface ServiceClock {
-  /** An answer has come; its `date` header is read. */
+  /** Learns from the `date` header of an answer. */
   readonly answered: (answer: Answer) => void
-  /** A file has been seen at `now`: it was created before. */
+  /** Learns from a file that was seen at `now`, and so was created before. */
   readonly saw: (created: number, now: number) => void
-  /** An upload of this client that began at `since` created the file. */
+  /** Learns from a file that an upload of this client created between `since` and `now`. */
   readonly stored: (file: FileMetadata, since: number, now: number) => void
-  /** `wall` is this machine's own clock at `moment`. */
+  /** Compares a file's creation with `moment`, when this machine's wall clock read `wall`. */
   readonly order: (created: number, moment: number, wall: number) => Order
 }
 
 /**
- * Without a file of the client's own to compare with, one that looks older than an upload may be the upload's all the
- * same, by a clock that is wrong. This far back it is looked at so. Milliseconds.
+ * Without a file of the client's own to compare with, a file that seems older than an upload may still be the upload's, if
+ * a clock is wrong by up to this much. Milliseconds.
  */
 const maxSkew = 7 * 24 * 60 * 60 * 1000
 
@@ -51,16 +50,16 @@ export const makeServiceClock = (): ServiceClock => {
   let files = anything
   let date = anything
 
-  /** Before this, service time, a file was created before the moment; from that on, after it. */
+  /** Service times: a file created until `before` is older than the moment, one created from `after` on is newer. */
   const boundsAt = (moment: number, wall: number) => {
     const before = moment + files.least
     const isCoherent = files.least <= date.most && date.least <= files.most
     const most = Math.min(files.most, isCoherent ? date.most : Infinity)
     if (most === Infinity) {
-      // Nothing tells: this machine's clock is taken, unless a file is ahead of it.
+      // Nothing is known: this machine's clock is used, unless a file is ahead of it.
       return { before, after: files.least <= wall - moment + slack && date.most === Infinity ? wall : Infinity }
     }
-    // This machine's clock agrees as far as can be told, and has milliseconds.
+    // This machine's clock is used if it agrees with the bounds, because it has milliseconds.
     const own = wall - moment
     const agrees = own >= Math.max(files.least, date.least) - slack && own <= most + slack
     return { before, after: agrees ? wall : moment + most }

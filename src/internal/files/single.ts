@@ -1,5 +1,5 @@
 /**
- * One file: its metadata, its deletion.
+ * Metadata and deletion of a single file.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,19 +12,20 @@ import { decodeJson } from "../request/decode.ts"
 import { type Subject, toOperationError, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
 import { annotate, observe } from "../telemetry.ts"
+import { isPathSegment } from "../wire/pathSegment.ts"
 import { decodeRow } from "../wire/rows.ts"
-import { calledWith, callFiles, type FilesClient, isId, notAnId, pathTo, subjectOf } from "./client.ts"
+import { calledWith, callFiles, type FilesClient, notAnId, pathTo, subjectOf } from "./client.ts"
 import type { Internals } from "./internals.ts"
 
 export const decodeMetadata = decodeJson(FileMetadata, decodeRow)
 const decodeDeleted = decodeJson(DeletedFile)
 
-/** What came is held against what was asked for. */
+/** Checks that an answer is about the requested file. */
 const sameFile = <A extends { readonly id: string }>(id: FileId, subject: Subject, answer: Answer) => (file: A) =>
   file.id === id
     ? Effect.succeed(file)
     : Effect.fail(
-      unexpected(subject, answer.response, `The answer is about ${file.id}, and ${id} was asked for.`, "")
+      unexpected(subject, answer.response, `The answer is about ${file.id}, but ${id} was requested.`, "")
     )
 
 export const makeMetadata = (client: FilesClient) =>
@@ -32,7 +33,7 @@ export const makeMetadata = (client: FilesClient) =>
     (id: FileId, options?: CallOptions): Effect.Effect<FileMetadata, FilesError> =>
       Effect.withFiber((fiber) => {
         annotate(fiber, "anthropic.file.id", id)
-        if (!isId(id)) return Effect.fail(notAnId("metadata", "id", id))
+        if (!isPathSegment(id)) return Effect.fail(notAnId("metadata", "id", id))
         return Effect.flatMap(calledWith(client, "metadata", options), (client) =>
           callFiles(client, {
             subject: subjectOf(client.connection, "metadata", { fileId: id }),
@@ -51,19 +52,19 @@ export const makeMetadata = (client: FilesClient) =>
 
 const notDone: Resolution<never> = { _tag: "NotDone" }
 
-/** Whether there is no such file after a deletion. */
+/** Whether the file no longer exists after a deletion. */
 const isGone = (exit: Exit.Exit<unknown, FilesError>): boolean =>
   Exit.isSuccess(exit) || Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "FileNotFound")
 
 /**
- * @param listeners each is told of every file that is deleted, or found to be gone
+ * @param listeners each is called with every file that is deleted, or found to be gone
  */
 export const makeDelete = (client: FilesClient, listeners: Internals["deletionListeners"]) =>
   Effect.fn("anthropic.files.delete", { kind: "client" })(
     (id: FileId, options?: CallOptions): Effect.Effect<DeletedFile, FilesError> =>
       Effect.withFiber((fiber) => {
         annotate(fiber, "anthropic.file.id", id)
-        if (!isId(id)) return Effect.fail(notAnId("delete", "id", id))
+        if (!isPathSegment(id)) return Effect.fail(notAnId("delete", "id", id))
         let isAnswerLost = false
         return Effect.flatMap(calledWith(client, "delete", options), (client) =>
           callFiles(client, {
@@ -77,7 +78,7 @@ export const makeDelete = (client: FilesClient, listeners: Internals["deletionLi
                 return notDone
               })
           })).pipe(
-            // Gone, as was asked: the answer that said so never came.
+            // The first answer was lost, and the file is gone as requested.
             Effect.catchTag(
               "FileNotFound",
               (error): Effect.Effect<DeletedFile, FilesError> =>

@@ -1,5 +1,5 @@
 /**
- * Why a source can't be read.
+ * Makes `SourceFailed` errors.
  */
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
@@ -21,14 +21,14 @@ export const fail = (
     ...(options.cause === undefined ? undefined : { cause: options.cause })
   })
 
-/** What a failure of somebody else's says of itself, in a sentence. The query of a URL in it may hold a signature. */
+/** The message of a foreign failure, as part of a sentence. The query of a URL in it may hold a signature. */
 export const wordsOf = (cause: unknown): string => {
   const said = Predicate.hasProperty(cause, "message") ? cause.message : cause
   const words = Predicate.isString(said) ? excerpt(said.replace(/(https?:\/\/[^\s?#]*)[?#][^\s)"']*/g, "$1")) : ""
   return words === "" ? "" : ` with “${words}”`
 }
 
-/** A bug in what was handed in: an exception in a mapping, a thing of another kind than its type says. */
+/** A bug in the caller's source: an exception in a mapping, or a value of another type than declared. */
 export const fromDefect = (name: string | undefined) => (cause: unknown): SourceFailed =>
   fail(
     "Failed",
@@ -38,9 +38,9 @@ export const fromDefect = (name: string | undefined) => (cause: unknown): Source
     { source: name, cause }
   )
 
-/** What a system's code means, as the end of a sentence about a path. */
+/** The meaning of system error codes, as the end of a sentence about a path. */
 const meanings: Readonly<Record<string, string>> = {
-  ELOOP: "its symbolic links go round in a circle",
+  ELOOP: "its symbolic links form a loop",
   ENAMETOOLONG: "the path or a name in it is too long",
   ENOTDIR: "a part of the path is a file, not a directory",
   EMFILE: "this process has too many files open",
@@ -57,7 +57,7 @@ export const fromPlatformError = (path: string) => (error: PlatformError): Sourc
     case "NotFound":
       return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : shorten(path)}.`, options)
     case "PermissionDenied":
-      return fail("PermissionDenied", `${shorten(path)} may not be read by this user.`, options)
+      return fail("PermissionDenied", `${shorten(path)} can't be read by this user: permission is denied.`, options)
   }
   const code = codeOf(error)
   const meaning = code === undefined ? undefined : meanings[code]

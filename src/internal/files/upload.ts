@@ -1,6 +1,6 @@
 /**
- * Uploads: everything that can be checked is checked before a byte is sent, the bytes are counted once, and what was
- * stored is held against what was sent.
+ * Uploads: everything that can be checked is checked before a byte is sent, the bytes are counted once, and the stored
+ * size is compared with what was sent.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -29,7 +29,7 @@ import { IsWithinBody } from "../request/ownRequest.ts"
 import type { Progress } from "../request/send.ts"
 import { CurrentSilence } from "../request/silence.ts"
 import { annotate, moved, observe } from "../telemetry.ts"
-import { excerpt, loneSurrogate, printable } from "../text.ts"
+import { describeValue, excerpt, loneSurrogate, printable } from "../text.ts"
 import * as Wire from "../wire/constants.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import * as Multipart from "../wire/multipart.ts"
@@ -39,37 +39,39 @@ import { decodeMetadata } from "./single.ts"
 
 export interface UploadOptions extends CallOptions {
   /**
-   * 1 to 255 characters without `< > : " | ? * \ /` and control characters.
+   * The file's name: 1 to 255 characters, without `< > : " | ? * \ /` and control characters.
    *
    * @default the source's own name
    */
   readonly filename?: string | undefined
   /**
-   * @default what the source states, else what the name's extension says. Where that says nothing the GA service
-   * detects it, and the beta one gets `application/octet-stream`
+   * The file's MIME type, at most 255 characters.
+   *
+   * @default the source's own type, else the type that the name's extension implies. Without either, the GA service
+   * detects the type, and the beta dialect sends `application/octet-stream`
    */
   readonly mimeType?: string | undefined
   /**
-   * How long the content is kept: 1 hour to 90 days, whole seconds.
+   * How long the content is kept: 1 hour to 90 days, in whole seconds.
    *
    * @default until it is deleted
    */
   readonly expiresIn?: Duration.Input | undefined
   /**
-   * Sent only when given; the service documents no such field, some gateways do.
+   * Sent only if given. The service does not document this field, but some gateways do.
    *
    * @default none
    */
   readonly purpose?: string | undefined
   /**
-   * What a retry policy does with an upload whose answer was lost, so that the service may have stored it: the API
-   * knows no idempotency key.
+   * What a retry policy does with an upload whose answer was lost. The service may have stored it, and the API has no
+   * idempotency keys.
    *
-   * - `adopt`: look among the newest files for one of this name, size, type and expiry that was created since the
-   *   upload began. If exactly one can be it and nobody else's can, it is taken for the answer; if none can, the file
-   *   is sent again; where a doubt remains, the upload fails with `isOutcomeUnknown`.
-   * - `resend`: send it again. There may be two files afterwards.
-   * - `fail`: fail with `isOutcomeUnknown`.
+   * - `adopt`: searches the newest files for one with this name, size, type and expiry that was created since the upload
+   *   began. If exactly one matches and only this upload can have made it, it is the result. If none matches, the file is
+   *   sent again. If any doubt remains, the upload fails with `isOutcomeUnknown`.
+   * - `resend`: sends it again. There may be two files afterwards.
+   * - `fail`: fails with `isOutcomeUnknown`.
    *
    * @default "adopt"
    */
@@ -122,7 +124,7 @@ export const makeUpload = (
       mimeType: options.mimeType,
       expiresIn: expirySeconds(fields),
       isSent: () => progress.sent.complete,
-      // A call may be about another workspace.
+      // The search has to use the call's options, such as another workspace.
       client
     }
     return lost.track(upload, (own) =>
@@ -190,7 +192,7 @@ const bodyOf = (
   return blob === undefined ? body : withBlob(body, asBlob(frame, blob, filename, progress))
 }
 
-/** A body that a browser reads by itself. Nothing tells when its last byte has gone out, so that it counts as sent. */
+/** A body that a browser reads by itself. When its last byte is sent is not known, so it counts as sent from the start. */
 const asBlob = (
   frame: Multipart.Frame,
   { content, onSent }: NonNullable<Content["blob"]>,
@@ -217,13 +219,12 @@ const asBlob = (
       reason: "Unreadable",
       message: `${printable(filename)} can't be read any more: the file has changed or is gone. Nothing was stored.`,
       source: filename,
-      isRetryable: false,
       cause
     })
   }
 })
 
-/** Counts what the transport takes, and breaks the request off when the count can't come out right. */
+/** Counts the bytes that the transport takes, and aborts the request if they can't add up to the declared size. */
 const watched = (
   { size, stream }: Content,
   filename: string,
@@ -241,7 +242,7 @@ const watched = (
     progress.started = true
     progress.failure = undefined
     return stream.pipe(
-      // What a source fetches by itself is not a part of this request.
+      // Requests that the source itself makes are not part of this one.
       Stream.provideService(CurrentSilence, undefined),
       Stream.provideService(IsWithinBody, true),
       Stream.mapEffect((chunk) => {
@@ -266,8 +267,8 @@ const watched = (
   }))
 
 /**
- * A stored size that is not what was sent, or an answer before all of it was, means a file that nobody asked for: it is
- * deleted again, if it can only be this upload's.
+ * Compares the stored file with what was sent. If the sizes differ, or the answer came before everything was sent, the
+ * file is deleted again, provided that it can only be this upload's.
  */
 const checkStored = (
   subject: Subject,
@@ -285,7 +286,7 @@ const checkStored = (
         message: `${printable(subject.filename ?? "The file")} ${
           complete
             ? `has ${sent} bytes, but the service stored ${file.size_bytes}`
-            : `was not sent to its end (${sent} of ${total ?? "an unknown number of"} bytes) when the service answered`
+            : `was not completely sent (${sent} of ${total ?? "an unknown number of"} bytes) when the service answered`
         } as ${file.id}, which ${isDeleted ? "was deleted again" : "was not deleted"}.`,
         transferred: file.size_bytes,
         expected,
@@ -300,7 +301,7 @@ const noSource = () =>
   new SourceFailed({
     operation: "upload",
     reason: "Failed",
-    message: "An upload takes a FileSource: FileSource.path(…), FileSource.bytes(…) and others make one."
+    message: "The source of an upload is not a FileSource; expected for example FileSource.path(\"report.pdf\")."
   })
 
 const sizeMismatch = (filename: string, declared: number, given: number): SourceFailed =>
@@ -321,7 +322,7 @@ const checkSize = (
   if (size === undefined) return Effect.void
   if (!(Number.isSafeInteger(size) && size >= 0)) {
     return Effect.fail(
-      invalidRequest("upload", "size", `The source's size is ${size}, which is not a whole number of bytes.`)
+      invalidRequest("upload", "size", `The source's size is ${size}; expected a whole number of bytes.`)
     )
   }
   return size > maxFileBytes ? Effect.fail(fileTooLarge(filename, size, maxFileBytes)) : Effect.void
@@ -336,24 +337,26 @@ const checkOnUnknownOutcome = (given: unknown): Effect.Effect<void, RequestFaile
       invalidRequest(
         "upload",
         "onUnknownOutcome",
-        `onUnknownOutcome is ${JSON.stringify(given)}; expected "adopt", "resend" or "fail".`
+        `onUnknownOutcome is ${describeValue(given)}; expected "adopt", "resend" or "fail".`
       )
     )
 
 const filenameProblem = (filename: unknown): string | undefined => {
   if (!Predicate.isString(filename) || filename === "") {
-    return "A file needs a name: give one as the upload's filename."
+    return "A file needs a name: pass one as the upload's filename."
   }
   // A name has no more characters than UTF-16 units.
   const length = filename.length > Wire.maxFilenameLength ? Array.from(filename).length : filename.length
   if (length > Wire.maxFilenameLength) {
-    return `The name has ${length} characters; the service takes ${Wire.maxFilenameLength}.`
+    return `The name has ${length} characters; the service accepts at most ${Wire.maxFilenameLength}.`
   }
   if (Wire.forbiddenFilenameCharacters.test(filename)) {
-    return `“${printable(filename)}” holds one of < > : " | ? * \\ / or a control character, which the service refuses.`
+    return `“${
+      printable(filename)
+    }” contains one of < > : " | ? * \\ / or a control character, which the service refuses.`
   }
   return loneSurrogate.test(filename)
-    ? `“${printable(filename)}” holds half a character (a lone surrogate), which UTF-8 can't express.`
+    ? `“${printable(filename)}” contains half a character (a lone surrogate), which UTF-8 can't express.`
     : undefined
 }
 
@@ -400,7 +403,7 @@ export const uploadFields = (
     const seconds = Option.isSome(duration) ? Duration.toSeconds(duration.value) : NaN
     if (!Number.isInteger(seconds) || seconds < Wire.minExpiresIn || seconds > Wire.maxExpiresIn) {
       return Effect.fail(
-        invalidRequest("upload", "expiresIn", `expiresIn has to be ${expiresInRange}.`)
+        invalidRequest("upload", "expiresIn", `expiresIn is ${describeValue(expiresIn)}; expected ${expiresInRange}.`)
       )
     }
     fields.push(["expires_in_seconds", String(seconds)])

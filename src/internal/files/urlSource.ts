@@ -1,5 +1,5 @@
 /**
- * A file that is fetched from an address while it is uploaded.
+ * A source that is fetched from a URL while it is uploaded.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,30 +22,30 @@ import { nameOfDisposition, nameOfUrl } from "./names.ts"
 import type { Content } from "./openedSource.ts"
 import { fail } from "./sourceFailed.ts"
 
-/** For an answer, and between two chunks of it. */
+/** The longest wait for an answer, and between two chunks of it. */
 const urlTimeout = Duration.seconds(60)
 
 const maxRedirects = 10
 
 interface Opened {
   readonly response: HttpClientResponse.HttpClientResponse
-  /** The address that answered in the end. */
+  /** The final URL, after redirects. */
   readonly url: URL
 }
 
 const isWeb = ({ protocol }: URL): boolean => protocol === "https:" || protocol === "http:"
 
-/** The URL as it may be shown: without its query, in which a signature may stand, and without a password. */
+/** The URL in a form that may be shown: without its query, which may hold a signature, and without a password. */
 const shownUrl = (url: URL): string => shorten(`${url.origin}${url.pathname}`)
 
 const parse = (text: string | URL, base?: URL): URL | undefined =>
   Result.getOrUndefined(Result.try({ try: () => new URL(text, base), catch: () => undefined }))
 
-/** Closes a response that nobody reads: its stream is begun and interrupted before a byte is waited for. */
+/** Closes a response that nobody reads: starts its stream, and interrupts it before it waits for a byte. */
 const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
   Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
 
-/** Encodings that the bytes still have. Stores leave `aws-chunked` behind although they have taken it off. */
+/** Encodings that the bytes still have. Stores keep `aws-chunked` in the header although they have decoded it. */
 const encodingsOf = (header: string | undefined): ReadonlyArray<string> =>
   (header ?? "").toLowerCase().split(",").map((name) => name.trim()).filter((name) =>
     name !== "" && name !== "identity" && name !== "aws-chunked"
@@ -56,8 +56,8 @@ const isSigned = (chunk: Uint8Array): boolean =>
 
 const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status)
 
-/** Statuses that a moment later may be others. */
-const isPassing = (status: number): boolean => status >= 500 || status === 408 || status === 425 || status === 429
+/** Whether a status is likely to be temporary. */
+const isTemporary = (status: number): boolean => status >= 500 || status === 408 || status === 425 || status === 429
 
 const causeOf = (error: HttpClientError.HttpClientError): unknown =>
   "cause" in error.reason ? error.reason.cause : undefined
@@ -67,13 +67,18 @@ export const openUrl = (
 ): Effect.Effect<Content, SourceFailed, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
     const start = parse(url)
-    // The text itself is not repeated: it may hold a signature.
-    if (start === undefined) return yield* fail("Unreadable", "FileSource.url takes an absolute URL, and got none.")
-    if (!isWeb(start)) {
-      const advice = start.protocol === "file:" ? " For a file there is FileSource.path." : ""
+    // The text itself is not repeated, because it may hold a signature.
+    if (start === undefined) {
       return yield* fail(
         "Unreadable",
-        `A ${start.protocol} URL can't be fetched, only http: and https: ones can.${advice}`
+        "FileSource.url takes an absolute URL; expected for example https://example.com/a.pdf."
+      )
+    }
+    if (!isWeb(start)) {
+      const advice = start.protocol === "file:" ? " For a file, use FileSource.path." : ""
+      return yield* fail(
+        "Unreadable",
+        `A ${start.protocol} URL can't be fetched; expected http: or https:.${advice}`
       )
     }
     const shown = shownUrl(start)
@@ -87,9 +92,9 @@ export const openUrl = (
     const client = yield* HttpClient.HttpClient
 
     const ask = (target: URL) =>
-      // Made anew for each address: no header of one goes to another.
+      // A new request for each address, so that no header of one goes to another.
       client.execute(HttpClientRequest.get(target, { headers: { ...userAgent, "accept-encoding": "identity" } })).pipe(
-        // A signature in the query belongs in no span either.
+        // A signature in the query must not appear in a span either.
         Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
         Effect.mapError((error) => {
           const cause = causeOf(error)
@@ -110,16 +115,16 @@ export const openUrl = (
       for (let redirects = 0; redirects <= maxRedirects; redirects++) {
         const response = yield* ask(target)
         const { headers, status } = response
-        // fetch follows redirects by itself, and tells where it came to.
+        // fetch follows redirects by itself, and reports the final URL.
         if (status >= 200 && status < 300) return { response, url: parse(response.url) ?? target } satisfies Opened
         yield* letGo(response)
         const location = headers["location"]
         if (!isRedirect(status) || location === undefined) {
-          return yield* failed(`answered ${status} instead of its content`, { isRetryable: isPassing(status) })
+          return yield* failed(`answered ${status} instead of its content`, { isRetryable: isTemporary(status) })
         }
         const next = parse(location, target)
-        if (next === undefined) return yield* failed("redirects to what is not a URL")
-        if (!isWeb(next)) return yield* failed(`redirects to a ${next.protocol} URL, which is not fetched`)
+        if (next === undefined) return yield* failed("redirects to an invalid URL")
+        if (!isWeb(next)) return yield* failed(`redirects to a ${next.protocol} URL, which can't be fetched`)
         target = next
       }
       return yield* failed(`redirects more than ${maxRedirects} times`)
@@ -147,7 +152,7 @@ export const openUrl = (
           Stream.mapEffect((chunk) => {
             if (count === 0 && mayBeSigned && isSigned(chunk)) {
               return Effect.fail(
-                failed("was stored with the frames of its own upload around it (aws-chunked), and is not a plain file")
+                failed("was stored with the framing of its own upload (aws-chunked), so it is not a plain file")
               )
             }
             count += chunk.length
@@ -165,9 +170,9 @@ export const openUrl = (
     yield* Effect.addFinalizer(() => opened === undefined ? Effect.void : letGo(opened.response))
     const { headers } = first.response
     const encodings = encodingsOf(headers["content-encoding"])
-    // fetch takes an encoding off by itself; elsewhere the file would be stored as the encoded bytes.
+    // fetch decodes by itself. With other clients the encoded bytes would be stored.
     if (encodings.length > 0 && Option.isNone(HttpClientResponse.toWeb(first.response))) {
-      return yield* failed(`sent its content as ${printable(encodings.join(", "))}, which was not asked for`)
+      return yield* failed(`sent its content as ${printable(encodings.join(", "))}, which was not requested`)
     }
     const again = Stream.suspend(() => {
       const response = opened
@@ -180,7 +185,7 @@ export const openUrl = (
       size: encodings.length > 0 ? undefined : parseLength(headers["content-length"]),
       bytes: undefined,
       isReplayable: true,
-      // Each answer is whole in itself, so that a later one may have other content.
+      // Not guarded by `sameEachTime`: each answer is complete in itself, so a later one may have other content.
       stream: again
     }
   })

@@ -1,6 +1,6 @@
 /**
- * The body of a batch, checked as far as it can be before it is sent: the service looks at a batch's requests only
- * hours later, one by one. Bounds: the Message Batches API reference.
+ * The body of a batch, checked as far as possible before it is sent, because the service validates a batch's requests
+ * only hours later, one by one. Bounds: the Message Batches API reference.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -10,10 +10,10 @@ import { invalidRequest } from "../request/errors.ts"
 import { excerpt } from "../text.ts"
 import { checkRequest } from "./request.ts"
 
-/** Requests of one batch. */
+/** The most requests in one batch. */
 export const maxRequests = 100_000
 
-/** Bytes of one batch's body: 256 MB, as the service counts it. */
+/** The most bytes in one batch's body: 256 MB, as the service counts them. */
 export const maxBytes = 256_000_000
 
 const customId = /^[a-zA-Z0-9_-]{1,64}$/
@@ -32,11 +32,11 @@ export const encodeBatch = Effect.fnUntraced(function*(
   requests: unknown
 ): Effect.fn.Return<Uint8Array, RequestFailed> {
   if (!Array.isArray(requests)) {
-    return yield* refuse("The requests of a batch are a list; expected for example [{ custom_id, params }].")
+    return yield* refuse("The requests of a batch are not a list; expected for example [{ custom_id, params }].")
   }
-  if (requests.length === 0) return yield* refuse("A batch has at least one request.")
+  if (requests.length === 0) return yield* refuse("The batch is empty: it needs at least one request.")
   if (requests.length > maxRequests) {
-    return yield* refuse(`A batch has at most ${maxRequests} requests, not ${requests.length}: make several.`)
+    return yield* refuse(`A batch takes at most ${maxRequests} requests, not ${requests.length}: split it.`)
   }
   const seen = new Set<string>()
   const chunks: Array<Uint8Array> = [encoder.encode("{\"requests\":[")]
@@ -47,20 +47,22 @@ export const encodeBatch = Effect.fnUntraced(function*(
       const given = custom_id === undefined ? "missing" : `“${excerpt(String(custom_id)).slice(0, 100)}”`
       return yield* refuse(`The custom_id of request ${i} is ${given}; expected 1 to 64 of a-z A-Z 0-9 _ -.`)
     }
-    if (seen.has(custom_id)) return yield* refuse(`The custom_id ${custom_id} stands twice in the batch.`)
+    if (seen.has(custom_id)) {
+      return yield* refuse(`The custom_id ${custom_id} occurs twice in the batch: make each one unique.`)
+    }
     seen.add(custom_id)
     const params: unknown = Predicate.hasProperty(request, "params") ? request.params : undefined
     if (params === undefined) return yield* refuse(`The request ${custom_id} has no params.`)
     yield* checkRequest("createBatch", params, `The request ${custom_id}`)
     const chunk = yield* Effect.try({
       try: () => encoder.encode(`${i === 0 ? "" : ","}${JSON.stringify(request)}`),
-      catch: () => refuse(`The request ${custom_id} holds a value that JSON can't express.`)
+      catch: () => refuse(`The request ${custom_id} contains a value that JSON can't express.`)
     })
     size += chunk.length
     if (size > maxBytes) {
       return yield* refuse(
-        `A batch has at most ${maxBytes / 1_000_000} MB, which it exceeds with request ${i + 1} of ${requests.length}: `
-          + "make several."
+        `A batch takes at most ${maxBytes / 1_000_000} MB, which request ${i + 1} of ${requests.length} exceeds: `
+          + "split it."
       )
     }
     chunks.push(chunk)

@@ -2,7 +2,7 @@
  * Server-sent events of a streamed answer, decoded one by one.
  *
  * Gateways send more than the API documents: pings without a type, keep-alives without data, `[DONE]`. Such events are
- * passed over. An event that bears a documented name has to decode.
+ * skipped. An event with a documented type must decode.
  */
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
@@ -19,13 +19,13 @@ import { issueOf } from "../wire/schemas.ts"
 
 export const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
-/** As much of a body is kept, in case it is not a stream of events. Characters. */
+/** How much of a body is kept for an error, in case it is not a stream of events. Characters. */
 const maxHead = 64 * 1024
 
-/** As much of an event's data stands in an error. Characters. */
+/** How much of an event's data an error may show. Characters. */
 const maxShown = 4096
 
-/** Lines of a stream of events begin with one of these. */
+/** The beginnings of lines in a stream of events. */
 const fields = ["data:", "event:", "id:", "retry:", ":"]
 
 /** Whether a body can be the beginning of a stream of events. */
@@ -34,12 +34,12 @@ const isEventStream = (head: string): boolean => {
   return fields.some((field) => start.startsWith(field) || field.startsWith(start))
 }
 
-/** Whether a value is an error envelope; gateways leave its `type` out. */
+/** Whether a value is an error envelope. Some gateways leave out its `type`. */
 export const isError = (json: unknown): boolean =>
   Predicate.isObject(json) && Predicate.hasProperty(json, "error")
   && (!Predicate.hasProperty(json, "type") || json.type === "error")
 
-/** What it means that the body of a successful answer is not a stream of events. */
+/** The error for a successful answer whose body is not a stream of events. */
 const notEvents = (
   subject: Subject,
   response: HttpClientResponse.HttpClientResponse,
@@ -54,8 +54,8 @@ const notEvents = (
 }
 
 /**
- * Decodes events until `isLast`. A body that ends before is a failure: `TransferInterrupted` for a stream of events that
- * was cut, and what the body says where it is something else.
+ * Decodes events until `isLast`. If the body ends before that, the stream fails: with `TransferInterrupted` if the stream
+ * of events was cut off, and with the error that the body contains if it is something else.
  */
 export const decodeEvents = <A extends { readonly type: string }>(options: {
   readonly subject: Subject
@@ -84,7 +84,7 @@ export const decodeEvents = <A extends { readonly type: string }>(options: {
         const envelope = isError(json) ? json : { error: { message: data } }
         return Effect.fail(fromEnvelope(subject, response.headers, envelope))
       }
-      // The line that names the event is optional.
+      // The `event:` line is optional.
       const type = Predicate.hasProperty(json, "type") && Predicate.isString(json.type) ? json.type : event
       if (!documented.has(type) && (!Predicate.isObject(json) || type === "message")) return Effect.succeedNone
       const decoded = decodeData(Predicate.isObject(json) ? { ...json, type } : json)

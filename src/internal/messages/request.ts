@@ -1,8 +1,8 @@
 /**
- * The request of a message: its types, and the check that it passes before it is sent.
+ * The types of a message request, and the check before it is sent.
  *
- * The types name every field that the API documents, so that a misspelt one does not compile. The check is lenient
- * instead: it looks at what this client relies on and leaves the rest to the service, which may know more.
+ * The types name every field that the API documents, so that a misspelt one does not compile. The check is lenient: it
+ * covers only what this client relies on and leaves the rest to the service, which may know more.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,10 +13,11 @@ import type { FileMetadata } from "../../FileMetadata.ts"
 import { InvalidFileType, type Operation, type RequestFailed } from "../../FilesError.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { excerpt, printable } from "../text.ts"
+import { essence } from "../wire/mimeType.ts"
 import { issueOf, open } from "../wire/schemas.ts"
-import { conversionOf, essence } from "./blockTypes.ts"
+import { conversionOf } from "./blockTypes.ts"
 
-/** What every block of a request may have. */
+/** Fields that every block of a request may have. */
 interface Cacheable {
   readonly cache_control?: CacheControl | null | undefined
 }
@@ -34,14 +35,14 @@ export interface TextParam extends Cacheable {
   readonly citations?: ReadonlyArray<object> | null | undefined
 }
 
-/** Where an image or a document comes from, if not from an uploaded file. */
+/** A source of an image or a document that is not an uploaded file. */
 export type OtherSource =
   | { readonly type: "base64"; readonly media_type: string; readonly data: string }
   | { readonly type: "url"; readonly url: string }
   | { readonly type: "text"; readonly media_type: "text/plain"; readonly data: string }
   | { readonly type: "content"; readonly content: string | ReadonlyArray<BlockParam> }
 
-/** An uploaded file. `ContentBlock` makes blocks with it. */
+/** An uploaded file as a source. `ContentBlock` makes blocks with it. */
 export interface FileSourceParam {
   readonly type: FileSource["type"]
   readonly file_id: string
@@ -78,7 +79,7 @@ export interface SearchResultParam extends Cacheable {
   readonly citations?: CitationsConfig | undefined
 }
 
-/** What a tool of the caller's gave. */
+/** The result of one of the caller's tools. */
 export interface ToolResultParam extends Cacheable {
   readonly type: "tool_result"
   readonly tool_use_id: string
@@ -87,25 +88,25 @@ export interface ToolResultParam extends Cacheable {
   readonly toolset_name?: string | null | undefined
 }
 
-/** Blocks that stand in a tool's result only. */
+/** Blocks that are allowed only in a tool's result. */
 export type ToolContentParam =
   | ({ readonly type: "tool_reference"; readonly tool_name: string } & Cacheable)
   | ({ readonly type: "browser_state" } & Cacheable)
 
-/** The model's thoughts, sent back as they came. */
+/** The model's thoughts, sent back unchanged. */
 export interface ThinkingParam {
   readonly type: "thinking"
   readonly thinking: string
   readonly signature?: string | undefined
 }
 
-/** Thoughts that the service keeps encrypted, sent back as they came. */
+/** Thoughts that the service keeps encrypted, sent back unchanged. */
 export interface RedactedThinkingParam {
   readonly type: "redacted_thinking"
   readonly data: string
 }
 
-/** The model's call of a tool, sent back as it came. */
+/** The model's tool call, sent back unchanged. */
 export interface ToolUseParam extends Cacheable {
   readonly type: "tool_use" | "server_tool_use" | "mcp_tool_use"
   readonly id: string
@@ -115,7 +116,7 @@ export interface ToolUseParam extends Cacheable {
   readonly toolset_name?: string | null | undefined
 }
 
-/** What a tool of the service's gave, sent back as it came. */
+/** The result of one of the service's tools, sent back unchanged. */
 export interface ServerToolResultParam extends Cacheable {
   readonly type:
     | "web_search_tool_result"
@@ -131,8 +132,8 @@ export interface ServerToolResultParam extends Cacheable {
 }
 
 /**
- * A block of a request: a file, or any other that the API documents. One that is newer than these types is made by
- * `Messages.customBlock`.
+ * A block of a request: a file, or any other that the API documents. `Messages.customBlock` makes blocks that are newer
+ * than these types.
  */
 export type BlockParam =
   | TextParam
@@ -161,15 +162,15 @@ export interface ContainerParam {
 }
 
 /**
- * A request without its messages. A field that is newer than this type is added by `Messages.extend`.
+ * A request without its messages. `Messages.extend` adds fields that are newer than this type.
  */
 export interface Params {
-  /** For example `claude-sonnet-5-5`. */
+  /** The model's id, for example `claude-sonnet-5-5`. */
   readonly model: string
-  /** How many tokens the answer may have at most. */
+  /** The most tokens that the answer may have. */
   readonly max_tokens: number
   readonly system?: string | ReadonlyArray<TextParam> | undefined
-  /** Tools of the caller's, and the service's own: `{ type: "code_execution_20250825", name: "code_execution" }`. */
+  /** The caller's tools, and the service's: for example `{ type: "code_execution_20250825", name: "code_execution" }`. */
   readonly tools?: ReadonlyArray<object> | undefined
   readonly tool_choice?: {
     readonly type: "auto" | "any" | "tool" | "none"
@@ -196,31 +197,31 @@ export interface Params {
   readonly speed?: "standard" | "fast" | null | undefined
   readonly inference_geo?: string | null | undefined
   readonly diagnostics?: { readonly previous_message_id?: string | null | undefined } | null | undefined
-  /** Marks the last block that can be cached. */
+  /** Caches the request up to its last cacheable block. */
   readonly cache_control?: CacheControl | null | undefined
 }
 
 /**
- * A request. A field that is newer than this type is added by `Messages.extend`.
+ * A request. `Messages.extend` adds fields that are newer than this type.
  */
 export interface Request extends Params {
   /** At least one turn. */
   readonly messages: ReadonlyArray<MessageParam>
 }
 
-/** Where a block lacks the id of its file. */
+const isNonEmpty = (value: unknown): boolean => Predicate.isString(value) && value !== ""
+
+/** The path of a missing file id or source in a block. */
 const missingFile = (block: object): ReadonlyArray<string> | undefined => {
   const { file_id, source, type }: { file_id?: unknown; source?: unknown; type?: unknown } = block
-  if (type === "container_upload") return isId(file_id) ? undefined : ["file_id"]
+  if (type === "container_upload") return isNonEmpty(file_id) ? undefined : ["file_id"]
   if (type !== "document" && type !== "image") return undefined
   if (!Predicate.isObject(source)) return ["source"]
   return Predicate.hasProperty(source, "type") && source.type === "file"
-      && !(Predicate.hasProperty(source, "file_id") && isId(source.file_id))
+      && !(Predicate.hasProperty(source, "file_id") && isNonEmpty(source.file_id))
     ? ["source", "file_id"]
     : undefined
 }
-
-const isId = (value: unknown): boolean => Predicate.isString(value) && value !== ""
 
 const Block = open({ type: Schema.NonEmptyString }).check(
   Schema.makeFilter((block) => {
@@ -242,7 +243,7 @@ const RequestCheck = open({
 const check = Schema.decodeUnknownExit(RequestCheck)
 
 /**
- * Refuses what can't be a request before it is sent. `where` says which request it is, if there are several.
+ * Refuses an invalid request before it is sent. `where` names the request, if there are several.
  */
 export const checkRequest = (
   operation: Operation,
@@ -253,11 +254,11 @@ export const checkRequest = (
   if (Exit.isSuccess(checked)) return Effect.void
   const option = where === "The request" ? "request" : "requests"
   return Effect.fail(
-    invalidRequest(operation, option, `${where} is not one that the API takes: ${excerpt(issueOf(checked))}.`)
+    invalidRequest(operation, option, `${where} is not one that the API accepts: ${excerpt(issueOf(checked))}.`)
   )
 }
 
-/** Every file that a request refers to, wherever it stands. */
+/** The ids of all files that a request refers to, at any depth. */
 export const fileIdsOf = (value: unknown): ReadonlyArray<string> => {
   const ids = new Set<string>()
   const walk = (value: unknown): void => {
@@ -272,17 +273,17 @@ export const fileIdsOf = (value: unknown): ReadonlyArray<string> => {
   return Array.from(ids)
 }
 
-/** How the code execution tool is given, for messages. */
+/** The code execution tool, as shown in error messages. */
 const codeExecutionTool = "{ type: \"code_execution_20250825\", name: \"code_execution\" }"
 
 const isCodeExecution = (tool: object): boolean =>
   (Predicate.hasProperty(tool, "type") && Predicate.isString(tool.type) && tool.type.startsWith("code_execution"))
   || (Predicate.hasProperty(tool, "name") && tool.name === "code_execution")
 
-/** Whether a request brings the tool without which the service ignores `container_upload` blocks. */
+/** Whether a request has the tool without which the service ignores `container_upload` blocks. */
 export const hasCodeExecution = ({ tools }: Pick<Params, "tools">): boolean => (tools ?? []).some(isCodeExecution)
 
-/** A file that only the code execution tool can read, in a request without that tool. */
+/** The error for a file that only the code execution tool can read, in a request without that tool. */
 export const needsCodeExecution = ({ filename, id, mime_type }: FileMetadata): InvalidFileType =>
   new InvalidFileType({
     operation: "contentBlock",
@@ -304,7 +305,7 @@ const uploadsToContainer = ({ messages }: Request): boolean =>
 export const warnWithoutCodeExecution = (requests: ReadonlyArray<Request>): Effect.Effect<void> =>
   requests.some((request) => !hasCodeExecution(request) && uploadsToContainer(request))
     ? Effect.logWarning(
-      "A container_upload block stands in a message without the code execution tool, so the service ignores the file: "
+      "A message has a container_upload block but no code execution tool, so the service ignores the file: "
         + `add ${codeExecutionTool} to tools.`
     )
     : Effect.void

@@ -1,6 +1,6 @@
 /**
- * What the span of a message says, under the names of OpenTelemetry's conventions for generative AI. Values that are
- * absent, or not of the type that they should have, set nothing. No content is among them.
+ * Attributes of a message's span, named after OpenTelemetry's conventions for generative AI. Values that are absent or of
+ * the wrong type set nothing. No attribute holds content.
  */
 import * as Clock from "effect/Clock"
 import type * as Fiber from "effect/Fiber"
@@ -27,7 +27,7 @@ const setInt = (attributes: Attributes, name: string, value: unknown): void => {
 const credentialBeta = /^oauth-/
 
 /**
- * Of a request, from the start.
+ * Attributes of a request, known from the start.
  *
  * @param betas the values of `anthropic-beta`
  */
@@ -48,7 +48,7 @@ const requestAttributes = (request: object, stream: boolean, betas: string | und
   return attributes
 }
 
-/** Counts of tokens by their names in the answer's usage. */
+/** Token counts, with their paths in the answer's usage. */
 const usage = [
   ["gen_ai.usage.output_tokens", ["output_tokens"]],
   ["gen_ai.usage.reasoning.output_tokens", ["output_tokens_details", "thinking_tokens"]],
@@ -58,7 +58,7 @@ const usage = [
   ["anthropic.usage.cache_creation.ephemeral_1h_input_tokens", ["cache_creation", "ephemeral_1h_input_tokens"]]
 ] as const
 
-/** Tokens that were read from the cache or written to it count as input. */
+/** Tokens read from the cache or written to it count as input. */
 const inputTokens = (usage: unknown): number | undefined => {
   const input = field(usage, "input_tokens")
   if (!isInt(input)) return undefined
@@ -74,7 +74,7 @@ const outputTokens = (usage: unknown): number | undefined => {
 const sum = (counts: ReadonlyArray<number | undefined>): number =>
   counts.reduce<number>((total, tokens) => total + (tokens ?? 0), 0)
 
-/** What compacting the context took, over the steps of the answer that did it: the usage itself leaves it out. */
+/** The tokens of all steps that compacted the context, which the usage itself leaves out. */
 const setCompaction = (attributes: Attributes, answered: object): void => {
   const steps = field(answered, "usage", "iterations")
   if (!Array.isArray(steps)) return
@@ -84,7 +84,7 @@ const setCompaction = (attributes: Attributes, answered: object): void => {
   attributes["anthropic.usage.compaction.output_tokens"] = sum(compactions.map(outputTokens))
 }
 
-/** Of an answer, or of what an event of a stream says of it. */
+/** Attributes of an answer, or of the part of it in a stream's event. */
 const answerAttributes = (answered: object): Attributes => {
   const attributes: Attributes = {}
   setString(attributes, "gen_ai.response.id", field(answered, "id"))
@@ -107,24 +107,24 @@ const countTokens = (
   if (output !== undefined) usedTokens(where, model, "output", output)
 }
 
-/** A message is about to be sent. */
+/** Annotates the span with a request that is about to be sent. */
 export const sending = (
   fiber: AnyFiber,
   request: object,
   options: { readonly stream: boolean; readonly betas: string | undefined }
 ): void => {
-  // Attributes are worked out only where a span takes them.
+  // Attributes are computed only if a span is recorded.
   if (recordedSpan(fiber) !== undefined) annotateAll(fiber, requestAttributes(request, options.stream, options.betas))
 }
 
-/** A whole answer came. */
+/** Annotates the span with a whole answer, and counts its tokens. */
 export const received = (fiber: AnyFiber, model: string, message: object): void => {
   if (recordedSpan(fiber) !== undefined) annotateAll(fiber, answerAttributes(message))
   const usage = field(message, "usage")
   countTokens(fiber.context, model, inputTokens(usage), outputTokens(usage))
 }
 
-/** Learns from the events of a streamed answer, in the span that the stream began in. */
+/** Annotates the span that a stream began in with its events, and counts its tokens at the end. */
 export const follow = (fiber: AnyFiber, model: string) => {
   const { context } = fiber
   const clock = fiber.getRef(Clock.Clock)

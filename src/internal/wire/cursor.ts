@@ -1,12 +1,11 @@
 /**
- * How a listing goes on, in both dialects and for batches: one place works out the next cursor, and sees that a listing
- * ends.
+ * Pagination of listings, in both dialects and for batches: works out the next cursor, and makes sure that a listing ends.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
-/** A page, as far as it says where the next one begins. */
+/** The fields of a page that pagination needs. */
 export interface Page<Row extends { readonly id: string }> {
   readonly data: ReadonlyArray<Row>
   /** GA dialect. */
@@ -17,12 +16,12 @@ export interface Page<Row extends { readonly id: string }> {
   readonly last_id?: string | null | undefined
 }
 
-/** Which parameter a cursor goes into. */
+/** Which request parameter holds the cursor. */
 export type Direction = "page" | "after" | "before"
 
 /**
- * The cursor of the next page: `null` where there is none, `undefined` where the page says that there are more rows but
- * not where they begin.
+ * The cursor of the next page: `null` if there is none, `undefined` if the page says that there are more rows but not
+ * where they begin.
  */
 export const nextCursor = <Row extends { readonly id: string }>(
   page: Page<Row>,
@@ -35,25 +34,25 @@ export const nextCursor = <Row extends { readonly id: string }>(
     : page.last_id ?? page.data.at(-1)?.id
 }
 
-/** Empty pages in a row, each with a new cursor, before a listing is given up. */
+/** How many empty pages in a row, each with a new cursor, are accepted before a listing fails. */
 const maxEmptyPages = 100
 
 /**
- * Watches the cursors of one listing, and says what is wrong with the next one.
+ * Checks the cursors of one listing. Returns what is wrong with the next one, if anything.
  *
- * @param show makes a cursor, which the service chose, safe for a sentence
+ * @param show makes a cursor, which the service chose, safe to show in a message
  */
 const makeCursorCheck = (show: (cursor: string) => string) => {
   const seen = new Set<string>()
   let empty = 0
   return (rows: number, cursor: string | undefined): string | undefined => {
     empty = rows === 0 ? empty + 1 : 0
-    if (cursor === undefined) return "The service says there is more to list, but not where it begins."
+    if (cursor === undefined) return "The service says that there are more rows, but sent no cursor for them."
     if (seen.has(cursor)) {
-      return `The service gave the cursor ${show(cursor)} a second time: the listing would never end.`
+      return `The service sent the cursor ${show(cursor)} a second time: the listing would never end.`
     }
     if (empty > maxEmptyPages) {
-      return `The service gave ${empty} empty pages in a row, and a further cursor each time: the listing would never end.`
+      return `The service sent ${empty} empty pages in a row, each with another cursor: the listing would never end.`
     }
     seen.add(cursor)
     return undefined
@@ -61,15 +60,15 @@ const makeCursorCheck = (show: (cursor: string) => string) => {
 }
 
 /**
- * All rows, page by page. A page is fetched only when the stream's consumer comes to it.
+ * All rows, page by page. A page is fetched only when the stream's consumer pulls it.
  */
 export const rows = <Row extends { readonly id: string }, E>(options: {
   readonly direction: Direction
-  /** The first page is asked for without a cursor. */
+  /** Fetches a page; the first one without a cursor. */
   readonly fetch: (cursor: string | undefined) => Effect.Effect<Page<Row>, E>
   readonly onEndless: (what: string) => E
   readonly show: (cursor: string) => string
-  /** What of a page is given on. */
+  /** Picks the rows of a page to emit. */
   readonly pick: (rows: ReadonlyArray<Row>) => ReadonlyArray<Row>
 }): Stream.Stream<Row, E> =>
   Stream.suspend(() => {

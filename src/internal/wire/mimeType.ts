@@ -1,10 +1,10 @@
 /**
- * MIME types: the type that a file name implies, and whether a stated type tells anything.
+ * MIME types: the type that a file name implies, and whether a stated type is specific.
  */
 import * as Mime from "effect/http/Mime"
 import * as Option from "effect/Option"
 
-/** Vendors' types of documents, archives and code, which the standard table lacks. */
+/** Vendor types of documents, archives and code, which the standard table lacks. */
 const vendors: ReadonlyMap<string, string> = new Map([
   ["7z", "application/x-7z-compressed"],
   ["c", "text/x-c"],
@@ -30,8 +30,8 @@ const vendors: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Extensions that most people use for something else than the standard table says: there `.ts` is an MPEG stream,
- * `.rs` a resource list, and `.jfif` has a type that no image block takes.
+ * Extensions whose usual meaning differs from the standard table: there `.ts` is an MPEG stream, `.rs` a resource list,
+ * and `.jfif` has a type that no image block accepts.
  */
 const preferred: ReadonlyMap<string, string> = new Map([
   ["cjs", "text/javascript"],
@@ -43,14 +43,14 @@ const preferred: ReadonlyMap<string, string> = new Map([
   ["tsx", "text/plain"]
 ])
 
-/** The type of a filename's extension. A name without a dot has none, not even `pdf`. */
+/** The type that a filename's extension implies. A name without a dot has no extension, not even `pdf`. */
 export const mimeTypeOf = (filename: string): string | undefined => {
   const extension = /[^/\\]\.([^./\\]+)$/.exec(filename)?.[1]?.toLowerCase()
   if (extension === undefined) return undefined
   return preferred.get(extension) ?? Option.getOrUndefined(Mime.getType(`.${extension}`)) ?? vendors.get(extension)
 }
 
-/** Types that only say “bytes”: stores and forms give them to files that they don't know. */
+/** Types that only mean “bytes”: stores and forms use them for files of unknown type. */
 const generic: ReadonlySet<string> = new Set([
   "application/binary",
   "application/download",
@@ -69,18 +69,19 @@ const generic: ReadonlySet<string> = new Set([
   "unknown/unknown"
 ])
 
-const essenceOf = (stated: string): string => (stated.split(";")[0] ?? "").trim().toLowerCase()
+/** A type without its parameters, in lower case: `Text/Plain; charset=utf-8` becomes `text/plain`. */
+export const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
 
-/** Whether a stated type does not tell what a file is, so that its name has to. */
+/** Whether a stated type does not say what a file is, so that its name has to decide. */
 export const isGeneric = (stated: string): boolean => {
-  const essence = essenceOf(stated)
-  return essence === "" || generic.has(essence)
+  const type = essence(stated)
+  return type === "" || generic.has(type)
 }
 
 const essencePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
 /** The type in a content-type header, unless it is generic or malformed. */
 export const statedMimeType = (header: string | undefined): string | undefined => {
-  const essence = essenceOf(header ?? "")
-  return essencePattern.test(essence) && !generic.has(essence) && !essence.includes("*") ? essence : undefined
+  const type = essence(header ?? "")
+  return essencePattern.test(type) && !generic.has(type) && !type.includes("*") ? type : undefined
 }

@@ -1,5 +1,5 @@
 /**
- * `multipart/form-data` with one file, framed so that its length is known before a byte is sent.
+ * A `multipart/form-data` body with one file, whose length is known before a byte is sent.
  */
 import { randomBytesUnsafe } from "effect/crypto/SecureRandom"
 import * as Hex from "effect/encoding/Hex"
@@ -8,17 +8,17 @@ import * as Stream from "effect/Stream"
 const encoder = new TextEncoder()
 
 /**
- * The WHATWG form-data escaping: a name can't close its quotes or forge a header line. Everything else is raw UTF-8.
+ * Escapes a name as WHATWG form data does, so that it can't close its quotes or forge a header line. Everything else is
+ * raw UTF-8.
  */
-export const escapeName = (name: string): string =>
-  name.replace(/["\r\n]/g, (character) => character === "\"" ? "%22" : character === "\r" ? "%0D" : "%0A")
+export const escapeName = (name: string): string => name.replace(/["\r\n]/g, encodeURIComponent)
 
 /**
- * 122 bits or more from the platform's secure source: content can't be made to hold the delimiter.
+ * At least 122 bits from the platform's secure random source, so that content can't be made to contain the delimiter.
  */
 export const makeBoundary = (): string => `effect-anthropic-files-${unique()}`
 
-/** `randomUUID` is drawn from a pool that the platform fills; browsers have it in secure contexts only. */
+/** `randomUUID` draws from a pool, so it is faster, but browsers have it in secure contexts only. */
 const unique = (): string =>
   "randomUUID" in globalThis.crypto
     ? globalThis.crypto.randomUUID().replaceAll("-", "")
@@ -27,20 +27,20 @@ const unique = (): string =>
 export interface Frame {
   /** The request's `content-type`. */
   readonly contentType: string
-  /** All that precedes the file's bytes. */
+  /** The part of the body before the file's bytes. */
   readonly head: Uint8Array
-  /** All that follows them. */
+  /** The part of the body after the file's bytes. */
   readonly tail: Uint8Array
 }
 
 /**
- * Frames plain fields followed by the file, which goes last so that a server knows the fields before the bytes.
+ * Frames plain fields followed by the file. The file comes last, so that a server knows the fields before the bytes.
  */
 export const frame = (options: {
   readonly boundary: string
   readonly fields: ReadonlyArray<readonly [name: string, value: string]>
   readonly filename: string
-  /** Left out, the part carries no content-type and the service detects one. */
+  /** If `undefined`, the part has no content-type and the service detects one. */
   readonly mimeType: string | undefined
 }): Frame => {
   const { boundary } = options
@@ -52,7 +52,7 @@ export const frame = (options: {
   if (options.mimeType !== undefined) head += `Content-Type: ${options.mimeType}\r\n`
   const tail = `\r\n--${boundary}--\r\n`
   const both = encoder.encode(`${head}\r\n${tail}`)
-  // A boundary is of ASCII.
+  // The tail is ASCII, so it has as many bytes as characters.
   const headLength = both.length - tail.length
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,

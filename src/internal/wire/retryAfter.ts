@@ -2,19 +2,18 @@ import * as Duration from "effect/Duration"
 import * as Headers from "effect/http/Headers"
 import * as Result from "effect/Result"
 
-/** Digits enough for any wait; more would leave the numbers that a Duration can hold. */
+/** Enough digits for any wait; more would exceed what a Duration can hold. */
 const decimal = /^\d{1,15}(?:\.\d{1,15})?$/
 
-/** No service means a longer wait: it is a date where seconds belong, or a clock that is off. Milliseconds. */
+/** No service means a longer wait: it would be a date instead of seconds, or a wrong clock. Milliseconds. */
 const longest = 24 * 60 * 60 * 1000
 
 const atMost = (millis: number): Duration.Duration => Duration.millis(Math.min(millis, longest))
 
 /**
- * How long a response asks to wait, at most a day: `retry-after-ms`, else `retry-after` as seconds (fractional too) or
- * as an HTTP date. A date is compared with the response's own `date`, and with `now` (epoch milliseconds) where there is
- * none. Anything else is not a wish. Zero and past dates are a wish for no wait: whoever retries takes the longer of
- * this and its own back-off.
+ * How long a response asks to wait, at most a day: `retry-after-ms`, else `retry-after` in seconds (possibly fractional)
+ * or as an HTTP date. A date is compared with the response's own `date`, else with `now` (epoch milliseconds). Any other
+ * value is ignored. Zero and past dates ask for no wait; callers wait for the longer of this and their own back-off.
  */
 export const retryAfter = (headers: Headers.Headers, now: number): Duration.Duration | undefined => {
   const millis = headers["retry-after-ms"]?.trim()

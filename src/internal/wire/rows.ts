@@ -1,6 +1,6 @@
 /**
- * Rows of a listing, decoded directly. Schema is the authority: whatever is not plainly as documented is left to it,
- * which decodes it or says what is wrong. A listing of 100,000 files is decoded in a quarter of the time.
+ * Decodes rows of a listing directly, in a quarter of the time that the Schema takes. The Schema stays the authority: any
+ * row that is not exactly as documented is left to it, to decode or to reject.
  */
 import * as DateTime from "effect/DateTime"
 import * as Predicate from "effect/Predicate"
@@ -11,8 +11,8 @@ const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d
 const digitsAt = (text: string, at: number): number => (text.charCodeAt(at) - 48) * 10 + text.charCodeAt(at + 1) - 48
 
 /**
- * Epoch milliseconds of a timestamp of the form above. `Date.parse` takes a slow way where there are more than three
- * digits behind the second: a listing of 100,000 files takes 2.6 times raw with it, 1.6 with this.
+ * Epoch milliseconds of a timestamp of the form above. `Date.parse` is slow if the second has more than three fractional
+ * digits: a listing of 100,000 files takes 2.6 times raw with it, 1.6 with this.
  */
 const parse = (text: string): number => {
   const year = digitsAt(text, 0) * 100 + digitsAt(text, 2)
@@ -38,7 +38,7 @@ const time = (value: unknown): DateTime.Utc | undefined => {
 
 const isId = (value: unknown): value is FileId => Predicate.isString(value) && value !== ""
 
-/** The fields of a row as the service sends them; a row with any other form is Schema's. */
+/** Decodes a row in the form that the service sends; `undefined` leaves any other form to the Schema. */
 export const decodeRow = (row: unknown): FileMetadata | undefined => {
   if (!Predicate.isObject(row)) return undefined
   const { created_at, downloadable, expires_at, filename, id, mime_type, purpose, scope, size_bytes, type } =
@@ -63,6 +63,7 @@ export const decodeRow = (row: unknown): FileMetadata | undefined => {
     : undefined
 }
 
+/** Decodes a page of such rows; `undefined` leaves any other form to the Schema. */
 export const decodePage = (page: unknown): FilePage | undefined => {
   if (!Predicate.isObject(page)) return undefined
   const { data, first_id, has_more, last_id, next_page } = page as Record<string, unknown>

@@ -1,5 +1,5 @@
 /**
- * Schemas for data that the API may add to at any time: what they don't know is kept as it came, both ways.
+ * Schemas for data that the API may extend at any time: they keep unknown fields when decoding and encoding.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,22 +10,22 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 
 /**
- * What a schema decodes to, under a name that an interface can extend: editors then show the interface's name instead
- * of all its fields.
+ * A schema's decoded type in a form that an interface can extend, so that editors show the interface's name instead of
+ * all its fields.
  */
 export type TypeOf<S extends { readonly Type: unknown }> = S["Type"]
 
 /**
- * A struct that keeps fields it does not know.
+ * A struct that keeps unknown fields.
  */
 export const open = <const Fields extends Schema.Struct.Fields>(fields: Fields) =>
   Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, Schema.Unknown)])
 
 /**
- * The `type` of a union's last member: any name except those that the other members are strict about.
+ * The `type` of a union's last member: any name except those that other members decode strictly.
  *
- * Its static type consists of the other names that the API documents. The union therefore stays discriminated, so that
- * `block.type === "text"` narrows. A name that the API adds later is accepted at run time.
+ * Its static type consists of the other documented names. The union therefore stays discriminated, so that
+ * `block.type === "text"` narrows. Names that the API adds later are accepted at run time.
  */
 export const otherType = <const Documented extends string>(
   documented: ReadonlyArray<Documented>,
@@ -44,13 +44,13 @@ export const otherType = <const Documented extends string>(
   )
 
 /**
- * Decodes to `null` where the field is absent.
+ * Decodes to `null` if the field is absent.
  */
 export const nullByDefault = <S extends Schema.Constraint>(schema: S) =>
   Schema.NullOr(schema).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
 
 /**
- * An object of which every field may be absent; `null` and an absent object decode as an empty one.
+ * An object with only optional fields; `null` and an absent object decode as an empty one.
  */
 export const emptyByDefault = <S extends Schema.Codec<object, object>>(schema: S) =>
   Schema.NullOr(schema).pipe(
@@ -63,13 +63,13 @@ export const emptyByDefault = <S extends Schema.Codec<object, object>>(schema: S
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** A path as it would be written in code: `messages[0].role`. */
+/** A path as written in code: `messages[0].role`. */
 const pathOf = (path: ReadonlyArray<unknown>): string =>
   path.map((key) => typeof key === "number" ? `[${key}]` : `.${String(key)}`).join("").replace(/^\./, "")
 
 /**
- * What a failed decoding says, in one line: the field, and what was expected there. A value that fits none of a union's
- * members has an issue for each of them; the deepest one tells most.
+ * A decoding failure in one line: the field, and what was expected there. A value that matches no member of a union has
+ * an issue for each of them, of which the deepest is the most helpful.
  */
 export const issueOf = (exit: Exit.Failure<unknown, Schema.SchemaError>): string =>
   Option.match(Exit.findErrorOption(exit), {
