@@ -92,7 +92,7 @@ describe("the sentence of a failure, on the command line", () => {
     const texts = files.flatMap((file) =>
       Array.from(
         // Sentences that say what to do.
-        fs.readFileSync(`src/${file}`, "utf8").matchAll(/["`]([A-Z][^"`\n]*: (?:set|give|check) [^"`\n]*\.)["`]/g),
+        fs.readFileSync(`src/${file}`, "utf8").matchAll(/["`]([A-Z][^"`\n]*: (?:set|give|pass|check) [^"`\n]*\.)["`]/g),
         ([, text = ""]) => text.replace(/\$\{[^}]*\}/g, "…")
       )
     )
