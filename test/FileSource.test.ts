@@ -178,7 +178,7 @@ layer(Folder.layer)("path", (it) => {
     }))
 
   it.effect.each<readonly [code: string, words: string]>([
-    ["ELOOP", "links go round"],
+    ["ELOOP", "links form a loop"],
     ["ENAMETOOLONG", "too long"],
     ["ENOTDIR", "not a directory"],
     ["EMFILE", "too many files open"],

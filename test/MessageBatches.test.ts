@@ -160,7 +160,7 @@ describe("MessageBatches", () => {
       ["100,001 requests", Array.from({ length: 100_001 }, (_, i) => requestOf(`r${i}`)), "at most 100000 requests"],
       ["a request that is undefined", [undefined], "custom_id of request 0 is missing"],
       ["a custom id that is a number", [{ ...requestOf("a"), custom_id: 7 }], "custom_id of request 0 is “7”"],
-      ["a custom id that stands twice", [requestOf("a"), requestOf("a")], "a stands twice"],
+      ["a custom id that occurs twice", [requestOf("a"), requestOf("a")], "a occurs twice"],
       ["no params", [requestOf("a"), { custom_id: "b" }], "b has no params"],
       ["no max_tokens", [{ custom_id: "a", params: { model: "m", messages: [] } }], "max_tokens"],
       ["max_tokens of -1", [{ custom_id: "a", params: { ...requestOf("a").params, max_tokens: -1 } }], "max_tokens"],
@@ -169,7 +169,7 @@ describe("MessageBatches", () => {
       [
         "a role that does not exist",
         [{ custom_id: "a", params: { ...params, messages: [{ role: "bot", content: "" }] } }],
-        "The request a is not one that the API takes: messages[0].role"
+        "The request a is not one that the API accepts: messages[0].role"
       ],
       [
         "what JSON can't express",

@@ -302,7 +302,7 @@ const checkExpiry = ({ expiryMargin }: CacheContext, options: UploadOptions): Ef
     invalidRequest(
       "upload",
       "expiresIn",
-      `A file that expires within the cache's expiryMargin of ${margin} would never be reused: set a longer expiresIn.`
+      `A file that expires within the cache's expiryMargin of ${margin} would never be reused: keep it longer.`
     )
   )
 }
