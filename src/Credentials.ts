@@ -199,15 +199,15 @@ export interface FederationOptions<R = never> extends EndpointOptions {
   readonly identityToken: Effect.Effect<Redacted.Redacted<string>, unknown, R> | { readonly file: string }
 }
 
-const diskForTokenFile: Effect.Effect<Disk, InvalidConfig> = Effect.flatMap(diskIfAny, (files) =>
-  files === undefined
-    ? Effect.fail(
-      new InvalidConfig({
-        option: "identityToken",
-        message: "The identity token is in a file: provide a FileSystem and a Path to the layer."
-      })
-    )
-    : Effect.succeed(files))
+const diskForTokenFile: Effect.Effect<Disk, InvalidConfig> = Effect.filterOrFail(
+  diskIfAny,
+  Predicate.isNotUndefined,
+  () =>
+    new InvalidConfig({
+      option: "identityToken",
+      message: "The identity token is in a file: provide a FileSystem and a Path to the layer."
+    })
+)
 
 /**
  * Workload identity: exchanges another issuer's token for an access token of the API, and renews that before it expires.
