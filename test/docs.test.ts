@@ -78,6 +78,18 @@ for (const page of pages()) {
       }
     })
 
+    it("no heading comes twice beneath the same one", () => {
+      const above: Array<string> = []
+      const headings = Array.from(
+        text.replaceAll(/^```[^]*?^```/gm, "").matchAll(/^(#+) (.*)$/gm),
+        ([, { length } = "", heading = ""]) => {
+          above.splice(length - 1, above.length, heading)
+          return above.join(" > ")
+        }
+      )
+      assert.deepStrictEqual(headings, Array.from(new Set(headings)))
+    })
+
     it("the paths that it names are there", () => {
       for (const [, named = ""] of text.matchAll(/`((?:docs|examples|scripts|src|test|bench)\/[\w./-]+\.\w+)`/g)) {
         assert.isTrue(fs.existsSync(named), `${page} names ${named}`)

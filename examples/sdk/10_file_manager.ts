@@ -1,4 +1,4 @@
-/** Files that live as long as a piece of work: deleted when it is done, when it fails, and on Ctrl-C. */
+/** Files that live as long as a piece of work: deleted when it is done, and when it fails. */
 import { Console, Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

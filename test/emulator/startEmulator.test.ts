@@ -66,6 +66,6 @@ describe("startEmulator", () => {
       { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } }
     )
     assert.strictEqual(status, 0, stdout + stderr)
-    assert.match(stdout, /Tests +2 passed/)
+    assert.match(stdout, /Tests +4 passed/)
   }, 60_000)
 })
