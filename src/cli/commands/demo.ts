@@ -81,7 +81,7 @@ export const demo = define({
       () => Effect.sync(() => process.chdir(home))
     )
     yield* output.text(
-      `${output.style.dim(`The embedded emulator serves at ${url}. Its answers are its own; no model is involved.`)}\n`
+      `${output.style.dim(`The embedded emulator serves at ${url}. No model is involved: it makes up its answers.`)}\n`
     )
     for (const { args, title } of steps) {
       yield* output.text(`\n${output.style.bold(title)}\n${output.style.dim(`$ ${program} ${typed(args)}`)}\n`)

@@ -143,6 +143,12 @@ const byRule = Effect.fnUntraced(function*(
 
 const endTurn = { container: null, stopReason: "end_turn", stopSequence: null }
 
+/** Each text on a line of its own, where they are read as one. */
+const onLines = (content: ReadonlyArray<Block>): ReadonlyArray<Block> => {
+  const last = content.findLastIndex(({ type }) => type === "text")
+  return content.map((block, i) => block.type === "text" && i < last ? { ...block, text: `${block.text}\n` } : block)
+}
+
 /** What is said without a rule. */
 const byItself = Effect.fnUntraced(function*(
   request: Request.ModelRequest,
@@ -163,14 +169,14 @@ const byItself = Effect.fnUntraced(function*(
   }
   // What came with an earlier turn was dealt with then.
   const uploads = attachments.filter(({ isNew, kind }) => kind === "container" && isNew)
-  if (request.codeExecution === undefined || uploads.length === 0) return { ...endTurn, content }
+  if (request.codeExecution === undefined || uploads.length === 0) return { ...endTurn, content: onLines(content) }
   const run = yield* CodeExecution.run(uploads)
   const names = uploads.map(({ name }) => name)
   content.push(
     ...(yield* CodeExecution.blocksOf(request.codeExecution, names, run)),
     text(`${marker} Wrote ${run.generated.map((file) => file.filename).join(", ")}.`)
   )
-  return { ...endTurn, content, container: yield* containerOf(request) }
+  return { ...endTurn, content: onLines(content), container: yield* containerOf(request) }
 })
 
 const perToken = 4
