@@ -23,17 +23,21 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Credentials from "./Credentials.ts"
 import type * as Files from "./Files.ts"
-import type { InvalidConfig, PolicyFailed } from "./FilesError.ts"
+import { InvalidConfig, type PolicyFailed } from "./FilesError.ts"
 import * as BrowserClient from "./internal/browser/httpClient.ts"
 import * as Clients from "./internal/clients.ts"
+import { isGiven } from "./internal/request/baseUrl.ts"
+import { defaultBaseUrl } from "./internal/wire/constants.ts"
 import type * as MessageBatches from "./MessageBatches.ts"
 import type * as Messages from "./Messages.ts"
 import type { Policy } from "./Policy.ts"
 
 /**
  * `HttpClient` for pages and their workers. A large `Blob` is sent without being read into memory, over
- * `XMLHttpRequest`, which reports progress. `XMLHttpRequest` follows redirects, so a request with a key goes over
- * `fetch` instead and reports its progress only at the end. Any other stream is first collected in a `Blob`.
+ * `XMLHttpRequest`, which reports progress. `XMLHttpRequest` follows redirects, so a request with a key or with a header
+ * of your own goes over `fetch` instead and reports its progress only at the end. If a request without either is
+ * redirected, the upload fails, but the browser has already sent the body on; the page's Content-Security-Policy
+ * (`connect-src`) limits where to. Any other stream is first collected in a `Blob`.
  */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
   HttpClient.HttpClient,
@@ -51,16 +55,32 @@ const over = <E>(
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> =>
   Layer.provideMerge(services, policy === undefined ? layerHttpClient : Layer.provide(policy, layerHttpClient))
 
+/** By this header a program says that it knows who can read a key in a page. The service answers no page without it. */
+const directAccess = "anthropic-dangerous-direct-browser-access"
+
+const isUnconfirmed = ({ apiKey, authToken, baseUrl, headers }: Files.Options): boolean =>
+  (apiKey !== undefined || authToken !== undefined)
+  && (!isGiven(baseUrl) || String(baseUrl).startsWith(defaultBaseUrl))
+  && !Object.keys(headers ?? {}).some((name) => name.toLowerCase() === directAccess)
+
+const unconfirmed = new InvalidConfig({
+  option: "headers",
+  message:
+    "Everybody who opens the page can read its key, so the service answers no page that does not accept that: send "
+    + `requests to a server of yours that adds the key, or set the header ${directAccess} to "true".`
+})
+
 /**
  * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with everything that they need in a page.
  *
- * To send a key from a page to the service itself, add the header
- * `anthropic-dangerous-direct-browser-access: true`; without it the service rejects requests from pages.
+ * A key that goes from a page to the service itself needs the header `anthropic-dangerous-direct-browser-access: true`
+ * among `headers`. Without it the Layer fails with `InvalidConfig`: the service would refuse every request, and the
+ * browser would not say why.
  *
  * @param policy applied to every request, for example `Policy.standard()`; without one nothing is retried
  */
 export const layer = (options: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
-  over(Clients.layer(options), policy)
+  isUnconfirmed(options) ? Layer.effectContext(Effect.fail(unconfirmed)) : over(Clients.layer(options), policy)
 
 /**
  * As {@link layer}, with any credentials: `Credentials.none` for a server in between that adds its own, or

@@ -13,7 +13,7 @@ import type { AddressInfo } from "node:net"
 import * as os from "node:os"
 import { fileURLToPath } from "node:url"
 import { serve } from "../../examples/browser/serve.ts"
-import { http as answer, rawServer } from "../support/rawServer.ts"
+import { http as answer, type RawServer, rawServer } from "../support/rawServer.ts"
 import * as Chromium from "./chromium.ts"
 
 const file = (name: string, size: number): Effect.Effect<string, never, Scope.Scope> =>
@@ -117,6 +117,15 @@ const openTo = (body: (exchange: Parameters<Parameters<typeof rawServer>[0]>[0])
     )
   })
 
+const redirectTo = (url: string) =>
+  `HTTP/1.1 307 Temporary Redirect\r\nlocation: ${url}/v1/files\r\naccess-control-allow-origin: *\r\n`
+  + "content-length: 0\r\nconnection: close\r\n\r\n"
+
+const untilClosed = (service: RawServer) =>
+  Effect.gen(function*() {
+    while (service.open() > 0) yield* Effect.sleep("20 millis")
+  }).pipe(Effect.timeout("5 seconds"))
+
 describe.skipIf(!Chromium.available)("in Chromium", () => {
   it.live(
     "the page of examples/browser uploads with progress, lists, saves and deletes, and holds no key",
@@ -200,41 +209,145 @@ describe.skipIf(!Chromium.available)("in Chromium", () => {
   )
 
   it.live(
-    "a file that changes after it was chosen is a failure of the source",
+    "a file that changes after it was chosen is a failure of the source, whatever its size and whoever reads it",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const { emulator, page, place } = yield* beside
-        const path = yield* file("chosen.bin", 3_000_000)
-        yield* choose(page, path)
-        fs.writeFileSync(path, new Uint8Array(2_000_000))
-        fs.utimesSync(path, 1, 1)
-        const { error } = yield* call(page, "uploadChosen", place)
-        assert.strictEqual(error._tag, "SourceFailed")
-        assert.strictEqual(error.reason, "Unreadable")
+        for (const size of [1000, 3_000_000]) {
+          for (const upload of ["uploadChosen", "cacheChosen"]) {
+            const path = yield* file("chosen.bin", size)
+            yield* choose(page, path)
+            fs.writeFileSync(path, new Uint8Array(size - 1))
+            fs.utimesSync(path, 1, 1)
+            const { error } = yield* call(page, upload, place)
+            assert.strictEqual(error._tag, "SourceFailed", `${upload} ${size}`)
+          }
+        }
         assert.deepStrictEqual(yield* emulator.files, [])
       })),
     90_000
   )
 
   it.live(
-    "a request with a key follows no redirect",
+    "an empty file is uploaded, and one that is too large is refused before anything is sent",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const { emulator, page, place } = yield* beside
+        yield* choose(page, yield* file("empty.bin", 0))
+        assert.strictEqual((yield* call(page, "uploadChosen", place)).value, 0)
+        const before = yield* emulator.requests
+        const path = yield* file("large.bin", 0)
+        fs.truncateSync(path, 600_000_000)
+        yield* choose(page, path)
+        assert.strictEqual((yield* call(page, "uploadChosen", place)).error._tag, "FileTooLarge")
+        assert.deepStrictEqual(yield* emulator.requests, before)
+      })),
+    90_000
+  )
+
+  it.live(
+    "a request with a key, or with a header of one's own, follows no redirect",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const other = yield* openTo(({ socket }) => void socket.end(answer(200, "{}")))
-        const service = yield* openTo(({ socket }) =>
-          void socket.end(
-            `HTTP/1.1 307 Temporary Redirect\r\nlocation: ${other.url}/v1/files\r\naccess-control-allow-origin: *\r\n`
-              + "content-length: 0\r\nconnection: close\r\n\r\n"
-          )
-        )
+        const service = yield* openTo(({ socket }) => void socket.end(redirectTo(other.url)))
         const page = yield* Chromium.open(yield* origin)
-        const place = { baseUrl: service.url, apiKey: "sk-ant-canary" }
-        for (const size of [10, 3_000_000]) {
-          const { error } = yield* call(page, "upload", place, size)
-          assert.strictEqual(error._tag, "RequestFailed")
-          assert.include(error.message, "redirects")
+        for (const secret of [{ apiKey: "sk-ant-canary" }, { headers: { "x-tenant": "canary" } }]) {
+          for (const size of [10, 3_000_000]) {
+            const { error } = yield* call(page, "upload", { baseUrl: service.url, ...secret }, size)
+            assert.strictEqual(error._tag, "RequestFailed")
+            assert.include(error.message, "redirects")
+          }
         }
         assert.deepStrictEqual(other.heads, [])
+      })),
+    90_000
+  )
+
+  it.live(
+    "without a key the browser follows a redirect of a large upload, and that is an error all the same",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const other = yield* openTo(({ socket }) =>
+          void socket.end(
+            answer(200, "{}", { "access-control-allow-origin": "*", "connection": "close" })
+          )
+        )
+        const service = yield* openTo(({ socket }) => void socket.end(redirectTo(other.url)))
+        const page = yield* Chromium.open(yield* origin)
+        const { error } = yield* call(page, "upload", { baseUrl: service.url }, 3_000_000)
+        assert.strictEqual(error._tag, "RequestFailed")
+        assert.include(error.message, "redirects")
+        assert.isAbove(other.heads.length, 0)
+      })),
+    90_000
+  )
+
+  it.live(
+    "a server that does not let the page's origin in can't be told from one that is away, and the error says so",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const service = yield* rawServer(({ socket }) => void socket.end(answer(200, "{}")))
+        const page = yield* Chromium.open(yield* origin)
+        for (const apiKey of [undefined, "sk-ant-canary"]) {
+          for (const size of [10, 3_000_000]) {
+            const { error } = yield* call(page, "upload", { baseUrl: service.url, apiKey }, size)
+            assert.nestedInclude(error, { "_tag": "RequestFailed", "reason._tag": "Unreachable" })
+            assert.include(error.message, "CORS")
+          }
+        }
+      })),
+    90_000
+  )
+
+  it.live(
+    "P7: an upload that is given up in the middle of its body ends there",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        let received = () => 0
+        const service = yield* openTo((exchange) => {
+          received = exchange.received
+        })
+        const page = yield* Chromium.open(yield* origin)
+        yield* throttle(page, 1_000_000)
+        for (const apiKey of [undefined, "sk-ant-canary"]) {
+          const ended = yield* call(page, "uploadAborted", { baseUrl: service.url, apiKey }, 10_000_000, 1_000)
+          assert.deepNestedInclude(ended, { value: "aborted" })
+          yield* untilClosed(service)
+          assert.isBelow(received(), 10_000_000)
+        }
+      })),
+    90_000
+  )
+
+  it.live(
+    "a service worker uploads and lists, and so does a page whose requests go through one",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const { page, place } = yield* beside
+        yield* page.evaluate(`
+          navigator.serviceWorker.register("/page.js", { type: "module" }).then(() => navigator.serviceWorker.ready)
+            .then(({ active }) => {
+              globalThis.inWorker = (...call) => new Promise((done) => {
+                const { port1, port2 } = new MessageChannel()
+                port1.onmessage = ({ data }) => done(data)
+                active.postMessage(call, [port2])
+              })
+            })
+        `)
+        const inWorker = (name: string, ...args: ReadonlyArray<unknown>) =>
+          page.evaluate(`inWorker(${[name, ...args].map((arg) => JSON.stringify(arg)).join()})`) as Effect.Effect<
+            Outcome
+          >
+        const uploaded = yield* inWorker("upload", place, 3_000_000)
+        assert.deepNestedInclude(uploaded, { "value.size": 3_000_000 }, JSON.stringify(uploaded.error))
+        assert.deepStrictEqual((yield* inWorker("list", place)).value, ["large.bin"])
+
+        yield* page.reload
+        assert.isTrue(yield* page.evaluate("navigator.serviceWorker.controller !== null"))
+        const through = yield* call(page, "upload", place, 3_000_000)
+        assert.deepNestedInclude(through, { "value.size": 3_000_000 }, JSON.stringify(through.error))
+        assert.deepStrictEqual((yield* call(page, "list", place)).value, ["large.bin", "large.bin"])
       })),
     90_000
   )
@@ -252,9 +365,7 @@ describe.skipIf(!Chromium.available)("in Chromium", () => {
           const { error } = yield* call(page, "upload", place, 1_100_000)
           assert.nestedInclude(error, { "reason._tag": "TimedOut" }, JSON.stringify(error))
           assert.deepNestedInclude(yield* call(page, "uploadAborted", place, 1_100_000, 300), { value: "aborted" })
-          yield* Effect.gen(function*() {
-            while (service.open() > 0) yield* Effect.sleep("20 millis")
-          }).pipe(Effect.timeout("5 seconds"))
+          yield* untilClosed(service)
         })),
       120_000
     )

@@ -30,6 +30,7 @@ export interface Page {
   readonly send: (method: string, params?: object) => Effect.Effect<unknown>
   /** Evaluates an expression, waits for the promise that it may give, and gives the value. */
   readonly evaluate: (expression: string) => Effect.Effect<unknown>
+  readonly reload: Effect.Effect<unknown>
   /** What it failed with and nobody caught. */
   readonly errors: ReadonlyArray<string>
 }
@@ -113,9 +114,10 @@ export const open = (url: string): Effect.Effect<Page, never, Scope.Scope> =>
     yield* send("Runtime.enable")
     yield* send("Page.enable")
     yield* send("Network.enable")
-    yield* send("Page.navigate", { url })
-    yield* evaluate(
+    const loaded = evaluate(
       "new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))"
     )
-    return { send, evaluate, errors }
+    const reload = Effect.andThen(send("Page.navigate", { url }), loaded)
+    yield* reload
+    return { send, evaluate, reload, errors }
   })

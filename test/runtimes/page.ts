@@ -9,37 +9,50 @@ import {
   type FilesError,
   FileSource,
   Progress,
-  Transfer
+  Transfer,
+  UploadCache,
+  UploadStore
 } from "effect-anthropic-files"
 import * as BrowserFiles from "effect-anthropic-files/BrowserFiles"
 
 interface Place {
   readonly baseUrl: string
   readonly apiKey?: string
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-const layerOf = ({ apiKey, baseUrl }: Place) =>
+const layerOf = ({ apiKey, baseUrl, headers = {} }: Place) =>
   Layer.orDie(
     apiKey === undefined
-      ? BrowserFiles.layerCredentials(Credentials.none, { baseUrl, idleTimeout: "1 second" })
+      ? BrowserFiles.layerCredentials(Credentials.none, { baseUrl, headers, idleTimeout: "1 second" })
       : BrowserFiles.layer({
         apiKey: Redacted.make(apiKey),
         baseUrl,
         idleTimeout: "1 second",
-        headers: { "anthropic-dangerous-direct-browser-access": "true" }
+        headers: { "anthropic-dangerous-direct-browser-access": "true", ...headers }
       })
   )
 
+const cached = Layer.orDie(Layer.provide(UploadCache.layer(), UploadStore.layerMemory))
+
 const run = <A>(
   place: Place,
-  program: Effect.Effect<A, FilesError.FilesError, BrowserFiles.Services>,
+  program: Effect.Effect<
+    A,
+    FilesError.FilesError | UploadCache.Failure,
+    BrowserFiles.Services | UploadCache.UploadCache
+  >,
   signal?: AbortSignal
 ) => {
   const outcome = Effect.match(program, {
     onSuccess: (value) => ({ value, error: undefined }),
     onFailure: (error) => ({ value: undefined, error: { ...error, message: error.message } })
   })
-  return Effect.runPromise(Effect.provide(outcome, layerOf(place)), signal === undefined ? {} : { signal })
+  return Effect.runPromise(
+    Effect.provide(outcome, Layer.provideMerge(cached, layerOf(place))),
+    signal === undefined ? {} : { signal }
+  )
 }
 
 const blob = (size: number) => new File([new Uint8Array(size).fill(7)], "large.bin")
@@ -64,21 +77,22 @@ const upload = (place: Place, size: number) => {
   )
 }
 
+/** The file that was chosen in the page. */
+const chosen = () => {
+  const [file] = document.querySelector("input")?.files ?? []
+  return file ?? new File([], "none was chosen")
+}
+
 const program = {
   upload,
   uploadStream: (place: Place, thousands: number) =>
     run(place, Effect.map(Files.upload(chunks(thousands)), ({ size_bytes }) => size_bytes)),
   uploadSmall: (place: Place) =>
     run(place, Effect.map(Files.upload(FileSource.text("größe", "a.txt")), ({ size_bytes }) => size_bytes)),
-  uploadChosen: (place: Place) => {
-    const [file] = document.querySelector("input")?.files ?? []
-    return run(
-      place,
-      file === undefined
-        ? Effect.succeed(0)
-        : Effect.map(Files.upload(FileSource.blob(file)), (file) => file.size_bytes)
-    )
-  },
+  uploadChosen: (place: Place) =>
+    run(place, Effect.map(Files.upload(FileSource.blob(chosen())), ({ size_bytes }) => size_bytes)),
+  cacheChosen: (place: Place) =>
+    run(place, Effect.map(UploadCache.get(FileSource.blob(chosen())), ({ size_bytes }) => size_bytes)),
   uploadAborted: (place: Place, size: number, millis: number) =>
     run(place, Files.upload(FileSource.blob(blob(size))), AbortSignal.timeout(millis)).then(
       () => ({ value: "done" }),
@@ -92,3 +106,21 @@ const program = {
 }
 
 Object.assign(globalThis, { program })
+
+type Name = keyof typeof program
+
+/** In a worker: each message is the name of one of these functions and its arguments, with a port for what it gives. */
+if (typeof document === "undefined") {
+  addEventListener("message", ({ data: [name, ...args], ports: [port] }) => {
+    const call = program[name as Name] as (...args: ReadonlyArray<unknown>) => Promise<unknown>
+    call(...args).then((outcome) => port?.postMessage(outcome))
+  })
+  // What the page asks for goes through a service worker of this script.
+  addEventListener("fetch", (event) => {
+    const { request, respondWith } = event as unknown as {
+      readonly request: Request
+      readonly respondWith: (response: Promise<Response>) => void
+    }
+    respondWith.call(event, fetch(request))
+  })
+}

@@ -24,6 +24,18 @@ interface Sent {
   readonly blob: BlobBody | undefined
 }
 
+/** A page is told neither what failed nor where. */
+const unexplained = "the browser gives no reason: it may be the network, CORS (the server has to let this page's "
+  + "origin in) or the page's Content-Security-Policy"
+
+/** What fetch failed with, and what may be behind it where it has no cause. */
+const explained = (error: HttpClientError.HttpClientError): HttpClientError.HttpClientError => {
+  const { reason, request } = error
+  if (reason._tag !== "TransportError" || !(reason.cause instanceof TypeError)) return error
+  const { cause, message } = reason.cause
+  return cause === undefined ? failed(request, new TypeError(`${message} (${unexplained})`)) : error
+}
+
 const failed = (request: HttpClientRequest.HttpClientRequest, cause: unknown) =>
   new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
 
@@ -107,7 +119,7 @@ const sendByXhr = (
     )
     xhr.addEventListener(
       "error",
-      () => resume(Effect.fail(failed(request, new TypeError("the browser does not say why"))))
+      () => resume(Effect.fail(failed(request, new TypeError(unexplained))))
     )
     xhr.send(body)
     return Effect.sync(() => xhr.abort())
@@ -152,7 +164,8 @@ const sendByFetch = (
  * A client for pages. `XMLHttpRequest` follows redirects and can't be kept from it: a request that says who is asking
  * goes over `fetch`, which can.
  */
-export const make = (fetch: HttpClient.HttpClient): HttpClient.HttpClient => {
+export const make = (transport: HttpClient.HttpClient): HttpClient.HttpClient => {
+  const fetch = HttpClient.transformResponse(transport, Effect.mapError(explained))
   const xhr = HttpClient.make((request, url, _, fiber) =>
     request.body._tag !== "Stream"
       ? fetch.execute(request)
