@@ -87,6 +87,23 @@ export const endsSoon = (response: http.IncomingMessage): boolean => {
   return seconds !== undefined && Number(seconds) * 1000 < maxIdle + 1000
 }
 
+/** Bytes that are read from a socket at a time. */
+const readSize = 1 << 17
+
+/**
+ * Reads into one buffer, instead of a new one for each read. What a read gave is parsed before the next one begins, and
+ * the parser copies what it hands on.
+ */
+const intoOneBuffer = () => ({
+  onread: {
+    buffer: Buffer.allocUnsafeSlow(readSize),
+    callback(this: Socket, size: number, buffer: Buffer): boolean {
+      this.emit("data", buffer.subarray(0, size))
+      return true
+    }
+  }
+})
+
 class HttpAgent extends http.Agent {
   override keepSocketAlive(socket: Duplex): boolean {
     return keepAlive(socket)
@@ -147,7 +164,8 @@ const agents = (
   const all = {
     ...options,
     highWaterMark: 1 << 20,
-    ...(proxies === undefined ? undefined : { proxyEnv: proxies.env }),
+    // A tunnel's first answer is read in another way.
+    ...(proxies === undefined ? intoOneBuffer() : { proxyEnv: proxies.env }),
     ...(secureContext === undefined ? undefined : { secureContext })
   }
   return Effect.acquireRelease(

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Stream } from "effect"
 import { Files, FileSource, MessageBatches } from "effect-anthropic-files"
 import type { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
@@ -72,5 +72,40 @@ describe("requests that wait for one another", () => {
         }))
       )
       assert.lengthOf(yield* copies, 100)
+    }).pipe(Effect.scoped))
+})
+
+describe("downloads at the same time", () => {
+  const size = 3_000_000
+
+  /** Each file holds its own number, over and over. */
+  const numbered = Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const server: Server = createServer((request, response) => {
+        const number = Number(/file_(\d+)/.exec(request.url ?? "")?.[1])
+        response.end(Buffer.alloc(size, number))
+      }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+
+  it.live("leave chunks that were handed out before as they were", () =>
+    Effect.gen(function*() {
+      const server = yield* numbered
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      const numbers = [1, 2, 3, 4, 5, 6, 7, 8]
+      const kept = yield* Effect.forEach(
+        numbers,
+        (number) => Stream.runCollect(Files.download(`file_${number}` as FileId)),
+        { concurrency: "unbounded" }
+      ).pipe(Effect.provide(
+        NodeFiles.layer({ apiKey: Redacted.make("sk-ant-test"), baseUrl: `http://127.0.0.1:${port}` })
+      ))
+      const wrong = kept.flatMap((chunks, at) => {
+        const content = Buffer.concat(chunks)
+        return content.equals(Buffer.alloc(size, numbers[at])) ? [] : [numbers[at]]
+      })
+      assert.deepStrictEqual(wrong, [])
     }).pipe(Effect.scoped))
 })

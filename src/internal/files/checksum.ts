@@ -10,7 +10,10 @@ export interface Checksum {
 }
 
 /** Bytes per round: one word for each of four sums, which a processor can compute in parallel. */
-const blockSize = 16
+const stepSize = 16
+
+/** Bytes that are collected first, so that words are aligned wherever a chunk begins. */
+const blockSize = 4096
 
 /** One round of FxHash. */
 const round = (sum: number, word: number): number => Math.imul((sum << 5 | sum >>> 27) ^ word, 0x27220a95)
@@ -22,13 +25,13 @@ export const make = (): Checksum => {
   let d = 0xc2b2ae35
   let length = 0
   const block = new Uint8Array(blockSize)
-  const blockWords = new Int32Array(block.buffer)
+  const words = new Int32Array(block.buffer)
   let filled = 0
 
-  const mix = (words: Int32Array) => {
+  const mix = (count: number) => {
     // In locals, which are faster than captured variables.
     let [w, x, y, z] = [a, b, c, d]
-    for (let i = 0; i < words.length; i += 4) {
+    for (let i = 0; i < count; i += 4) {
       w = round(w, words[i] ?? 0)
       x = round(x, words[i + 1] ?? 0)
       y = round(y, words[i + 2] ?? 0)
@@ -40,33 +43,33 @@ export const make = (): Checksum => {
     d = z
   }
 
-  const fill = (bytes: Uint8Array) => {
-    block.set(bytes, filled)
-    filled += bytes.length
+  /** Mixes all but what does not fill a step. */
+  const flush = () => {
+    const whole = filled - filled % stepSize
+    mix(whole / 4)
+    block.copyWithin(0, whole, filled)
+    filled -= whole
   }
 
   return {
     update: (chunk) => {
       length += chunk.length
-      let rest = chunk
-      if (filled > 0) {
-        const missing = rest.subarray(0, blockSize - filled)
-        fill(missing)
-        rest = rest.subarray(missing.length)
-        if (filled < blockSize) return
-        mix(blockWords)
-        filled = 0
+      for (let rest = chunk; rest.length > 0;) {
+        const part = rest.subarray(0, blockSize - filled)
+        block.set(part, filled)
+        filled += part.length
+        rest = rest.subarray(part.length)
+        if (filled === blockSize) flush()
       }
-      const whole = rest.length - rest.length % blockSize
-      // Words have to be aligned to four bytes. Not `slice`, which returns a view for a `Buffer`.
-      const aligned = rest.byteOffset % 4 === 0 ? rest : new Uint8Array(rest.subarray(0, whole))
-      mix(new Int32Array(aligned.buffer, aligned.byteOffset, whole / 4))
-      fill(rest.subarray(whole))
     },
-    digest: () => `${length}:${[a, b, c, d, ...block.subarray(0, filled)].join(":")}`,
+    digest: () => {
+      flush()
+      return `${length}:${[a, b, c, d, ...block.subarray(0, filled)].join(":")}`
+    },
     short: () => {
-      block.fill(0, filled)
-      mix(blockWords)
+      flush()
+      block.fill(0, filled, stepSize)
+      mix(stepSize / 4)
       const low = [b, c, d, length].reduce(round, a) >>> 0
       const high = [c, b, a].reduce(round, d) >>> 11
       return (high * 2 ** 32 + low).toString(36).padStart(11, "0")
