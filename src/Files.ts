@@ -19,15 +19,12 @@ import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Request from "effect/Request"
-import * as RequestResolver from "effect/RequestResolver"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { Credentials } from "./Credentials.ts"
 import type { DeletedFile, FileId, FileMetadata, FilePage } from "./FileMetadata.ts"
 import type { DeleteError, DownloadError, InvalidConfig, ListError, MetadataError, UploadError } from "./FilesError.ts"
@@ -36,6 +33,7 @@ import * as accessor from "./internal/accessor.ts"
 import { deleteAtEnd } from "./internal/files/cleanUp.ts"
 import { type FilesClient, notAnId } from "./internal/files/client.ts"
 import { makeDownload } from "./internal/files/download.ts"
+import * as Find from "./internal/files/find.ts"
 import { type Internals, withInternals } from "./internal/files/internals.ts"
 import { type ListOptions, type ListPageOptions, lookUpsAtOnce, makeList, newestPage } from "./internal/files/list.ts"
 import { type LostUploads, makeLostUploads } from "./internal/files/lostUploads.ts"
@@ -231,35 +229,6 @@ export {
   delete_ as delete
 }
 
-/** Looks files up by id, and returns a function from an id to its file. */
-const byId = (files: Files["Service"], ids: Iterable<FileId>) =>
-  Effect.map(Stream.runCollect(files.list({ ids })), (page) => {
-    const found = new Map(page.map((file) => [file.id, file]))
-    return (id: FileId): Option.Option<FileMetadata> => Option.fromUndefinedOr(found.get(id))
-  })
-
-interface Find extends Request.Request<Option.Option<FileMetadata>, ListError> {
-  readonly _tag: "Find"
-  readonly files: Files["Service"]
-  readonly id: FileId
-}
-
-const Find = Request.tagged<Find>("Find")
-
-const finder = RequestResolver.batchN(
-  RequestResolver.makeWith<Find>({
-    // Clients may differ in key, workspace and dialect, so each gets its own batches.
-    batchKey: ({ request }) => request.files,
-    delay: Effect.yieldNow,
-    collectWhile: () => true,
-    runAll: Effect.fnUntraced(function*(entries) {
-      const found = yield* byId(entries[0].request.files, entries.map(({ request }) => request.id))
-      for (const entry of entries) entry.completeUnsafe(Exit.succeed(found(entry.request.id)))
-    })
-  }),
-  maxIdsPerRequest
-)
-
 /**
  * A file's metadata, or `None` if there is no such file. Lookups made at the same time share requests, up to 100 ids in
  * each (`ids[]`). The beta dialect has no such parameter: there every lookup is a request of its own.
@@ -269,7 +238,7 @@ const finder = RequestResolver.batchN(
 export const find = (id: FileId): Effect.Effect<Option.Option<FileMetadata>, ListError, Files> =>
   // A malformed id must not fail the lookups that share its request.
   isPathSegment(id)
-    ? Effect.flatMap(Files, (files) => Effect.request(Find({ files, id }), finder))
+    ? Effect.flatMap(Files, (files) => Find.find(files, id))
     : Effect.fail(notAnId("list", "ids", id))
 
 /**
@@ -283,7 +252,7 @@ export const findMany = (
     const asked = Array.from(ids)
     const found = yield* Effect.forEach(
       Arr.chunksOf(asked, maxIdsPerRequest),
-      (ids) => Effect.map(byId(files, ids), (find) => ids.map(find)),
+      (ids) => Effect.map(Find.byId(files, ids), (find) => ids.map(find)),
       { concurrency: lookUpsAtOnce }
     )
     return found.flat()
