@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Clock, Duration, Effect, Fiber, Layer, Logger, Redacted, Schema } from "effect"
+import { Arbitrary, Clock, Context, Duration, Effect, Fiber, Layer, Logger, Redacted, Schema } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import type * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
@@ -152,6 +152,45 @@ describe("turns", () => {
       assert.strictEqual(yield* most(options, { ...options, baseUrl: "http://localhost/gateway" }), 20)
       assert.strictEqual(yield* most(options, { ...options, workspaceId: "wrkspc_1" }), 20)
     }))
+
+  for (const nearest of [false, true]) {
+    it.effect(`are taken in turn by clients that share a store, ${nearest ? "however near one of them is" : "all equally near"}`, () =>
+      Effect.gen(function*() {
+        const clients = 4
+        const from = script(() => ok())
+        const taken = new Map<number, number>()
+        const memory = yield* Effect.map(
+          Layer.build(RateLimiter.layerStoreMemory),
+          (context) => Context.get(context, RateLimiter.RateLimiterStore)
+        )
+        /** Each answer of the store travels for that long. */
+        const storeAt = (distance: number) =>
+          RateLimiter.RateLimiterStore.of({
+            ...memory,
+            tokenBucket: (bucket) => Effect.delay(memory.tokenBucket(bucket), distance)
+          })
+        const one = (n: number) =>
+          Effect.forever(Effect.tap(Files.metadata(id), () => Effect.sync(() => taken.set(n, (taken.get(n) ?? 0) + 1))))
+            .pipe(
+              Effect.replicate(3),
+              (all) => Effect.all(all, { concurrency: "unbounded" }),
+              Effect.provide(
+                layerOf(from.client, Policy.rateLimit({ maxWait: "20 seconds" })).pipe(
+                  Layer.provide(Layer.succeed(RateLimiter.RateLimiterStore, storeAt(nearest && n > 0 ? 20 : 1))),
+                  Layer.fresh
+                )
+              )
+            )
+        const all = Effect.forEach(Array.from({ length: clients }, (_, n) => n), one, { concurrency: "unbounded" })
+        const end = yield* drive(Effect.raceFirst(Effect.exit(all), Effect.sleep("2 minutes")), 7)
+        assert.isUndefined(end, "nobody waits in vain")
+        const counts = Array.from({ length: clients }, (_, n) => taken.get(n) ?? 0)
+        // All tokens are used, and no client has many more of them than another one.
+        assert.isAtLeast(from.requests().length, 900)
+        assert.isAtMost(mostIn(timesOf(from), minute), 500)
+        assert.isAtMost(Math.max(...counts) - Math.min(...counts), 0.2 * Math.max(...counts), counts.join())
+      }).pipe(Effect.scoped))
+  }
 
   it.effect("are shared in memory by policies that are built together, without a store of one's own", () =>
     Effect.gen(function*() {

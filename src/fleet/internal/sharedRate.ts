@@ -128,22 +128,21 @@ export const make = Effect.fnUntraced(function*(
   /** A runner's share of the rate. It begins empty, since the runner may just have used up its part. */
   const ofShare = (bucket: Bucket) =>
     Effect.gen(function*() {
-      const { key, limit, refillRate, tokens } = bucket
+      const { allowOverflow, key, limit, refillRate, tokens } = bucket
       const mine: Bucket = {
         ...bucket,
         key: `${key} ${outages}`,
         limit: Math.max(1, Math.floor(limit / alive)),
-        refillRate: Duration.times(refillRate, alive),
-        allowOverflow: false
+        refillRate: Duration.times(refillRate, alive)
       }
       const before = spent.get(key)
       if (before?.outage !== outages) {
         spent.set(key, { tokens: before?.tokens ?? 0, outage: outages })
-        yield* local.tokenBucket({ ...mine, tokens: mine.limit })
+        yield* local.tokenBucket({ ...mine, tokens: mine.limit, allowOverflow: false })
       }
       const [remaining, elapsed] = yield* local.tokenBucket(mine)
       const mySpent = spent.get(key)
-      if (remaining >= 0 && mySpent !== undefined) mySpent.tokens += tokens
+      if ((remaining >= 0 || allowOverflow) && mySpent !== undefined) mySpent.tokens += tokens
       return [remaining, elapsed] as const
     }).pipe(Effect.provideService(Clock.Clock, steady))
 

@@ -56,9 +56,7 @@ export const rateLimit = (options: RateLimitOptions = {}): Policy =>
         : RateLimiter.layerStoreMemory
     )))
 
-type Consume = (
-  options: Parameters<RateLimiter.RateLimiter["consume"]>[0]
-) => Effect.Effect<unknown, RateLimiter.RateLimiterError>
+type Consume = RateLimiter.RateLimiter["consume"]
 
 interface Limited {
   readonly options: RateLimitOptions
@@ -94,6 +92,12 @@ interface Lane {
   readonly interval: Duration.Duration
   /** Until when the service wants nothing, and which header said so. */
   hold: { readonly until: number; readonly header: string } | undefined
+  /**
+   * When the head of the queue may send, by the monotonic clock in milliseconds: a token that the store has set aside.
+   * Without that, whoever is nearest to a shared store would take each token before the others could. An interrupted head
+   * leaves it to the next one.
+   */
+  turnAt: number | undefined
 }
 
 /** By how much two requests may differ in the time they travel. */
@@ -138,7 +142,8 @@ const makeLane = (identity: string, limit: number | undefined, { minute, options
     perMinute,
     queue: Semaphore.makeUnsafe(1),
     interval,
-    hold: undefined
+    hold: undefined,
+    turnAt: undefined
   }
 }
 
@@ -186,6 +191,9 @@ const exceeded = (
     })
   })
 
+const unlimited = (why: string) =>
+  Effect.logWarning(`The rate limiter's store failed, a request is sent unlimited: ${why}`)
+
 /** Waits for a turn in the lane, until `deadline` (monotonic milliseconds) at most. */
 const waitForTurn = (
   request: HttpClientRequest.HttpClientRequest,
@@ -208,16 +216,31 @@ const waitForTurn = (
       return Effect.flatMap(waitFor(held, "the service asked to", hold.header), () => turn)
     }
     if (budget === undefined) return Effect.void
+    const due = lane.turnAt === undefined ? undefined : Math.ceil(lane.turnAt - monotonicMillis(clock))
+    if (due !== undefined && due > 0) return Effect.flatMap(waitFor(due, "rate limit", undefined), () => turn)
+    lane.turnAt = undefined
+    // A token that lay longer would come on top of those of a later minute.
+    if (due !== undefined && -due < Duration.toMillis(travelTime)) return Effect.void
     const algorithm = options.algorithm ?? "token-bucket"
-    return Effect.matchEffect(consume({ ...budget, algorithm, key: lane.key, onExceeded: "fail" }), {
+    const ask = { ...budget, algorithm, key: lane.key }
+    const setAside = () =>
+      Effect.matchEffect(consume({ ...ask, onExceeded: "delay" }), {
+        onSuccess: ({ delay }) => {
+          lane.turnAt = monotonicMillis(clock) + Duration.toMillis(delay)
+          return turn
+        },
+        onFailure: ({ reason }) => unlimited(reason.message)
+      })
+    return Effect.matchEffect(consume({ ...ask, onExceeded: "fail" }), {
       onSuccess: () => Effect.void,
-      onFailure: ({ reason }) =>
-        reason._tag === "RateLimitExceeded"
-          ? Effect.flatMap(
-            waitFor(Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter))), "rate limit", undefined),
-            () => turn
-          )
-          : Effect.logWarning(`The rate limiter's store failed, a request is sent unlimited: ${reason.message}`)
+      onFailure: ({ reason }) => {
+        if (reason._tag !== "RateLimitExceeded") return unlimited(reason.message)
+        const wait = Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter)))
+        // Nothing is set aside for one that gives up.
+        return algorithm === "token-bucket" && monotonicMillis(clock) + wait <= deadline
+          ? setAside()
+          : Effect.flatMap(waitFor(wait, "rate limit", undefined), () => turn)
+      }
     })
   })
   return turn
