@@ -93,7 +93,19 @@ export const Item = Schema.Struct({
     "cleaned"
   ]),
   /** What a `planned` item would do. */
-  would: Schema.optionalKey(Schema.Literals(["upload", "download", "delete", "forget", "add", "cancel", "retry"])),
+  would: Schema.optionalKey(Schema.Literals([
+    "upload",
+    "download",
+    "delete",
+    "forget",
+    "add",
+    "pause",
+    "resume",
+    "cancel",
+    "retry",
+    "renew",
+    "clean"
+  ])),
   /** A path on this machine, or the URL that was read. */
   path: Schema.optionalKey(Schema.String),
   /** The item's key in its ingest. */

@@ -44,7 +44,7 @@ import { type FileExpired, type FileNotFound, InvalidConfig, type RequestFailed 
 import { type FileSource, isFileSource } from "./FileSource.ts"
 import { wantedOf } from "./internal/cache/contents.ts"
 import type { CacheContext, Failure, UploadOptions } from "./internal/cache/context.ts"
-import { trackDeletions } from "./internal/cache/deletions.ts"
+import { forgetGone, isKnown, trackDeletions } from "./internal/cache/deletions.ts"
 import { withDetails } from "./internal/cache/details.ts"
 import { contentIn, forget, getOrUpload, isServed, storedIn } from "./internal/cache/getOrUpload.ts"
 import * as Leases from "./internal/cache/lease.ts"
@@ -263,7 +263,11 @@ export const make = Effect.fnUntraced(function*(
       sync: (directory, options) => Sync.sync(cache, running, directory, options),
       check: (directory, options) => Sync.check(cache, directory, options)
     }),
-    { getFor: (owner, source, options) => getFound(cache, source, options, owner) }
+    {
+      getFor: (owner, source, options) => getFound(cache, source, options, owner),
+      isKnown: (id) => isKnown(leases, id),
+      forgetGone: (id) => forgetGone(leases, id)
+    }
   )
 })
 

@@ -15,11 +15,17 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { storeFailed, UploadStore, UploadStoreFailed } from "./internal/cache/store.ts"
-import { printable } from "./internal/text.ts"
+import { UploadStore, UploadStoreFailed } from "./internal/cache/store.ts"
+import { mayPass, reasonOf } from "./internal/sqlReason.ts"
 
 const onError = (error: SqlError): UploadStoreFailed =>
-  storeFailed(`The upload store's database failed: ${printable(error.message)}`, error)
+  new UploadStoreFailed({
+    operation: "uploadCache",
+    message: `The upload store's database failed: ${reasonOf(error)}.`,
+    isRetryable: mayPass(error),
+    isOutcomeUnknown: false,
+    cause: error
+  })
 
 const insideTransaction = () =>
   new UploadStoreFailed({
@@ -71,24 +77,23 @@ export const layer = (options: {
       const apart = outsideTransaction(sql)
       const name = options.table ?? "effect_anthropic_files_uploads"
       const table = sql(name)
-      yield* Effect.mapError(
-        sql.onDialectOrElse({
-          mysql: () =>
-            sql`CREATE TABLE IF NOT EXISTS ${table} (
+      const made = sql.onDialectOrElse({
+        mysql: () =>
+          sql`CREATE TABLE IF NOT EXISTS ${table} (
               id VARCHAR(191) PRIMARY KEY,
               value LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL
             )`,
-          mssql: () =>
-            sql`IF NOT EXISTS (SELECT * FROM sysobjects WHERE name=${name} AND xtype='U')
+        mssql: () =>
+          sql`IF NOT EXISTS (SELECT * FROM sysobjects WHERE name=${name} AND xtype='U')
               CREATE TABLE ${table} (
                 id NVARCHAR(191) PRIMARY KEY,
                 value NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NOT NULL
               )`,
-          orElse: () => sql`CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR(191) PRIMARY KEY, value TEXT NOT NULL)`
-          // Some databases fail if two clients create it at the same time.
-        }).pipe(Effect.retry({ times: 1 })),
-        onError
-      )
+        orElse: () => sql`CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR(191) PRIMARY KEY, value TEXT NOT NULL)`
+        // Some databases fail if two clients create it at the same time.
+      }).pipe(Effect.retry({ times: 1 }))
+      // A user who may read and write the table need not have the right to create one.
+      yield* Effect.mapError(Effect.catch(sql`SELECT id FROM ${table} WHERE id = ''`, () => made), onError)
       const get = (key: string) =>
         Effect.map(
           sql<{ readonly value: string }>`SELECT value FROM ${table} WHERE id = ${key}`,

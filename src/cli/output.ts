@@ -31,6 +31,9 @@ import { messageOf } from "./wording.ts"
 /** An item without the fields that all items share. */
 export type NewItem = Omit<CliEvent.Item, "version" | "kind">
 
+/** A status without the fields that all events share. */
+export type NewStatus = Omit<CliEvent.Status, "version" | "kind">
+
 /** What a failure is about. */
 export interface Subject {
   readonly path?: string | undefined
@@ -80,6 +83,10 @@ export class Output extends Context.Service<Output, {
   readonly watch: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Whether frames are drawn. */
   readonly isLive: boolean
+  /** Whether status events are printed. */
+  readonly isReporting: boolean
+  /** Prints a status event. */
+  readonly status: (status: NewStatus) => Effect.Effect<void>
   /** Shows the latest frame while the effect runs. */
   readonly live: <A, E, R, R2>(
     frames: Stream.Stream<Live.Frame, never, R2>,
@@ -200,9 +207,7 @@ const failureOf = (error: unknown, subject: Subject): Failure => ({
 const failureLine = ({ isOfRequest, told }: Failure, style: Style.Style): string =>
   `${style.red("✗")} ${Summary.failure(told, isOfRequest)}\n`
 
-const statusOf = ({ bytes, files, rate, remaining, total }: Progress.Snapshot): CliEvent.Status => ({
-  version: 1,
-  kind: "status",
+const statusOf = ({ bytes, files, rate, remaining, total }: Progress.Snapshot): NewStatus => ({
   files: {
     done: files.done,
     failed: files.failed,
@@ -223,7 +228,7 @@ const makeWatching = (
     readonly emit: (event: CliEvent.Event) => Effect.Effect<void>
     readonly canDraw: boolean
   }
-): Pick<Output["Service"], "isLive" | "live" | "liveUntilEnd" | "watch"> => {
+): Pick<Output["Service"], "isLive" | "isReporting" | "live" | "liveUntilEnd" | "status" | "watch"> => {
   const drawing = Effect.forever(Effect.gen(function*() {
     const state = {
       snapshot: yield* progress.snapshot,
@@ -234,13 +239,16 @@ const makeWatching = (
     yield* live.draw((size, style) => ProgressScreen.render(state, size, style))
     yield* Effect.sleep(drawEvery)
   }))
-  const reporting = Stream.runForEach(progress.changes(statusEvery), (snapshot) => emit(statusOf(snapshot)))
-  const reports = settings.mode === "jsonl" && settings.drawsProgress && !settings.isQuiet
+  const isReporting = settings.mode === "jsonl" && settings.drawsProgress && !settings.isQuiet
+  const status = (status: NewStatus) => isReporting ? emit({ version: 1, kind: "status", ...status }) : Effect.void
+  const reporting = Stream.runForEach(progress.changes(statusEvery), (snapshot) => status(statusOf(snapshot)))
   return {
     isLive: canDraw,
+    isReporting,
+    status,
     watch: (effect) => {
       if (canDraw) return live.during(drawing, effect)
-      return reports ? Effect.raceFirst(effect, Effect.andThen(reporting, Effect.never)) : effect
+      return isReporting ? Effect.raceFirst(effect, Effect.andThen(reporting, Effect.never)) : effect
     },
     live: (frames, effect) => canDraw ? live.during(Stream.runForEach(frames, live.draw), effect) : effect,
     liveUntilEnd: (frames) => live.during(Effect.never, Stream.runForEach(frames, live.draw))

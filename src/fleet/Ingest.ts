@@ -138,7 +138,10 @@ export class Ingest extends Context.Service<Ingest, {
    * ingest has as well.
    */
   readonly deleteUploaded: (ingest: string, options?: DeleteOptions) => Stream.Stream<DeleteEvent, Failure>
-  /** Removes what ended from the queue. Runners do so by themselves. */
+  /**
+   * Removes what is left of items that ended: messages of the queue and runners that are gone, which runners remove by
+   * themselves, and what the upload cache knows of files that expired. The items stay.
+   */
   readonly clean: (options?: CleanOptions) => Effect.Effect<Cleaned, Failure>
 }>()("effect-anthropic-files/fleet/Ingest") {}
 

@@ -55,10 +55,11 @@ import { InvalidConfig } from "../FilesError.ts"
 import { detailsOf } from "../internal/cache/details.ts"
 import * as UploadCache from "../UploadCache.ts"
 import * as Ingest from "./Ingest.ts"
+import * as Cleaning from "./internal/cleaning.ts"
 import * as Database from "./internal/database.ts"
 import * as Deletion from "./internal/deletion.ts"
-import { type Engine, offerAhead, queueOf } from "./internal/engine.ts"
-import { databaseFailed, IngestFailed, noSuchIngest } from "./internal/failed.ts"
+import type { Engine } from "./internal/engine.ts"
+import { databaseFailed, noSuchIngest, storeFailed } from "./internal/failed.ts"
 import * as Insertion from "./internal/insertion.ts"
 import type { Entry } from "./internal/manifestItem.ts"
 import type { RunOptions } from "./internal/model.ts"
@@ -168,16 +169,14 @@ export const make = Effect.fnUntraced(function*(
     // Its migrations die where the database is away.
     Effect.catchDefect((defect): Effect.Effect<never, SqlError> =>
       isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
-    )
+    ),
+    Effect.tap(() => tuneQueue(sql))
   )
   const database = Database.make(sql)
   const files = yield* Files.Files
   const cache = yield* UploadCache.UploadCache
   const sources = yield* Effect.context<FileSystem.FileSystem | HttpClient.HttpClient>()
-  yield* migrated(sql)
-  // For what is offered outside of a run.
-  const store = yield* Effect.mapError(makeStore, databaseFailed)
-  yield* Effect.mapError(tuneQueue(sql), databaseFailed)
+  yield* migrate(sql)
   const engine: Engine = {
     database,
     files,
@@ -190,7 +189,7 @@ export const make = Effect.fnUntraced(function*(
     sweepInterval,
     isAlone
   }
-  return serviceOf(engine, store)
+  return serviceOf(engine)
 })
 
 /**
@@ -218,7 +217,7 @@ export const layerRateLimitStore = (
     RateLimiter.RateLimiterStore,
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      yield* migrated(sql)
+      yield* migrate(sql)
       return yield* SharedRate.make(Database.make(sql).countAlive, options.onRedisLost ?? "share")
     })
   )
@@ -234,39 +233,8 @@ export const layer = (
   SqlClient.SqlClient | UploadCache.UploadCache | Files.Files | FileSystem.FileSystem | HttpClient.HttpClient
 > => Layer.effect(Ingest.Ingest, make(options))
 
-const migrated = (sql: SqlClient.SqlClient): Effect.Effect<void, Ingest.IngestFailed> =>
-  Effect.provideService(migrate, SqlClient.SqlClient, sql).pipe(
-    Effect.asVoid,
-    Effect.mapError((error) => error._tag === "SqlError" ? databaseFailed(error) : migrationFailed(error))
-  )
-
-const migrationFailed = (error: { readonly message: string; readonly cause?: unknown }) =>
-  new IngestFailed({
-    operation: "ingest",
-    reason: "DatabaseFailed",
-    message: `The tables of ingests could not be made or brought up to date: ${error.message}`,
-    isRetryable: false,
-    isOutcomeUnknown: false,
-    cause: error
-  })
-
-/** Items that are handed to the queue by whoever added them. */
-const firstOffers = 500
-
-const serviceOf = (
-  engine: Engine,
-  store: PersistedQueue.PersistedQueueStore["Service"]
-): Ingest.Ingest["Service"] => {
+const serviceOf = (engine: Engine): Ingest.Ingest["Service"] => {
   const { database } = engine
-
-  /** So that runners begin at once. The rest, and what fails here, is left to their sweeps. */
-  const offer = (ingest: string) =>
-    Effect.ignore(
-      Effect.flatMap(
-        queueOf(store, ingest),
-        (queue) => offerAhead({ database, window: Math.min(engine.window, firstOffers) }, queue, ingest)
-      )
-    )
 
   const onIngest = <A>(
     ingest: string,
@@ -283,9 +251,7 @@ const serviceOf = (
   return Ingest.Ingest.of({
     add: Effect.fn("Ingest.add")(function*<E, R>(ingest: string, manifest: Stream.Stream<Entry, E, R>) {
       yield* checkName(ingest)
-      const added = yield* Insertion.add(database, ingest, manifest)
-      yield* offer(ingest)
-      return added
+      return yield* Insertion.add(database, ingest, manifest)
     }),
     run: <E = never, R = never>(ingest: string, options: RunOptions<E, R> = {}) =>
       Stream.callback<Ingest.RunEvent, Ingest.Failure, R>(
@@ -304,17 +270,14 @@ const serviceOf = (
     pause: (ingest) => Effect.asVoid(onIngest(ingest, database.setState(ingest, "paused"))),
     resume: (ingest) =>
       // The items first: while the ingest counts as cancelled, no runner takes one.
-      onIngest(ingest, Effect.tap(database.revive(ingest), () => database.setState(ingest, "running"))).pipe(
-        Effect.tap(() => offer(ingest))
-      ),
+      onIngest(ingest, Effect.tap(database.revive(ingest), () => database.setState(ingest, "running"))),
     cancel: (ingest) =>
       onIngest(ingest, Effect.andThen(database.setState(ingest, "cancelled"), database.cancel(ingest))),
-    retry: (ingest, { key, tag } = {}) =>
-      Effect.tap(onIngest(ingest, database.retry(ingest, tag ?? null, key ?? null)), () => offer(ingest)),
+    retry: (ingest, { key, tag } = {}) => onIngest(ingest, database.retry(ingest, tag ?? null, key ?? null)),
     renew: (ingest, within) =>
       Effect.flatMap(
         checkDuration("within", within),
-        (within) => Effect.tap(onIngest(ingest, database.renew(ingest, Duration.toMillis(within))), () => offer(ingest))
+        (within) => onIngest(ingest, database.renew(ingest, Duration.toMillis(within)))
       ),
     deleteUploaded: (ingest, options = {}) =>
       Stream.unwrap(Effect.gen(function*() {
@@ -325,25 +288,12 @@ const serviceOf = (
       })),
     clean: (options = {}) =>
       Effect.gen(function*() {
+        const { dryRun = false } = options
         const olderThan = yield* checkDuration("olderThan", options.olderThan ?? "1 hour", true)
-        const seconds = Duration.toSeconds(olderThan)
-        const messages = yield* Effect.mapError(database.countMessages(seconds), databaseFailed)
-        yield* Effect.mapError(
-          store.cleanup({ timeToLive: olderThan, failedTimeToLive: olderThan }),
-          cleanUpFailed
+        return yield* Effect.mapError(
+          Cleaning.clean(engine, Duration.toSeconds(olderThan), dryRun),
+          (error) => error._tag === "SqlError" ? databaseFailed(error) : storeFailed(error)
         )
-        const runners = yield* Effect.mapError(database.removeRunners(seconds), databaseFailed)
-        return { messages, runners }
       })
   })
 }
-
-const cleanUpFailed = (error: PersistedQueue.PersistedQueueError) =>
-  new IngestFailed({
-    operation: "ingest",
-    reason: "DatabaseFailed",
-    message: "The database of the ingest failed while its queue was cleaned.",
-    isRetryable: true,
-    isOutcomeUnknown: false,
-    cause: error
-  })

@@ -27,7 +27,8 @@ import type { SourceFailed } from "../FilesError.ts"
 import { filterOf, scan } from "../internal/cache/scan.ts"
 import { fromPlatformError } from "../internal/files/sourceFailed.ts"
 import { parseJson } from "../internal/messages/events.ts"
-import { recordsOf } from "./internal/csvRecords.ts"
+import { shorten } from "../internal/text.ts"
+import { type CsvRecord, recordsOf } from "./internal/csvRecords.ts"
 import { linesOf } from "./internal/lines.ts"
 import { type Entry, type Item, Malformed, parseItem } from "./internal/manifestItem.ts"
 
@@ -51,6 +52,23 @@ export interface FileOptions {
 
 const malformed = (name: string, line: number, message: string, key?: string): Malformed =>
   new Malformed({ key: key ?? `${name}:${line}`, line, message: `${name}, line ${line}: ${message}` })
+
+const columns = ["key", "source", "filename", "mimeType", "expiresIn", "metadata"]
+
+/** The first record of CSV. */
+interface Header {
+  readonly names: ReadonlyArray<string>
+  readonly isUsable: boolean
+}
+
+const headerProblem = (names: ReadonlyArray<string>): string | undefined => {
+  const missing = ["key", "source"].filter((column) => !names.includes(column))
+  if (missing.length > 0) {
+    return `the first record has no column ${missing.join(" and ")}: ${shorten(names.join(", "))}.`
+  }
+  const double = columns.find((column) => names.indexOf(column) !== names.lastIndexOf(column))
+  return double === undefined ? undefined : `the first record has the column ${double} twice.`
+}
 
 /** The cells of CSV are text, and an empty one says nothing. */
 const fromCells = (header: ReadonlyArray<string>, cells: ReadonlyArray<string>): Record<string, unknown> => {
@@ -98,25 +116,32 @@ export const csv = <E, R>(
   } = {}
 ): Stream.Stream<Entry, E, R> => {
   const { delimiter = ",", name = "manifest" } = options
-  return Stream.suspend(() => {
-    let header: ReadonlyArray<string> | undefined
-    return Stream.flatMap(recordsOf(content, delimiter), ({ cells, line }): Stream.Stream<Entry> => {
-      if (cells === undefined) return Stream.succeed(malformed(name, line, "the quotes of the record do not match."))
-      if (header === undefined) {
-        header = cells.map((column) => column.trim())
-        const missing = ["key", "source"].filter((column) => header?.includes(column) !== true)
-        return missing.length === 0
-          ? Stream.empty
-          : Stream.succeed(malformed(name, line, `the first record has no column ${missing.join(" and ")}.`))
-      }
-      if (cells.length !== header.length) {
-        return Stream.succeed(
-          malformed(name, line, `the record has ${cells.length} cells, and the first one ${header.length}.`)
-        )
-      }
-      return Stream.succeed(entryOf(name, line, fromCells(header, cells)))
-    })
-  })
+  const unreadable = "the quotes of the record do not match."
+  const read = (header: Header | undefined, { cells, line }: CsvRecord): readonly [Header, ReadonlyArray<Entry>] => {
+    if (header === undefined) {
+      const names = (cells ?? []).map((column) => column.trim())
+      const problem = cells === undefined ? unreadable : headerProblem(names)
+      return problem === undefined
+        ? [{ names, isUsable: true }, []]
+        : [{ names, isUsable: false }, [malformed(name, line, `${problem} Nothing further was read.`)]]
+    }
+    const { names } = header
+    if (cells === undefined) return [header, [malformed(name, line, unreadable)]]
+    return [header, [
+      cells.length === names.length
+        ? entryOf(name, line, fromCells(names, cells))
+        : malformed(name, line, `the record has ${cells.length} cells, and the first one ${names.length}.`)
+    ]]
+  }
+  return recordsOf(content, delimiter).pipe(
+    Stream.mapAccum(() => undefined as Header | undefined, (header, record) => {
+      const [next, entries] = header?.isUsable === false ? [header, []] : read(header, record)
+      return [next, [{ entries, isLast: !next.isUsable }]]
+    }),
+    // Without its columns no record is an item, and each would only be one more failure.
+    Stream.takeUntil(({ isLast }) => isLast),
+    Stream.flatMap(({ entries }) => Stream.fromIterable(entries))
+  )
 }
 
 /**

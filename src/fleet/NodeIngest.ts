@@ -26,11 +26,14 @@
  * ```
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import type * as Duration from "effect/Duration"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { type InvalidConfig, PolicyFailed } from "../FilesError.ts"
 import type * as NodeFiles from "../NodeFiles.ts"
@@ -40,7 +43,7 @@ import type * as UploadStore from "../UploadStore.ts"
 import * as UploadStoreSql from "../UploadStoreSql.ts"
 import type * as Ingest from "./Ingest.ts"
 import * as IngestSql from "./IngestSql.ts"
-import { databaseFailed, type IngestFailed } from "./internal/failed.ts"
+import { type IngestFailed, unreachable } from "./internal/failed.ts"
 
 /** What the Layer is made from. */
 export interface Options extends Omit<IngestSql.Options, "isAlone">, IngestSql.RateLimitStoreOptions {
@@ -72,14 +75,36 @@ export interface Options extends Omit<IngestSql.Options, "isAlone">, IngestSql.R
   readonly lease?: Duration.Input | undefined
 }
 
+/** Connections that wait for a database that is away are left behind. */
+const closeLimit = Duration.millis(500)
+
+/** A Layer whose release takes no longer than {@link closeLimit}. */
+const closedSoon = <A, E, R>(self: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    yield* Effect.addFinalizer((exit) =>
+      Effect.flatMap(
+        Effect.forkDetach(Scope.close(scope, exit)),
+        (fiber) => Effect.interruptible(Effect.timeoutOption(Fiber.await(fiber), closeLimit))
+      )
+    )
+    return yield* Layer.buildWithScope(self, scope)
+  }))
+
 const databaseOf = ({ databaseUrl, maxConnections = 10 }: Options): Layer.Layer<SqlClient.SqlClient, IngestFailed> =>
   PgClient.layer({
     url: databaseUrl,
     maxConnections,
     applicationName: "effect-anthropic-files",
-    connectTimeout: "10 seconds"
+    connectTimeout: "10 seconds",
+    // A pooler such as pgbouncer gives each transaction another session, which knows no statement of an earlier one.
+    prepare: false,
+    // The queue keeps times without a zone, which jump where the session's zone has a summer time.
+    startupParameters: { timezone: "UTC" }
   }).pipe(
-    Layer.catchTag("SqlError", (error) => Layer.effect(SqlClient.SqlClient, Effect.fail(databaseFailed(error))))
+    closedSoon,
+    Layer.tap((context) => Context.get(context, SqlClient.SqlClient)`SELECT 1`),
+    Layer.catchTag("SqlError", (error) => Layer.effect(SqlClient.SqlClient, Effect.fail(unreachable(error))))
   )
 
 const redisOf = (url: Redacted.Redacted<string>): Layer.Layer<Redis.Redis, PolicyFailed> =>

@@ -127,7 +127,82 @@ describe.runIf(isRun)(`ingest on the command line${needsPostgres}`, () => {
         const all = yield* ingest("status")
         assert.include(lines(all.out), "steered\trunning\t3\t0\t0")
         const cleaned = yield* ingest("clean", "--json")
-        assert.deepStrictEqual(decodeReport(cleaned.out).items[0]?.data, { messages: 0, runners: 0 })
+        assert.deepStrictEqual(decodeReport(cleaned.out).items[0]?.data, { messages: 0, runners: 0, notes: 0 })
+      })
+    )
+
+    live(
+      "--dry-run of whatever changes an ingest says what would be done, and does nothing",
+      Effect.gen(function*() {
+        const { ingest } = yield* setUp
+        const directory = yield* folder(files(2, "planned"))
+        const manifest = yield* folder({
+          "items.jsonl": ["0", "1"].map((n) =>
+            JSON.stringify({ key: n, source: `${directory}/${n}.txt`, expiresIn: "2 hours" })
+          ).join("\n")
+        })
+        code(yield* ingest("add", "planned", `${manifest}/items.jsonl`), 0)
+        const planned = Effect.fnUntraced(function*(expected: ReadonlyArray<string>, ...args: ReadonlyArray<string>) {
+          const before = statusOf(yield* ingest("status", "planned", "--json"))
+          const ended = yield* ingest(...args, "--dry-run")
+          code(ended, 0)
+          assert.deepStrictEqual(lines(ended.out), expected)
+          const { at: _, ...after } = statusOf(yield* ingest("status", "planned", "--json"))
+          assert.deepInclude(before, after)
+          for (const event of events(yield* ingest(...args, "--dry-run", "--jsonl"))) {
+            if (event.kind === "item") assert.strictEqual(event.action, "planned")
+          }
+        })
+        yield* planned(["would pause planned (running)"], "pause", "planned")
+        yield* planned(["would cancel 0", "would cancel 1"], "cancel", "planned")
+        code(yield* ingest("cancel", "planned"), 0)
+        const resumed = ["would resume planned (cancelled)", "would resume 0", "would resume 1"]
+        yield* planned(resumed, "resume", "planned")
+        code(yield* ingest("resume", "planned"), 0)
+        code(yield* ingest("run", "planned"), 0)
+        yield* planned([], "renew", "planned", "--within", "1h")
+        yield* planned(["would renew 0", "would renew 1"], "renew", "planned", "--within", "3h")
+        const [cleaning = ""] = lines((yield* ingest("clean", "--older-than", "1s", "--dry-run")).out)
+        assert.match(cleaning, /^would remove \d+ messages of the queue, 0 runners that are gone and 0 notes/)
+        assert.strictEqual(
+          (yield* ingest("clean", "--older-than", "1s")).out,
+          `${cleaning.replace("would remove", "removed")}\n`
+        )
+        for (const command of ["pause", "resume", "cancel", "retry"]) {
+          code(yield* ingest(command, "nobody's", "--dry-run"), 4)
+        }
+      })
+    )
+
+    live(
+      "a relative path counts from the folder in which it was added, wherever the runner is started",
+      Effect.gen(function*() {
+        const { env, ingest } = yield* setUp
+        const directory = yield* folder({ "sub/a.txt": "a", "items.csv": "key,source\na,sub/a.txt\n" })
+        code(yield* run(["ingest", "add", "relative", "items.csv"], { env, cwd: directory }), 0)
+        code(yield* ingest("run", "relative"), 0)
+        assert.lengthOf(yield* (yield* Emulator).files, 1)
+      })
+    )
+
+    live(
+      "run --jsonl says from time to time how far the whole ingest has come",
+      Effect.gen(function*() {
+        const { ingest } = yield* setUp
+        const { addFault } = yield* Emulator
+        yield* addFault(Fault.latency({ duration: "1 second", match: { method: "POST" }, times: null }))
+        code(yield* ingest("add", "told", yield* folder(files(12, "told"))), 0)
+        const ran = yield* ingest("run", "told", "--jsonl", "--concurrency", "1")
+        code(ran, 0)
+        const statuses = events(ran).filter((event) => event.kind === "status")
+        assert.isNotEmpty(statuses)
+        for (const { bytes, files } of statuses) {
+          assert.strictEqual(files.total, 12)
+          assert.isAtLeast(files.done, 1)
+          assert.isAtLeast(bytes.done, 6)
+        }
+        const silent = yield* ingest("run", "told", "--jsonl", "--no-progress")
+        assert.isEmpty(events(silent).filter((event) => event.kind === "status"))
       })
     )
 

@@ -5,18 +5,27 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
 import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { SqlClient } from "effect/sql"
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
+import * as os from "node:os"
 import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server, sql } from "./support.ts"
 
 const here = Layer.provideMerge(ingestWith(), server)
 
-/** A server that answers everything with one text. Gives its URL. */
-const webServer = (text: string) =>
+/** A server that answers everything with one text. Gives its URL, and what it was asked for. */
+const webServer = (text: string, asked: Array<string> = []) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.callback<http.Server>((resume) => {
-        const server = http.createServer((_, response) => void response.end(text))
+        const server = http.createServer(({ url = "" }, response) => {
+          asked.push(url)
+          // In parts, so that nothing tells its length.
+          if (url.startsWith("/parts")) response.write(text.slice(0, 10))
+          response.end(url.startsWith("/parts") ? text.slice(10) : text)
+        })
         server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
       }),
       (server) => Effect.sync(() => server.closeAllConnections()).pipe(Effect.tap(Effect.sync(() => server.close())))
@@ -174,6 +183,72 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         assert.deepInclude(event, { _tag: "Done", key: "a", size_bytes: 14, uploaded: true })
         const [row] = yield* rows("signed")
         assert.deepInclude(row, { filename: "a.txt", source: "s3://bucket/a.txt", state: "done" })
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("a URL is fetched once, whatever its size, and nothing is left of it on the disk", () =>
+      Effect.gen(function*() {
+        const asked: Array<string> = []
+        const before = new Set(fs.readdirSync(os.tmpdir()))
+        const large = "0123456789".repeat(150_000)
+        const web = yield* webServer(large, asked)
+        const small = yield* webServer("small", asked)
+        yield* Ingest.add(
+          "fetched",
+          Stream.make(
+            { key: "large", source: `${web}/large.txt` },
+            { key: "parts", source: `${web}/parts.txt`, filename: "other.txt" },
+            { key: "small", source: `${small}/small.csv` }
+          )
+        )
+        const events = yield* Stream.runCollect(Ingest.run("fetched"))
+        assert.lengthOf(events.filter(({ _tag }) => _tag === "Done"), 3)
+        assert.deepStrictEqual(asked.toSorted(), ["/large.txt", "/parts.txt", "/small.csv"])
+        const found = yield* rows("fetched")
+        const byKey = new Map(found.map((row) => [row.key, row]))
+        assert.deepInclude(byKey.get("large"), { size_bytes: large.length, mime_type: "text/plain" })
+        // The same content under another name is the same file.
+        assert.strictEqual(byKey.get("parts")?.file_id, byKey.get("large")?.file_id)
+        assert.deepInclude(byKey.get("small"), { filename: "small.csv", size_bytes: 5, mime_type: "text/csv" })
+        const sha256 = createHash("sha256").update(large).digest("hex")
+        assert.strictEqual(byKey.get("large")?.sha256, sha256)
+        const left = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("effect-anthropic-files-"))
+        assert.deepStrictEqual(left.filter((name) => !before.has(name)), [])
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("a source that is too large has failed before it is read, or as soon as it is", () =>
+      Effect.gen(function*() {
+        const { directory } = yield* corpus(1)
+        fs.truncateSync(`${directory}/0.txt`, 500_000_001)
+        yield* add("too large", [{ key: "path", source: `${directory}/0.txt` }])
+        const began = performance.now()
+        yield* Stream.runDrain(Ingest.run("too large"))
+        const [row] = yield* rows("too large")
+        assert.deepInclude(row, { state: "failed", error_tag: "FileTooLarge" })
+        assert.isBelow(performance.now() - began, 10_000)
+        assert.strictEqual(yield* posts, 0)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("clean forgets what the cache knows of files that expired 30 days ago, and of nothing else", () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const notes = Effect.map(
+          sql<{ readonly count: number }>`SELECT count(*)::int AS count FROM effect_anthropic_files_uploads`,
+          ([row]) => row?.count ?? 0
+        )
+        const before = yield* notes
+        const { items } = yield* corpus(3, (n) => `forgotten ${n}`)
+        yield* Ingest.add("forgotten", Stream.fromIterable(items.map((item) => ({ ...item, expiresIn: "2 hours" }))))
+        yield* Stream.runDrain(Ingest.run("forgotten"))
+        assert.strictEqual(yield* notes, before + 6)
+        assert.strictEqual((yield* Ingest.clean()).notes, 0)
+        yield* sql`UPDATE ingest_items SET expires_at = now() - interval '29 days' WHERE ingest = 'forgotten'`
+        assert.strictEqual((yield* Ingest.clean()).notes, 0)
+        yield* sql`UPDATE ingest_items SET expires_at = now() - interval '31 days' WHERE ingest = 'forgotten' AND key <> '2'`
+        assert.strictEqual((yield* Ingest.clean({ dryRun: true })).notes, 2)
+        assert.strictEqual(yield* notes, before + 6)
+        assert.strictEqual((yield* Ingest.clean()).notes, 2)
+        assert.strictEqual(yield* notes, before + 2)
+        assert.strictEqual((yield* Ingest.clean()).notes, 0)
       }).pipe(Effect.scoped, Effect.provide(here)))
 
     it.effect("a key that is refused ends the run, and gives no item up", () =>

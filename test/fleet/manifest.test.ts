@@ -89,7 +89,7 @@ describe("a manifest in JSONL", () => {
       assert.isTrue(entry !== undefined && !Manifest.isMalformed(entry))
       if (entry === undefined || Manifest.isMalformed(entry)) return
       assert.strictEqual(Duration.toDays(Duration.fromInputUnsafe(entry.expiresIn ?? 0)), 30)
-      for (const wrong of ["3600", "\"soon\"", "\"-1 day\"", "\"Infinity\"", "{}"]) {
+      for (const wrong of ["3600", "\"soon\"", "\"-1 day\"", "\"Infinity\"", "\"99999999999999999 days\"", "{}"]) {
         assert.match(
           (yield* messageOf(`{"key":"a","source":"x","expiresIn":${wrong}}`)) ?? "",
           /it has to be a duration above 0 with its unit/,
@@ -134,12 +134,21 @@ describe("a manifest in CSV", () => {
       ])
     }))
 
-  it.effect("without the columns that it needs, it says so", () =>
+  it.effect("whose first record is of no use says so once, whatever comes behind it", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* read(Manifest.csv(bytes("id;url\n1;x\n"), { name: "m", delimiter: ";" })), [
-        "m:1 (1): m, line 1: the first record has no column key and source.",
-        "m:2 (2): m, line 2: key is undefined; it has to be a string."
+      const failure = (text: string, delimiter = ",") => read(Manifest.csv(bytes(text, 3), { name: "m", delimiter }))
+      assert.deepStrictEqual(yield* failure("id;url\n1;x\n2;y\n", ";"), [
+        "m:1 (1): m, line 1: the first record has no column key and source: id, url. Nothing further was read."
       ])
+      assert.deepStrictEqual(yield* failure("key;source\n1;x\n"), [
+        "m:1 (1): m, line 1: the first record has no column key and source: key;source. Nothing further was read."
+      ])
+      assert.deepStrictEqual(yield* failure("key,source,source\na,x,y\n"), [
+        "m:1 (1): m, line 1: the first record has the column source twice. Nothing further was read."
+      ])
+      assert.deepStrictEqual(yield* failure("key,source,note,note\na,x,y,z\n"), ["a = x"])
+      assert.deepStrictEqual(yield* failure("\ufeffkey,source\r\na,x\r\n"), ["a = x"])
+      assert.deepStrictEqual(yield* failure(""), [])
     }))
 
   it.effect("metadata is JSON in a cell", () =>

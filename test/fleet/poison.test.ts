@@ -55,6 +55,10 @@ describe.runIf(isRun)(`one bad item among others${needsPostgres}`, () => {
         const sql = yield* SqlClient.SqlClient
         const { items } = yield* corpus(8, (n) => `edited ${n}`)
         yield* add("edited", items)
+        // A runner hands them to the queue, and is stopped before it begins any.
+        yield* Ingest.pause("edited")
+        yield* Stream.runDrain(Ingest.run("edited", { stopWhen: Effect.sleep("1 second") }))
+        yield* Ingest.resume("edited")
         // What a newer version would write, what no JSON is, and what somebody lost.
         const message = (key: string) =>
           sql`(SELECT id || '/' || generation FROM ingest_items WHERE ingest = 'edited' AND key = ${key})`

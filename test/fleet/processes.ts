@@ -44,6 +44,21 @@ export const faults: ReadonlyArray<Fault.Fault> = [
   })
 ]
 
+/** What is at the service although no item has it, with who has its name. */
+const strangers = (
+  rows: ReadonlyArray<Ingest.ItemRow>,
+  files: Effect.Success<Emulator.Emulator["Service"]["files"]>
+): string => {
+  const known = new Map(rows.map((row) => [row.file_id as string | null, row]))
+  return JSON.stringify(
+    files.filter(({ id }) => !known.has(id)).map((file) => ({
+      stranger: file,
+      others: files.filter(({ filename, id }) => filename === file.filename && id !== file.id),
+      item: rows.find(({ filename }) => filename === file.filename)
+    }))
+  )
+}
+
 /** Every item is done, every file is there once, and what the table says of a file is what the emulator has. */
 export const everyFileOnce = (ingest: string, count: number) =>
   Effect.gen(function*() {
@@ -54,7 +69,7 @@ export const everyFileOnce = (ingest: string, count: number) =>
     const rows = yield* Stream.runCollect(Ingest.items(ingest))
     const files = yield* emulator.files
     const stored = new Map(files.map((file) => [file.id as string, file]))
-    assert.strictEqual(files.length, count, "files at the service")
+    assert.strictEqual(files.length, count, `files at the service; not of the table: ${strangers(rows, files)}`)
     assert.strictEqual(new Set(rows.map(({ file_id }) => file_id)).size, count)
     for (const row of rows) {
       const file = stored.get(row.file_id ?? "")

@@ -5,7 +5,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
+import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
@@ -66,6 +66,12 @@ const entriesOf = Effect.fnUntraced(function*(
   return parse(fs.stream(source), source, source, format)
 })
 
+/** Whoever runs the ingest may be in another folder. */
+const absolute = (path: Path.Path) => (entry: Manifest.Entry): Manifest.Entry =>
+  Manifest.isMalformed(entry) || /^[a-z][a-z0-9+.-]*:\/\//i.test(entry.source)
+    ? entry
+    : { ...entry, source: path.resolve(entry.source) }
+
 export const add = define({
   name: "add",
   path: ["ingest", "add"],
@@ -74,7 +80,7 @@ export const add = define({
     { command: `${program} ingest add corpus ./corpus --include '*.pdf'`, description: "A folder" },
     {
       command: `${program} ingest add corpus items.jsonl`,
-      description: "Lines such as {\"key\":\"a\",\"source\":\"a.pdf\"}"
+      description: "Lines such as {\"key\":\"a\",\"source\":\"a.pdf\"}; relative paths count from here"
     },
     { command: `${program} ingest add corpus items.csv --dry-run`, description: "What is wrong with a manifest" }
   ],
@@ -94,8 +100,10 @@ export const add = define({
     const globs = Folder.globsOf({ include, exclude })
     const manifests = yield* Effect.forEach(sources, (source) => entriesOf(source, format, globs))
     const read = { items: 0, malformed: 0 }
+    const path = yield* Path.Path
 
     const manifest = Stream.concat(Stream.empty, Stream.flatten(Stream.fromIterable(manifests))).pipe(
+      Stream.map(absolute(path)),
       Stream.tap((entry) => {
         if (!Manifest.isMalformed(entry)) {
           read.items++

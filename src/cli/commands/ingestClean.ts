@@ -1,10 +1,11 @@
 /**
- * `ingest clean`: what ended, out of the queue.
+ * `ingest clean`: what is left of items that ended.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Ingest from "../../fleet/Ingest.ts"
+import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
 import * as Flags from "../flags.ts"
 import * as IngestLayer from "../ingestLayer.ts"
@@ -15,21 +16,29 @@ import { program } from "../usage.ts"
 export const clean = define({
   name: "clean",
   path: ["ingest", "clean"],
-  description: "Remove from the queue what ended; runners do so by themselves, and the items stay",
+  description:
+    "Remove what is left of items that ended: messages of the queue, runners that are gone, notes of expired files",
   examples: [{ command: `${program} ingest clean --older-than 1d`, description: "When no runner will run for long" }],
   flags: {
     ...IngestLayer.flags,
-    olderThan: Flags.duration("older-than", "How long ago it ended, 1h unless given")
+    olderThan: Flags.duration("older-than", "How long ago messages ended and runners went, 1h unless given"),
+    dryRun: Confirm.flags.dryRun
   },
-  run: Effect.fnUntraced(function*({ databaseUrl, olderThan }) {
+  run: Effect.fnUntraced(function*({ databaseUrl, dryRun, olderThan }) {
     const output = yield* Output
-    const { messages, runners } = yield* Effect.provide(
-      Ingest.clean({ olderThan: Option.getOrElse(olderThan, () => Duration.hours(1)) }),
+    const cleaned = yield* Effect.provide(
+      Ingest.clean({ olderThan: Option.getOrElse(olderThan, () => Duration.hours(1)), dryRun }),
       IngestLayer.layer({ databaseUrl })
     )
+    const { messages, notes, runners } = cleaned
+    const what = `${Format.count(messages)} messages of the queue, ${Format.count(runners)} runners that are gone and ${
+      Format.count(notes)
+    } notes of files that have expired`
     yield* output.item(
-      { action: "cleaned", data: { messages, runners } },
-      `removed ${Format.count(messages)} messages of the queue and ${Format.count(runners)} runners that are gone`
+      dryRun
+        ? { action: "planned", would: "clean", data: { ...cleaned } }
+        : { action: "cleaned", data: { ...cleaned } },
+      `${dryRun ? "would remove" : "removed"} ${what}`
     )
   })
 })

@@ -1,6 +1,7 @@
 /**
  * `ingest run`: one runner, in this process.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -8,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as os from "node:os"
 import process from "node:process"
 import * as Ingest from "../../fleet/Ingest.ts"
+import { aside } from "../../fleet/internal/aside.ts"
 import { printable } from "../../internal/text.ts"
 import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
@@ -15,7 +17,7 @@ import { itemFailed } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import { ingestArgument } from "../ingestFlags.ts"
 import * as IngestLayer from "../ingestLayer.ts"
-import { Output } from "../output.ts"
+import { type NewStatus, Output } from "../output.ts"
 import * as Screen from "../screen/ingest.ts"
 import type { Frame } from "../screen/live.ts"
 import { Settings } from "../settings.ts"
@@ -52,12 +54,47 @@ const tell = Effect.fnUntraced(function*(event: Ingest.RunEvent) {
   }
 })
 
-/** Frames of the status; while the database is away the last one stays. */
-const frames = (ingest: string): Stream.Stream<Frame, never, Ingest.Ingest> =>
-  Stream.fromEffectRepeat(Effect.delay(Effect.option(Ingest.status(ingest)), "2 seconds")).pipe(
-    Stream.filter(Option.isSome),
-    Stream.map(({ value }): Frame => (size, style) => Screen.render(value, size, style))
-  )
+/** Between two looks at the status. One of many millions of items takes its time, and is looked at less often. */
+const lookInterval = Duration.seconds(2)
+
+/** Looks at the status; while the database is away there are none. */
+const statuses = (ingest: string): Stream.Stream<Ingest.Status, never, Ingest.Ingest> =>
+  Stream.paginate(lookInterval, (wait) =>
+    Effect.map(
+      Effect.timed(Effect.option(aside(Effect.delay(Ingest.status(ingest), wait)))),
+      ([passed, status]) => {
+        const took = Duration.subtract(passed, wait)
+        return [Option.toArray(status), Option.some(Duration.max(lookInterval, Duration.times(took, 10)))] as const
+      }
+    ))
+
+const frameOf = (status: Ingest.Status): Frame => (size, style) => Screen.render(status, size, style)
+
+/** How far the ingest has come since the look before. */
+const movedSince = (before: Ingest.Status, { at, bytes, counts, time_left, total }: Ingest.Status): NewStatus => {
+  const seconds = (at.epochMilliseconds - before.at.epochMilliseconds) / 1000
+  return {
+    files: { done: counts.done, failed: counts.failed, total },
+    bytes: { done: bytes },
+    rate: seconds <= 0 ? 0 : Math.max(0, bytes - before.bytes) / seconds,
+    ...(time_left === null ? undefined : { remaining: time_left / 1000 })
+  }
+}
+
+/** A service that waits for work says nothing. */
+const hasMoved = (before: Ingest.Status, { bytes, counts, total }: Ingest.Status): boolean =>
+  before.bytes !== bytes || before.total !== total || before.counts.done !== counts.done
+  || before.counts.failed !== counts.failed
+
+const report = (ingest: string) =>
+  Effect.flatMap(Output, (output) =>
+    statuses(ingest).pipe(
+      Stream.mapAccum(() => undefined as Ingest.Status | undefined, (before, status) => [
+        status,
+        before !== undefined && hasMoved(before, status) ? [movedSince(before, status)] : []
+      ]),
+      Stream.runForEach(output.status)
+    ))
 
 const plan = Effect.fnUntraced(function*(ingest: string) {
   const output = yield* Output
@@ -125,7 +162,10 @@ export const run = define({
     const running = Effect.gen(function*() {
       const services = yield* Effect.raceFirst(Effect.asSome(Layer.build(layer)), Effect.as(stopped, Option.none()))
       if (Option.isNone(services)) return
-      yield* output.live(frames(ingest), Stream.runForEach(events, tell)).pipe(Effect.provide(services.value))
+      const work = output.live(Stream.map(statuses(ingest), frameOf), Stream.runForEach(events, tell))
+      yield* (output.isReporting ? Effect.raceFirst(work, Effect.andThen(report(ingest), Effect.never)) : work).pipe(
+        Effect.provide(services.value)
+      )
     })
     const cutOff = Effect.gen(function*() {
       yield* stopped

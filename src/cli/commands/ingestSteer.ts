@@ -2,6 +2,7 @@
  * `ingest pause`, `resume`, `cancel`, `retry` and `renew`.
  */
 import * as Flag from "effect/cli/Flag"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -16,7 +17,7 @@ import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { program } from "../usage.ts"
 
-const common = { ingest: ingestArgument, ...IngestLayer.flags }
+const common = { ingest: ingestArgument, ...IngestLayer.flags, dryRun: Confirm.flags.dryRun }
 
 type Steering = "paused" | "resumed" | "cancelled" | "retried" | "renewed"
 
@@ -31,7 +32,7 @@ const tell = Effect.fnUntraced(function*(action: Steering, ingest: string, items
 
 /** What would be changed, one by one. */
 const plan = Effect.fnUntraced(function*(
-  would: "cancel" | "retry",
+  would: "resume" | "cancel" | "retry" | "renew",
   ingest: string,
   state: Ingest.State,
   isMeant: (row: Ingest.ItemRow) => boolean = () => true
@@ -43,15 +44,25 @@ const plan = Effect.fnUntraced(function*(
   )
 })
 
+/** That the ingest itself would be changed. */
+const planWhole = Effect.fnUntraced(function*(would: "pause" | "resume", ingest: string) {
+  const output = yield* Output
+  const { state } = yield* Ingest.status(ingest)
+  yield* output.item(
+    { action: "planned", would, data: { ingest, state } },
+    `would ${would} ${printable(ingest)} (${state})`
+  )
+})
+
 export const pause = define({
   name: "pause",
   path: ["ingest", "pause"],
   description: "Let no runner begin another item until it is resumed",
   examples: [{ command: `${program} ingest pause corpus`, description: "Runners stay, and wait" }],
   flags: common,
-  run: Effect.fnUntraced(function*({ databaseUrl, ingest }) {
-    yield* Effect.provide(Ingest.pause(ingest), IngestLayer.layer({ databaseUrl }))
-    yield* tell("paused", ingest)
+  run: Effect.fnUntraced(function*({ databaseUrl, dryRun, ingest }) {
+    const change = Effect.andThen(Ingest.pause(ingest), tell("paused", ingest))
+    yield* Effect.provide(dryRun ? planWhole("pause", ingest) : change, IngestLayer.layer({ databaseUrl }))
   })
 })
 
@@ -61,9 +72,13 @@ export const resume = define({
   description: "Go on after a pause or a cancellation",
   examples: [{ command: `${program} ingest resume corpus`, description: "Cancelled items are pending again" }],
   flags: common,
-  run: Effect.fnUntraced(function*({ databaseUrl, ingest }) {
-    const items = yield* Effect.provide(Ingest.resume(ingest), IngestLayer.layer({ databaseUrl }))
-    yield* tell("resumed", ingest, items === 0 ? undefined : items)
+  run: Effect.fnUntraced(function*({ databaseUrl, dryRun, ingest }) {
+    const planned = Effect.andThen(planWhole("resume", ingest), plan("resume", ingest, "cancelled"))
+    const change = Effect.flatMap(
+      Ingest.resume(ingest),
+      (items) => tell("resumed", ingest, items === 0 ? undefined : items)
+    )
+    yield* Effect.provide(dryRun ? planned : change, IngestLayer.layer({ databaseUrl }))
   })
 })
 
@@ -75,7 +90,7 @@ export const cancel = define({
     { command: `${program} ingest cancel corpus --dry-run`, description: "Which items it would be" },
     { command: `${program} ingest cancel corpus`, description: "resume takes them up again" }
   ],
-  flags: { ...common, dryRun: Confirm.flags.dryRun },
+  flags: common,
   run: Effect.fnUntraced(function*({ databaseUrl, dryRun, ingest }) {
     const change = Effect.flatMap(Ingest.cancel(ingest), (items) => tell("cancelled", ingest, items))
     yield* Effect.provide(dryRun ? plan("cancel", ingest, "pending") : change, IngestLayer.layer({ databaseUrl }))
@@ -92,8 +107,7 @@ export const retry = define({
   flags: {
     ...common,
     tag: Flags.text("tag", "TAG", "Only items that failed with it, as the status names it"),
-    key: Flags.text("key", "KEY", "Only the item with this key"),
-    dryRun: Confirm.flags.dryRun
+    key: Flags.text("key", "KEY", "Only the item with this key")
   },
   run: Effect.fnUntraced(function*({ databaseUrl, dryRun, ingest, ...given }) {
     const key = Option.getOrUndefined(given.key)
@@ -121,8 +135,17 @@ export const renew = define({
       Flag.filterMap((within) => within, () => "--within is missing: say how soon they expire, for example 7d")
     )
   },
-  run: Effect.fnUntraced(function*({ databaseUrl, ingest, within }) {
-    const items = yield* Effect.provide(Ingest.renew(ingest, within), IngestLayer.layer({ databaseUrl }))
-    yield* tell("renewed", ingest, items)
+  run: Effect.fnUntraced(function*({ databaseUrl, dryRun, ingest, within }) {
+    const planned = Effect.flatMap(Ingest.status(ingest), ({ at }) => {
+      const until = DateTime.addDuration(at, within)
+      return plan(
+        "renew",
+        ingest,
+        "done",
+        ({ expires_at }) => expires_at !== null && DateTime.isLessThan(expires_at, until)
+      )
+    })
+    const change = Effect.flatMap(Ingest.renew(ingest, within), (items) => tell("renewed", ingest, items))
+    yield* Effect.provide(dryRun ? planned : change, IngestLayer.layer({ databaseUrl }))
   })
 })

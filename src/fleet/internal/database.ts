@@ -86,6 +86,10 @@ export interface OtherRunner {
   readonly seen: string
 }
 
+interface Count {
+  readonly count: number
+}
+
 /** What of an entry goes into the table. */
 const columnsOf = (entry: Entry, millisOf: (item: Entry) => number | null) =>
   isMalformed(entry)
@@ -128,6 +132,21 @@ export const make = (sql: SqlClient.SqlClient) => {
         if (count < batchSize) return total
       }
     })
+
+  const counted = (statement: Effect.Effect<ReadonlyArray<Count>, SqlError>): Effect.Effect<number, SqlError> =>
+    Effect.map(statement, ([row]) => row?.count ?? 0)
+
+  /** Where no runner ever ran there is none. */
+  const hasQueue = Effect.map(
+    sql`SELECT 1 WHERE to_regclass(${queueTable}) IS NOT NULL`,
+    (rows) => rows.length > 0
+  )
+
+  const endedFor = (seconds: number) =>
+    sql`state <> 'pending' AND updated_at <= now() - ${seconds}::float8 * interval '1 second'`
+
+  const notHeardOfFor = (seconds: number) =>
+    sql`last_seen_at <= now() - ${Math.max(seconds, aliveFor)}::float8 * interval '1 second'`
 
   /** Waits to be offered again, under another message. */
   const anew = sql`state = 'pending', generation = generation + 1, is_offered = false`
@@ -372,17 +391,46 @@ export const make = (sql: SqlClient.SqlClient) => {
       sql`UPDATE ingest_items SET state = 'deleted', updated_at = now()
         WHERE ingest = ${ingest} AND file_id = ${fileId} AND state = 'done'`,
 
-    countMessages: (seconds: number) =>
-      Effect.map(
-        sql<{ readonly count: number }>`SELECT count(*)::int AS count FROM ${queue}
-          WHERE state <> 'pending' AND updated_at <= now() - ${seconds}::float8 * interval '1 second'`,
-        ([row]) => row?.count ?? 0
-      ),
+    countMessages: (seconds: number): Effect.Effect<number, SqlError> =>
+      Effect.flatMap(hasQueue, (has) =>
+        has
+          ? counted(sql<Count>`SELECT count(*)::int AS count FROM ${queue} WHERE ${endedFor(seconds)}`)
+          : Effect.succeed(0)),
+
+    /** Removes messages that have ended, a few thousand at a time. */
+    removeMessages: (seconds: number): Effect.Effect<number, SqlError> =>
+      Effect.gen(function*() {
+        if (!(yield* hasQueue)) return 0
+        let total = 0
+        for (;;) {
+          const count = yield* counted(sql<Count>`WITH removed AS (
+            DELETE FROM ${queue} WHERE sequence IN (
+              SELECT sequence FROM ${queue} WHERE ${endedFor(seconds)} LIMIT ${limit}
+            ) RETURNING 1
+          ) SELECT count(*)::int AS count FROM removed`)
+          total += count
+          if (count < batchSize) return total
+        }
+      }),
+
+    /**
+     * Files that the service has not, nor lists any more: it does so for 30 days after they expired, and a deleted one may
+     * be listed for a moment.
+     */
+    goneFiles: (after: string) =>
+      sql<{ readonly file_id: FileId }>`
+        SELECT DISTINCT file_id FROM ingest_items
+        WHERE file_id > ${after} AND (state = 'done' AND expires_at < now() - interval '30 days'
+          OR state = 'deleted' AND updated_at < now() - interval '1 day')
+        ORDER BY file_id LIMIT 1000
+      `,
+
+    countRunners: (seconds: number) =>
+      counted(sql<Count>`SELECT count(*)::int AS count FROM ingest_runners WHERE ${notHeardOfFor(seconds)}`),
 
     removeRunners: (seconds: number) =>
       Effect.map(
-        sql`DELETE FROM ingest_runners
-          WHERE last_seen_at <= now() - ${Math.max(seconds, aliveFor)}::float8 * interval '1 second' RETURNING id`,
+        sql`DELETE FROM ingest_runners WHERE ${notHeardOfFor(seconds)} RETURNING id`,
         (rows) => rows.length
       )
   }

@@ -2,7 +2,9 @@
  * Why an ingest could not do what it was asked for; public as `Ingest.IngestFailed`.
  */
 import * as Schema from "effect/Schema"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { UploadStoreFailed } from "../../internal/cache/store.ts"
+import { mayPass, reasonOf } from "../../internal/sqlReason.ts"
 import { printable } from "../../internal/text.ts"
 
 /** An ingest could not do what it was asked for; `reason` says why. */
@@ -36,10 +38,32 @@ const make = (
   })
 
 export const databaseFailed = (error: SqlError): IngestFailed =>
-  make("DatabaseFailed", `The database of the ingest failed: ${printable(error.message)}`, {
+  make("DatabaseFailed", `The database of the ingest failed: ${reasonOf(error)}.`, {
     cause: error,
-    isRetryable: true
+    isRetryable: mayPass(error)
   })
+
+export const storeFailed = (error: UploadStoreFailed): IngestFailed =>
+  make("DatabaseFailed", error.message, { cause: error, isRetryable: error.isRetryable })
+
+export const unreachable = (error: SqlError): IngestFailed =>
+  make("DatabaseFailed", `The database of the ingest can't be used: ${reasonOf(error)}.`, {
+    cause: error,
+    isRetryable: mayPass(error)
+  })
+
+export const migrationFailed = (error: { readonly message: string; readonly cause?: unknown }): IngestFailed => {
+  const why = isSqlError(error.cause) ? reasonOf(error.cause) : error.message
+  return make("DatabaseFailed", `The tables of ingests could not be made or brought up to date: ${why}.`, {
+    cause: error
+  })
+}
+
+export const madeByNewer = (version: number, known: number): IngestFailed =>
+  make(
+    "DatabaseFailed",
+    `The tables of ingests were made by a newer version of this package (${version}, and this one knows ${known}): update this one.`
+  )
 
 export const noSuchIngest = (ingest: string): IngestFailed =>
   make("NoSuchIngest", `There is no ingest ${printable(ingest)}: add items to it, or look for its name among all.`, {

@@ -22,16 +22,20 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type { SqlError } from "effect/sql/SqlError"
+import type * as Scope from "effect/Scope"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { FileId } from "../../FileMetadata.ts"
+import type { FileTooLarge, SourceFailed } from "../../FilesError.ts"
 import * as FileSource from "../../FileSource.ts"
 import type { Failure, UploadOptions } from "../../internal/cache/context.ts"
 import { monotonicMillis } from "../../internal/request/silence.ts"
+import { isOfValue, reasonOf } from "../../internal/sqlReason.ts"
 import * as Database from "./database.ts"
 import type { Engine, Settings } from "./engine.ts"
 import { type IngestFailed, refused } from "./failed.ts"
 import type { RunEvent } from "./model.ts"
 import type { Outage } from "./outage.ts"
+import { staged } from "./staged.ts"
 import { type Shown, shown, shownError, verdictOf } from "./verdict.ts"
 
 /** A message that is to come again after a wait. */
@@ -77,10 +81,14 @@ class ItemFailed
 const sourceOf = <R>(
   { settings: { presign } }: Run<R>,
   { key, source }: Database.Task
-): Effect.Effect<FileSource.FileSource<FileSystem.FileSystem | HttpClient.HttpClient>, ItemFailed, R> => {
+): Effect.Effect<
+  FileSource.FileSource<FileSystem.FileSystem>,
+  ItemFailed | SourceFailed | FileTooLarge,
+  R | FileSystem.FileSystem | HttpClient.HttpClient | Scope.Scope
+> => {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(source)?.[1]?.toLowerCase()
   if (scheme === undefined || scheme === "file") return Effect.succeed(FileSource.path(source))
-  if (scheme === "http" || scheme === "https") return Effect.succeed(FileSource.url(source))
+  if (scheme === "http" || scheme === "https") return staged(source)
   if (presign === undefined) {
     return Effect.fail(
       new ItemFailed({
@@ -89,17 +97,23 @@ const sourceOf = <R>(
       })
     )
   }
-  return Effect.mapBoth(presign(source, key), {
-    onSuccess: (url) => FileSource.url(url),
-    onFailure: (error) =>
-      new ItemFailed({ tag: "PresignFailed", message: error instanceof Error ? error.message : `${error}` })
-  })
+  return Effect.flatMap(
+    Effect.mapError(
+      presign(source, key),
+      (error) => new ItemFailed({ tag: "PresignFailed", message: error instanceof Error ? error.message : `${error}` })
+    ),
+    staged
+  )
 }
 
 const upload = Effect.fnUntraced(function*<R>(
   run: Run<R>,
   task: Database.Task
-): Effect.fn.Return<Database.Uploaded, Failure | ItemFailed, R | FileSystem.FileSystem | HttpClient.HttpClient> {
+): Effect.fn.Return<
+  Database.Uploaded,
+  Failure | ItemFailed,
+  R | FileSystem.FileSystem | HttpClient.HttpClient | Scope.Scope
+> {
   const { engine: { cache, details }, ingest } = run
   const source = yield* sourceOf(run, task)
   const options: UploadOptions = {
@@ -130,6 +144,8 @@ const upload = Effect.fnUntraced(function*<R>(
 /** A statement that waits for a database that is away, for as long as the lock of the item may last. */
 const patiently = <R, A>({ engine }: Run<R>, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, Redeliver> =>
   statement.pipe(
+    // The item is at fault, whose handling ends as with any other defect.
+    Effect.catchIf(isOfValue, (error) => Effect.die(error)),
     Effect.retry(
       Schedule.min([Schedule.exponential("200 millis", 1.5), Schedule.spaced("5 seconds")]).pipe(
         Schedule.upTo({ duration: engine.lockExpiration })
@@ -137,7 +153,7 @@ const patiently = <R, A>({ engine }: Run<R>, statement: Effect.Effect<A, SqlErro
     ),
     Effect.catch((error) =>
       Effect.andThen(
-        Effect.logWarning(`The row of an item can't be read or written: ${error.message}`),
+        Effect.logWarning(`The row of an item can't be read or written: ${reasonOf(error)}`),
         Effect.fail(new Redeliver())
       )
     )
@@ -238,6 +254,11 @@ const decodeTask = Schema.decodeUnknownEffect(Database.Task)
 const sentenceOf = (error: Schema.SchemaError): string =>
   `The row of the item can't be read: ${error.message.replace(/\s+/g, " ")}`
 
+const defectSentence = (defect: unknown): string => {
+  if (isSqlError(defect)) return `The database can't store what became of the item: ${reasonOf(defect)}`
+  return defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
+}
+
 const isCurrent = (row: Readonly<Record<string, unknown>>, ticket: Database.Ticket): boolean =>
   row["state"] === "pending" && row["generation"] === ticket.generation
 
@@ -260,14 +281,12 @@ export const handle = <R>(
 
   const ofDefect = (key: string, attempts: number) => (cause: Cause.Cause<never>) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-    const defect = Cause.squash(cause)
-    const message = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
-    return giveUp(run, ticket, key, attempts + 1, shown("Defect", message))
+    return giveUp(run, ticket, key, attempts + 1, shown("Defect", defectSentence(Cause.squash(cause))))
   }
 
   const tryOnce = (task: Database.Task): Effect.Effect<Option.Option<RunEvent>, Redeliver, R> =>
     Effect.flatMap(Effect.map(Clock.Clock, monotonicMillis), (since) =>
-      busy(upload(run, task)).pipe(
+      busy(Effect.scoped(upload(run, task))).pipe(
         Effect.provideContext(sources),
         Effect.matchEffect({
           onSuccess: (file) => busy(uploaded(run, ticket, task.key, file)),

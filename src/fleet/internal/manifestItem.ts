@@ -79,7 +79,8 @@ const optional = (value: unknown, problem: (value: unknown) => string | undefine
 
 const millisOf = (expiresIn: unknown): number | undefined => {
   const parsed = Option.map(Duration.fromInput(expiresIn as Duration.Input), Duration.toMillis)
-  return Option.isSome(parsed) && Number.isFinite(parsed.value) && parsed.value > 0 ? parsed.value : undefined
+  // What is longer the database can't hold.
+  return Option.isSome(parsed) && parsed.value > 0 && parsed.value <= Number.MAX_SAFE_INTEGER ? parsed.value : undefined
 }
 
 /** In a file a number without its unit may mean anything; in a program it is one of milliseconds. */

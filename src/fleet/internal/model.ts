@@ -226,11 +226,17 @@ export type DeleteEvent =
 /** What is removed. */
 export interface CleanOptions {
   /**
-   * How long ago what is removed has to have ended.
+   * How long ago messages have to have ended, and runners to have been heard of.
    *
    * @default "1 hour"
    */
   readonly olderThan?: Duration.Input | undefined
+  /**
+   * Only counts what would be removed.
+   *
+   * @default false
+   */
+  readonly dryRun?: boolean | undefined
 }
 
 /** What was removed. */
@@ -239,6 +245,11 @@ export interface Cleaned {
   readonly messages: number
   /** Runners that were not heard of again. */
   readonly runners: number
+  /**
+   * Files of which the upload cache forgot all it knew: those that expired more than 30 days ago, since until then the
+   * service lists them.
+   */
+  readonly notes: number
 }
 
 /** An ingest by its name. */

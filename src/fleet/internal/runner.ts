@@ -3,16 +3,21 @@
  * brings queue and table together.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { isSqlError } from "effect/sql/SqlError"
+import { monotonicMillis } from "../../internal/request/silence.ts"
+import { mayPass, reasonOf } from "../../internal/sqlReason.ts"
 import { token } from "../../internal/token.ts"
+import { aside } from "./aside.ts"
 import type * as Database from "./database.ts"
 import { type Engine, type IngestQueue, mend, offerAhead, queueOf, type Settings } from "./engine.ts"
 import { anotherRunner, databaseFailed, type IngestFailed, noSuchIngest } from "./failed.ts"
@@ -55,25 +60,71 @@ const count = (counts: Counts, event: RunEvent): void => {
   if (event._tag === "Failed" && event.isFinal) counts.failed++
 }
 
-/** Waits for an effect no longer than that; it goes on by itself. */
-const forAMoment = (effect: Effect.Effect<unknown>, limit: Duration.Duration): Effect.Effect<void> =>
-  Effect.flatMap(
-    Effect.forkDetach(Effect.interruptible(effect)),
-    (fiber) => Effect.asVoid(Effect.interruptible(Effect.timeoutOption(Fiber.await(fiber), limit)))
-  )
+/** Waits for an effect for a while; it goes on by itself. */
+type ForAMoment = (effect: Effect.Effect<unknown>) => Effect.Effect<void>
 
-/** Logs a failure, since what is done will be done again. */
+/** All that a runner does at its end has `limit` together, from when it begins with it. */
+const makeForAMoment = (limit: Duration.Duration): ForAMoment => {
+  let until: number | undefined
+  const left = Effect.map(Clock.Clock, (clock) => {
+    const now = monotonicMillis(clock)
+    until ??= now + Duration.toMillis(limit)
+    return Duration.min(closeLimit, Duration.millis(Math.max(0, until - now)))
+  })
+  return (effect) =>
+    Effect.gen(function*() {
+      const limit = yield* left
+      const fiber = yield* Effect.forkDetach(Effect.interruptible(effect))
+      yield* Effect.interruptible(Effect.timeoutOption(Fiber.await(fiber), limit))
+    })
+}
+
+/** What went wrong, in one sentence, and whether it is only that the database is away. */
+const explain = (cause: Cause.Cause<unknown>): { readonly why: string; readonly isAway: boolean } => {
+  const error = Cause.squash(cause)
+  if (isSqlError(error)) return { why: reasonOf(error), isAway: mayPass(error) }
+  // What the queue does wraps it.
+  if (Predicate.hasProperty(error, "cause") && Cause.isCause(error.cause)) return explain(error.cause)
+  return { why: error instanceof Error ? `${error.name}: ${error.message}` : String(error), isAway: false }
+}
+
+/** Logs a failure, since what is done will be done again. That the database is away tells the heartbeat. */
 const logged = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<void> =>
   Effect.ignoreCause(
-    Effect.tapCause(effect, (cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`${what} failed: ${Cause.pretty(cause)}`))
+    Effect.tapCause(effect, (cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      const { isAway, why } = explain(cause)
+      return isAway ? Effect.logDebug(`${what}: ${why}`) : Effect.logWarning(`${what} failed: ${why}`)
+    })
   )
+
+/** Tells once that the database is away, and once that it is there again. */
+const tellOutage = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  let isAway = false
+  return effect.pipe(
+    Effect.tap(() => {
+      if (!isAway) return Effect.void
+      isAway = false
+      return Effect.logWarning("The database of the ingest is there again")
+    }),
+    Effect.tapCause((cause) => {
+      const found = explain(cause)
+      if (isAway || !found.isAway || Cause.hasInterruptsOnly(cause)) return Effect.void
+      isAway = true
+      return Effect.logWarning(`The database of the ingest is away, and the runner waits for it: ${found.why}`)
+    })
+  )
+}
 
 /**
  * Registers the runner. Where it has to be alone, another one that was killed a moment ago still counts as alive: that it
  * is shows when it is heard of again.
  */
-const register = (engine: Engine, row: Database.RunnerRow): Effect.Effect<void, IngestFailed, Scope.Scope> => {
+const register = (
+  engine: Engine,
+  row: Database.RunnerRow,
+  forAMoment: ForAMoment
+): Effect.Effect<void, IngestFailed, Scope.Scope> => {
   const untilFree = Effect.gen(function*() {
     const seen = new Map<string, string>()
     for (;;) {
@@ -87,7 +138,7 @@ const register = (engine: Engine, row: Database.RunnerRow): Effect.Effect<void, 
   })
   return Effect.acquireRelease(
     untilFree,
-    () => forAMoment(Effect.ignore(engine.database.leave(row.id)), closeLimit),
+    () => forAMoment(Effect.ignore(engine.database.leave(row.id))),
     { interruptible: true }
   )
 }
@@ -113,11 +164,12 @@ export const run = <R>(
       isAlone: engine.isAlone,
       ...counts
     })
-    yield* register(engine, row())
+    const forAMoment = makeForAMoment(Duration.sum(settings.grace, closeLimit))
+    yield* register(engine, row(), forAMoment)
 
     // Closed for no longer than a moment: what it can't give back is handed out again when its lock has expired.
     const storeScope = yield* Scope.make()
-    yield* Effect.addFinalizer((exit) => forAMoment(Scope.close(storeScope, exit), closeLimit))
+    yield* Effect.addFinalizer((exit) => forAMoment(Scope.close(storeScope, exit)))
     const store = yield* Effect.mapError(Scope.provide(engine.makeStore, storeScope), databaseFailed)
     const queue = yield* queueOf(store, ingest, settings.retryDelay)
 
@@ -132,15 +184,15 @@ export const run = <R>(
     }
     const isStopping = yield* Deferred.make<void>()
 
-    yield* Effect.forkScoped(beat(engine, row, current.fatal))
-    const takers = yield* startTakers(current, queue, counts, isStopping)
-    const drained = yield* Effect.forkScoped(sweep(current, store, queue, counts))
+    yield* Effect.forkScoped(aside(beat(engine, row, current.fatal)))
+    const takers = yield* startTakers(current, queue, counts, isStopping, forAMoment)
+    const drained = yield* Effect.forkScoped(aside(sweep(current, queue, counts)))
 
     yield* Effect.raceFirst(
       Effect.raceFirst(Deferred.await(current.fatal), Effect.asVoid(settings.stopWhen)),
       settings.keepRunning ? Effect.never : Fiber.join(drained)
     ).pipe(Effect.ensuring(Deferred.succeed(isStopping, undefined)))
-    yield* letEnd(takers, settings.grace)
+    yield* letEnd(takers, settings.grace, forAMoment)
   })
 
 /**
@@ -165,6 +217,7 @@ const beat = (
     (isKnown) => isKnown ? Effect.void : Effect.asVoid(register)
   )
   return (isAlone ? Effect.flatMap(register, (isFree) => isFree ? live : Effect.void) : live).pipe(
+    tellOutage,
     (beat) => logged("The heartbeat of a runner", beat),
     Effect.repeat(Schedule.spaced(heartbeat)),
     Effect.asVoid
@@ -175,7 +228,8 @@ const startTakers = <R>(
   current: Run<R>,
   queue: IngestQueue,
   counts: Counts,
-  isStopping: Deferred.Deferred<void>
+  isStopping: Deferred.Deferred<void>,
+  forAMoment: ForAMoment
 ): Effect.Effect<ReadonlyArray<Taker>, never, R | Scope.Scope> =>
   Effect.gen(function*() {
     const take = (activity: Activity) =>
@@ -200,10 +254,7 @@ const startTakers = <R>(
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause)
             ? Effect.interrupt
-            : Effect.andThen(
-              Effect.logWarning(`A taker of the queue goes on after a failure: ${Cause.pretty(cause)}`),
-              Effect.sleep(tick)
-            )
+            : Effect.andThen(logged("A taker of the queue", Effect.failCause(cause)), Effect.sleep(tick))
         ),
         Effect.repeat({ until: () => Deferred.isDone(isStopping) }),
         Effect.asVoid
@@ -215,25 +266,29 @@ const startTakers = <R>(
       const fiber = yield* Effect.forkDetach(loop(activity))
       takers.push(Object.assign(activity, { fiber }))
     }
-    yield* Effect.addFinalizer(() => forAMoment(Fiber.interruptAll(takers.map(({ fiber }) => fiber)), closeLimit))
+    yield* Effect.addFinalizer(() => forAMoment(Fiber.interruptAll(takers.map(({ fiber }) => fiber))))
     return takers
   })
 
-/** Interrupts who waits for an item, and later who is still in the middle of one. */
-const letEnd = (takers: ReadonlyArray<Taker>, grace: Duration.Duration): Effect.Effect<void> =>
+/** Interrupts who waits for an item, and when `grace` is over who is still in the middle of one. */
+const letEnd = (
+  takers: ReadonlyArray<Taker>,
+  grace: Duration.Duration,
+  forAMoment: ForAMoment
+): Effect.Effect<void> =>
   Effect.gen(function*() {
     const fibersOf = (some: ReadonlyArray<Taker>) => some.map(({ fiber }) => fiber)
-    const waiting = takers.filter(({ isBusy }) => !isBusy)
-    yield* forAMoment(Fiber.interruptAll(fibersOf(waiting)), closeLimit)
+    const [passed] = yield* Effect.timed(
+      forAMoment(Fiber.interruptAll(fibersOf(takers.filter(({ isBusy }) => !isBusy))))
+    )
     const busy = fibersOf(takers.filter(({ isBusy }) => isBusy))
-    yield* Effect.timeoutOption(Fiber.awaitAll(busy), grace)
-    yield* forAMoment(Fiber.interruptAll(fibersOf(takers)), closeLimit)
+    yield* Effect.timeoutOption(Fiber.awaitAll(busy), Duration.subtract(grace, passed))
+    yield* forAMoment(Fiber.interruptAll(fibersOf(takers)))
   })
 
 /** Goes on until nothing is pending. */
 const sweep = <R>(
   { engine, ingest, settings }: Run<R>,
-  store: PersistedQueue.PersistedQueueStore["Service"],
   queue: IngestQueue,
   counts: Counts
 ): Effect.Effect<void> => {
@@ -251,7 +306,7 @@ const sweep = <R>(
     if (renewWithin !== undefined) yield* database.renew(ingest, Duration.toMillis(renewWithin))
     yield* mend(engine, ingest)
     yield* refill
-    yield* store.cleanup({ timeToLive: messagesKept, failedTimeToLive: messagesKept })
+    yield* database.removeMessages(Duration.toSeconds(messagesKept))
     yield* database.removeRunners(Duration.toSeconds(runnersKept))
   })
 

@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeSteadyClock } from "../../internal/policy/steadyClock.ts"
 import { monotonicMillis } from "../../internal/request/silence.ts"
+import { aside } from "./aside.ts"
 
 type Store = RateLimiter.RateLimiterStore["Service"]
 
@@ -98,6 +99,7 @@ export const make = Effect.fnUntraced(function*(
 
   yield* Effect.ignore(countAlive.pipe(Effect.map((count) => void (alive = Math.max(1, count))))).pipe(
     Effect.repeat(Schedule.spaced(countInterval)),
+    aside,
     Effect.forkScoped
   )
 

@@ -4,6 +4,8 @@
 import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { databaseFailed, type IngestFailed, madeByNewer, migrationFailed } from "./failed.ts"
 import { maxKeySize } from "./manifestItem.ts"
 
 /** The queue's own table, made by effect. */
@@ -70,16 +72,53 @@ const tables = Effect.gen(function*() {
   )`
 })
 
-/** The queue leaves two versions of a row behind for each item: it is to be vacuumed often. */
+/**
+ * The queue leaves two versions of a row behind for each item: it is to be vacuumed often. Its messages are numbered by a
+ * sequence that ends at two thousand million, whatever the column can hold.
+ */
 export const tuneQueue = (sql: SqlClient.SqlClient) =>
   Effect.gen(function*() {
     const untuned = yield* sql`SELECT 1 FROM pg_class WHERE oid = ${queueTable}::regclass AND reloptions IS NULL`
     if (untuned.length === 0) return
+    yield* sql`ALTER SEQUENCE ${sql(`${queueTable}_sequence_seq`)} AS bigint`
     yield* sql`ALTER TABLE ${sql(queueTable)} SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 80)`
   })
 
-/** Brings the tables up to date. Of those who begin at the same time one does it, and the others wait. */
-export const migrate = Migrator.make({})({
-  loader: Migrator.fromRecord({ "0001_tables": tables }),
-  table: "ingest_migrations"
-})
+const migrations = { "0001_tables": tables }
+
+/** The newest version that this package knows. */
+const known = Object.keys(migrations).length
+
+const migrationsTable = "ingest_migrations"
+
+const versionOf = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError> =>
+  Effect.gen(function*() {
+    const [table] = yield* sql<
+      { readonly exists: boolean }
+    >`SELECT to_regclass(${migrationsTable}) IS NOT NULL AS exists`
+    if (table?.exists !== true) return 0
+    const [latest] = yield* sql<{ readonly version: number }>`
+      SELECT COALESCE(max(migration_id), 0)::int AS version FROM ${sql(migrationsTable)}`
+    return latest?.version ?? 0
+  })
+
+/**
+ * Brings the tables up to date. Of those who begin at the same time one does it, and the others wait. Where nothing is to
+ * be done nothing is locked, so that who may only read can look, also while a backup runs.
+ */
+export const migrate = (sql: SqlClient.SqlClient): Effect.Effect<void, IngestFailed> =>
+  Effect.gen(function*() {
+    const version = yield* versionOf(sql)
+    if (version === known) return
+    if (version > known) return yield* madeByNewer(version, known)
+    yield* Effect.provideService(
+      Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationsTable }),
+      SqlClient.SqlClient,
+      sql
+    )
+  }).pipe(
+    Effect.catchTags({
+      SqlError: (error) => Effect.fail(databaseFailed(error)),
+      MigrationError: (error) => Effect.fail(migrationFailed(error))
+    })
+  )

@@ -3,11 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type RequestFailed, SourceFailed } from "../../FilesError.ts"
+import { type FileTooLarge, type RequestFailed, SourceFailed } from "../../FilesError.ts"
 import type { Content, FileSource } from "../../FileSource.ts"
-import { invalidRequest } from "../request/errors.ts"
+import { fileTooLarge, invalidRequest } from "../request/errors.ts"
 import { type Hash, Sha256 } from "../sha256.ts"
 import { describeValue, printable } from "../text.ts"
+import { maxFileBytes } from "../wire/constants.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
 import type { CacheContext, Prepared, UploadOptions, Wanted } from "./context.ts"
 import * as Keys from "./keys.ts"
@@ -129,11 +130,15 @@ const byContent = <R>(
   cache: CacheContext,
   source: FileSource<R>,
   options: UploadOptions
-): Effect.Effect<Wanted<R>, SourceFailed | UploadStoreFailed, R> =>
+): Effect.Effect<Wanted<R>, SourceFailed | FileTooLarge | UploadStoreFailed, R> =>
   Effect.scoped(Effect.gen(function*() {
     const opened = yield* source.open
-    const hashed = yield* hash(cache, opened, true)
     const filename = options.filename ?? opened.filename ?? ""
+    // What would be refused is not read for its hash.
+    if (opened.size !== undefined && opened.size > maxFileBytes) {
+      return yield* fileTooLarge(filename, opened.size, maxFileBytes)
+    }
+    const hashed = yield* hash(cache, opened, true)
     const mimeType = typeOf(options, opened, filename)
     const prepared: Prepared<R> = {
       filename,
@@ -172,7 +177,7 @@ export const wantedOf = <R>(
   cache: CacheContext,
   source: FileSource<R>,
   options: UploadOptions
-): Effect.Effect<Wanted<R>, SourceFailed | RequestFailed | UploadStoreFailed, R> => {
+): Effect.Effect<Wanted<R>, SourceFailed | FileTooLarge | RequestFailed | UploadStoreFailed, R> => {
   const { key } = options
   if (key === undefined) return byContent(cache, source, options)
   return typeof key === "string" && key !== ""

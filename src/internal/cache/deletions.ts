@@ -1,5 +1,6 @@
 /**
- * Keeps this cache, and others that share its store, from returning files that the client has deleted.
+ * Keeps this cache, and others that share its store, from returning files that the client has deleted. What a deleted
+ * file held stays recorded, because a listing may show it for a while.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -24,6 +25,14 @@ const forgetIn = Effect.fnUntraced(function*(leases: Leases, id: FileId): Effect
   const orphan = yield* leases.read(Keys.orphan(value.content))
   if (orphan.value?.id === id) yield* orphan.put(undefined)
 })
+
+/** Whether the store has a record of a file. */
+export const isKnown = (leases: Leases, id: FileId): Effect.Effect<boolean, UploadStoreFailed> =>
+  Effect.map(leases.read(Keys.file(id)), ({ value }) => value !== undefined)
+
+/** Removes every record of a file that the service neither has nor lists any more. */
+export const forgetGone = (leases: Leases, id: FileId): Effect.Effect<void, UploadStoreFailed> =>
+  Effect.andThen(forgetIn(leases, id), Effect.flatMap(leases.read(Keys.file(id)), (record) => record.put(undefined)))
 
 /** Listens to the client's deletions until the Scope closes. Returns a check whether a file was deleted. */
 export const trackDeletions = (

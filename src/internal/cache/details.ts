@@ -3,9 +3,10 @@
  * the internals of a client.
  */
 import type * as Effect from "effect/Effect"
-import type { FileMetadata } from "../../FileMetadata.ts"
+import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { FileSource } from "../../FileSource.ts"
 import type { Failure, UploadOptions } from "./context.ts"
+import type { UploadStoreFailed } from "./store.ts"
 
 export interface Detailed {
   readonly file: FileMetadata
@@ -24,6 +25,10 @@ export interface Details {
     source: FileSource<R>,
     options: UploadOptions
   ) => Effect.Effect<Detailed, Failure, R>
+  /** Whether anything is known of a file. */
+  readonly isKnown: (id: FileId) => Effect.Effect<boolean, UploadStoreFailed>
+  /** Forgets all that is known of a file that the service no longer has. */
+  readonly forgetGone: (id: FileId) => Effect.Effect<void, UploadStoreFailed>
 }
 
 const key = Symbol("effect-anthropic-files/internal/cache/Details")

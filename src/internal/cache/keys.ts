@@ -17,7 +17,7 @@
  *
  * `Stored` and `Orphan` are kept by content. An `Intent` is kept by name and size, because a listing shows these: at most
  * one upload of a name and size is in progress, so the file that it left can be identified. A `FileRecord` is kept by
- * file id for ever, so that a file is never taken for another content.
+ * file id as long as a listing may show the file, so that a file is never taken for another content.
  */
 import * as Schema from "effect/Schema"
 import { FileId, FileMetadata } from "../../FileMetadata.ts"
