@@ -44,17 +44,25 @@ export const faults: ReadonlyArray<Fault.Fault> = [
   })
 ]
 
-/** What is at the service although no item has it, with who has its name. */
+/** Files at the service that no item has, with what was sent under their names. */
 const strangers = (
   rows: ReadonlyArray<Ingest.ItemRow>,
-  files: Effect.Success<Emulator.Emulator["Service"]["files"]>
+  files: Effect.Success<Emulator.Emulator["Service"]["files"]>,
+  requests: ReadonlyArray<Emulator.RecordedRequest>
 ): string => {
-  const known = new Map(rows.map((row) => [row.file_id as string | null, row]))
+  const known = new Set(rows.map((row): string | null => row.file_id))
+  const sentAs = (name: string) =>
+    requests.filter(({ body }) =>
+      body !== undefined && "parts" in body && body.parts.some((part) => part.filename === name)
+    )
+      .map(({ at, failure, status }) => ({ at, failure, status }))
   return JSON.stringify(
-    files.filter(({ id }) => !known.has(id)).map((file) => ({
-      stranger: file,
-      others: files.filter(({ filename, id }) => filename === file.filename && id !== file.id),
-      item: rows.find(({ filename }) => filename === file.filename)
+    files.filter(({ id }) => !known.has(id)).map(({ createdAt, filename, id }) => ({
+      id,
+      filename,
+      createdAt,
+      others: files.filter((other) => filename === other.filename && id !== other.id).map(({ createdAt }) => createdAt),
+      sent: sentAs(filename)
     }))
   )
 }
@@ -69,7 +77,11 @@ export const everyFileOnce = (ingest: string, count: number) =>
     const rows = yield* Stream.runCollect(Ingest.items(ingest))
     const files = yield* emulator.files
     const stored = new Map(files.map((file) => [file.id as string, file]))
-    assert.strictEqual(files.length, count, `files at the service; not of the table: ${strangers(rows, files)}`)
+    assert.strictEqual(
+      files.length,
+      count,
+      `files at the service; not of the table: ${strangers(rows, files, yield* emulator.requests)}`
+    )
     assert.strictEqual(new Set(rows.map(({ file_id }) => file_id)).size, count)
     for (const row of rows) {
       const file = stored.get(row.file_id ?? "")
