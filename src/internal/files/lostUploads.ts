@@ -88,6 +88,7 @@ const remembered = 10_000
 
 /** An upload of this client. */
 interface Member {
+  readonly filename: string
   readonly size: number | undefined
   readonly isSent: () => boolean
   /** Monotonic milliseconds. */
@@ -96,13 +97,6 @@ interface Member {
   isLost: boolean
   /** When it ended with an unknown outcome. Monotonic milliseconds. */
   endedAt: number | undefined
-}
-
-/** Uploads with the same name. */
-interface Group {
-  readonly members: Set<Member>
-  /** How many uploads with this name have begun. */
-  begun: number
 }
 
 const notDone: Resolution<never> = { _tag: "NotDone" }
@@ -115,7 +109,8 @@ export const makeLostUploads = (options: {
   readonly tellsExpiry: boolean
 }): LostUploads => {
   const { clock, newestPage, tellsExpiry } = options
-  const groups = new Map<string, Group>()
+  /** Those in progress, and those whose outcome was never learned. */
+  const members = new Set<Member>()
   const taken = makeTaken()
 
   const candidates: LostUploads["candidates"] = Effect.fnUntraced(function*(upload, size, began) {
@@ -143,30 +138,32 @@ export const makeLostUploads = (options: {
   const track: LostUploads["track"] = (upload, run) =>
     Effect.clockWith((runtime) => {
       const began: Moment = { monotonic: monotonicMillis(runtime), wall: runtime.currentTimeMillisUnsafe() }
-      const name = foldName(upload.filename)
-      const group = groups.get(name) ?? { members: new Set(), begun: 0 }
       const me: Member = {
+        filename: upload.filename,
         size: upload.size,
         isSent: upload.isSent,
         since: began.monotonic,
         isLost: false,
         endedAt: undefined
       }
-      groups.set(name, group)
-      group.members.add(me)
-      group.begun++
-      forget(group)
+      members.add(me)
 
-      /** Other uploads of this client that may have made a file of that size. */
-      const rivals = (size: number) =>
-        Array.from(group.members).filter((member) =>
+      /** Other uploads of this client with the same name that may have made a file of that size since this one began. */
+      const rivals = (size: number) => {
+        const name = foldName(upload.filename)
+        return Array.from(members).filter((member) =>
           member !== me && (member.isLost || member.isSent()) && (member.size === undefined || member.size === size)
+          && (member.endedAt === undefined || member.endedAt >= began.monotonic - lateness)
+          && foldName(member.filename) === name
         )
+      }
+
+      const isSettled = (size: number): boolean => rivals(size).every((member) => member.isLost)
 
       /** A rival that has been sent may be about to return the same file that a search finds. */
       const rivalsToSettle = (size: number, deadline: number): Effect.Effect<boolean> =>
         Effect.suspend(() => {
-          if (!rivals(size).some((member) => !member.isLost)) return Effect.succeed(true)
+          if (isSettled(size)) return Effect.succeed(true)
           if (monotonicMillis(runtime) > deadline) return Effect.succeed(false)
           return Effect.andThen(Effect.sleep(50), rivalsToSettle(size, deadline))
         })
@@ -178,7 +175,6 @@ export const makeLostUploads = (options: {
       ): Effect.Effect<Resolution<FileMetadata>, ListError> =>
         Effect.gen(function*() {
           if (looks > maxLooks || !(yield* rivalsToSettle(size, deadline))) return unclear
-          const { begun } = group
           const found = yield* candidates(upload, size, began)
           if (found === undefined) return unclear
           const [file] = found.certain
@@ -187,8 +183,9 @@ export const makeLostUploads = (options: {
             yield* Effect.sleep(secondLook)
             return yield* look(size, looks + 1, deadline)
           }
-          // An upload that began in the meantime may have made the file that was found.
-          if (begun !== group.begun) return yield* look(size, looks + 1, deadline)
+          // An upload that began in the meantime has made a file that was found, or may be about to return it.
+          const isTaken = [...found.certain, ...found.unclear].some(({ id }) => taken.has(id))
+          if (isTaken || !isSettled(size)) return yield* look(size, looks + 1, deadline)
           const isOnly = found.certain.length === 1 && found.unclear.length === 0 && rivals(size).length === 0
           if (file === undefined || !isOnly) return unclear
           taken.add(file.id)
@@ -220,10 +217,12 @@ export const makeLostUploads = (options: {
         const error = Exit.findErrorOption(exit)
         // An interrupted upload may have made a file as well.
         const isKnown = Exit.isSuccess(exit) || (Option.isSome(error) && !error.value.isOutcomeUnknown)
-        if (isKnown) group.members.delete(me)
-        me.isLost = true
-        me.endedAt = now
-        if (group.members.size === 0) groups.delete(name)
+        if (isKnown) members.delete(me)
+        else {
+          me.isLost = true
+          me.endedAt = now
+          forget(members, now)
+        }
         return Effect.void
       })
     })
@@ -247,9 +246,9 @@ const makeTaken = () => {
 /** How long after its end an upload without an answer may still be stored. Milliseconds. */
 const lateness = 5_000
 
-/** Drops uploads that ended before the earliest one in progress began. */
-const forget = ({ members }: Group): void => {
-  let earliest = Infinity
+/** Drops uploads that ended so long ago that no upload in progress, and none that begins now, can mistake their files. */
+const forget = (members: Set<Member>, now: number): void => {
+  let earliest = now
   for (const { endedAt, since } of members) if (endedAt === undefined) earliest = Math.min(earliest, since)
   for (const member of members) {
     if (member.endedAt !== undefined && member.endedAt < earliest - lateness) members.delete(member)

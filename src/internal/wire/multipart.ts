@@ -21,7 +21,7 @@ export const makeBoundary = (): string => `effect-anthropic-files-${unique()}`
 /** `randomUUID` draws from a pool, so it is faster, but browsers have it in secure contexts only. */
 const unique = (): string =>
   "randomUUID" in globalThis.crypto
-    ? globalThis.crypto.randomUUID().replaceAll("-", "")
+    ? globalThis.crypto.randomUUID()
     : Hex.encode(randomBytesUnsafe(16))
 
 export interface Frame {
