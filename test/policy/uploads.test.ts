@@ -615,6 +615,15 @@ describe("three clocks: the service's, a proxy's date header, this machine's", (
     ["NFD", (name) => name.normalize("NFD")],
     ["read as Latin-1", (name) => Buffer.from(name).toString("latin1")],
     ["blanks as _", (name) => name.replaceAll(" ", "_")],
+    ["blanks as -", (name) => name.replaceAll(" ", "-")],
+    ["read as Latin-1 twice", (name) => Buffer.from(Buffer.from(name).toString("latin1")).toString("latin1")],
+    ["percent-encoded", encodeURIComponent],
+    ["with ? for what is not ASCII", (name) => name.normalize().replace(/[^\x20-\x7e]/g, "?")],
+    ["without what is not ASCII", (name) => name.normalize().replace(/[^\x20-\x7e]/g, "")],
+    ["without accents", (name) => name.normalize("NFD").replace(/\p{M}/gu, "")],
+    ["a slug", (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9.]+/g, "-")],
+    ["in quotes", (name) => `"${name}"`],
+    ["a path", (name) => `uploads/${name}`],
     ["lower case", (name) => name.toLowerCase()],
     ["trimmed", (name) => name.trim()]
   ]

@@ -274,8 +274,26 @@ const asLatin1 = (name: string): string =>
 /** A name without the features that services change: case, Unicode form, blanks. */
 const foldName = (name: string): string => name.normalize("NFKC").trim().toLowerCase().replace(/[\s_]+/g, "_")
 
-/** Whether a service may have turned the sent name into the stored one. */
+/** Letters and digits of a name, whatever stands between them. */
+const skeleton = (name: string): string =>
+  name.normalize("NFKD").replace(/\p{M}+/gu, "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "")
+
+const nonAscii = /[^\x20-\x7e]+/g
+
+/** A name without its percent-encoding, if it has one. */
+const decoded = (name: string): string => Option.getOrElse(Option.liftThrowable(decodeURIComponent)(name), () => name)
+
+/** Whether a service may have turned the sent name into the stored one: by other characters, or as a path. */
 const isChangedName = (stored: string, sent: string): boolean => {
-  const folded = foldName(stored)
-  return [sent, asLatin1(sent), asLatin1(sent.normalize("NFC"))].some((name) => foldName(name) === folded)
+  const bare = sent.normalize("NFKD").replace(/\p{M}+/gu, "")
+  const latin1 = asLatin1(sent)
+  const forms = [
+    sent,
+    latin1,
+    asLatin1(latin1),
+    asLatin1(sent.normalize("NFC")),
+    // What is not ASCII is replaced, or left out.
+    ...[sent.normalize("NFC"), bare].flatMap((name) => [name.replace(nonAscii, "-"), name.replace(nonAscii, "")])
+  ].map(skeleton)
+  return [stored, decoded(stored), stored.replace(/^.*[/\\]/, "")].some((name) => forms.includes(skeleton(name)))
 }
