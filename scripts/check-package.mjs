@@ -332,6 +332,44 @@ const checkImports = (entries, internals) => {
   console.log(`${specifiers.length} modules compile and load, ${internals.length} internal ones stay out of reach`)
 }
 
+/** Links what is installed here into the project, for what the examples import besides. */
+const linkOthers = (folder = "node_modules") => {
+  for (const name of fs.readdirSync(folder)) {
+    if (name.startsWith(".") || name === manifest.name) continue
+    const [from, to] = [path.join(root, folder, name), path.join(project, folder, name)]
+    if (name.startsWith("@") && fs.existsSync(to)) linkOthers(path.join(folder, name))
+    else if (!fs.existsSync(to)) fs.symlinkSync(from, to, "junction")
+  }
+}
+
+/** The examples of the tarball, and with them the snippets of its pages, against the package as it is installed. */
+const checkExamples = (unpacked) => {
+  heading("Examples")
+  fs.cpSync(path.join(unpacked, "examples"), path.join(project, "examples"), { recursive: true })
+  linkOthers()
+  fs.writeFileSync(
+    path.join(project, "tsconfig.examples.json"),
+    JSON.stringify({
+      compilerOptions: {
+        target: "ES2022",
+        lib: ["ES2023", "DOM"],
+        module: "NodeNext",
+        types: ["node"],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        allowImportingTsExtensions: true,
+        // What is linked finds the project's own effect.
+        preserveSymlinks: true,
+        skipLibCheck: true
+      },
+      include: ["examples"]
+    })
+  )
+  run("npx", ["--no-install", "tsc", "-p", "tsconfig.examples.json"], { cwd: project })
+  console.log(`${filesIn(path.join(project, "examples")).filter((file) => /\.m?ts$/.test(file)).length} files compile`)
+}
+
 /** The first TypeScript block of the README, compiled and run as a user would paste it. */
 const checkReadme = () => {
   heading("README")
@@ -374,6 +412,7 @@ try {
   install(tarball)
   checkImports(entries, internals)
   checkReadme()
+  checkExamples(unpacked)
   console.log("\nThe package is fine.")
 } catch (error) {
   console.error(`\nThe package is not fine: ${error.message}`)
