@@ -80,3 +80,18 @@ it(
     assert.strictEqual(tags(work), "")
   })
 )
+
+it("workflows pin each action by its commit, name its version, and run scripts that there are", () => {
+  const { scripts } = JSON.parse(fs.readFileSync("package.json", "utf8")) as {
+    readonly scripts: Record<string, string>
+  }
+  for (const name of fs.readdirSync(".github/workflows")) {
+    const text = fs.readFileSync(`.github/workflows/${name}`, "utf8")
+    const uses = Array.from(text.matchAll(/uses: (.*)/g), ([, action = ""]) => action)
+    assert.isNotEmpty(uses, name)
+    for (const action of uses) assert.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, name)
+    for (const [, script = ""] of text.matchAll(/npm run ([\w:-]+)/g)) {
+      assert.property(scripts, script, `${name} runs ${script}`)
+    }
+  }
+})
