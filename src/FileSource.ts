@@ -42,7 +42,7 @@ import { openUrl } from "./internal/files/urlSource.ts"
 import { concat } from "./internal/request/body.ts"
 import { Buffers } from "./internal/request/buffers.ts"
 import { kindOf, shorten } from "./internal/text.ts"
-import { isGeneric } from "./internal/wire/mimeType.ts"
+import { statedMimeType } from "./internal/wire/mimeType.ts"
 
 const TypeId = "~effect-anthropic-files/FileSource"
 
@@ -160,7 +160,8 @@ const fromBlob = (content: BlobLike, filename: string | undefined): FileSource =
   return make(
     Effect.suspend(() => {
       const { size } = content
-      const mimeType = isGeneric(content.type) ? undefined : content.type
+      // What a form or a program got wrong says no more than nothing does.
+      const mimeType = statedMimeType(content.type) === undefined ? undefined : content.type.replace(/[;\s]+$/, "")
       if (size <= chunkSize) {
         return Effect.flatMap(Effect.tryPromise({ try: () => content.arrayBuffer(), catch: onError }), (buffer) => {
           const bytes = toBytes(buffer)

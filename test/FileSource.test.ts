@@ -1518,7 +1518,15 @@ describe("things of other makes", () => {
       assert.strictEqual((yield* failure(FileSource.blob(liar as never, "a"))).reason, "SizeMismatch")
     }))
 
-  it.effect.each(["", "application/octet-stream", "binary/octet-stream", "application/x-download"])(
+  it.effect.each([
+    "",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "application/x-download",
+    "null",
+    "pdf",
+    "*/*"
+  ])(
     "a File of the type %j leaves it to its name",
     (type) =>
       Effect.gen(function*() {
@@ -1526,6 +1534,18 @@ describe("things of other makes", () => {
         assert.strictEqual(content.mimeType, undefined)
       })
   )
+})
+
+describe("the type of a File that has one", () => {
+  it.effect.each<readonly [type: string, taken: string]>([
+    ["text/csv; charset=utf-8", "text/csv; charset=utf-8"],
+    ["application/pdf;", "application/pdf"],
+    ["application/pdf; ", "application/pdf"]
+  ])("%j is taken as %j", ([type, taken]) =>
+    Effect.gen(function*() {
+      const { content } = yield* read(FileSource.blob(new File(["x"], "notes.txt", { type })))
+      assert.strictEqual(content.mimeType, taken)
+    }))
 })
 
 describe("isReplayable", () => {

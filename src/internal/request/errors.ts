@@ -546,7 +546,7 @@ const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]
       const isService = envelope.type === "request_too_large"
       if (!isService) return tooLarge(`is larger than a proxy before ${subject.baseUrl} lets through`)
       // A smaller file was refused for another limit than the documented one.
-      return size !== undefined && size <= maxFileBytes
+      return operation !== "upload" || (size !== undefined && size <= maxFileBytes)
         ? tooLarge("is larger than the service takes")
         : tooLarge(`is larger than the ${megabytes(maxFileBytes)} that the service takes`, maxFileBytes)
     }

@@ -64,23 +64,19 @@ const generic: ReadonlySet<string> = new Set([
   "application/x-force-download",
   "application/x-octet-stream",
   "application/x-unknown",
+  "application/x-www-form-urlencoded",
   "binary/octet-stream",
   "content/unknown",
+  "multipart/form-data",
   "unknown/unknown"
 ])
 
 /** A type without its parameters, in lower case: `Text/Plain; charset=utf-8` becomes `text/plain`. */
 export const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? "").trim().toLowerCase()
 
-/** Whether a stated type does not say what a file is, so that its name has to decide. */
-export const isGeneric = (stated: string): boolean => {
-  const type = essence(stated)
-  return type === "" || generic.has(type)
-}
-
 const essencePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
-/** The type in a content-type header, unless it is generic or malformed. */
+/** The type that a content-type states, unless that is generic or malformed: then the name of a file has to decide. */
 export const statedMimeType = (header: string | undefined): string | undefined => {
   const type = essence(header ?? "")
   return essencePattern.test(type) && !generic.has(type) && !type.includes("*") ? type : undefined

@@ -1022,6 +1022,18 @@ describe("fileTooLarge", () => {
       )
     }))
 
+  it.effect("what is not an upload has another limit, which is not known", () =>
+    Effect.sync(() => {
+      for (const operation of ["createBatch", "createMessage"] as const) {
+        const { message } = answer(
+          { ...subjectOf("list"), operation },
+          { status: 413, json: envelopeOf("request_too_large", undefined, "sent!") }
+        )
+        assert.include(message, "the request is larger than the service takes")
+        assert.notInclude(message, "500")
+      }
+    }))
+
   it.effect("a size just over the limit does not read like the limit", () =>
     Effect.sync(() => {
       const { message } = fileTooLarge("a.pdf", 500_000_001, 500_000_000)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { isGeneric, mimeTypeOf, statedMimeType } from "../../../src/internal/wire/mimeType.ts"
+import { mimeTypeOf, statedMimeType } from "../../../src/internal/wire/mimeType.ts"
 
 describe("mimeTypeOf", () => {
   it.each([
@@ -56,30 +56,13 @@ describe("mimeTypeOf", () => {
   )
 })
 
-describe("isGeneric", () => {
-  it.each([
-    "",
-    " ",
-    "application/octet-stream",
-    "Application/Octet-Stream",
-    "application/octet-stream; charset=binary",
-    "binary/octet-stream",
-    "application/x-download",
-    "application/force-download",
-    "application/unknown"
-  ])("%j leaves the type open", (type) => assert.isTrue(isGeneric(type)))
-
-  it.each(["text/plain", "text/csv; charset=utf-8", "application/pdf", "application/x-tar", "nonsense"])(
-    "%j states a type",
-    (type) => assert.isFalse(isGeneric(type))
-  )
-})
-
 describe("statedMimeType", () => {
   it.each([
     ["application/pdf", "application/pdf"],
     ["Text/CSV; charset=utf-8", "text/csv"],
-    [" image/png ", "image/png"]
+    [" image/png ", "image/png"],
+    ["application/pdf;", "application/pdf"],
+    ["application/x-tar", "application/x-tar"]
   ])("%j states %s", (header, type) => assert.strictEqual(statedMimeType(header), type))
 
   it.each([
@@ -95,6 +78,15 @@ describe("statedMimeType", () => {
     "*/*",
     "image/*",
     "text plain",
-    "binary/octet-stream"
+    " ",
+    "application/octet-stream",
+    "Application/Octet-Stream",
+    "application/octet-stream; charset=binary",
+    "binary/octet-stream",
+    "application/x-download",
+    "application/force-download",
+    "application/unknown",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data"
   ])("%j is taken for none", (header) => assert.strictEqual(statedMimeType(header), undefined))
 })
