@@ -1,11 +1,11 @@
 /**
- * A store in a folder. Contents are files with random names; a journal says which of them count.
+ * A store in a folder. Contents are files with random names, and a journal says which of them are stored files.
  *
- * There is one commit point: a line appended to the journal and synced. Before it the content is already synced, so a
- * process that dies at any moment leaves either a whole file or none: a torn last line is cut off at the next start,
- * and contents that no line names are removed. This does the work of a database with an append and an fsync.
+ * There is one commit point: a line appended to the journal and synced. The content is synced before, so a process that
+ * dies at any moment leaves either a whole file or none: at the next start, a torn last line is cut off, and contents that
+ * no line refers to are removed. An append and an fsync do the work of a database.
  *
- * The folder is the emulator's own: it is empty at first, and then bears a marker. Any other folder is refused, so that
+ * The folder belongs to the emulator: it is empty at first, and then has a marker. Any other folder is refused, so that
  * nothing is ever removed that the emulator did not make.
  *
  * ```ts
@@ -22,69 +22,190 @@
  * ```
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Random from "./internal/random.ts"
 import * as FileIndex from "./internal/store/fileIndex.ts"
+import * as Folder from "./internal/store/folder.ts"
+import { ioFailed } from "./internal/store/folder.ts"
 import * as Journal from "./internal/store/journal.ts"
+import * as JournalFile from "./internal/store/journalFile.ts"
 import * as Lock from "./internal/store/lock.ts"
 import { type FileRecord, type Staging, Store, StoreFailed } from "./Store.ts"
 
-/** Tells whether the process that holds a folder is alive. `NodeEmulator` brings it. */
+/** Tells whether the process that holds a folder is alive. `NodeEmulator` provides it. */
 export class ProcessProbe extends Lock.ProcessProbe {}
-
-/** The file that makes a folder the emulator's. */
-const marker = ".effect-anthropic-files-emulator"
-
-const markerText =
-  "The emulator of effect-anthropic-files keeps its files in this folder, and removes what it no longer "
-  + "needs.\nKeep nothing else here.\n"
-
-/** What may stand in a folder that counts as empty: the root of a volume of its own has it. */
-const belongsToTheVolume = new Set(["lost+found"])
-
-const isOwnBlob = (name: string): boolean => /^content-[1-9A-HJ-NP-Za-km-z]{32}$/.test(name)
-
-const isOwnBatch = (name: string): boolean => /^msgbatch_01[1-9A-HJ-NP-Za-km-z]{22}\.json$/.test(name)
-
-const isOwnTemporary = (name: string): boolean =>
-  /^(journal|key|msgbatch_01[1-9A-HJ-NP-Za-km-z]{22}\.json)-[1-9A-HJ-NP-Za-km-z]{16}\.tmp$/.test(name)
-
-const codeOf = (cause: unknown): unknown => cause instanceof Error && "code" in cause ? cause.code : undefined
-
-const isDiskFull = ({ reason }: PlatformError): boolean => {
-  const code = codeOf(reason.cause)
-  return code === "ENOSPC" || code === "EDQUOT" || /\b(ENOSPC|EDQUOT)\b/.test(reason.description ?? "")
-}
-
-const describe = (error: PlatformError): string => {
-  if (isDiskFull(error)) return "the disk is full"
-  const { reason } = error
-  const path = "pathOrDescriptor" in reason && typeof reason.pathOrDescriptor === "string"
-    ? ` (${reason.pathOrDescriptor})`
-    : ""
-  return `${reason.description ?? reason._tag}${path}`
-}
-
-const ioFailed = (what: string) => (cause: PlatformError): StoreFailed =>
-  new StoreFailed({ reason: "Io", message: `${what}: ${describe(cause)}.`, cause })
-
-const refused = (message: string): StoreFailed => new StoreFailed({ reason: "Refused", message })
 
 const encoder = new TextEncoder()
 
-/** Reads of a content: large enough for the disk, small enough for 64 downloads at once. */
+/** Bytes that are read at once: large enough for the disk, small enough for 64 downloads at a time. */
 const chunkSize = 1024 * 1024
 
-/** Lines of a compacted journal that are written at a time. */
-const linesPerWrite = 1000
+/** The index of the journal's files. A file whose content is missing is left out. */
+const indexOf = Effect.fnUntraced(function*(folder: Folder.Folder, { files, header }: Journal.Replayed) {
+  const { blobs, fs, journal, root } = folder
+  const unused = new Set(yield* fs.readDirectory(blobs))
+  if (header === undefined && [...unused].some(Folder.isOwnBlob)) {
+    return yield* new StoreFailed({
+      reason: "Corrupt",
+      message: `${root} holds contents, but no journal (${journal}) that says what they are. Nothing was changed. `
+        + "Restore the journal from a copy, or use another folder."
+    })
+  }
+  const index = FileIndex.make()
+  let dropped = 0
+  for (const file of files.values()) {
+    if (file.blob === null || unused.has(file.blob)) index.add(file)
+    else dropped++
+    if (file.blob !== null) unused.delete(file.blob)
+  }
+  if (dropped > 0) yield* Effect.logWarning(`${dropped} files in ${root} have lost their content and are left out`)
+  return { index, unused }
+})
+
+/** Reads the journal, removes what a killed process left, and compacts the journal if that saves lines. */
+const readFolder = Effect.fnUntraced(function*(folder: Folder.Folder) {
+  const { batches, fs, journal, path } = folder
+  const hasJournal = (yield* Folder.typeOf(folder, journal)) !== undefined
+  const replayed = yield* Journal.replay(journal, hasJournal ? fs.stream(journal, { chunkSize }) : Stream.empty)
+  const { next } = replayed
+  const header = replayed.header ?? { version: 1 as const, secret: yield* Random.token(32), next: 1 }
+  const { index, unused } = yield* indexOf(folder, replayed)
+  const key = yield* Folder.keptKey(folder)
+  yield* Folder.removeLeftovers(folder, unused)
+  if (replayed.lines !== index.size() + 1) {
+    yield* JournalFile.write(folder, { ...header, next }, index.all())
+  } else {
+    yield* fs.truncate(journal, replayed.length)
+    yield* Folder.makePrivate(folder, journal, 0o600)
+  }
+  const names = (yield* fs.readDirectory(batches)).filter(Folder.isOwnBatch)
+  const texts = yield* Effect.forEach(names, (name) => fs.readFileString(path.join(batches, name)))
+  return { texts, index, key, next, secret: header.secret }
+})
+
+const open = Effect.fnUntraced(function*(folder: Folder.Folder, probe: Lock.ProcessProbe["Service"]) {
+  const { fs, path, root } = folder
+  const broken: { because: string | undefined } = { because: undefined }
+  yield* Folder.claim(folder)
+  yield* Lock.acquire(
+    fs,
+    path,
+    root,
+    probe,
+    Effect.sync(() => {
+      broken.because = `Another emulator has taken over ${root}. Restart this one.`
+    })
+  )
+  yield* Folder.makeDirectories(folder)
+  const found = yield* readFolder(folder)
+  return { ...found, journal: yield* JournalFile.open(folder, broken) }
+})
+
+const readContent = Effect.fnUntraced(function*(
+  { blobs, fs, path }: Folder.Folder,
+  { blob, id }: FileRecord
+): Effect.fn.Return<Stream.Stream<Uint8Array, StoreFailed>, StoreFailed, Scope.Scope> {
+  if (blob === null) return Stream.empty
+  const failed = ioFailed(`Can't read the content of ${id}`)
+  const file = yield* fs.open(path.join(blobs, blob), { flag: "r" }).pipe(Effect.mapError(failed))
+  return Stream.unfold(
+    0,
+    (offset) =>
+      file.readAlloc(chunkSize, { position: BigInt(offset) }).pipe(
+        Effect.map((chunk) =>
+          Option.isNone(chunk) ? undefined : [chunk.value, offset + chunk.value.byteLength] as const
+        ),
+        Effect.mapError(failed)
+      )
+  )
+})
+
+const removeBlobs = ({ blobs, fs, path }: Folder.Folder, names: ReadonlyArray<string | null>): Effect.Effect<void> =>
+  Effect.forEach(
+    names,
+    (name) => name === null ? Effect.void : Effect.ignore(fs.remove(path.join(blobs, name))),
+    { discard: true }
+  )
+
+/** A content on its way in, in a file that is removed unless it is committed. */
+const makeContent = Effect.fnUntraced(function*(folder: Folder.Folder): Effect.fn.Return<
+  {
+    readonly write: Staging["write"]
+    readonly sync: Effect.Effect<void, StoreFailed>
+    readonly size: () => number
+    /** The name of its file; `null` for an empty content, which has none. */
+    readonly blob: () => string | null
+    readonly keep: () => void
+  },
+  never,
+  Scope.Scope
+> {
+  const { blobs, fs, path } = folder
+  const scope = yield* Effect.scope
+  const name = `content-${yield* Random.token(32)}`
+  let file: FileSystem.File | undefined
+  let size = 0
+  let isKept = false
+  const failed = (cause: PlatformError) => ioFailed(`Can't store content in ${blobs} (${size} bytes written)`)(cause)
+
+  const openFile = Effect.gen(function*() {
+    // Registered before the file is opened, hence run after it is closed.
+    yield* Effect.addFinalizer(() => isKept ? Effect.void : removeBlobs(folder, [name]))
+    file = yield* fs.open(path.join(blobs, name), { flag: "wx", mode: 0o600 })
+    return file
+  }).pipe(Scope.provide(scope))
+
+  return {
+    // A write that goes on after its file is closed could reach another file that got the same descriptor.
+    write: (chunk) =>
+      Effect.uninterruptible(Effect.gen(function*() {
+        const target = file ?? (yield* openFile)
+        yield* target.writeAll(chunk)
+        size += chunk.byteLength
+      })).pipe(Effect.mapError(failed)),
+    sync: Effect.suspend(() =>
+      file === undefined
+        ? Effect.void
+        : Effect.uninterruptible(Effect.andThen(file.sync, Folder.syncDirectory(folder, blobs)))
+    ).pipe(Effect.mapError(failed)),
+    size: () => size,
+    blob: () => file === undefined ? null : name,
+    keep: () => void (isKept = true)
+  }
+})
+
+/** The batches of a folder, each in a file. */
+const makeBatches = (folder: Folder.Folder, texts: ReadonlyArray<string>) => {
+  const { batches, fs, path } = folder
+  let untaken = texts
+  const drop = (names: ReadonlyArray<string>) =>
+    Effect.forEach(names, (name) => fs.remove(path.join(batches, name), { force: true }), { discard: true }).pipe(
+      Effect.mapError(ioFailed(`Can't remove a batch in ${batches}`))
+    )
+  return {
+    keepBatch: (id: string, text: string) =>
+      Folder.replaceFile(folder, path.join(batches, `${id}.json`), (file) => file.writeAll(encoder.encode(text))).pipe(
+        Effect.uninterruptible,
+        Effect.mapError(ioFailed(`Can't keep a batch in ${batches}`))
+      ),
+    dropBatch: (id: string) => drop([`${id}.json`]),
+    takeBatches: Effect.sync(() => {
+      const taken = untaken
+      untaken = []
+      return taken
+    }),
+    dropAll: fs.readDirectory(batches).pipe(
+      Effect.mapError(ioFailed(`Can't read ${batches}`)),
+      Effect.flatMap((names) => drop(names.filter(Folder.isOwnBatch)))
+    )
+  }
+}
 
 /**
  * Opens a folder as a store, creating it if need be. It becomes private (0700, its files 0600). Fails with `Refused`
@@ -95,341 +216,62 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
   StoreFailed,
   FileSystem.FileSystem | Path.Path | Lock.ProcessProbe | Scope.Scope
 > {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const probe = yield* Lock.ProcessProbe
-  if (directory.trim() === "") {
-    return yield* refused("The folder for the emulator's files is an empty name. Name one, or keep files in memory.")
-  }
-  const root = path.resolve(directory)
-  const blobs = path.join(root, "blobs")
-  const journalPath = path.join(root, "journal.jsonl")
-  const markerPath = path.join(root, marker)
-  const batches = path.join(root, "batches")
-  const batchPath = (id: string) => path.join(batches, `${id}.json`)
-  const keyPath = path.join(root, "key")
-  const blobPath = (name: string) => path.join(blobs, name)
-
-  // A new name lives in its folder, and reaches the disk with it. Windows can't open a folder, and needs not.
-  const syncDirectory = (folder: string) =>
-    Effect.scoped(
-      fs.open(folder, { flag: "r" }).pipe(
-        Effect.asSome,
-        Effect.catch(() => Effect.succeedNone),
-        Effect.flatMap((handle) => handle._tag === "Some" ? handle.value.sync : Effect.void)
-      )
-    )
-
-  const typeOf = (file: string) =>
-    fs.lstat(file).pipe(
-      Effect.map(({ type }) => type),
-      Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.undefined)
-    )
-
-  /** A link could lead to files of somebody else. */
-  const refuseLinks = Effect.fnUntraced(function*() {
-    const own = [
-      [blobs, "Directory"],
-      [batches, "Directory"],
-      [journalPath, "File"],
-      [markerPath, "File"],
-      [keyPath, "File"]
-    ] as const
-    for (const [file, expected] of own) {
-      const type = yield* typeOf(file)
-      if (type !== undefined && type !== expected) {
-        return yield* refused(`${file} is not a ${expected.toLowerCase()} of the emulator's: it is a ${type}.`)
-      }
-    }
-  })
-
-  /** Takes the folder as the emulator's: it bears the marker already, or it is empty and gets it now. */
-  const claim = Effect.gen(function*() {
-    yield* fs.makeDirectory(root, { recursive: true, mode: 0o700 })
-    yield* syncDirectory(path.dirname(root))
-    const names = yield* fs.readDirectory(root)
-    if (!names.includes(marker)) {
-      const [foreign] = names.filter((name) => !belongsToTheVolume.has(name))
-      if (foreign !== undefined) {
-        return yield* refused(
-          `${root} is not a folder of the emulator's and not empty: it holds ${JSON.stringify(foreign)}. `
-            + "Use an empty or a new folder."
-        )
-      }
-      yield* fs.writeFile(markerPath, encoder.encode(markerText), { mode: 0o600, flag: "wx" }).pipe(
-        // Another process begins with the same folder: the lock decides between the two.
-        Effect.catchIf(({ reason }) => reason._tag === "AlreadyExists", () => Effect.void)
-      )
-      yield* syncDirectory(root)
-    }
-    yield* refuseLinks()
-  })
-
-  /** Lets nobody else read a folder that was there before. */
-  const tighten = (file: string, mode: number) =>
-    fs.chmod(file, mode).pipe(
-      Effect.catch((error) => Effect.logWarning(`Can't make ${file} private: ${describe(error)}`))
-    )
-
-  /** Puts a whole file in its place, or leaves what was there. */
-  const replaceFile = Effect.fnUntraced(function*<E, R>(
-    target: string,
-    write: (file: FileSystem.File) => Effect.Effect<void, E, R>
-  ) {
-    const temporary = `${target.replace(/\.jsonl$/, "")}-${yield* Random.token(16)}.tmp`
-    yield* Effect.scoped(Effect.gen(function*() {
-      const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
-      yield* write(file)
-      yield* file.sync
-    })).pipe(Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))))
-    yield* fs.rename(temporary, target)
-    yield* syncDirectory(path.dirname(target))
-  })
-
-  /** The key that is accepted when none is chosen: made up once, and kept beside the data for those who use it. */
-  const keptKey = Effect.gen(function*() {
-    if ((yield* typeOf(keyPath)) === undefined) {
-      const made = `${Random.keyPrefix}${yield* Random.token(40)}`
-      yield* replaceFile(keyPath, (file) => file.writeAll(encoder.encode(`${made}\n`)))
-      return Redacted.make(made)
-    }
-    yield* tighten(keyPath, 0o600)
-    const key = (yield* fs.readFileString(keyPath)).trim()
-    if (!/^[\x21-\x7e]{8,}$/.test(key)) {
-      return yield* refused(`${keyPath} does not hold a key. Remove it, and the emulator makes up a new one.`)
-    }
-    return Redacted.make(key)
-  })
-
-  const writeJournal = Effect.fnUntraced(function*(header: Journal.Header, files: ReadonlyArray<FileRecord>) {
-    yield* replaceFile(
-      journalPath,
-      Effect.fnUntraced(function*(file) {
-        yield* file.writeAll(encoder.encode(Journal.toLine(header)))
-        for (let at = 0; at < files.length; at += linesPerWrite) {
-          const lines = files.slice(at, at + linesPerWrite).map((file) => Journal.toLine({ op: "put", file }))
-          yield* file.writeAll(encoder.encode(lines.join("")))
-        }
-      })
-    )
-  })
-
-  /** Removes what a killed process left: names of the emulator's own pattern that nothing refers to. */
-  const removeLeftovers = Effect.fnUntraced(function*(unnamed: Iterable<string>) {
-    for (const name of unnamed) {
-      if (isOwnBlob(name)) yield* fs.remove(blobPath(name), { force: true })
-    }
-    for (const folder of [root, batches]) {
-      for (const name of yield* fs.readDirectory(folder)) {
-        if (isOwnTemporary(name)) yield* fs.remove(path.join(folder, name), { force: true })
-      }
-    }
-  })
-
-  let broken: string | undefined
-
-  const opening = Effect.gen(function*() {
-    yield* claim
-    yield* Lock.acquire(
-      fs,
-      path,
-      root,
-      probe,
-      Effect.sync(() => {
-        broken = `Another emulator has taken over ${root}. Restart this one.`
-      })
-    )
-    yield* fs.makeDirectory(blobs, { recursive: true, mode: 0o700 })
-    yield* tighten(root, 0o700)
-    yield* fs.makeDirectory(batches, { recursive: true, mode: 0o700 })
-    yield* tighten(blobs, 0o700)
-    yield* tighten(batches, 0o700)
-
-    const hasJournal = (yield* typeOf(journalPath)) !== undefined
-    const replayed = yield* Journal.replay(
-      journalPath,
-      hasJournal ? fs.stream(journalPath, { chunkSize }) : Stream.empty
-    )
-    const header = replayed.header ?? { version: 1 as const, secret: yield* Random.token(32), next: 1 }
-    const present = new Set(yield* fs.readDirectory(blobs))
-    if (replayed.header === undefined && [...present].some(isOwnBlob)) {
-      return yield* new StoreFailed({
-        reason: "Corrupt",
-        message: `${root} holds contents and no journal (${journalPath}) that says what they are. Nothing was changed. `
-          + "Restore the journal from a copy, or use another folder."
-      })
-    }
-
-    const key = yield* keptKey
-
-    const index = FileIndex.make()
-    let dropped = 0
-    for (const file of replayed.files.values()) {
-      if (file.blob === null || present.has(file.blob)) index.add(file)
-      else dropped++
-      if (file.blob !== null) present.delete(file.blob)
-    }
-    if (dropped > 0) yield* Effect.logWarning(`${dropped} files in ${root} have lost their content and are left out`)
-    yield* removeLeftovers(present)
-
-    if (replayed.lines !== index.size() + 1) {
-      yield* writeJournal({ ...header, next: replayed.next }, index.all())
-    } else {
-      yield* fs.truncate(journalPath, replayed.length)
-      yield* tighten(journalPath, 0o600)
-    }
-    const kept = (yield* fs.readDirectory(batches)).filter(isOwnBatch)
-    const texts = yield* Effect.forEach(kept, (name) => fs.readFileString(path.join(batches, name)))
-    const journal = yield* fs.open(journalPath, { flag: "a" })
-    const { size } = yield* journal.stat
-    return { texts, index, journal, key, length: Number(size), next: replayed.next, secret: header.secret }
-  })
-
-  const { index, journal, key, secret, ...opened } = yield* opening.pipe(
-    Effect.mapError((error) => error instanceof StoreFailed ? error : ioFailed(`Can't open ${root}`)(error))
+  const folder = yield* Folder.make(directory)
+  const { index, journal, key, secret, ...opened } = yield* open(folder, yield* Lock.ProcessProbe).pipe(
+    Effect.mapError((error) => error instanceof StoreFailed ? error : ioFailed(`Can't open ${folder.root}`)(error))
   )
-  let texts = opened.texts
-  let length = opened.length
+  const { dropAll: dropAllBatches, ...batches } = makeBatches(folder, opened.texts)
   let next = opened.next
-  const commits = Semaphore.makeUnsafe(1)
-
-  /** Appends and syncs. What could not be written whole is taken back, so that a later line never follows half a one. */
-  const append = (change: Journal.Change): Effect.Effect<void, StoreFailed> =>
-    Effect.suspend(() => {
-      if (broken !== undefined) return Effect.fail(new StoreFailed({ reason: "Io", message: broken }))
-      const bytes = encoder.encode(Journal.toLine(change))
-      const takeBack = journal.truncate(length).pipe(
-        Effect.andThen(journal.sync),
-        Effect.catch(() =>
-          Effect.sync(() => {
-            broken = `The journal ${journalPath} could not be repaired after a failed write. Restart the emulator.`
-          })
-        )
-      )
-      return journal.writeAll(bytes).pipe(
-        Effect.andThen(journal.sync),
-        Effect.andThen(Effect.sync(() => {
-          length += bytes.byteLength
-        })),
-        Effect.catch((cause) =>
-          Effect.andThen(takeBack, Effect.fail(ioFailed(`Can't write the journal ${journalPath}`)(cause)))
-        )
-      )
-    })
-
-  /** One at a time, and never interrupted between the disk and the memory. */
-  const committing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.uninterruptible(commits.withPermit(effect))
-
-  const removeBlobs = (names: ReadonlyArray<string | null>) =>
-    Effect.forEach(names, (name) => name === null ? Effect.void : Effect.ignore(fs.remove(blobPath(name))), {
-      discard: true
-    })
 
   const stage = Effect.gen(function*() {
-    const scope = yield* Effect.scope
-    const name = `content-${yield* Random.token(32)}`
-    let file: FileSystem.File | undefined
-    let size = 0
-    let keep = false
-    const failed = (cause: PlatformError) =>
-      ioFailed(`Can't store a content of ${size} bytes so far in ${blobs}`)(cause)
-    const open = Effect.gen(function*() {
-      // Registered before the file is opened, hence run after it is closed.
-      yield* Effect.addFinalizer(() => keep ? Effect.void : removeBlobs([name]))
-      file = yield* fs.open(blobPath(name), { flag: "wx", mode: 0o600 })
-      return file
-    }).pipe(Scope.provide(scope))
-
+    const content = yield* makeContent(folder)
     const staging: Staging = {
-      // A write that runs on after its file is closed could land in another one that got the same descriptor.
-      write: (chunk) =>
-        Effect.uninterruptible(Effect.gen(function*() {
-          const target = file ?? (yield* open)
-          yield* target.writeAll(chunk)
-          size += chunk.byteLength
-        })).pipe(Effect.mapError(failed)),
-      commit: (record, admit) => {
-        const written = file
-        return Effect.gen(function*() {
-          if (written !== undefined) {
-            yield* Effect.uninterruptible(written.sync.pipe(Effect.andThen(syncDirectory(blobs)))).pipe(
-              Effect.mapError(failed)
-            )
-          }
-          return yield* committing(Effect.gen(function*() {
+      write: content.write,
+      commit: (record, admit) =>
+        Effect.andThen(
+          content.sync,
+          journal.committing(Effect.gen(function*() {
             if (admit !== undefined) yield* admit(index.bytes())
             const stored: FileRecord = {
               ...record,
               sequence: next,
-              size,
+              size: content.size(),
               expired: false,
-              blob: written === undefined ? null : name
+              blob: content.blob()
             }
-            yield* append({ op: "put", file: stored })
-            keep = true
+            yield* journal.append({ op: "put", file: stored })
+            content.keep()
             next++
             index.add(stored)
             return stored
           }))
-        })
-      }
+        )
     }
     return staging
   })
-
-  const read = Effect.fnUntraced(function*(record: FileRecord): Effect.fn.Return<
-    Stream.Stream<Uint8Array, StoreFailed>,
-    StoreFailed,
-    Scope.Scope
-  > {
-    if (record.blob === null) return Stream.empty
-    const failed = ioFailed(`Can't read the content of ${record.id}`)
-    const file = yield* fs.open(blobPath(record.blob), { flag: "r" }).pipe(Effect.mapError(failed))
-    return Stream.unfold(
-      0,
-      (offset) =>
-        file.readAlloc(chunkSize, { position: BigInt(offset) }).pipe(
-          Effect.map((chunk) =>
-            Option.isNone(chunk) ? undefined : [chunk.value, offset + chunk.value.byteLength] as const
-          ),
-          Effect.mapError(failed)
-        )
-    )
-  })
-
-  const dropBatches = (names: ReadonlyArray<string>) =>
-    Effect.forEach(names, (name) => fs.remove(path.join(batches, name), { force: true }), { discard: true }).pipe(
-      Effect.mapError(ioFailed(`Can't remove a batch in ${batches}`))
-    )
-
-  const dropAllBatches = fs.readDirectory(batches).pipe(
-    Effect.mapError(ioFailed(`Can't read ${batches}`)),
-    Effect.flatMap((names) => dropBatches(names.filter(isOwnBatch)))
-  )
 
   const sweep = (now: number): Effect.Effect<void, StoreFailed> =>
     Effect.suspend(() => {
       const due = index.due(now)
       if (due.expired.length === 0 && due.forgotten.length === 0) return Effect.void
-      const blobsOf = due.expired.map((id) => index.get(id)?.blob ?? null)
-      // In memory first: time has run out whether or not the disk takes note of it, and the next start sees the same.
+      const blobs = due.expired.map((id) => index.get(id)?.blob ?? null)
+      // In memory first: a file expires even if the disk can't record it, and the next start expires it too.
       for (const id of due.expired) index.markExpired(id)
       for (const id of due.forgotten) index.remove(id)
-      return committing(Effect.gen(function*() {
-        if (due.expired.length > 0) yield* append({ op: "expire", ids: due.expired })
-        if (due.forgotten.length > 0) yield* append({ op: "delete", ids: due.forgotten })
-        yield* removeBlobs(blobsOf)
+      return journal.committing(Effect.gen(function*() {
+        if (due.expired.length > 0) yield* journal.append({ op: "expire", ids: due.expired })
+        if (due.forgotten.length > 0) yield* journal.append({ op: "delete", ids: due.forgotten })
+        yield* removeBlobs(folder, blobs)
       }))
     })
 
   const remove = (ids: ReadonlyArray<string>) =>
-    committing(Effect.gen(function*() {
+    journal.committing(Effect.gen(function*() {
       const files = ids.flatMap((id) => index.get(id) ?? [])
       if (files.length === 0) return false
-      yield* append({ op: "delete", ids: files.map((file) => file.id) })
+      yield* journal.append({ op: "delete", ids: files.map((file) => file.id) })
       for (const file of files) index.remove(file.id)
-      yield* removeBlobs(files.map((file) => file.blob))
+      yield* removeBlobs(folder, files.map((file) => file.blob))
       return true
     }))
 
@@ -442,20 +284,10 @@ export const make = Effect.fnUntraced(function*(directory: string): Effect.fn.Re
     page: (query) => Effect.sync(() => index.page(query)),
     all: Effect.sync(() => index.all()),
     usedBytes: Effect.sync(() => index.bytes()),
-    read,
+    read: (record) => readContent(folder, record),
     remove: (id) => remove([id]),
     sweep,
-    keepBatch: (id, text) =>
-      replaceFile(batchPath(id), (file) => file.writeAll(encoder.encode(text))).pipe(
-        Effect.uninterruptible,
-        Effect.mapError(ioFailed(`Can't keep a batch in ${batches}`))
-      ),
-    dropBatch: (id) => dropBatches([`${id}.json`]),
-    takeBatches: Effect.sync(() => {
-      const taken = texts
-      texts = []
-      return taken
-    }),
+    ...batches,
     clear: Effect.suspend(() => remove(index.all().map((file) => file.id))).pipe(Effect.andThen(dropAllBatches))
   })
 })

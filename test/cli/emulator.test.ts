@@ -235,7 +235,7 @@ describe("anthropic-files emulator", () => {
     [["--faults", "package.json"], /not a list of faults/, 2],
     [["--port", "70000"], /port/, 2],
     [["--wrong"], /wrong/, 2],
-    [["--data", ""], /an empty name/, 7],
+    [["--data", ""], /name of the emulator.s folder is empty/, 7],
     [["--data", "."], /not a folder of the emulator's and not empty/, 7],
     [["--rules", "package.json"], /not a list of rules/, 2],
     [["--faults", "README.md"], /is not JSON/, 2],

@@ -168,7 +168,7 @@ describe("the folder of an emulator", () => {
       })).pipe(Effect.provideService(FileSystem.FileSystem, filling))
       assert.strictEqual(
         error.message,
-        `Can't store a content of 0 bytes so far in ${directory}/blobs: the disk is full.`
+        `Can't store content in ${directory}/blobs (0 bytes written): the disk is full.`
       )
     }).pipe(Effect.provide(platform)))
 })
