@@ -15,13 +15,13 @@ import * as NodeServer from "./internal/http/nodeServer.ts"
 import * as NodeProcessProbe from "./internal/store/nodeProcessProbe.ts"
 import * as Store from "./Store.ts"
 
-/** How an emulator on Node behaves. */
+/** Options of an emulator on Node. */
 export interface Options extends Emulator.Options {
   /** The folder to keep files in. @default none: files are kept in memory */
   readonly directory?: string | undefined
 }
 
-/** How an emulator on a socket behaves. */
+/** Options of an emulator on a socket. */
 export interface ServerOptions extends Options, NodeServer.ServerOptions {
   /**
    * Serves `/_emulator/` to holders of a key: seeding, requests, faults, rules, tokens, clock, reset.
@@ -31,14 +31,16 @@ export interface ServerOptions extends Options, NodeServer.ServerOptions {
   readonly adminRoute?: boolean | undefined
 }
 
-/** The emulator could not be started, for a reason that its message gives. */
-export class EmulatorFailed extends Schema.TaggedError<EmulatorFailed>()("EmulatorFailed", {
-  reason: Schema.Literals(["Refused", "Listen"]),
-  message: Schema.String,
-  cause: Schema.optionalKey(Schema.Defect())
-}) {}
+/** The emulator could not be started; the message says why. */
+export class EmulatorFailed
+  extends Schema.TaggedError<EmulatorFailed>("effect-anthropic-files/emulator/EmulatorFailed")("EmulatorFailed", {
+    reason: Schema.Literals(["Refused", "Listen"]),
+    message: Schema.String,
+    cause: Schema.optionalKey(Schema.Defect())
+  })
+{}
 
-/** Tells by number, start and place whether a process is alive. */
+/** Tells whether a process is alive, by its number, its start and where it runs. */
 export const layerProcessProbe: Layer.Layer<DirectoryStore.ProcessProbe> = NodeProcessProbe.layer
 
 /** A store in a folder. */
@@ -64,8 +66,14 @@ const hasKey = (options: ServerOptions): boolean =>
 const whyNotListening = (cause: unknown): string => {
   if (!(cause instanceof Error)) return String(cause)
   return "code" in cause && cause.code === "EADDRINUSE"
-    ? "the port is in use. Take another one, or 0 for a free one"
+    ? "the port is in use. Choose another one, or 0 for any free port"
     : cause.message
+}
+
+/** How a client on this machine reaches an address that the server listens on. */
+const nameInUrl = (host: string): string => {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1"
+  return host.includes(":") ? `[${host}]` : host
 }
 
 const listen = (options: ServerOptions, host: string) =>
@@ -92,14 +100,12 @@ const listen = (options: ServerOptions, host: string) =>
       )
       const address = server.address()
       const port = typeof address === "object" && address !== null ? address.port : 0
-      const unspecified = host === "0.0.0.0" || host === "::"
-      const reachable = unspecified ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host
-      return { url: `http://${reachable}:${port}`, ...control }
+      return { url: `http://${nameInUrl(host)}:${port}`, ...control }
     })
   ).pipe(Layer.provide(storeOf(options)))
 
 /**
- * The emulator on a socket, ready to be called once the layer is built. Closing the scope closes the socket and every
+ * The emulator on a socket. It accepts requests once the layer is built. Closing the scope closes the socket and every
  * connection at once.
  */
 export const layerServer = (

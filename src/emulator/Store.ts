@@ -1,6 +1,7 @@
 /**
  * Where the emulator keeps its files. One interface, two homes: memory, here, and a folder, in `DirectoryStore`.
  */
+import * as Bytes from "effect/Bytes"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -63,16 +64,6 @@ export class Store extends Context.Service<Store, {
 /** Contents below this size are stored as one piece of exactly their size, not as slices of larger buffers. */
 const compactBelow = 64 * 1024
 
-const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const out = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    out.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return out
-}
-
 /**
  * A store in memory, gone with its scope.
  */
@@ -104,7 +95,7 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
           commits.withPermit(Effect.gen(function*() {
             if (admit !== undefined) yield* admit(index.bytes())
             const blob = size === 0 ? null : file.id
-            if (blob !== null) blobs.set(blob, size < compactBelow ? [concat(chunks, size)] : chunks)
+            if (blob !== null) blobs.set(blob, size < compactBelow ? [Bytes.concat(chunks)] : chunks)
             const record: FileRecord = { ...file, sequence: next++, size, expired: false, blob }
             index.add(record)
             return record

@@ -2,6 +2,7 @@
  * RFC 2046 lets blanks stand between a delimiter of a multipart body and the end of its line. The parser expects none,
  * so they are taken out before it sees the body.
  */
+import * as Bytes from "effect/Bytes"
 
 const CR = 13
 
@@ -11,14 +12,6 @@ const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9
 const maxBlanks = 64
 
 const encoder = new TextEncoder()
-
-const join = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  if (a.byteLength === 0) return b
-  const out = new Uint8Array(a.byteLength + b.byteLength)
-  out.set(a)
-  out.set(b, a.byteLength)
-  return out
-}
 
 /** Gives for each chunk the pieces to parse; the last call, without a chunk, gives what was held back. */
 export const makeFilter = (boundary: string): (chunk?: Uint8Array) => ReadonlyArray<Uint8Array> => {
@@ -47,7 +40,7 @@ export const makeFilter = (boundary: string): (chunk?: Uint8Array) => ReadonlyAr
       held = new Uint8Array(0)
       return withoutAdded([last])
     }
-    const bytes = join(held, chunk)
+    const bytes = held.byteLength === 0 ? chunk : Bytes.concat([held, chunk])
     held = new Uint8Array(0)
     const pieces: Array<Uint8Array> = []
     let from = 0

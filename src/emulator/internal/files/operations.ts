@@ -217,6 +217,27 @@ const listIds = Effect.fnUntraced(function*(ids: ReadonlyArray<string>): Effect.
   return found.sort((a, b) => b.sequence - a.sequence)
 })
 
+/** Refuses the parameters of the other dialect. */
+const refuseForeign = Effect.fnUntraced(function*(
+  dialect: RequestDialect,
+  query: ListQuery
+): Effect.fn.Return<void, ApiError> {
+  if (dialect === "ga") {
+    const foreign = oneOf(query, ["after_id", "before_id"])
+    if (foreign === undefined) return
+    return yield* invalidRequest(
+      `${foreign}: not supported. Use \`page\` with the \`next_page\` of the last answer.`
+    )
+  }
+  if (dialect === "beta") {
+    const foreign = oneOf(query, ["page", "ids[]"])
+    if (foreign === undefined) return
+    return yield* invalidRequest(
+      `${foreign}: not supported with the files-api-2025-04-14 beta. Use \`after_id\` or \`before_id\`.`
+    )
+  }
+})
+
 export const list = Effect.fnUntraced(function*(query: ListQuery): Effect.fn.Return<
   HttpServerResponse.HttpServerResponse,
   Failure,
@@ -225,18 +246,7 @@ export const list = Effect.fnUntraced(function*(query: ListQuery): Effect.fn.Ret
   const context = yield* RequestContext
   const store = yield* Store
   const { dialect } = context
-  const foreign = dialect === "ga"
-    ? oneOf(query, ["after_id", "before_id"])
-    : dialect === "beta"
-    ? oneOf(query, ["page", "ids[]"])
-    : undefined
-  if (foreign !== undefined) {
-    return yield* invalidRequest(
-      dialect === "ga"
-        ? `${foreign}: not supported. Use \`page\` with the \`next_page\` of the last answer.`
-        : `${foreign}: not supported with the files-api-2025-04-14 beta. Use \`after_id\` or \`before_id\`.`
-    )
-  }
+  yield* refuseForeign(dialect, query)
   if (query.after_id !== undefined && query.before_id !== undefined) {
     return yield* invalidRequest("Only one of after_id and before_id may be given")
   }

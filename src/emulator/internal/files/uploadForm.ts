@@ -1,20 +1,20 @@
 /**
  * Reads the multipart body of an upload, and passes on the file's bytes as they arrive.
  */
+import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
 import * as MultipartParser from "effect/http/MultipartParser"
-import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { StoreFailed } from "../../Store.ts"
-import type { BodyError, RecordedPart, RequestContext } from "../context.ts"
+import type { BodyError, Limits, RecordedPart, RequestContext } from "../context.ts"
 import { type ApiError, invalidRequest, tooLarge } from "../http/apiError.ts"
 import { makeFilter } from "./delimiterBlanks.ts"
 
 export interface UploadedFile {
-  /** Absent when the part had none. */
+  /** Absent if the part has none. */
   readonly filename: string | undefined
-  /** As the part states it; absent when it states none. A default of `octet-stream` would hide that. */
+  /** As the part states it; absent if it states none, which a default of `octet-stream` would hide. */
   readonly contentType: string | undefined
   readonly size: number
   /** The first bytes, enough to tell a type by. */
@@ -28,7 +28,7 @@ export interface UploadForm {
 
 const headBytes = 512
 
-/** Bytes that may follow the closing boundary: they mean nothing, but some clients send them. */
+/** Bytes that may follow the closing boundary: they have no meaning, but some clients send them. */
 const maxEpilogueBytes = 64 * 1024
 
 /** Bounds the bytes around the file, so that an endless body is not read. */
@@ -79,31 +79,15 @@ const describe = (error: MultipartParser.MultipartError): ApiError => {
   }
 }
 
-/**
- * Reads the whole body, one chunk at a time, and passes the bytes of the part named `file` to `sink`. Stops reading
- * as soon as the file is larger than the limit.
- */
-export const read = Effect.fnUntraced(function*(
-  context: RequestContext["Service"],
-  sink: {
-    /** Looks at the file before its first byte is taken. */
-    readonly check: (filename: string | undefined, contentType: string | undefined) => Effect.Effect<void, ApiError>
-    readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreFailed | ApiError>
-  }
-): Effect.fn.Return<UploadForm, BodyError | StoreFailed, Scope.Scope> {
-  const { limits } = context
-  const contentType = context.contentType
-  if (contentType === undefined || !contentType.toLowerCase().startsWith("multipart/form-data")) {
-    return yield* invalidRequest("Expected a multipart/form-data request body")
-  }
-
+/** Parses a multipart body. What it is fed with comes back as events. */
+const makeParser = (contentType: string, { maxFieldBytes, maxParts }: Limits) => {
   let events: Array<Event> = []
   let parts = 0
-  let done = false
+  let isDone = false
   const parser = MultipartParser.make({
     headers: { "content-type": contentType },
-    maxParts: limits.maxParts,
-    maxFieldSize: limits.maxFieldBytes,
+    maxParts,
+    maxFieldSize: maxFieldBytes,
     // The service takes a `file` part without a filename too.
     isFile: (info) => info.name === "file" || MultipartParser.defaultIsFile(info),
     onField: (info, value) => events.push({ _tag: "Field", info, value }),
@@ -116,108 +100,139 @@ export const read = Effect.fnUntraced(function*(
     },
     onError: (error) => events.push({ _tag: "Error", error }),
     onDone: () => {
-      done = true
+      isDone = true
     }
   })
-
   const unblanked = makeFilter(boundaryOf(contentType))
+  const write = (pieces: ReadonlyArray<Uint8Array>) => pieces.forEach((piece) => parser.write(piece))
+  const taken = (): ReadonlyArray<Event> => {
+    const batch = events
+    events = []
+    return batch
+  }
+  return {
+    /** Whether the closing boundary has come. */
+    isDone: () => isDone,
+    feed: (chunk: Uint8Array): ReadonlyArray<Event> => {
+      write(unblanked(chunk))
+      return taken()
+    },
+    end: (): ReadonlyArray<Event> => {
+      write(unblanked())
+      parser.end()
+      return taken()
+    }
+  }
+}
+
+/** What is done with the file while it is read. */
+export interface Sink {
+  /** Called before the first byte of the file. */
+  readonly check: (filename: string | undefined, contentType: string | undefined) => Effect.Effect<void, ApiError>
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreFailed | ApiError>
+}
+
+interface FilePart {
+  readonly part: number
+  readonly filename: string | undefined
+  readonly contentType: string | undefined
+  size: number
+  head: Uint8Array
+}
+
+/** Takes the events of a body: fields are kept, and the bytes of the file go to the sink. */
+const makeReader = ({ limits, notes }: RequestContext["Service"], sink: Sink) => {
   const fields = new Map<string, string>()
   const recorded: Array<RecordedPart> = []
-  let filePart = 0
-  let filename: string | undefined
-  let fileType: string | undefined
-  let size = 0
-  let other = 0
-  let head = new Uint8Array(0)
+  let file: FilePart | undefined
+  let ignoredBytes = 0
 
   const note = () => {
-    context.notes.parts = filePart === 0 ? recorded : [...recorded, {
+    notes.parts = file === undefined ? recorded : [...recorded, {
       name: "file",
-      ...(filename === undefined ? {} : { filename }),
-      ...(fileType === undefined ? {} : { contentType: fileType }),
-      size
+      ...(file.filename === undefined ? {} : { filename: file.filename }),
+      ...(file.contentType === undefined ? {} : { contentType: file.contentType }),
+      size: file.size
     }]
   }
 
-  const drain = Effect.fnUntraced(function*(): Effect.fn.Return<void, ApiError | StoreFailed> {
-    if (events.length === 0) return
-    const batch = events
-    events = []
-    for (const event of batch) {
-      switch (event._tag) {
-        case "Field": {
-          const value = MultipartParser.decodeField(event.info, event.value)
-          fields.set(event.info.name, value)
-          recorded.push({ name: event.info.name, value })
-          break
-        }
-        case "File": {
-          if (event.info.name !== "file") break
-          if (filePart !== 0) return yield* invalidRequest("file: Expected exactly one file")
-          filePart = event.part
-          filename = event.info.filename
-          fileType = header(event.info, "content-type")
-          note()
-          yield* sink.check(filename, fileType)
-          break
-        }
-        case "Chunk": {
-          // A part with an unknown name is ignored, as unknown fields are.
-          if (event.part !== filePart) {
-            other += event.chunk.byteLength
-            if (other > maxOverheadBytes) return yield* tooLarge("Request exceeds the maximum size")
-            break
-          }
-          size += event.chunk.byteLength
-          if (size > limits.maxFileBytes) {
-            note()
-            return yield* tooLarge(
-              `File exceeds the maximum size of ${limits.maxFileBytes} bytes (${limits.maxFileBytes / 1_000_000} MB)`
-            )
-          }
-          if (head.byteLength < headBytes) {
-            const joined = new Uint8Array(Math.min(headBytes, head.byteLength + event.chunk.byteLength))
-            joined.set(head)
-            joined.set(event.chunk.subarray(0, headBytes - head.byteLength), head.byteLength)
-            head = joined
-          }
-          yield* sink.write(event.chunk)
-          break
-        }
-        case "Error":
-          return yield* describe(event.error)
-      }
-    }
-  })
+  const onFile = ({ info, part }: Event & { readonly _tag: "File" }): Effect.Effect<void, ApiError> => {
+    if (info.name !== "file") return Effect.void
+    if (file !== undefined) return Effect.fail(invalidRequest("file: Expected exactly one file"))
+    const { filename } = info
+    const contentType = header(info, "content-type")
+    file = { part, filename, contentType, size: 0, head: new Uint8Array(0) }
+    note()
+    return sink.check(filename, contentType)
+  }
 
-  const pull = yield* Stream.toPull(context.body)
-  let epilogue = 0
-  let ended = false
-  while (!ended) {
-    const chunks = yield* pull.pipe(Pull.catchDone(() => Effect.undefined))
-    if (chunks === undefined) {
-      ended = true
-      break
+  const onChunk = (
+    { chunk, part }: Event & { readonly _tag: "Chunk" }
+  ): Effect.Effect<void, ApiError | StoreFailed> => {
+    // A part with an unknown name is ignored, as unknown fields are.
+    if (file === undefined || part !== file.part) {
+      ignoredBytes += chunk.byteLength
+      return ignoredBytes > maxOverheadBytes ? Effect.fail(tooLarge("Request exceeds the maximum size")) : Effect.void
     }
-    for (const chunk of chunks) {
-      if (done) {
-        // Read on to the end: a client that is cut off while it sends its last bytes would lose the answer.
-        epilogue += chunk.byteLength
-        if (epilogue > maxEpilogueBytes) return yield* invalidRequest("Data after the end of the multipart body")
-      } else {
-        for (const piece of unblanked(chunk)) parser.write(piece)
-        yield* drain()
+    file.size += chunk.byteLength
+    if (file.size > limits.maxFileBytes) {
+      note()
+      const megabytes = limits.maxFileBytes / 1_000_000
+      return Effect.fail(tooLarge(`File exceeds the maximum size of ${limits.maxFileBytes} bytes (${megabytes} MB)`))
+    }
+    const missing = headBytes - file.head.byteLength
+    if (missing > 0) file.head = Bytes.concat([file.head, chunk.subarray(0, missing)])
+    return sink.write(chunk)
+  }
+
+  const onEvent = (event: Event): Effect.Effect<void, ApiError | StoreFailed> => {
+    switch (event._tag) {
+      case "Field": {
+        const value = MultipartParser.decodeField(event.info, event.value)
+        fields.set(event.info.name, value)
+        recorded.push({ name: event.info.name, value })
+        return Effect.void
       }
+      case "File":
+        return onFile(event)
+      case "Chunk":
+        return onChunk(event)
+      case "Error":
+        return Effect.fail(describe(event.error))
     }
   }
-  if (!done) {
-    for (const piece of unblanked()) parser.write(piece)
-    parser.end()
-    yield* drain()
-  }
-  note()
+
   return {
-    fields,
-    file: filePart === 0 ? undefined : { filename, contentType: fileType, size, head }
+    take: (events: ReadonlyArray<Event>) => Effect.forEach(events, onEvent, { discard: true }),
+    form: (): UploadForm => {
+      note()
+      return { fields, file }
+    }
   }
+}
+
+/**
+ * Reads the whole body, one chunk at a time, and passes the bytes of the part named `file` to `sink`. Stops reading
+ * as soon as the file is larger than the limit.
+ */
+export const read = Effect.fnUntraced(function*(
+  context: RequestContext["Service"],
+  sink: Sink
+): Effect.fn.Return<UploadForm, BodyError | StoreFailed, Scope.Scope> {
+  const { contentType } = context
+  if (contentType === undefined || !contentType.toLowerCase().startsWith("multipart/form-data")) {
+    return yield* invalidRequest("Expected a multipart/form-data request body")
+  }
+  const parser = makeParser(contentType, context.limits)
+  const reader = makeReader(context, sink)
+  let epilogue = 0
+  const takeChunk = Effect.fnUntraced(function*(chunk: Uint8Array): Effect.fn.Return<void, ApiError | StoreFailed> {
+    if (!parser.isDone()) return yield* reader.take(parser.feed(chunk))
+    // Read on to the end: a client that is cut off while it sends its last bytes would lose the answer.
+    epilogue += chunk.byteLength
+    if (epilogue > maxEpilogueBytes) return yield* invalidRequest("Data after the end of the multipart body")
+  })
+  yield* Stream.runForEach(context.body, takeChunk)
+  if (!parser.isDone()) yield* reader.take(parser.end())
+  return reader.form()
 })

@@ -1,6 +1,7 @@
 /**
  * What a test can do to an emulator and ask of it, in code and over the admin route.
  */
+import * as Bytes from "effect/Bytes"
 import * as Clock from "effect/Clock"
 import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -9,7 +10,6 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { FileId } from "../../../FileMetadata.ts"
-import { joined } from "../../../internal/request/body.ts"
 import type { Fault } from "../../Fault.ts"
 import type { Rule } from "../../Rule.ts"
 import type { FileRecord, StoreFailed } from "../../Store.ts"
@@ -59,10 +59,12 @@ export interface TokenOptions {
  * - `Expired`: its content is gone.
  * - `SessionFull`: the session has 500 files already.
  */
-export class MountFailed extends Schema.TaggedError<MountFailed>()("MountFailed", {
-  reason: Schema.Literals(["NotFound", "Expired", "SessionFull"]),
-  message: Schema.String
-}) {}
+export class MountFailed
+  extends Schema.TaggedError<MountFailed>("effect-anthropic-files/emulator/MountFailed")("MountFailed", {
+    reason: Schema.Literals(["NotFound", "Expired", "SessionFull"]),
+    message: Schema.String
+  })
+{}
 
 /** As the service documents it. */
 const maxFilesPerSession = 500
@@ -207,9 +209,7 @@ export const make = (state: State.State): Control => {
     content: Effect.fnUntraced(function*(id) {
       const file = yield* store.get(id)
       if (file === undefined) return undefined
-      const chunks = yield* Stream.runCollect(yield* store.read(file))
-      // Not the size of the record: an expired file has no content any more.
-      return joined(chunks, chunks.reduce((size, chunk) => size + chunk.byteLength, 0))
+      return Bytes.concat(yield* Stream.runCollect(yield* store.read(file)))
     }, Effect.scoped),
     seed,
     mount,

@@ -191,78 +191,114 @@ const takeFromLimits = Effect.fnUntraced(function*(
   requestLimit?.take(1, now)
 })
 
-/** Puts the parts together: `handlers` answer what got past the gates. */
+/** What is known of a request before anything is done about it. */
+interface Received {
+  readonly transport: Transport
+  readonly requestId: string
+  /** The emulator's time, in milliseconds since 1970. */
+  readonly now: number
+  readonly found: Match | undefined
+  /** The methods that the path takes, if it has none of this method. */
+  readonly allow: ReadonlyArray<string>
+  readonly faults: ReadonlyArray<Fault.Fault>
+  readonly notes: Notes
+  /** The headers of the answer, whatever it is. They are added to while the request is carried out. */
+  readonly headers: Record<string, string>
+}
+
+/** What a handler may know of its request. */
+const contextOf = (
+  state: State,
+  { faults, notes, now, requestId, transport }: Received,
+  workspace: string
+): RequestContext["Service"] => {
+  const betas = betasOf(transport.headers)
+  return {
+    requestId,
+    workspace,
+    dialect: dialectOf(betas),
+    betas,
+    isBeta: betas.length > 0 || queryOf(transport.url).get("beta") === "true",
+    baseUrl: transport.baseUrl,
+    now,
+    contentType: transport.headers["content-type"],
+    body: Body.guarded(transport.body, {
+      idle: state.bodyIdleTimeout,
+      declaredLength: transport.checksLength ? contentLength(transport.headers) : undefined,
+      reusesChunks: transport.reusesChunks,
+      faults
+    }),
+    notes,
+    limits: state.limits
+  }
+}
+
+/** Lets the request pass the gates, and calls its handler. */
+const carryOut = Effect.fnUntraced(function*(
+  state: State,
+  handlers: Handlers,
+  received: Received
+): Effect.fn.Return<Response, ApiError | ConnectionReset | RequestBodyFailed, Scope.Scope> {
+  const { allow, found, headers, now, transport } = received
+  if (found === undefined) {
+    return yield* allow.length === 0 ? notFound("Not found") : methodNotAllowed(allow.join(", "))
+  }
+  const workspace = yield* admit(state, found, transport.headers, now)
+  yield* checkEncoding(transport.headers)
+  if (found.endpoint.access === "key") {
+    headers["anthropic-workspace-id"] = workspace
+    yield* takeFromLimits(state, found.operation, now).pipe(
+      Effect.ensuring(Effect.sync(() => {
+        Object.assign(headers, state.requestLimit?.headers(now), state.tokenLimit?.headers(now))
+      }))
+    )
+  }
+  const query = Parameters.read(found.endpoint.query ?? {}, queryOf(transport.url))
+  if (Result.isFailure(query)) return yield* invalidRequest(query.failure)
+  return yield* state.store.sweep(now).pipe(
+    Effect.andThen(callHandler(handlers, found, query.success)),
+    Effect.provideService(RequestContext, contextOf(state, received, workspace)),
+    Effect.provideService(Store, state.store),
+    Effect.provideService(Model, state.model),
+    Effect.catchCause(recover)
+  )
+})
+
+/** Matches the request with the endpoints and the faults, and begins its record, if it gets one. */
+const receive = Effect.fnUntraced(function*(state: State, transport: Transport) {
+  const requestId = yield* Random.identifier("req")
+  const now = (yield* Clock.currentTimeMillis) + state.offset.millis
+  const path = transport.url.split(/[?#]/, 1)[0] ?? "/"
+  const matched = match(transport.method, path, state.adminRoute)
+  const found = "operation" in matched ? matched : undefined
+  const notes: Notes = {}
+  const target = { method: transport.method, operation: found?.operation, path }
+  // Calls that control the emulator have no faults, and are not recorded.
+  const isControl = path.startsWith("/_emulator/") && found !== undefined
+  const received: Received = {
+    transport,
+    requestId,
+    now,
+    found,
+    allow: "operation" in matched ? [] : matched.allow,
+    faults: isControl ? [] : state.faults.hit(target),
+    notes,
+    headers: { "request-id": requestId, "anthropic-organization-id": state.organization }
+  }
+  const { headers, url } = transport
+  const record = isControl ? undefined : state.requests.start({ ...target, requestId, at: now, url, headers }, notes)
+  return { received, record }
+})
+
+/** Answers requests: `handlers` answer those that pass the gates. */
 export const make = (state: State, handlers: Handlers): Handle =>
   Effect.fnUntraced(function*(transport): Effect.fn.Return<
     Response,
     ConnectionReset | RequestBodyFailed,
     Scope.Scope
   > {
-    const requestId = yield* Random.identifier("req")
-    const now = (yield* Clock.currentTimeMillis) + state.offset.millis
-    const path = transport.url.split(/[?#]/, 1)[0] ?? "/"
-    const matched = match(transport.method, path, state.adminRoute)
-    const found = "operation" in matched ? matched : undefined
-    const betas = betasOf(transport.headers)
-    const notes: Notes = {}
-    const target = { method: transport.method, operation: found?.operation, path }
-    // What a test does to the emulator is not what it tests.
-    const isOwnCall = path.startsWith("/_emulator/") && found !== undefined
-    const faults = isOwnCall ? [] : state.faults.hit(target)
-    const record = isOwnCall ? undefined : state.requests.start({
-      ...target,
-      requestId,
-      at: now,
-      url: transport.url,
-      headers: transport.headers
-    }, notes)
-    let headers: Record<string, string> = {
-      "request-id": requestId,
-      "anthropic-organization-id": state.organization
-    }
-
-    const carryOut = Effect.gen(function*() {
-      if (!("operation" in matched)) {
-        return yield* matched.allow.length === 0 ? notFound("Not found") : methodNotAllowed(matched.allow.join(", "))
-      }
-      const workspace = yield* admit(state, matched, transport.headers, now)
-      yield* checkEncoding(transport.headers)
-      if (matched.endpoint.access === "key") {
-        headers = { ...headers, "anthropic-workspace-id": workspace }
-        yield* takeFromLimits(state, matched.operation, now).pipe(
-          Effect.ensuring(Effect.sync(() => {
-            headers = { ...headers, ...state.requestLimit?.headers(now), ...state.tokenLimit?.headers(now) }
-          }))
-        )
-      }
-      const query = Parameters.read(matched.endpoint.query ?? {}, queryOf(transport.url))
-      if (Result.isFailure(query)) return yield* invalidRequest(query.failure)
-      return yield* state.store.sweep(now).pipe(
-        Effect.andThen(callHandler(handlers, matched, query.success)),
-        Effect.provideService(RequestContext, {
-          requestId,
-          workspace,
-          dialect: dialectOf(betas),
-          betas,
-          isBeta: betas.length > 0 || queryOf(transport.url).get("beta") === "true",
-          baseUrl: transport.baseUrl,
-          now,
-          contentType: transport.headers["content-type"],
-          body: Body.guarded(transport.body, {
-            idle: state.bodyIdleTimeout,
-            declaredLength: transport.checksLength ? contentLength(transport.headers) : undefined,
-            reusesChunks: transport.reusesChunks,
-            faults
-          }),
-          notes,
-          limits: state.limits
-        }),
-        Effect.provideService(Store, state.store),
-        Effect.provideService(Model, state.model),
-        Effect.catchCause(recover)
-      )
-    })
-
+    const { received, record } = yield* receive(state, transport)
+    const { faults, found, headers, requestId } = received
     const guarded = found?.operation === "health" ? Effect.void : transport.guard
     const work = Effect.andThen(
       guarded,
@@ -270,9 +306,8 @@ export const make = (state: State, handlers: Handlers): Handle =>
         reset: Body.broken,
         answer: (fault) => answerOf(fault, requestId),
         discard: () => Effect.void
-      }, carryOut)
+      }, carryOut(state, handlers, received))
     )
-
     return yield* work.pipe(
       Effect.catchTag("ApiError", (error) => Effect.succeed(toResponse(error, requestId))),
       Effect.map((response) => {

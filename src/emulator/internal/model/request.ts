@@ -451,8 +451,10 @@ const marksOf = (list: ReadonlyArray<Json>): number =>
 
 const maxMarks = 4
 
-const systemBlocks = (system: unknown): ReadonlyArray<Json> =>
-  Predicate.isString(system) ? (system === "" ? [] : [{ type: "text", text: system }]) : objects(system)
+const systemBlocks = (system: unknown): ReadonlyArray<Json> => {
+  if (!Predicate.isString(system)) return objects(system)
+  return system === "" ? [] : [{ type: "text", text: system }]
+}
 
 const problem = (request: Json, isBeta: boolean, isCount: boolean): string | undefined => {
   const messages = Array.isArray(request.messages) ? request.messages : []

@@ -1,6 +1,7 @@
 /**
  * The journal of a folder: one line of JSON with a checksum for each change, in the order in which they happened.
  */
+import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -162,12 +163,12 @@ export const replay = <E>(
         let from = 0
         for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
           const line = chunk.subarray(from, end)
-          const failure = take(rest.byteLength === 0 ? line : join(rest, line))
+          const failure = take(rest.byteLength === 0 ? line : Bytes.concat([rest, line]))
           if (failure !== undefined) return Effect.fail(failure)
           rest = new Uint8Array(0)
           from = end + 1
         }
-        if (from < chunk.byteLength) rest = join(rest, chunk.subarray(from))
+        if (from < chunk.byteLength) rest = Bytes.concat([rest, chunk.subarray(from)])
         return Effect.void
       }),
       Effect.andThen(Effect.suspend(() =>
@@ -177,10 +178,3 @@ export const replay = <E>(
       ))
     )
   })
-
-const join = (a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> => {
-  const out = new Uint8Array(a.byteLength + b.byteLength)
-  out.set(a)
-  out.set(b, a.byteLength)
-  return out
-}

@@ -58,8 +58,10 @@ export interface Page {
  * - `Corrupt`: the journal holds what no crash can leave behind.
  * - `Io`: the disk is full, a permission is missing, or the like.
  */
-export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed", {
-  reason: Schema.Literals(["Refused", "Locked", "Corrupt", "Io"]),
-  message: Schema.String,
-  cause: Schema.optionalKey(Schema.Defect())
-}) {}
+export class StoreFailed
+  extends Schema.TaggedError<StoreFailed>("effect-anthropic-files/emulator/StoreFailed")("StoreFailed", {
+    reason: Schema.Literals(["Refused", "Locked", "Corrupt", "Io"]),
+    message: Schema.String,
+    cause: Schema.optionalKey(Schema.Defect())
+  })
+{}
