@@ -1,7 +1,7 @@
 /**
- * Anthropic's Files API, served locally: the same wire, real storage, no network, no model.
+ * Anthropic's Files API, served locally: the same wire format and real storage, without a network and without a model.
  *
- * `Emulator.layer()` serves it in process, as the `HttpClient` of your program, with no socket. It runs wherever Effect
+ * `Emulator.layer()` serves it in process, as the `HttpClient` of your program, without a socket. It runs wherever Effect
  * runs. `NodeEmulator.layerServer()` serves the same routes on a loopback socket.
  */
 import * as Context from "effect/Context"
@@ -20,27 +20,27 @@ import * as Store from "./Store.ts"
 
 export { openApi, type OpenApiDocument, type OpenApiOperation } from "./internal/http/openApi.ts"
 
-/** How an emulator behaves. Everything has a default. */
+/** Options of an emulator. Each has a default. */
 export interface Options extends InternalOptions.Options {}
 
-/** Which credentials the token endpoint exchanges for access tokens. */
+/** The credentials that the token endpoint exchanges for access tokens. */
 export interface CredentialOptions extends Tokens.Options {}
 
-/** A request as the emulator saw it. */
+/** A request that the emulator received. */
 export interface RecordedRequest extends RequestLog.RecordedRequest {}
 
-/** A file that is there without having been uploaded. */
+/** A file that is stored without an upload. */
 export interface SeedFile extends Control.SeedFile {}
 
-/** An access token that is there without an exchange. */
+/** Options of an access token that is issued without an exchange. */
 export interface TokenOptions extends Control.TokenOptions {}
 
 /** An access token that was issued. */
 export interface IssuedToken extends Tokens.IssuedToken {}
 
-/** What an emulator can be asked and told while it runs. */
+/** The control surface of a running emulator. */
 export interface Running extends Control.Control {
-  /** The base URL for a client. In process it is a placeholder: any other URL works as well. */
+  /** The base URL for a client. In process it is a placeholder, and any other URL works too. */
   readonly url: string
 }
 
@@ -51,7 +51,7 @@ export interface ArmedFault extends Armed {}
 export interface CountedRule extends Counted {}
 
 /**
- * A running emulator: where it is, its key, what it was asked, what it holds, and what goes wrong with it.
+ * A running emulator: its URL and key, the requests that it received, the files that it holds, its faults and rules.
  */
 export class Emulator extends Context.Service<Emulator, Running>()(
   "effect-anthropic-files/emulator/Emulator"

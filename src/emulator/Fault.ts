@@ -1,6 +1,6 @@
 /**
- * Things that go wrong, as data: which requests a fault hits, how often, and what happens to them. The same value works
- * in code, in a file, over the admin route, and over any `HttpClient` (`testing/Faults`).
+ * Faults as data: the requests that a fault hits, how often, and what happens to them. The same value works in code, in a
+ * file, over the admin route, and over any `HttpClient` (`testing/Faults`).
  *
  * ```ts
  * import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -34,12 +34,12 @@ const Wait = Schema.Union([
 const toMillis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
 
 /**
- * The requests that a fault is for. What is left out matches everything.
+ * The requests that a fault matches. Fields that are left out match everything.
  */
 export const Match = Schema.Struct({
   /** `GET`, `POST` or `DELETE`. */
   method: Schema.optional(Schema.String),
-  /** An endpoint of the `Api`: `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, … */
+  /** An endpoint: `upload`, `list`, `metadata`, `content`, `delete`, `createMessage`, … */
   operation: Schema.optional(Schema.String),
   /** The exact path, without the query. */
   path: Schema.optional(Schema.String)
@@ -49,11 +49,11 @@ export const Match = Schema.Struct({
 export interface Match extends Schema.Schema.Type<typeof Match> {}
 
 const common = {
-  /** The requests it is for. @default all */
+  /** The requests that it matches. @default all */
   match: Schema.optional(Match),
-  /** Matching requests that pass untouched first. @default 0 */
+  /** How many matching requests pass first. @default 0 */
   skip: Schema.optional(Schema.Natural),
-  /** Requests that are hit in all; `null` means without end. @default 1 */
+  /** How many requests are hit; `null` means no end. @default 1 */
   times: Schema.optional(Schema.NullOr(Schema.Natural)),
   /** The share of the matching requests that is hit. @default 1 */
   probability: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
@@ -63,10 +63,10 @@ const common = {
 
 const Common = Schema.Struct(common)
 
-/** What every fault takes: `match`, `skip`, `times`, `probability`, `seed`. */
+/** Options of every fault: `match`, `skip`, `times`, `probability`, `seed`. */
 export interface Options extends Schema.Schema.Type<typeof Common> {}
 
-/** A wait, after which the request goes on as if nothing had happened. */
+/** The request waits, and then goes on. */
 export const Latency = Schema.TaggedStruct("Latency", {
   /** How long the request waits. */
   duration: Wait,
@@ -77,8 +77,8 @@ export const Latency = Schema.TaggedStruct("Latency", {
 export interface Latency extends Schema.Schema.Type<typeof Latency> {}
 
 /**
- * Another answer than the right one. With `body` it is sent as it stands (an HTML page, broken JSON, nothing at all);
- * without, an error envelope is made of `type`, `message` and `errorCode`.
+ * Replaces the answer. A `body` is sent as it is (an HTML page, broken JSON, nothing at all); without one, an error envelope
+ * is made of `type`, `message` and `errorCode`.
  */
 export const Answer = Schema.TaggedStruct("Answer", {
   status: Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 })),
@@ -93,7 +93,7 @@ export const Answer = Schema.TaggedStruct("Answer", {
   body: Schema.optional(Schema.String),
   /** @default "application/json" */
   contentType: Schema.optional(Schema.String),
-  /** `before`: nothing was done. `after`: the request was carried out first, a file is stored. @default "before" */
+  /** `before`: nothing is done. `after`: the request is carried out first, so a file is stored. @default "before" */
   at: Schema.optional(Schema.Literals(["before", "after"])),
   ...common
 })
@@ -106,9 +106,9 @@ const Moment = Schema.Literals(["before", "during", "after", "response"])
 /**
  * When a connection breaks or falls silent.
  *
- * - `before`: nothing was read.
+ * - `before`: before the request is read.
  * - `during`: after some bytes of the request body.
- * - `after`: the request was carried out, a file is stored, no answer comes.
+ * - `after`: after the request was carried out; a file is stored, but no answer comes.
  * - `response`: after some bytes of the response body.
  */
 export type Moment = typeof Moment.Type
@@ -116,7 +116,7 @@ export type Moment = typeof Moment.Type
 /** The connection breaks. */
 export const Reset = Schema.TaggedStruct("Reset", {
   at: Moment,
-  /** Bytes of the request's or the response's body that go through first. @default 0 */
+  /** How many bytes of the request's or the response's body go through first. @default 0 */
   after: Schema.optional(Bytes),
   ...common
 })
@@ -124,10 +124,10 @@ export const Reset = Schema.TaggedStruct("Reset", {
 /** @see {@link Reset:var} */
 export interface Reset extends Schema.Schema.Type<typeof Reset> {}
 
-/** Nothing more comes, and the connection stays open. */
+/** The connection stays open, but nothing more comes. */
 export const Stall = Schema.TaggedStruct("Stall", {
   at: Moment,
-  /** Bytes of the request's or the response's body that go through first. @default 0 */
+  /** How many bytes of the request's or the response's body go through first. @default 0 */
   after: Schema.optional(Bytes),
   ...common
 })
@@ -137,11 +137,10 @@ export interface Stall extends Schema.Schema.Type<typeof Stall> {}
 
 /** The response body ends early. */
 export const Truncate = Schema.TaggedStruct("Truncate", {
-  /** Bytes of the body that come. */
+  /** How many bytes of the body come. */
   after: Bytes,
   /**
-   * Whether the content-length still promises the whole body. Without it no length is sent, and the end looks like a
-   * good one.
+   * Whether the content-length still announces the whole body. If not, no length is sent, and the body looks complete.
    *
    * @default true
    */
@@ -165,22 +164,22 @@ export const Drip = Schema.TaggedStruct("Drip", {
 export interface Drip extends Schema.Schema.Type<typeof Drip> {}
 
 /**
- * One fault. A request may be hit by several that only slow it down (`Latency`, `Drip`). Of the others one hits it, the
- * first in the list that is not used up; the next one waits for the next request.
+ * One fault. Several that only slow a request down (`Latency`, `Drip`) may hit it. Of the others, only one hits a request:
+ * the first in the list that is not used up. The others wait for the next request.
  */
 export const Fault = Schema.Union([Latency, Answer, Reset, Stall, Truncate, Drip])
 
 /** @see {@link Fault:var} */
 export type Fault = Latency | Answer | Reset | Stall | Truncate | Drip
 
-/** A list of faults, as it stands in a file or in the body of the admin route. */
+/** A list of faults, as in a file or in the body of the admin route. */
 export const Faults = Schema.Array(Fault)
 
 /** @see {@link Faults:var} */
 export type Faults = ReadonlyArray<Fault>
 
 /**
- * Reads faults from parsed JSON. A key that no fault has is an error that names it.
+ * Decodes faults from parsed JSON. An unknown key is an error that names it.
  */
 export const decode: (input: unknown) => Effect<Faults, InvalidConfig> = Strict.decodeTagged("faults", {
   Latency,
@@ -191,13 +190,13 @@ export const decode: (input: unknown) => Effect<Faults, InvalidConfig> = Strict.
   Drip
 })
 
-/** Another answer than the right one. @see {@link Answer:var} */
+/** Replaces the answer. @see {@link Answer:var} */
 export const answer = (options: Omit<Answer, "_tag">): Answer => ({ _tag: "Answer", ...options })
 
-/** 429. The `retry-after` header counts seconds. */
+/** 429. The `retry-after` header is in seconds. */
 export const rateLimited = (
   options: Options & {
-    /** What `retry-after` asks for. @default no such header */
+    /** The value of `retry-after`. @default no such header */
     readonly retryAfter?: Duration.Input | undefined
   } = {}
 ): Answer => {
@@ -213,15 +212,15 @@ export const rateLimited = (
   })
 }
 
-/** 529, the service's own status for too much load. */
+/** 529, the status of the service for overload. */
 export const overloaded = (options: Options = {}): Answer =>
   answer({ ...options, status: 529, type: "overloaded_error", message: "Overloaded" })
 
-/** 500. With `at: "after"` a file is stored all the same. */
+/** 500. With `at: "after"`, a file is stored anyway. */
 export const serverError = (options: Options & Pick<Answer, "at"> = {}): Answer =>
   answer({ ...options, status: 500, type: "api_error", message: "Internal server error" })
 
-/** What a gateway in trouble answers: a page, not an envelope. */
+/** The answer of a failing gateway: an HTML page, not an envelope. */
 export const htmlPage = (
   options: Options & Pick<Answer, "at"> & {
     /** @default 502 */
@@ -248,13 +247,13 @@ export const emptyBody = (options: Options = {}): Answer =>
 /** The connection breaks. @see {@link Reset:var} */
 export const reset = (options: Omit<Reset, "_tag">): Reset => ({ _tag: "Reset", ...options })
 
-/** Silence. @see {@link Stall:var} */
+/** The connection goes silent. @see {@link Stall:var} */
 export const stall = (options: Omit<Stall, "_tag">): Stall => ({ _tag: "Stall", ...options })
 
-/** A body shorter than promised. @see {@link Truncate:var} */
+/** The body ends early. @see {@link Truncate:var} */
 export const truncate = (options: Omit<Truncate, "_tag">): Truncate => ({ _tag: "Truncate", ...options })
 
-/** Time before anything happens. */
+/** The request waits first. @see {@link Latency:var} */
 export const latency = (
   options: Omit<Latency, "_tag" | "duration"> & { readonly duration: Duration.Input }
 ): Latency => ({
@@ -263,7 +262,7 @@ export const latency = (
   duration: toMillis(options.duration)
 })
 
-/** A body in drops. @see {@link Drip:var} */
+/** The body comes slowly. @see {@link Drip:var} */
 export const drip = (options: Omit<Drip, "_tag" | "every"> & { readonly every: Duration.Input }): Drip => ({
   ...options,
   _tag: "Drip",

@@ -1,6 +1,6 @@
 /**
- * What the emulator answers instead of its own words, as data: which message requests a rule is for, and the answer.
- * The same value works in code, in a file and over the admin route.
+ * Rules for the answers of the emulator, as data: the message requests that a rule matches, and their answer. The same value
+ * works in code, in a file and over the admin route.
  *
  * ```ts
  * import type * as Rule from "effect-anthropic-files/emulator/Rule"
@@ -19,18 +19,18 @@ import type { InvalidConfig } from "../FilesError.ts"
 import * as Strict from "./internal/strict.ts"
 
 /**
- * The message requests that a rule is for. What is left out matches everything.
+ * The message requests that a rule matches. Fields that are left out match everything.
  */
 export const Match = Schema.Struct({
-  /** The model's name. */
+  /** The name of the model. */
   model: Schema.optional(Schema.String),
-  /** Is contained in the text of the turn that is to be answered. Upper and lower case are the same. */
+  /** Contained in the text of the turn to be answered, in upper or lower case. */
   text: Schema.optional(Schema.String),
-  /** Is contained in a tool result of that turn; the empty text matches any result. */
+  /** Contained in a tool result of that turn; the empty text matches any result. */
   toolResult: Schema.optional(Schema.String),
   /** The id or the name of a file that the request refers to. */
   file: Schema.optional(Schema.String),
-  /** Of the requests that match all else, the n-th; the first one is 1. */
+  /** The n-th of the requests that match everything else, counted from 1. */
   call: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)))
 })
 
@@ -40,7 +40,7 @@ export interface Match extends Schema.Schema.Type<typeof Match> {}
 /** A call of a tool that the caller runs. */
 export const ToolUse = Schema.Struct({
   name: Schema.String,
-  /** @default what the tool's own schema asks for */
+  /** @default an input that fits the schema of the tool */
   input: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
   /** @default a new one */
   id: Schema.optional(Schema.String)
@@ -77,15 +77,15 @@ export const Failure = Schema.Struct({
 /** @see {@link Failure:var} */
 export interface Failure extends Schema.Schema.Type<typeof Failure> {}
 
-/** Where a streamed answer ends too early. An answer in one piece is not cut. */
+/** Where a streamed answer ends too early. Answers that are not streamed are not cut. */
 export const Cut = Schema.Struct({
-  /** Events that come first. */
+  /** The number of events before the end. */
   after: Schema.Natural,
   /**
    * - `end`: the body ends as if it were complete.
    * - `reset`: the connection breaks.
-   * - `stall`: nothing more comes.
-   * - `error`: an event with the answer's `error`, or with an overload.
+   * - `stall`: no more events come, and the connection stays open.
+   * - `error`: an event with the `error` of the answer, or with an overload.
    *
    * @default "end"
    */
@@ -98,11 +98,11 @@ export interface Cut extends Schema.Schema.Type<typeof Cut> {}
 const orList = <S extends Schema.Constraint>(schema: S) => Schema.optional(Schema.Union([schema, Schema.Array(schema)]))
 
 /**
- * An answer. Its blocks come in this order: thinking, text, JSON, what the code execution tool did, other content, tool
+ * An answer. Its blocks are in this order: thinking, text, JSON, a run of the code execution tool, other content, tool
  * calls. `max_tokens` and `stop_sequences` of the request don't shorten it.
  */
 export const Answer = Schema.Struct({
-  /** What the model thought. */
+  /** A block of thinking. */
   thinking: Schema.optional(Schema.String),
   /** A block of text. */
   text: Schema.optional(Schema.String),
@@ -110,22 +110,22 @@ export const Answer = Schema.Struct({
   json: Schema.optional(Schema.Unknown),
   /** Files that the code execution tool wrote. */
   file: orList(GeneratedFile),
-  /** Any other blocks, as they stand on the wire. */
+  /** Other blocks, as they are on the wire. */
   content: Schema.optional(Schema.Array(Schema.Record(Schema.String, Schema.Unknown))),
-  /** Calls of tools. */
+  /** Tool calls. */
   tool_use: orList(ToolUse),
   /** @default "tool_use" with a tool call, else "end_turn" */
   stop_reason: Schema.optional(Schema.String),
   /** @default null */
   stop_sequence: Schema.optional(Schema.String),
-  /** Counts that take the place of the emulator's own. */
+  /** Counts that replace the emulator's own. */
   usage: Schema.optional(Schema.Struct({
     input_tokens: Schema.optionalKey(Schema.Natural),
     output_tokens: Schema.optionalKey(Schema.Natural),
     cache_creation_input_tokens: Schema.optionalKey(Schema.Natural),
     cache_read_input_tokens: Schema.optionalKey(Schema.Natural)
   })),
-  /** An error instead. Together with `cut.with: "error"` it comes in the middle of the stream. */
+  /** An error instead of an answer. With `cut.with: "error"` it comes in the middle of the stream. */
   error: Schema.optional(Failure),
   /** Where a streamed answer ends too early. */
   cut: Schema.optional(Cut)
@@ -135,27 +135,27 @@ export const Answer = Schema.Struct({
 export interface Answer extends Schema.Schema.Type<typeof Answer> {}
 
 /**
- * A rule. Of several that match a request the first one that is not used up answers it.
+ * A rule. If several match a request, the first that is not used up answers it.
  */
 export const Rule = Schema.Struct({
-  /** The requests it is for. @default all */
+  /** The requests that it matches. @default all */
   match: Schema.optional(Match),
-  /** What they are answered. */
+  /** The answer to them. */
   answer: Answer,
-  /** Requests that are answered in all; `null` means without end. @default null */
+  /** How many requests it answers; `null` means no end. @default null */
   times: Schema.optional(Schema.NullOr(Schema.Natural))
 })
 
 /** @see {@link Rule:var} */
 export interface Rule extends Schema.Schema.Type<typeof Rule> {}
 
-/** A list of rules, as it stands in a file or in the body of the admin route. */
+/** A list of rules, as in a file or in the body of the admin route. */
 export const Rules = Schema.Array(Rule)
 
 /** @see {@link Rules:var} */
 export type Rules = ReadonlyArray<Rule>
 
 /**
- * Reads rules from parsed JSON. A key that no rule has is an error that names it.
+ * Decodes rules from parsed JSON. An unknown key is an error that names it.
  */
 export const decode: (input: unknown) => Effect<Rules, InvalidConfig> = Strict.decode("rules", Rules)

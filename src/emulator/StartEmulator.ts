@@ -12,8 +12,8 @@
  * await emulator.stop()
  * ```
  *
- * It takes `effect` and `@effect/platform-node` as peers, and runs on Node. In another process, or from another
- * language, start the command `anthropic-files emulator` instead.
+ * It needs the peers `effect` and `@effect/platform-node`, and runs on Node. For another process, or another language, start
+ * the command `anthropic-files emulator` instead.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -29,13 +29,13 @@ import * as NodeEmulator from "./NodeEmulator.ts"
 import type { Rule } from "./Rule.ts"
 import type { FileRecord } from "./Store.ts"
 
-/** How the emulator behaves: the options of `NodeEmulator.layerServer`, with the key as a string. */
+/** The options of `NodeEmulator.layerServer`, with the key as a string. */
 export interface Options extends Omit<NodeEmulator.ServerOptions, "apiKey"> {
   /** @default one from a secure random source */
   readonly apiKey?: string | undefined
 }
 
-/** A file that is there without having been uploaded. */
+/** A file that is stored without an upload. */
 export interface SeedFile extends Omit<Emulator.SeedFile, "createdAt"> {
   /** @default now */
   readonly createdAt?: Date | undefined
@@ -50,27 +50,27 @@ export interface StartedEmulator {
   readonly requests: () => Promise<ReadonlyArray<Emulator.RecordedRequest>>
   /** All files of all workspaces, newest first. */
   readonly files: () => Promise<ReadonlyArray<FileRecord>>
-  /** The bytes of any file, downloadable or not; `undefined` for one that is not there. */
+  /** The bytes of any file, downloadable or not; `undefined` for one that does not exist. */
   readonly content: (id: string) => Promise<Uint8Array | undefined>
   /** Stores a file without an upload. */
   readonly seed: (file: SeedFile) => Promise<FileRecord>
   /** Copies a file into a session. */
   readonly mount: (id: string, session: string) => Promise<FileRecord>
-  /** What goes wrong, each with the number of requests that it has hit. */
+  /** The faults, each with the number of requests that it has hit. */
   readonly faults: () => Promise<ReadonlyArray<Emulator.ArmedFault>>
   /** Replaces all faults. */
   readonly setFaults: (faults: ReadonlyArray<Fault>) => Promise<void>
-  /** What message requests are answered, each with the number of requests that it has answered. */
+  /** The rules for message requests, each with the number of requests that it has answered. */
   readonly rules: () => Promise<ReadonlyArray<Emulator.CountedRule>>
   /** Replaces all rules. */
   readonly setRules: (rules: ReadonlyArray<Rule>) => Promise<void>
   /** Issues an access token and a refresh token. */
   readonly issueToken: (options?: Emulator.TokenOptions) => Promise<Emulator.IssuedToken>
-  /** Ends the lifetime of an access token now; without an argument, that of all. */
+  /** Expires an access token now; without an argument, all of them. */
   readonly expireTokens: (token?: string) => Promise<void>
   /** Refuses an access token or a refresh token from now on; without an argument, all access tokens. */
   readonly revokeTokens: (token?: string) => Promise<void>
-  /** Moves the emulator's time on, by milliseconds or by a text such as `"2 hours"`. */
+  /** Moves the emulator's time forward, by milliseconds or by a text such as `"2 hours"`. */
   readonly advance: (duration: Duration.Input) => Promise<void>
   /** Forgets files, batches, requests, faults, rules, tokens and what `advance` added. */
   readonly reset: () => Promise<void>
@@ -106,7 +106,7 @@ const toStarted = (emulator: Emulator.Running, scope: Scope.Closeable): StartedE
   }
 }
 
-/** Starts an emulator on a socket, on any free port of this machine. Rejects with a sentence when it can't. */
+/** Starts an emulator on a socket, on any free port of this machine. Rejects with an error that says why if it can't. */
 export const startEmulator = ({ apiKey, ...options }: Options = {}): Promise<StartedEmulator> =>
   Effect.runPromise(Effect.gen(function*() {
     const scope = yield* Scope.make()

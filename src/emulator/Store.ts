@@ -1,5 +1,6 @@
 /**
- * Where the emulator keeps its files. One interface, two homes: memory, here, and a folder, in `DirectoryStore`.
+ * The store of an emulator's files: an interface with two implementations, in memory (here) and in a folder
+ * (`DirectoryStore`).
  */
 import * as Bytes from "effect/Bytes"
 import * as Context from "effect/Context"
@@ -16,13 +17,13 @@ import { type FileRecord, type NewFile, type Page, type PageQuery, StoreFailed }
 export { type FileRecord, type NewFile, type Page, type PageQuery, StoreFailed } from "./internal/store/records.ts"
 
 /**
- * A file on its way in. Nothing of it is visible before `commit` succeeds; closing the scope it was opened in discards
- * what was not committed.
+ * A file that is being stored. Nothing of it is visible before `commit` succeeds. Closing its scope discards what was not
+ * committed.
  */
 export interface Staging {
-  /** Takes the chunk over: the caller must not write to it afterwards. */
+  /** Takes over the chunk: the caller must not change it afterwards. */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, StoreFailed>
-  /** The commit point. `admit` is asked first, with nothing else committing in between, and may refuse. */
+  /** The commit point. `admit` runs first, with no other commit in between, and may refuse. */
   readonly commit: <E = never>(
     file: NewFile,
     admit?: (usedBytes: number) => Effect.Effect<void, E>
@@ -30,38 +31,38 @@ export interface Staging {
 }
 
 /**
- * Stored files. Expiry is driven from outside through `sweep`, so that a store knows no clock.
+ * Stored files. A store has no clock: files expire when `sweep` is called.
  */
 export class Store extends Context.Service<Store, {
-  /** Makes page cursors of one store useless in another; lives as long as the files do. */
+  /** Makes the page cursors of one store invalid in another. It lasts as long as the files. */
   readonly secret: string
-  /** The key that the emulator accepts when none is chosen; lives as long as the files do. */
+  /** The key that the emulator accepts when none is chosen. It lasts as long as the files. */
   readonly key: Redacted.Redacted<string>
   readonly stage: Effect.Effect<Staging, StoreFailed, Scope.Scope>
   /** A file by its id, expired ones included. */
   readonly get: (id: string) => Effect.Effect<FileRecord | undefined>
-  /** The place of a file in the listing, of the last ones deleted too. */
+  /** The place of a file in the listing, also of one that was deleted recently. */
   readonly sequenceOf: (workspace: string, id: string) => Effect.Effect<number | undefined>
   /** A page of the listing, newest first. */
   readonly page: (query: PageQuery) => Effect.Effect<Page>
   readonly all: Effect.Effect<ReadonlyArray<FileRecord>>
   readonly usedBytes: Effect.Effect<number>
-  /** Opens the content before it answers, so that a missing one fails here and not in the middle of a body. */
+  /** Opens the content first, so that a missing one fails here and not in the middle of a body. */
   readonly read: (record: FileRecord) => Effect.Effect<Stream.Stream<Uint8Array, StoreFailed>, StoreFailed, Scope.Scope>
-  /** Deletes a file; false where there is none. */
+  /** Deletes a file; `false` if there is none. */
   readonly remove: (id: string) => Effect.Effect<boolean, StoreFailed>
-  /** Keeps a batch, or what has become of it, as long as the files. */
+  /** Stores the state of a batch. It lasts as long as the files. */
   readonly keepBatch: (id: string, text: string) => Effect.Effect<void, StoreFailed>
   /** Forgets a batch. */
   readonly dropBatch: (id: string) => Effect.Effect<void, StoreFailed>
-  /** The batches that were there when the store was opened. Gives them once. */
+  /** The batches that existed when the store was opened. Gives them once. */
   readonly takeBatches: Effect.Effect<ReadonlyArray<string>>
-  /** Drops contents that have expired by `now`, and records whose 30 days are over. */
+  /** Drops the contents of files that have expired by `now`, and the records of those that expired 30 days before. */
   readonly sweep: (now: number) => Effect.Effect<void, StoreFailed>
   readonly clear: Effect.Effect<void, StoreFailed>
 }>()("effect-anthropic-files/emulator/Store") {}
 
-/** Contents below this size are stored as one piece of exactly their size, not as slices of larger buffers. */
+/** Smaller contents are copied into one buffer of their size, so that they don't keep larger buffers alive. */
 const compactBelow = 64 * 1024
 
 /**
@@ -112,7 +113,7 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
         if (record.blob === null) return Effect.succeed(Stream.empty)
         const chunks = blobs.get(record.blob)
         if (chunks === undefined) {
-          return Effect.fail(new StoreFailed({ reason: "Io", message: `The content of ${record.id} is gone` }))
+          return Effect.fail(new StoreFailed({ reason: "Io", message: `The content of ${record.id} is gone.` }))
         }
         // One chunk at a time: a consumer that joins what it pulls must not hold the whole file twice.
         return Effect.succeed(Stream.fromIterable(chunks, { chunkSize: 1 }))
@@ -123,7 +124,7 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
         discard(record)
         return record !== undefined
       }),
-    // Gone with the store, as the batches themselves are.
+    // Batches in memory end with the store anyway.
     keepBatch: () => Effect.void,
     dropBatch: () => Effect.void,
     takeBatches: Effect.succeed([]),
@@ -143,7 +144,7 @@ export const makeMemory: Effect.Effect<Store["Service"]> = Effect.gen(function*(
 })
 
 /**
- * A store in memory. Fresh, since a layer is otherwise built once and shared by all who name it.
+ * A store in memory. The Layer is fresh, so that each emulator gets a store of its own.
  *
  * @see {@link makeMemory}
  */

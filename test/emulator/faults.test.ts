@@ -289,15 +289,15 @@ describe("faults", () => {
     [[null], "faults[0]: Expected an object."],
     [
       [{ _tag: "Stall", at: "after", matches: { operation: "list" } }],
-      "faults[0].matches is not a key that has a meaning; expected one of _tag, at, after, match, skip, times, probability, seed."
+      "faults[0].matches is not a known key; expected one of _tag, at, after, match, skip, times, probability, seed."
     ],
     [
       [{ _tag: "Latency", duration: 1, match: { op: "list" } }],
-      "faults[0].match.op is not a key that has a meaning; expected one of method, operation, path."
+      "faults[0].match.op is not a known key; expected one of method, operation, path."
     ],
     [
       [Fault.overloaded(), { matches: {}, status: 500 }],
-      "faults[1]._tag: Expected one of Latency, Answer, Reset, Stall, Truncate, Drip; matches: no key of this name has a meaning."
+      "faults[1]._tag: Expected one of Latency, Answer, Reset, Stall, Truncate, Drip; unknown keys: matches."
     ],
     [[{ _tag: "Reset", at: "never" }], "faults[0].at: Expected \"before\" | \"during\" | \"after\" | \"response\"."],
     [[{ _tag: "Truncate" }], "faults[0].after is missing."],

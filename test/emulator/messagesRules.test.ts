@@ -260,15 +260,15 @@ describe("rules as data", () => {
     [[{ match: {} }], "rules[0].answer is missing."],
     [
       [{ answer: {}, matches: { text: "a" } }],
-      "rules[0].matches is not a key that has a meaning; expected one of match, answer, times."
+      "rules[0].matches is not a known key; expected one of match, answer, times."
     ],
     [
       [{ answer: {}, match: { txt: "a" } }],
-      "rules[0].match.txt is not a key that has a meaning; expected one of model, text, toolResult, file, call."
+      "rules[0].match.txt is not a known key; expected one of model, text, toolResult, file, call."
     ],
     [
       [{ answer: { txet: "a" } }],
-      "rules[0].answer.txet is not a key that has a meaning; expected one of thinking, text, json, file, content, tool_use, stop_reason, stop_sequence, usage, error, cut."
+      "rules[0].answer.txet is not a known key; expected one of thinking, text, json, file, content, tool_use, stop_reason, stop_sequence, usage, error, cut."
     ],
     [[{ answer: {}, match: { call: 0 } }], "rules[0].match.call: Expected a value greater than or equal to 1."]
   ])("that are wrong are refused with what is wrong in them: %j", ([input, message]) =>

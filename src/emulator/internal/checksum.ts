@@ -2,7 +2,7 @@ import * as Checksum from "../../internal/files/checksum.ts"
 
 const encoder = new TextEncoder()
 
-/** A check value of `text` against half a line and flipped bits, as eleven characters: for chance, not for an attacker. */
+/** A checksum of eleven characters. It detects torn lines and flipped bits, not an attacker's changes. */
 export const checksum = (text: string): string => {
   const sum = Checksum.make()
   sum.update(encoder.encode(text))

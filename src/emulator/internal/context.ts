@@ -1,5 +1,5 @@
 /**
- * What a handler knows about the request it serves, and about the emulator it is part of.
+ * The request that a handler serves, and the limits of the emulator.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -8,10 +8,10 @@ import type * as Stream from "effect/Stream"
 import type { Dialect } from "../../internal/wire/constants.ts"
 import type { ApiError, ConnectionReset, RequestBodyFailed } from "./http/apiError.ts"
 
-/** Why a request body can't be read to its end. */
+/** Why a request body can't be read completely. */
 export type BodyError = ApiError | ConnectionReset | RequestBodyFailed
 
-/** A part of a multipart request, as the inspector shows it: a field with its value, a file with its size. */
+/** A part of a recorded multipart request: a field with its value, or a file with its size. */
 export interface RecordedPart {
   readonly name: string
   readonly filename?: string
@@ -20,14 +20,14 @@ export interface RecordedPart {
   readonly size?: number
 }
 
-/** What a handler notes down about a request while it reads it. */
+/** What a handler notes about a request while it reads it, for the record. */
 export interface Notes {
   /** The text of a JSON body. */
   json?: string
   parts?: ReadonlyArray<RecordedPart>
 }
 
-/** `mixed` is what a managed-agents beta without the files header gets: all fields of both dialects. */
+/** `mixed` has all fields of both dialects: a managed-agents beta without the files header gets it. */
 export type RequestDialect = Dialect | "mixed"
 
 export interface Limits {
@@ -39,7 +39,7 @@ export interface Limits {
   readonly maxJsonBytes: number
   /** Bytes of a request that creates a batch. */
   readonly maxBatchBytes: number
-  /** Time for a JSON body to come, from its first byte to its last. */
+  /** The most time that a JSON body may take, from its first byte to its last. */
   readonly jsonTimeout: Duration.Duration
   /** Parts of a multipart request. */
   readonly maxParts: number
@@ -56,9 +56,9 @@ export class RequestContext extends Context.Service<RequestContext, {
   readonly dialect: RequestDialect
   /** The entries of `anthropic-beta`. */
   readonly betas: ReadonlyArray<string>
-  /** Whether the request asks for a beta, by header or by `?beta=true`. */
+  /** Whether the request names a beta, by header or by `?beta=true`. */
   readonly isBeta: boolean
-  /** Where the emulator is reached, for URLs in answers. */
+  /** The URL by which the client reaches the emulator, for URLs in answers. */
   readonly baseUrl: string
   /** The emulator's time, in milliseconds since 1970. */
   readonly now: number

@@ -1,6 +1,6 @@
 import * as Stream from "effect/Stream"
 
-/** The first `limit` bytes, and then what `end` says. */
+/** The first `limit` bytes, followed by `end`. */
 export const cut = <E, E2>(
   body: Stream.Stream<Uint8Array, E>,
   limit: number,

@@ -1,12 +1,12 @@
 /**
- * Decides which faults hit a request, and does to it what they say. The emulator and `testing/Faults` share all of it.
+ * Decides which faults hit a request, and applies them. The emulator and `testing/Faults` share all of it.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as Fault from "../Fault.ts"
 import { cut } from "./cut.ts"
 
-/** The request that is looked at. */
+/** What a fault matches of a request. */
 export interface Target {
   readonly method: string
   readonly operation: string | undefined
@@ -19,9 +19,9 @@ export interface Armed {
   readonly hits: number
 }
 
-/** The faults of an emulator or a policy, with their counts. */
+/** The faults of an emulator or of a policy, with their counts. */
 export interface FaultEngine {
-  /** Replaces all faults. Their counts begin anew. */
+  /** Replaces all faults. Counts start at 0. */
   readonly set: (faults: ReadonlyArray<Fault.Fault>) => void
   readonly add: (fault: Fault.Fault) => void
   readonly list: () => ReadonlyArray<Armed>
@@ -29,7 +29,7 @@ export interface FaultEngine {
   readonly hit: (target: Target) => ReadonlyArray<Fault.Fault>
 }
 
-/** mulberry32: small, and the same everywhere. Nothing here needs more than to be repeatable. */
+/** mulberry32: a small generator that gives the same numbers everywhere. */
 export const generator = (seed: number) => {
   let state = seed >>> 0
   return (): number => {
@@ -47,7 +47,7 @@ const matches = (match: Fault.Match | undefined, target: Target): boolean =>
     && (match.operation === undefined || match.operation === target.operation)
     && (match.path === undefined || match.path === target.path))
 
-/** Whether the request goes on after the fault, and other faults may hit it too. */
+/** Whether the request goes on after the fault, so that other faults may hit it too. */
 const onlySlows = (fault: Fault.Fault): boolean => fault._tag === "Latency" || fault._tag === "Drip"
 
 const arm = (fault: Fault.Fault) => {
@@ -59,7 +59,7 @@ const arm = (fault: Fault.Fault) => {
   return {
     fault,
     hits: () => hits,
-    /** `isTaken`: another fault has this request already, so this one waits for the next. */
+    /** @param isTaken another fault hits this request already, so this one waits for the next request */
     hit: (target: Target, isTaken: boolean): boolean => {
       if (!matches(fault.match, target)) return false
       if (toSkip > 0) {
@@ -76,7 +76,7 @@ const arm = (fault: Fault.Fault) => {
 
 const none: ReadonlyArray<Fault.Fault> = []
 
-/** An engine that begins with these faults. */
+/** An engine that starts with these faults. */
 export const make = (initial: ReadonlyArray<Fault.Fault>): FaultEngine => {
   let armed = initial.map(arm)
   return {
@@ -113,17 +113,17 @@ export const endingAt = (faults: ReadonlyArray<Fault.Fault>, at: Fault.Moment): 
 const answerAt = (faults: ReadonlyArray<Fault.Fault>, at: "before" | "after"): Fault.Answer | undefined =>
   faults.find((fault): fault is Fault.Answer => fault._tag === "Answer" && (fault.at ?? "before") === at)
 
-/** What is done about a fault where it happens. */
+/** How a fault is applied in one place: on a socket, in process, or over a client. */
 export interface Place<Response, E> {
-  /** The failure of a connection that breaks. */
+  /** The failure of a broken connection. */
   readonly reset: (description: string) => E
-  /** The answer that a fault puts in the place of the right one. */
+  /** The answer of a fault. */
   readonly answer: (fault: Fault.Answer) => Response
-  /** Gives up a response that is not handed on. */
+  /** Frees a response that is not passed on. */
   readonly discard: (response: Response) => Effect.Effect<void>
 }
 
-/** Silence, or a failure. */
+/** Never ends, for a stall, or fails, for a reset. */
 export const end = <E>(
   fault: Ending,
   reset: (description: string) => E,
@@ -131,8 +131,8 @@ export const end = <E>(
 ): Effect.Effect<never, E> => fault._tag === "Stall" ? Effect.never : Effect.fail(reset(description))
 
 /**
- * What faults do to a request, all but what happens to the bodies: see {@link endingAt} for the request's and
- * {@link damage} for the response's.
+ * Applies faults to a request, except those within its bodies: see {@link endingAt} for the body of the request, and
+ * {@link damage} for that of the response.
  *
  * @param send carries the request out
  */
@@ -171,7 +171,7 @@ export interface Damaged {
   readonly keepsLength: boolean
 }
 
-/** What faults do to a response body; `undefined` when they leave it alone. */
+/** Applies faults to a response body; `undefined` if none of them concerns it. */
 export const damage = <E>(
   faults: ReadonlyArray<Fault.Fault>,
   body: Stream.Stream<Uint8Array, unknown>,

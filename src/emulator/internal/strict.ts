@@ -1,5 +1,5 @@
 /**
- * Reads data that a person wrote (faults, rules): a misspelt key is an error that names it, never a key without effect.
+ * Decodes data that people write (faults, rules). An unknown key is an error that names it, since it may be misspelt.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -15,7 +15,7 @@ const toIssues = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
     switch (issue._tag) {
       case "UnexpectedKey":
-        return ` is not a key that has a meaning; expected one of ${keysOf(issue.ast).join(", ")}`
+        return ` is not a known key; expected one of ${keysOf(issue.ast).join(", ")}`
       case "MissingKey":
         return " is missing"
       default:
@@ -36,7 +36,7 @@ const sentence = (root: string, issue: SchemaIssue.Issue): string =>
 const invalid = (option: string, message: string): InvalidConfig =>
   new InvalidConfig({ option, message: `${message}.` })
 
-/** Decodes one value; `name` is what it is called in the sentence of an error. */
+/** Decodes one value. `name` is its name in error messages. */
 export const decode =
   <A>(name: string, schema: Schema.Codec<A, unknown>) => (input: unknown): Effect.Effect<A, InvalidConfig> =>
     Schema.decodeUnknownEffect(schema)(input, { onExcessProperty: "error", errors: "all" }).pipe(
@@ -45,7 +45,7 @@ export const decode =
 
 type Member = Schema.Codec<unknown, unknown> & { readonly fields: Schema.Struct.Fields }
 
-/** Decodes a list of tagged values. A value without a known `_tag` is told which ones there are. */
+/** Decodes a list of tagged values. The error of an unknown `_tag` lists the known ones. */
 export const decodeTagged = <const Members extends Readonly<Record<string, Member>>>(
   name: string,
   members: Members
@@ -61,7 +61,7 @@ export const decodeTagged = <const Members extends Readonly<Record<string, Membe
       const member = Predicate.isString(tag) && Object.hasOwn(members, tag) ? members[tag] : undefined
       if (member !== undefined) return decode(at, member)(entry)
       const strange = Object.keys(entry).filter((key) => !known.has(key))
-      const unknown = strange.length === 0 ? "" : `; ${strange.join(", ")}: no key of this name has a meaning`
+      const unknown = strange.length === 0 ? "" : `; unknown keys: ${strange.join(", ")}`
       return Effect.fail(invalid(`${at}._tag`, `${at}._tag: Expected one of ${tags}${unknown}`))
     })
   }

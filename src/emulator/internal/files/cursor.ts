@@ -1,10 +1,10 @@
 /**
- * Page cursors of the GA dialect. They hold a place in the listing, not a page number, so that files which come and go
- * between two pages neither repeat nor hide others.
+ * Page cursors of the GA dialect. A cursor holds a place in the listing, not a page number, so that no file is repeated or
+ * skipped when others come and go between two pages.
  */
 import { checksum } from "../checksum.ts"
 
-// A check, not a signature: what a cursor may reach is decided by the key.
+// A checksum, not a signature: the key decides what a cursor may reach.
 const check = (secret: string, workspace: string, body: string): string => checksum(`${secret}.${workspace}.${body}`)
 
 /** The cursor of the page that starts right after this sequence number. */
@@ -13,7 +13,7 @@ export const encode = (secret: string, workspace: string, sequence: number): str
   return `page_${check(secret, workspace, body)}${body}`
 }
 
-/** The sequence number, or `undefined` for a cursor that this emulator did not hand out in this workspace. */
+/** The sequence number, or `undefined` for a cursor that does not come from this store and workspace. */
 export const decode = (secret: string, workspace: string, cursor: string): number | undefined => {
   const body = cursor.slice(16)
   if (!cursor.startsWith("page_") || !/^[0-9a-z]{1,11}$/.test(body)) return undefined

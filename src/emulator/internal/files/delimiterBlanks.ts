@@ -1,6 +1,6 @@
 /**
- * RFC 2046 lets blanks stand between a delimiter of a multipart body and the end of its line. The parser expects none,
- * so they are taken out before it sees the body.
+ * RFC 2046 allows blanks between a delimiter of a multipart body and the end of its line. The parser does not, so they are
+ * removed before it sees the body.
  */
 import * as Bytes from "effect/Bytes"
 
@@ -8,19 +8,19 @@ const CR = 13
 
 const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9
 
-/** Blanks that are looked for; a line with more of them is not a delimiter's. */
+/** The most blanks that are removed; a line with more is not a delimiter. */
 const maxBlanks = 64
 
 const encoder = new TextEncoder()
 
-/** Gives for each chunk the pieces to parse; the last call, without a chunk, gives what was held back. */
+/** Gives the pieces of each chunk that are to be parsed. The last call, without a chunk, gives what was held back. */
 export const makeFilter = (boundary: string): (chunk?: Uint8Array) => ReadonlyArray<Uint8Array> => {
   const delimiter = encoder.encode(`\r\n--${boundary}`)
-  // A body may begin with a delimiter: the line break before it is added here, and dropped again.
+  // A body may begin with a delimiter, so a line break is added before it, and dropped again.
   let held: Uint8Array = encoder.encode("\r\n")
   let toDrop = 2
 
-  /** Where the delimiter at `at` stops matching: its length for a whole one, less for another text. */
+  /** How many bytes of the delimiter match at `at`. */
   const matched = (bytes: Uint8Array, at: number): number => {
     let length = 0
     while (length < delimiter.byteLength && bytes[at + length] === delimiter[length]) length++
@@ -49,7 +49,7 @@ export const makeFilter = (boundary: string): (chunk?: Uint8Array) => ReadonlyAr
       if (end - at < delimiter.byteLength && end < bytes.byteLength) continue
       let after = end
       while (isBlank(bytes[after]) && after - end < maxBlanks) after++
-      // The rest of the line has yet to come.
+      // The rest of the line has not arrived.
       if (after >= bytes.byteLength) {
         pieces.push(bytes.subarray(from, at))
         held = bytes.slice(at)

@@ -1,5 +1,5 @@
 /**
- * Tells a file's type when the client left it out. How the service does it is not documented.
+ * Detects the type of a file if the client did not give it. How the service does that is not documented.
  */
 import * as Mime from "effect/http/Mime"
 import * as Option from "effect/Option"
@@ -23,7 +23,7 @@ const isText = (head: Uint8Array): boolean => {
   return !text.includes("\ufffd")
 }
 
-/** By content where that is certain, then by name, then by whether it reads as text. */
+/** By a signature in the content, then by the name, then by whether the content is text. */
 export const detect = (filename: string | undefined, head: Uint8Array): string => {
   const signature = signatures.find(([, bytes, offset]) => startsWith(head, bytes, offset))
   if (signature !== undefined) return signature[0]
@@ -37,12 +37,12 @@ export const detect = (filename: string | undefined, head: Uint8Array): string =
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const mediaType = new RegExp(`^${token}/${token}$`)
 
-/** The type without its parameters, in lower case; `undefined` when it is not a type. */
+/** The type without parameters, in lower case; `undefined` if it is not a MIME type. */
 export const normalize = (contentType: string): string | undefined => {
   const type = (contentType.split(";")[0] ?? "").trim().toLowerCase()
   return mediaType.test(type) ? type : undefined
 }
 
-/** `.pdf` for `application/pdf`; empty for a type without a usual extension. */
+/** `.pdf` for `application/pdf`; empty for a type without a common extension. */
 export const extension = (type: string): string =>
   Option.match(Mime.getExtension(type), { onNone: () => "", onSome: (name) => `.${name}` })

@@ -32,17 +32,17 @@ import * as Cursor from "./cursor.ts"
 import * as MimeType from "./mimeType.ts"
 import * as UploadForm from "./uploadForm.ts"
 
-/** How an answer can fail. */
+/** How an operation can fail. */
 export type Failure = ApiError | ConnectionReset | RequestBodyFailed | StoreFailed
 
 /** RFC 3339. */
 export const timestamp = (millis: number): string => DateTime.formatIso(DateTime.makeUnsafe(millis))
 
-/** The same with six digits, as the service answers for files; the last three tell the files of one moment apart. */
+/** With six digits, as the service answers for files; the last three distinguish files of the same millisecond. */
 const preciseTimestamp = (millis: number, sequence: number): string =>
   timestamp(millis).replace("Z", `${String(sequence % 1000).padStart(3, "0")}Z`)
 
-/** A file as the wire has it. The beta dialect knows no `expires_at`. */
+/** A file on the wire. The beta dialect has no `expires_at`. */
 export const toWire = (file: FileRecord, dialect: RequestDialect): Record<string, unknown> => ({
   id: file.id,
   type: "file",
@@ -60,7 +60,7 @@ export const toWire = (file: FileRecord, dialect: RequestDialect): Record<string
 
 const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body)
 
-/** The file, as this workspace may see it: another workspace's file does not exist. */
+/** Finds a file of this workspace; files of other workspaces do not exist for it. */
 export const find = Effect.fnUntraced(function*(id: string): Effect.fn.Return<
   FileRecord,
   ApiError,
@@ -78,7 +78,7 @@ const filename = Effect.fnUntraced(function*(
   mimeType: string,
   dialect: RequestDialect
 ): Effect.fn.Return<string, ApiError> {
-  // The GA dialect keeps the last path component; the beta documents forbid the separators.
+  // The GA dialect keeps the last component of a path; the beta documents forbid separators.
   const name = dialect === "beta" ? given ?? "" : (given ?? "").split(/[\\/]/).at(-1) ?? ""
   if (name === "") {
     if (dialect === "beta") return yield* invalidRequest("filename: String should have at least 1 character")
@@ -95,7 +95,7 @@ const filename = Effect.fnUntraced(function*(
   return name
 })
 
-/** The type that the part gave; `undefined` when it is to be detected. */
+/** The type that the part states; `undefined` if it has to be detected. */
 const givenType = Effect.fnUntraced(function*(
   contentType: string | undefined,
   dialect: RequestDialect
@@ -133,7 +133,7 @@ const quotaExceeded = (dialect: RequestDialect): ApiError =>
       "storage_quota_exceeded"
     )
 
-/** Refuses what would not fit. */
+/** Refuses a file that would exceed the quota. */
 const admit = (context: RequestContext["Service"], size: number) => (used: number): Effect.Effect<void, ApiError> =>
   used + size > context.limits.storageQuotaBytes ? Effect.fail(quotaExceeded(context.dialect)) : Effect.void
 
@@ -298,7 +298,7 @@ export const metadata = Effect.fnUntraced(function*(id: string): Effect.fn.Retur
   return json(toWire(yield* find(id), context.dialect))
 })
 
-/** RFC 8187, so that any name is a header: what is not a letter, a digit or a mark is percent-encoded. */
+/** In the encoding of RFC 8187, so that a header can hold any name. */
 const disposition = (name: string): string =>
   `attachment; filename*=UTF-8''${
     encodeURIComponent(name.replace(/\p{Surrogate}/gu, "\ufffd")).replace(/['()*]/g, (char) =>

@@ -1,5 +1,5 @@
 /**
- * The admin route: what code can do to an emulator, over HTTP. Off unless asked for, and never without a key.
+ * The admin route: controls an emulator over HTTP. It is off by default, and always needs a key.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ import type { Handlers } from "./handler.ts"
 import { openApi } from "./openApi.ts"
 import type { IssuedToken } from "./tokens.ts"
 
-/** Enough for a seeded file of 48 MB in base64. */
+/** Enough to seed a file of 48 MB in Base64. */
 const maxBodyBytes = 64 * 1024 * 1024
 
 const invalid = (error: InvalidConfig) => invalidRequest(error.message)

@@ -1,11 +1,11 @@
 /**
- * The service's error envelope, and the failures that never reach one.
+ * The error envelope of the service, and failures that have no answer.
  */
 import * as Data from "effect/Data"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /**
- * An answer that is an error envelope. `errorCode` becomes `details.error_code`; `details` is absent without one.
+ * An error that is answered with the envelope. `errorCode` becomes `details.error_code`; without it, `details` is absent.
  */
 export class ApiError extends Data.TaggedError("ApiError")<{
   readonly status: number
@@ -16,20 +16,20 @@ export class ApiError extends Data.TaggedError("ApiError")<{
 }> {}
 
 /**
- * The connection ends without an answer: on a socket it is destroyed, in process the client sees a transport error.
+ * The connection ends without an answer: on a socket it is destroyed, in process the client gets a transport error.
  */
 export class ConnectionReset extends Data.TaggedError("ConnectionReset")<{
   readonly description: string
 }> {}
 
 /**
- * The client's own request body failed while it was being read, so nobody is left to answer.
+ * The request body failed while it was read, so that nobody waits for an answer any more.
  */
 export class RequestBodyFailed extends Data.TaggedError("RequestBodyFailed")<{
   readonly cause: unknown
 }> {}
 
-/** The body that the service sends for an error. */
+/** The body of an error. */
 export const envelope = (
   error: Pick<ApiError, "type" | "message" | "errorCode">,
   requestId: string

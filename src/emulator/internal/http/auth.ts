@@ -1,5 +1,5 @@
 /**
- * Who calls: keys and access tokens, and the workspaces they reach.
+ * Authenticates callers by keys and access tokens, and finds the workspace that they act on.
  */
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
@@ -18,14 +18,14 @@ export const key = (value: string, workspaces: string | ReadonlyArray<string>): 
   workspaces: typeof workspaces === "string" ? [workspaces] : workspaces
 })
 
-/** Takes the same time wherever the two differ. Their lengths are not secret. */
+/** Compares in constant time. The lengths are not secret. */
 const equal = (a: Uint8Array, b: Uint8Array): boolean => {
   let difference = a.byteLength ^ b.byteLength
   for (let i = 0; i < a.byteLength; i++) difference |= (a[i] ?? 0) ^ (b[i % Math.max(1, b.byteLength)] ?? 0)
   return difference === 0
 }
 
-/** Every key is compared, so that the time does not tell which one was close. */
+/** Compares with every key, so that the time does not depend on which one matches. */
 const match = (keys: ReadonlyArray<Key>, given: string): Key | undefined => {
   const bytes = encoder.encode(given)
   let found: Key | undefined
@@ -40,11 +40,11 @@ const bearer = (authorization: string | undefined): string | undefined =>
 
 interface Credential {
   readonly value: string
-  /** Whether it came as `Authorization: Bearer`: only there an access token counts. */
+  /** Whether it came as `Authorization: Bearer`. Access tokens are accepted only there. */
   readonly isBearer: boolean
 }
 
-/** The credential of a request; `x-api-key` counts when both headers are there. */
+/** The credential of a request. If it has both headers, `x-api-key` counts. */
 const credentialOf = (headers: Headers.Headers): Effect.Effect<Credential, ApiError> => {
   const apiKey = headers["x-api-key"]
   const isBearer = apiKey === undefined || apiKey === ""
@@ -87,7 +87,7 @@ export const authenticate = Effect.fnUntraced(function*(
   return workspace
 })
 
-/** Lets a key of the emulator through, whatever its workspace: no version is needed, and no access token counts. */
+/** Accepts any key of the emulator. It needs no version, and no access token is accepted. */
 export const authenticateAdmin = Effect.fnUntraced(function*(
   keys: ReadonlyArray<Key>,
   headers: Headers.Headers

@@ -1,5 +1,5 @@
 /**
- * The body of a request: how it is read, how long that may take, and how much of it is looked at.
+ * Reads the bodies of requests, within limits of time and size.
  */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -17,18 +17,18 @@ import { bodyTimeout, ConnectionReset, invalidRequest, type RequestBodyFailed, t
 type BodyPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, BodyError>
 
 export interface Guards {
-  /** A body that brings no byte for this long is given up. */
+  /** A body that brings no byte for this long is not read on. */
   readonly idle: Duration.Duration
-  /** What the headers announced, where nobody below compares the body with it. */
+  /** The announced length, if the transport does not compare the body with it. */
   readonly declaredLength: number | undefined
-  /** Whether the sender may write to a chunk again once the next one is asked for. */
+  /** Whether the sender may reuse a chunk once the next one is pulled. */
   readonly reusesChunks: boolean
   readonly faults: ReadonlyArray<Fault.Fault>
 }
 
 export const broken = (description: string): ConnectionReset => new ConnectionReset({ description })
 
-/** The body as a handler may read it. */
+/** The body that a handler reads. */
 export const guarded = (
   body: Stream.Stream<Uint8Array, RequestBodyFailed>,
   { declaredLength, faults, idle, reusesChunks }: Guards
@@ -62,10 +62,10 @@ export const guarded = (
       )
     }))
 
-/** Deeper JSON than this is refused: what walks it by recursion would run out of stack. */
+/** JSON that is nested deeper is refused, since recursive functions would overflow the stack. */
 const maxDepth = 512
 
-/** Follows the nesting of JSON over its bytes, chunk by chunk. */
+/** Tracks the nesting of JSON over its bytes, chunk by chunk. */
 const makeDepth = () => {
   let depth = 0
   let inString = false
@@ -116,10 +116,9 @@ const readText = Effect.fnUntraced(function*(
 })
 
 /**
- * The whole body as JSON, read no further than the limit. It has a time limit as a whole: a body that drips would
- * otherwise never end.
+ * The whole body as JSON, up to the limit. The whole body has a time limit, since one that drips would never end.
  *
- * @param ifEmpty what an empty body stands for, if anything
+ * @param ifEmpty the value of an empty body, if it may be empty
  */
 export const readJson = Effect.fnUntraced(function*(
   maxBytes: number,

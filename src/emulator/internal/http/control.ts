@@ -1,5 +1,5 @@
 /**
- * What a test can do to an emulator and ask of it, in code and over the admin route.
+ * Controls an emulator, in code and over the admin route.
  */
 import * as Bytes from "effect/Bytes"
 import * as Clock from "effect/Clock"
@@ -21,16 +21,16 @@ import type { RecordedRequest } from "./requestLog.ts"
 import * as State from "./state.ts"
 import type { IssuedToken, Workspaces } from "./tokens.ts"
 
-/** A file that is there without having been uploaded. */
+/** A file that is stored without an upload. */
 export interface SeedFile {
   readonly filename: string
   /** @default empty */
   readonly content?: Uint8Array | string | undefined
   /** @default detected from the name and the content */
   readonly mimeType?: string | undefined
-  /** `true` for what a tool or a skill made. @default false */
+  /** `true` for a file that a tool or a skill created. @default false */
   readonly downloadable?: boolean | undefined
-  /** From `createdAt` on; together with an early `createdAt` the file has already expired. @default never */
+  /** Counted from `createdAt`: with an early `createdAt`, the file has already expired. @default never */
   readonly expiresIn?: Duration.Input | undefined
   /** @default now */
   readonly createdAt?: DateTime.Utc | undefined
@@ -44,11 +44,11 @@ export interface SeedFile {
   readonly id?: string | undefined
 }
 
-/** An access token that is there without an exchange. */
+/** Options of an access token that is issued without an exchange. */
 export interface TokenOptions {
   /** The workspaces that it reaches. @default the workspace of `apiKey` */
   readonly workspaces?: Workspaces | undefined
-  /** How long it is valid; `null` for ever. @default the emulator's `credentials.tokenLifetime` */
+  /** How long it is valid; `null` means for ever. @default the emulator's `credentials.tokenLifetime` */
   readonly lifetime?: Duration.Input | null | undefined
 }
 
@@ -66,7 +66,7 @@ export class MountFailed
   })
 {}
 
-/** As the service documents it. */
+/** The documented limit of the service. */
 const maxFilesPerSession = 500
 
 /** The control surface of an emulator. */
@@ -74,48 +74,48 @@ export interface Control {
   readonly apiKey: Redacted.Redacted<string>
   /** The workspace that `apiKey` reaches. */
   readonly workspace: string
-  /** The organization of every workspace, which federation has to name. */
+  /** The organization of all workspaces. A federation has to name it. */
   readonly organization: string
   /** The requests so far, oldest first. */
   readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** All files of all workspaces, newest first. */
   readonly files: Effect.Effect<ReadonlyArray<FileRecord>, StoreFailed>
-  /** The bytes of any file, downloadable or not; `undefined` for one that is not there. */
+  /** The bytes of any file, downloadable or not; `undefined` for one that does not exist. */
   readonly content: (id: string) => Effect.Effect<Uint8Array | undefined, StoreFailed>
   /** Stores a file without an upload. */
   readonly seed: (file: SeedFile) => Effect.Effect<FileRecord, StoreFailed>
   /**
-   * Copies a file into a session, as mounting it there does: the copy has an id and a `created_at` of its own, can't be
-   * downloaded, doesn't count for the quota, and outlives its upload.
+   * Copies a file into a session, like mounting it there: the copy has an id and a `created_at` of its own, can't be
+   * downloaded, doesn't count towards the quota, and outlives its upload.
    */
   readonly mount: (id: string, session: string) => Effect.Effect<FileRecord, MountFailed | StoreFailed>
-  /** What goes wrong, used up or not. */
+  /** All faults, including those that are used up. */
   readonly faults: Effect.Effect<ReadonlyArray<Fault>>
-  /** The same, each with the number of requests that it has hit. */
+  /** All faults, each with the number of requests that it has hit. */
   readonly armedFaults: Effect.Effect<ReadonlyArray<Armed>>
   /** Replaces all faults. */
   readonly setFaults: (faults: ReadonlyArray<Fault>) => Effect.Effect<void>
-  /** Adds one fault behind the others. */
+  /** Adds a fault after the others. */
   readonly addFault: (fault: Fault) => Effect.Effect<void>
-  /** What message requests are answered, used up or not. */
+  /** All rules, including those that are used up. */
   readonly rules: Effect.Effect<ReadonlyArray<Rule>>
-  /** The same, each with the number of requests that it has answered. */
+  /** All rules, each with the number of requests that it has answered. */
   readonly countedRules: Effect.Effect<ReadonlyArray<Counted>>
   /** Replaces all rules. */
   readonly setRules: (rules: ReadonlyArray<Rule>) => Effect.Effect<void>
-  /** Adds one rule behind the others. */
+  /** Adds a rule after the others. */
   readonly addRule: (rule: Rule) => Effect.Effect<void>
   /** The access tokens that were issued, oldest first, expired and revoked ones included. */
   readonly tokens: Effect.Effect<ReadonlyArray<IssuedToken>>
   /** Issues an access token and a refresh token without an exchange. */
   readonly issueToken: (options?: TokenOptions) => Effect.Effect<IssuedToken>
-  /** Ends the lifetime of an access token now; without an argument, that of all. Their refresh tokens stay valid. */
+  /** Expires an access token now; without an argument, all of them. Their refresh tokens stay valid. */
   readonly expireTokens: (token?: string) => Effect.Effect<void>
   /** Refuses an access token or a refresh token from now on; without an argument, all access tokens. */
   readonly revokeTokens: (token?: string) => Effect.Effect<void>
   /** The emulator's time, in milliseconds since 1970. */
   readonly now: Effect.Effect<number>
-  /** Moves the emulator's time on: files and tokens expire, batches end, the rate limit fills up. */
+  /** Moves the emulator's time forward: files and tokens expire, batches end, rate limits refill. */
   readonly advance: (duration: Duration.Input) => Effect.Effect<void>
   /** Forgets files, batches, requests, faults, rules, tokens and what `advance` added. */
   readonly reset: Effect.Effect<void, StoreFailed>
@@ -171,7 +171,7 @@ export const make = (state: State.State): Control => {
     }
     const content = yield* store.read(file)
     const staging = yield* store.stage
-    // A store takes over what it is given, and the one in memory gives out its own.
+    // A store takes over the chunks that it is given, and the one in memory gives out its own: they are copied.
     yield* Stream.runForEach(content, (chunk) => staging.write(chunk.slice()))
     return yield* staging.commit({
       id: FileId.make(yield* Random.identifier("file")),

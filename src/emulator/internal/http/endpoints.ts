@@ -1,6 +1,6 @@
 /**
- * Everything that the emulator serves, one row an endpoint. Requests are matched against these rows, `handlers.ts` has
- * one handler for each, and the OpenAPI document is made from them.
+ * All endpoints of the emulator. Requests are matched with them, `handlers.ts` has a handler for each, and the OpenAPI
+ * document is made from them.
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -13,17 +13,17 @@ import * as Parameters from "./parameters.ts"
 import { Grant, TokenAnswer } from "./tokens.ts"
 
 /**
- * Who may call an endpoint: whoever has a key of a workspace and names a version; whoever has a key, where the admin
- * route is on; or anyone.
+ * Who may call an endpoint: `key`, callers with a key of a workspace that name a version; `admin`, callers with a key, if the
+ * admin route is on; or anyone.
  */
 export type Access = "key" | "admin" | "anyone"
 
-/** What a body holds: JSON of a schema, or something else by its type. */
+/** The content of a body: JSON of a schema, or another type. */
 export type Content =
   | { readonly type: "application/json"; readonly schema: Schema.Top }
   | { readonly type: string; readonly schema?: undefined }
 
-/** A multipart body: its parts, each with what it is for. */
+/** A multipart body: its parts, each with its description. */
 export interface Form {
   readonly type: "multipart/form-data"
   readonly parts: Readonly<Record<string, string>>
@@ -38,7 +38,7 @@ export interface Endpoint {
   readonly query?: Parameters.Parameters
   readonly body?: Content | Form
   readonly answer: Content
-  /** Statuses of its errors, besides those that every endpoint with this access has. */
+  /** Statuses of errors, besides those of every endpoint with this access. */
   readonly errors?: ReadonlyArray<number>
 }
 
@@ -56,7 +56,7 @@ const clock = json(Schema.Struct({ now: Schema.String }))
 
 const limit = Parameters.integer(1, maxPageLimit)
 
-/** A batch as it stands on the wire. */
+/** A batch on the wire. */
 export const MessageBatch = Schema.Struct({
   id: Schema.String,
   type: Schema.Literal("message_batch"),
@@ -79,7 +79,7 @@ export const MessageBatch = Schema.Struct({
 /** @see {@link MessageBatch:var} */
 export type MessageBatch = typeof MessageBatch.Type
 
-/** As much of a message request as a reader of the document needs. */
+/** The fields of a message request that readers of the document need. */
 const MessageRequest = Schema.Struct({
   model: Schema.String,
   max_tokens: Schema.Int.check(Schema.isGreaterThan(0)),
@@ -104,7 +104,7 @@ const BatchPage = Schema.Struct({
   last_id: Schema.NullOr(Schema.String)
 })
 
-/** A model as it stands on the wire. */
+/** A model on the wire. */
 export const ModelInfo = Schema.Struct({
   id: Schema.String,
   type: Schema.Literal("model"),
@@ -173,7 +173,7 @@ export const endpoints = {
   content: {
     method: "GET",
     path: "/v1/files/:file_id/content",
-    summary: "Download a file that a tool or a skill made",
+    summary: "Download a file created by a tool or a skill",
     access: "key",
     answer: bytes,
     errors: [404]
@@ -189,7 +189,7 @@ export const endpoints = {
   createMessage: {
     method: "POST",
     path: "/v1/messages",
-    summary: "Ask about files; the emulator answers, no model does",
+    summary: "Ask about files; the emulator answers, not a model",
     access: "key",
     body: json(MessageRequest),
     answer: json(Schema.Json),
@@ -224,7 +224,7 @@ export const endpoints = {
   getBatch: {
     method: "GET",
     path: "/v1/messages/batches/:message_batch_id",
-    summary: "How far a batch has come",
+    summary: "The state of a batch",
     access: "key",
     answer: json(MessageBatch),
     errors: [404]
@@ -248,7 +248,7 @@ export const endpoints = {
   batchResults: {
     method: "GET",
     path: "/v1/messages/batches/:message_batch_id/results",
-    summary: "The results of a batch that has ended, one JSON object a line",
+    summary: "The results of a batch that has ended, one JSON object per line",
     access: "key",
     answer: lines,
     errors: [404]
@@ -264,7 +264,7 @@ export const endpoints = {
   getModel: {
     method: "GET",
     path: "/v1/models/:model_id",
-    summary: "What is known of a model",
+    summary: "One model",
     access: "key",
     answer: json(ModelInfo),
     errors: [404]
@@ -281,7 +281,7 @@ export const endpoints = {
   health: {
     method: "GET",
     path: "/_emulator/health",
-    summary: "Whether the emulator answers; without a key, whatever the host",
+    summary: "Whether the emulator is running; needs no key, and takes any host",
     access: "anyone",
     answer: json(Schema.Struct({ status: Schema.Literal("ok") }))
   },
@@ -449,7 +449,7 @@ export const endpoints = {
 /** The name of an endpoint. */
 export type Operation = keyof typeof endpoints
 
-/** The endpoints that a kind of caller may call. */
+/** The endpoints with this access. */
 export type OperationWith<A extends Access> = {
   readonly [O in Operation]: (typeof endpoints)[O]["access"] extends A ? O : never
 }[Operation]
@@ -459,10 +459,10 @@ type ParamNames<Path extends string> = Path extends `${string}:${infer Name}/${i
   : Path extends `${string}:${infer Name}` ? Name
   : never
 
-/** What a handler gets of a request's path. */
+/** The parameters of an endpoint's path. */
 export type Params<O extends Operation> = Readonly<Record<ParamNames<(typeof endpoints)[O]["path"]>, string>>
 
-/** What a handler gets of a request's query. */
+/** The parameters of an endpoint's query. */
 export type Query<O extends Operation> = (typeof endpoints)[O] extends
   { readonly query: infer P extends Parameters.Parameters } ? Parameters.Read<P>
   : Record<never, never>
@@ -477,7 +477,7 @@ const isFixed = (segment: string): boolean => !segment.startsWith(":")
 
 const segmentsOf = (path: string): ReadonlyArray<string> => path.replace(/\/$/, "").split("/").slice(1)
 
-/** Fixed segments come before parameters: `/v1/messages/batches` is a listing, not a batch of this name. */
+/** Sorted by the number of fixed segments, so that `/v1/messages/batches` is the listing, not a batch of that name. */
 const rows: ReadonlyArray<Row> = Object.entries(endpoints).map(([operation, endpoint]) => ({
   operation: operation as Operation,
   endpoint,
@@ -486,7 +486,7 @@ const rows: ReadonlyArray<Row> = Object.entries(endpoints).map(([operation, endp
 
 const decodeSegment = Option.liftThrowable(decodeURIComponent)
 
-/** The parameters of a path, or `undefined` when it is not one of this row. */
+/** The parameters of a path, or `undefined` if it does not match the row. */
 const paramsOf = (row: Row, segments: ReadonlyArray<string>): Readonly<Record<string, string>> | undefined => {
   if (segments.length !== row.segments.length) return undefined
   const params: Record<string, string> = {}
@@ -510,9 +510,9 @@ export interface Match {
 }
 
 /**
- * The endpoint of a request, or the methods that its path takes: none for a path that is not there.
+ * The endpoint of a request, or the methods that its path takes: none for an unknown path.
  *
- * @param hasAdmin whether the admin route is on; without it its paths are not there
+ * @param hasAdmin whether the admin route is on
  */
 export const match = (
   method: string,

@@ -1,5 +1,5 @@
 /**
- * What a handler is: from a request that was let in to its answer.
+ * Handlers turn an admitted request into its answer.
  */
 import type * as Effect from "effect/Effect"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
@@ -9,10 +9,10 @@ import type { BodyError, RequestContext } from "../context.ts"
 import type { Model } from "../model/model.ts"
 import type { Operation, Params, Query } from "./endpoints.ts"
 
-/** Everything that a handler may ask for. */
+/** The services that a handler may use. */
 export type Requirements = RequestContext | Store | Model | Scope.Scope
 
-/** What a handler gets of a request, besides the {@link RequestContext}. */
+/** The parameters of a request; the rest of it is in the {@link RequestContext}. */
 export interface Call<O extends Operation> {
   readonly params: Params<O>
   readonly query: Query<O>

@@ -1,5 +1,5 @@
 /**
- * What answers a request: one handler for each endpoint.
+ * The handlers of all endpoints.
  */
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -22,7 +22,7 @@ const messageBody = Effect.flatMap(RequestContext, ({ limits }) => readJson(limi
 
 const batchBody = Effect.flatMap(RequestContext, ({ limits }) => readJson(limits.maxBatchBytes))
 
-/** Far more than a grant needs. */
+/** Much more than a grant needs. */
 const maxGrantBytes = 64 * 1024
 
 const createMessage = Effect.fnUntraced(function*(state: State) {
@@ -39,7 +39,7 @@ const createMessage = Effect.fnUntraced(function*(state: State) {
     : json(answered.message)
 })
 
-/** The token endpoint answers its errors in the form of RFC 6749, not in the envelope. */
+/** The token endpoint answers errors in the form of RFC 6749, not in the envelope. */
 const exchangeToken = (state: State) =>
   Effect.gen(function*() {
     const { betas, now } = yield* RequestContext

@@ -1,5 +1,5 @@
 /**
- * An `HttpClient` whose requests never leave the program: the emulator answers them directly, streams included.
+ * An `HttpClient` whose requests are answered by the emulator in the same process, streams included.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -22,7 +22,7 @@ interface Sent {
   readonly body: Stream.Stream<Uint8Array, RequestBodyFailed>
 }
 
-/** What would go over the wire for this request. */
+/** What would be sent for this request. */
 const sent = (request: HttpClientRequest.HttpClientRequest, server: HttpServerRequest.HttpServerRequest): Sent => {
   const { body, headers } = request
   switch (body._tag) {
@@ -45,7 +45,7 @@ const sent = (request: HttpClientRequest.HttpClientRequest, server: HttpServerRe
   }
 }
 
-/** The path from `/v1/` on: the base URL of a client may have a path. */
+/** The path from `/v1/` on, since the base URL of a client may have a path. */
 const pathOf = (url: URL): string => {
   const start = Math.max(0, url.pathname.indexOf("/v1/"), url.pathname.indexOf("/_emulator/"))
   return url.pathname.slice(start) + url.search
@@ -74,7 +74,7 @@ export const make = (handle: Pipeline.Handle): HttpClient.HttpClient =>
           const answered = response.body
           if (answered._tag !== "Stream") return response
           streaming = true
-          // The client stopped reading before the end of the answer.
+          // The client may stop reading before the end of the answer.
           signal.addEventListener("abort", () => Effect.runFork(Scope.close(scope, Exit.void)), { once: true })
           return HttpServerResponse.setBody(
             response,

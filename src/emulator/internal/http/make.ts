@@ -1,5 +1,5 @@
 /**
- * An emulator without a door: how it answers a request, and its control surface.
+ * An emulator without a transport: answers requests, and can be controlled.
  */
 import * as Effect from "effect/Effect"
 import { Store } from "../../Store.ts"

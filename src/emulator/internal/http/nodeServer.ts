@@ -1,5 +1,5 @@
 /**
- * The emulator's HTTP server on Node: who may call it, how connections end, and what Node refuses by itself.
+ * The emulator's HTTP server on Node: who may call it, how connections end, and what Node would refuse by itself.
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Duration from "effect/Duration"
@@ -15,31 +15,31 @@ import * as Random from "../random.ts"
 import { ApiError, ConnectionReset, envelope, forbidden, invalidRequest, RequestBodyFailed } from "./apiError.ts"
 import type * as Pipeline from "./pipeline.ts"
 
-/** How a server on Node behaves. */
+/** Options of the server. */
 export interface ServerOptions {
   /** @default 0, any free port */
   readonly port?: number | undefined
-  /** Anything but a loopback address is refused unless `apiKey` or `apiKeys` is set. @default "127.0.0.1" */
+  /** An address that is not a loopback one needs `apiKey` or `apiKeys`. @default "127.0.0.1" */
   readonly host?: string | undefined
-  /** Names besides the loopback ones by which the emulator may be called, against DNS rebinding. @default none */
+  /** Host names, besides the loopback ones, by which the emulator may be called. Others are refused against DNS rebinding. @default none */
   readonly allowedHosts?: ReadonlyArray<string> | undefined
-  /** Web pages that may call it, for example `https://app.example`. @default none */
+  /** Origins of web pages that may call it, for example `https://app.example`. @default none */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   /** Bytes of all request headers together. @default 16 KiB */
   readonly maxHeaderBytes?: number | undefined
-  /** Connections at a time; more are refused. @default 1024 */
+  /** Connections at once; more are refused. @default 1024 */
   readonly maxConnections?: number | undefined
   /** Time for the request headers to arrive. @default 30 seconds */
   readonly headersTimeout?: Duration.Input | undefined
   /**
-   * A connection whose other end neither sends what it owes nor reads what it is sent for this long is closed.
+   * A connection is closed if its client neither sends the rest of a request nor reads the answer for this long.
    *
    * @default 30 seconds
    */
   readonly socketTimeout?: Duration.Input | undefined
 }
 
-/** Whether a name or an address is this machine's own. */
+/** Whether a host name or an address is this machine's own. */
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host.endsWith(".localhost") || host === "::1"
   || (/^127(\.\d{1,3}){3}$/.test(host) && host.split(".").every((part) => Number(part) <= 255))
@@ -69,14 +69,14 @@ const corsHeaders = (origin: string): Record<string, string> => ({
   "access-control-allow-origin": origin,
   "access-control-allow-headers": "*, authorization, x-api-key, content-type, anthropic-version, anthropic-beta",
   "access-control-allow-methods": "GET, POST, DELETE",
-  // As the service does: all of them. A page would see no `retry-after-ms` and no `x-should-retry` otherwise.
+  // All of them, as the service does: otherwise a page would not see `retry-after-ms` and `x-should-retry`.
   "access-control-expose-headers": "*",
   vary: "origin"
 })
 
 /**
- * Ends the connection before the answer is complete: with a reset, as a crash would, or with a close. What was written
- * before goes out first, since the end takes back what is still waiting.
+ * Ends the connection before the answer is complete: with a reset, like a crash, or with a close. What was written before
+ * is flushed first, since the end discards what is still buffered.
  */
 const breakConnection = (
   request: HttpServerRequest.HttpServerRequest,
@@ -94,7 +94,7 @@ const breakConnection = (
     else socket.write("", end)
   })
 
-/** The body of an answer, with its early end, if it has one, made visible on the connection. */
+/** The body of an answer. If it ends early, so does the connection. */
 const onConnection = <E>(
   request: HttpServerRequest.HttpServerRequest,
   body: Stream.Stream<Uint8Array, E>,
@@ -155,8 +155,8 @@ export const serve = (handle: Pipeline.Handle, options: ServerOptions) =>
   })
 
 /**
- * Closes connections whose other end does its part no longer: it owes a request or the rest of one, or does not read
- * the answer. One that waits for the emulator, under a fault for example, stays open.
+ * Closes connections whose client is idle: it does not send a request, or the rest of one, or does not read the answer. A
+ * connection that waits for the emulator, because of a fault for example, stays open.
  */
 const closeIdle = (server: NodeHttp.Server, timeout: number) => {
   const running = new WeakMap<NodeNet.Socket, NodeHttp.ServerResponse>()
@@ -165,7 +165,7 @@ const closeIdle = (server: NodeHttp.Server, timeout: number) => {
     running.set(socket, response)
     response.once("finish", () => {
       if (request.complete) return
-      // Answered before its body has come: the rest is let in for a while, so that the answer is seen, and not for ever.
+      // Answered before its body has arrived. The rest is accepted for a while, so that the client sees the answer.
       AbortSignal.timeout(timeout).addEventListener("abort", () => {
         if (!request.complete) socket.destroy()
       })
@@ -230,12 +230,12 @@ export const createServer = (options: ServerOptions): NodeHttp.Server => {
   const server = NodeHttp.createServer({
     maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
     headersTimeout: Duration.toMillis(Duration.fromInputUnsafe(options.headersTimeout ?? "30 seconds")),
-    // A large upload over a slow line may take any time, as long as it moves: `bodyIdleTimeout` sees to that.
+    // A large upload over a slow connection may take any time, as long as bytes arrive: `bodyIdleTimeout` checks that.
     requestTimeout: 0,
     connectionsCheckingInterval: 1000,
-    // Longer than clients keep idle connections, so that none is closed under a request that is just being sent.
+    // Longer than clients keep idle connections, so that none is closed while a request is being sent.
     keepAliveTimeout: 65_000,
-    // A missing host is answered in the envelope, by `guard`.
+    // `guard` answers a missing host, in the envelope.
     requireHostHeader: false
   })
   server.maxConnections = options.maxConnections ?? 1024

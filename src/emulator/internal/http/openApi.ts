@@ -5,7 +5,7 @@ import * as JsonSchema from "effect/JsonSchema"
 import * as Schema from "effect/Schema"
 import { type Access, type Content, type Endpoint, endpoints, type Form } from "./endpoints.ts"
 
-/** Every error, whatever its status. */
+/** The body of every error. */
 export const ErrorEnvelope = Schema.Struct({
   type: Schema.Literal("error"),
   error: Schema.Struct({
@@ -16,7 +16,7 @@ export const ErrorEnvelope = Schema.Struct({
   request_id: Schema.String
 }).annotate({ identifier: "ErrorEnvelope" })
 
-/** The parts of an OpenAPI 3.1 document that this one has. */
+/** The OpenAPI 3.1 document of the emulator. */
 export interface OpenApiDocument {
   readonly openapi: "3.1.0"
   readonly info: { readonly title: string; readonly version: string; readonly description: string }
@@ -43,7 +43,7 @@ const errorsOf: Readonly<Record<Access, ReadonlyArray<number>>> = {
   anyone: [400]
 }
 
-/** The schemas in the order in which they are asked for, with what they refer to. */
+/** Collects schemas and those that they refer to. */
 const makeSchemas = () => {
   let definitions: JsonSchema.Definitions = {}
   return {
@@ -83,7 +83,7 @@ const pathOf = (path: string) => ({
   }))
 })
 
-/** The OpenAPI document of everything that is served, the admin route included. */
+/** The OpenAPI document of all endpoints, the admin route included. */
 export const openApi = (): OpenApiDocument => {
   const schemas = makeSchemas()
 
@@ -124,7 +124,7 @@ export const openApi = (): OpenApiDocument => {
       title: "Anthropic Files API, emulated",
       version: "2023-06-01",
       description:
-        "The Files API and as much of Messages and Message Batches as files need. Send the key as `x-api-key` or as "
+        "The Files API, and the parts of Messages and Message Batches that files need. Send the key as `x-api-key` or as "
         + "`Authorization: Bearer`. The `anthropic-beta: files-api-2025-04-14` header selects the beta dialect."
     },
     paths,

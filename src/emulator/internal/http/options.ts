@@ -11,7 +11,7 @@ import type * as Tokens from "./tokens.ts"
 
 export interface Options {
   /**
-   * Which key reaches which workspace. The first one becomes `Emulator.apiKey`.
+   * The keys, each with the workspaces that it reaches. The first one becomes `Emulator.apiKey`.
    *
    * @default one key from a secure random source, for one workspace
    */
@@ -28,31 +28,32 @@ export interface Options {
   readonly maxBatchBytes?: number | undefined
   /** Tokens of one message request, by the emulator's own count. @default 1_000_000 */
   readonly contextWindow?: number | undefined
-  /** Requests a minute, all keys together. @default no limit */
+  /** Requests per minute, for all keys together. @default no limit */
   readonly requestsPerMinute?: number | undefined
-  /** Tokens of messages a minute, all keys together, by the emulator's own count. @default no limit */
+  /** Tokens of messages per minute, for all keys together, by the emulator's own count. @default no limit */
   readonly tokensPerMinute?: number | undefined
-  /** A request body that brings no byte for this long is answered with `request_body_timeout`. @default 30 seconds */
+  /** A request whose body brings no byte for this long is answered with `request_body_timeout`. @default 30 seconds */
   readonly bodyIdleTimeout?: Duration.Input | undefined
   /**
-   * A JSON body that is not complete after this time is answered with `request_body_timeout`, also while bytes come.
+   * A request whose JSON body is not complete after this time is answered with `request_body_timeout`, even if bytes still
+   * come.
    *
    * @default 2 minutes
    */
   readonly jsonTimeout?: Duration.Input | undefined
   /** How long a message batch takes. @default 0 */
   readonly batchDelay?: Duration.Input | undefined
-  /** What `POST /v1/oauth/token` exchanges for access tokens. @default nothing */
+  /** The credentials that `POST /v1/oauth/token` exchanges for access tokens. @default none */
   readonly credentials?: Tokens.Options | undefined
-  /** What goes wrong from the start. */
+  /** The faults at the start. @default none */
   readonly faults?: ReadonlyArray<Fault> | undefined
-  /** What message requests are answered, in the place of the emulator's own words. @default nothing */
+  /** Rules that answer message requests, instead of the emulator. @default none */
   readonly rules?: ReadonlyArray<Rule> | undefined
-  /** The models there are; requests for others are refused. @default any name will do */
+  /** The known models; requests for others are refused. @default any name is accepted */
   readonly models?: ReadonlyArray<string> | undefined
-  /** Recorded requests that are kept; older ones are dropped. 0 records none. @default 10_000 */
+  /** How many requests are recorded; older ones are dropped. 0 records none. @default 10_000 */
   readonly maxRecordedRequests?: number | undefined
-  /** Bytes of recorded requests that are kept, about; a single larger body is not kept. @default 64 MiB */
+  /** Approximate bytes of recorded requests; a single larger body is not recorded. @default 64 MiB */
   readonly maxRecordedBytes?: number | undefined
 }
 

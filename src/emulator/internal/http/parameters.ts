@@ -1,11 +1,11 @@
 /**
- * Query parameters: how each is read, and how the OpenAPI document describes it.
+ * Query parameters: how each is read and described in the OpenAPI document.
  */
 import type * as Arr from "effect/Array"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Result from "effect/Result"
 
-/** A parameter that may be left out. */
+/** An optional parameter. */
 export interface Parameter<out A> {
   readonly schema: JsonSchema.JsonSchema
   /** The value, or what is wrong with it. */
@@ -14,18 +14,18 @@ export interface Parameter<out A> {
 
 export type Parameters = Readonly<Record<string, Parameter<unknown>>>
 
-/** What a handler gets of a query: unknown parameters are ignored, as the service does. */
+/** The parameters that a handler gets. Unknown ones are ignored, as the service does. */
 export type Read<P extends Parameters> = {
   readonly [K in keyof P]?: P[K] extends Parameter<infer A> ? A : never
 }
 
-/** Any text. Of several values the last one counts. */
+/** Any text. The last of several values counts. */
 export const text: Parameter<string> = {
   schema: { type: "string" },
   read: (values) => Result.succeed(values[values.length - 1] ?? values[0])
 }
 
-/** Every value that was given. */
+/** All values. */
 export const list: Parameter<ReadonlyArray<string>> = {
   schema: { type: "array", items: { type: "string" } },
   read: Result.succeed

@@ -1,5 +1,5 @@
 /**
- * The way of a request through the emulator, the same for a socket and in process: faults, route, key, limits, answer.
+ * How a request passes through the emulator, on a socket and in process: faults, route, key, limits, answer.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -38,7 +38,7 @@ import type { State } from "./state.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-/** What differs between a socket and a call in process. */
+/** A request, from a socket or in process. */
 export interface Transport {
   readonly method: string
   /** Path and query. */
@@ -46,15 +46,15 @@ export interface Transport {
   readonly baseUrl: string
   readonly headers: Headers.Headers
   readonly body: Stream.Stream<Uint8Array, RequestBodyFailed>
-  /** Whether the sender may write to a chunk again once the next one is asked for. */
+  /** Whether the sender may reuse a chunk once the next one is pulled. */
   readonly reusesChunks: boolean
-  /** Whether nobody below has compared the body with its content-length. */
+  /** Whether the body has to be compared with its content-length, because the transport does not. */
   readonly checksLength: boolean
-  /** Looks at the request before anything else does. */
+  /** Checks the request before anything else. */
   readonly guard: Effect.Effect<void, ApiError>
 }
 
-/** A request, answered; or the end of its connection. */
+/** Answers a request, or ends its connection. */
 export type Handle = (
   transport: Transport
 ) => Effect.Effect<Response, ConnectionReset | RequestBodyFailed, Scope.Scope>
@@ -89,7 +89,7 @@ const bodyStream = ({ body }: Response): Stream.Stream<Uint8Array, unknown> => {
   }
 }
 
-/** What faults do to an answer on its way out. */
+/** The answer, damaged by the faults. */
 const damaged = (response: Response, faults: ReadonlyArray<Fault.Fault>): Response => {
   const damaged = Faults.damage(faults, bodyStream(response), Body.broken)
   if (damaged === undefined) return response
@@ -105,7 +105,7 @@ const damaged = (response: Response, faults: ReadonlyArray<Fault.Fault>): Respon
   )
 }
 
-/** The answer that a fault puts in the place of the right one. */
+/** The answer of a fault. */
 const answerOf = (fault: Fault.Answer, requestId: string): Response => {
   if (fault.body !== undefined) {
     return HttpServerResponse.text(fault.body, {
@@ -126,7 +126,7 @@ const answerOf = (fault: Fault.Answer, requestId: string): Response => {
   )
 }
 
-/** Turns what a handler could not do into an answer; a broken connection has none. */
+/** Turns the failures of a handler into answers; a broken connection has none. */
 const recover = (
   cause: Cause.Cause<BodyError | StoreFailed>
 ): Effect.Effect<never, ApiError | ConnectionReset | RequestBodyFailed> => {
@@ -138,12 +138,12 @@ const recover = (
 }
 
 const callHandler = (handlers: Handlers, { operation, params }: Match, query: Readonly<Record<string, unknown>>) => {
-  // One of many handlers, each with parameters of its own; the row that they were read by is the handler's own.
+  // Each handler has its own parameters, and these were read by its own endpoint.
   const handler = handlers[operation] as Handler<Operation>
   return handler({ params, query } as Call<Operation>)
 }
 
-/** What a request has to pass before its handler sees it. Gives the workspace that it may act on. */
+/** Checks the credential and the announced length. Gives the workspace that the request may act on. */
 const admit = Effect.fnUntraced(function*(
   state: State,
   { endpoint, operation }: Match,
@@ -157,7 +157,7 @@ const admit = Effect.fnUntraced(function*(
   }
   const workspace = yield* Auth.authenticate(state.keys, state.tokens, headers, now)
   const length = contentLength(headers)
-  // What surrounds the file is far smaller than this, so the file itself is too large for certain.
+  // The rest of the form is much smaller than this, so the file must be too large.
   if (operation === "upload" && length !== undefined && length > state.limits.maxFileBytes + 1024 * 1024) {
     return yield* tooLarge("Request exceeds the maximum size")
   }
@@ -172,7 +172,7 @@ const checkEncoding = (headers: Headers.Headers): Effect.Effect<void, ApiError> 
     : Effect.fail(invalidRequest("content-encoding: Input should be 'identity'", "request_body_encoding_unsupported"))
 }
 
-/** Takes one request from the limit, unless a limit is used up. */
+/** Takes one request from the rate limit, or fails if a limit is used up. */
 const takeFromLimits = Effect.fnUntraced(function*(
   { requestLimit, tokenLimit }: State,
   operation: Operation,

@@ -1,18 +1,18 @@
 /**
- * Requests or tokens a minute, as a bucket that fills steadily.
+ * A limit of requests or tokens per minute: a bucket that refills steadily.
  */
 import * as DateTime from "effect/DateTime"
 
 export interface RateLimit {
-  /** Milliseconds until there is something in the bucket; 0 when there is. */
+  /** Milliseconds until the bucket holds at least one; 0 if it does. */
   readonly wait: (now: number) => number
-  /** Takes from the bucket, also more than it holds: the next one then waits for longer. */
+  /** Takes from the bucket, even more than it holds: then the next wait is longer. */
   readonly take: (amount: number, now: number) => void
   readonly headers: (now: number) => Record<string, string>
   readonly reset: () => void
 }
 
-/** @param name as it stands in the headers, `requests` or `tokens` */
+/** @param name in the headers: `requests` or `tokens` */
 export const make = (name: string, perMinute: number): RateLimit => {
   const perMilli = perMinute / 60_000
   let left = perMinute

@@ -1,10 +1,10 @@
 /**
- * The requests that an emulator was asked, as far as somebody may want to see them.
+ * The record of the requests that an emulator received.
  */
 import type * as Headers from "effect/http/Headers"
 import type { Notes, RecordedPart } from "../context.ts"
 
-/** A request as the emulator saw it. */
+/** A request that the emulator received. */
 export interface RecordedRequest {
   readonly requestId: string
   /** Milliseconds since 1970, on the emulator's clock. */
@@ -12,22 +12,22 @@ export interface RecordedRequest {
   readonly method: string
   readonly url: string
   readonly path: string
-  /** The endpoint, if there is one: `upload`, `list`, … */
+  /** The name of the endpoint, if there is one: `upload`, `list`, … */
   readonly operation: string | undefined
-  /** Lower-case names; what could hold a credential is redacted. */
+  /** By lower-case name; values that could hold a credential are redacted. */
   readonly headers: Readonly<Record<string, string>>
-  /** The parsed JSON body, or the parts of a multipart body; absent when none was read or it was too large to keep. */
+  /** The parsed JSON body, or the parts of a multipart body; absent if none was read, or it was too large to record. */
   readonly body?: { readonly json: unknown } | { readonly parts: ReadonlyArray<RecordedPart> }
-  /** The status that was answered; `undefined` while the request runs, or when its connection broke. */
+  /** The status of the answer; `undefined` while the request runs, or if its connection broke. */
   readonly status: number | undefined
-  /** Why there was no answer. */
+  /** Why there is no answer. */
   readonly failure: string | undefined
 }
 
-/** What is known of a request before it is answered. */
+/** The part of a record that is known before the answer. */
 type Begun = Omit<RecordedRequest, "body" | "status" | "failure">
 
-/** A request on its way. */
+/** The record of a request that has not been answered yet. */
 export interface Running {
   readonly answered: (status: number) => void
   readonly failed: (why: string) => void
@@ -80,7 +80,7 @@ const sizeOf = ({ headers, url }: Begun): number =>
 const sizeOfBody = ({ json, parts }: Notes): number =>
   (json?.length ?? 0) + (parts ?? []).reduce((size, part) => size + 100 + (part.value?.length ?? 0), 0)
 
-/** A log of at most `maxRequests` and, roughly, `maxBytes`; older requests make room for newer ones. */
+/** A log of at most `maxRequests` and about `maxBytes`. Older requests are dropped for newer ones. */
 export const make = (maxRequests: number, maxBytes: number): RequestLog => {
   const entries = new Set<Entry>()
   let total = 0
@@ -91,7 +91,7 @@ export const make = (maxRequests: number, maxBytes: number): RequestLog => {
     total += bytes
     for (const oldest of entries) {
       if (entries.size <= maxRequests && total <= maxBytes) return
-      // The request that runs is kept, so that its end is seen.
+      // The newest request is kept, so that its answer is recorded.
       if (oldest === entry) return
       entries.delete(oldest)
       total -= oldest.bytes

@@ -1,5 +1,5 @@
 /**
- * Everything that an emulator remembers.
+ * The state of an emulator.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,7 @@ export interface State {
   readonly model: Model["Service"]
   readonly limits: Limits
   readonly keys: ReadonlyArray<Auth.Key>
-  /** The first key, and the first workspace it reaches. */
+  /** The first key. `workspace` is the first one that it reaches. */
   readonly apiKey: Redacted.Redacted<string>
   readonly workspace: string
   readonly organization: string
@@ -32,7 +32,7 @@ export interface State {
   readonly requests: RequestLog.RequestLog
   readonly bodyIdleTimeout: Duration.Duration
   readonly adminRoute: boolean
-  /** What `advance` has added to the Clock. */
+  /** The time that `advance` has added to the `Clock`. */
   readonly offset: { millis: number }
 }
 
@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function*(
   }
 })
 
-/** Forgets files, batches, requests, faults, rules and what `advance` added. */
+/** Forgets files, batches, requests, faults, rules, tokens and what `advance` added. */
 export const reset = (state: State) =>
   Effect.gen(function*() {
     yield* state.store.clear

@@ -9,36 +9,36 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Random from "../random.ts"
 
-/** The workspaces that a credential reaches: one, or several of which the first one is the default. */
+/** The workspaces that a credential reaches: one, or several, of which the first is the default. */
 export type Workspaces = string | ReadonlyArray<string>
 
-/** Which credentials the token endpoint exchanges. */
+/** The credentials that the token endpoint exchanges. */
 export interface Options {
   /** Refresh tokens, each with the workspaces that its access tokens reach. @default none */
   readonly refreshTokens?: Readonly<Record<string, Workspaces>> | undefined
-  /** The only client that may refresh. @default any */
+  /** The only client that may refresh tokens. @default any */
   readonly clientId?: string | undefined
-  /** Whether a refresh hands out a new refresh token and spends the old one. @default true */
+  /** Whether a refresh gives a new refresh token, and makes the old one invalid. @default true */
   readonly rotateRefreshTokens?: boolean | undefined
-  /** Federation rules by their id (`fdrl_…`), each with the workspaces that it enables. @default none */
+  /** Federation rules by id (`fdrl_…`), each with the workspaces that it enables. @default none */
   readonly federationRules?: Readonly<Record<string, Workspaces>> | undefined
   /** How long an access token is valid. @default 1 hour */
   readonly tokenLifetime?: Duration.Input | undefined
 }
 
-/** An access token that was issued. Times are milliseconds since 1970, on the emulator's clock. */
+/** An issued access token. Times are milliseconds since 1970, on the emulator's clock. */
 export interface IssuedToken {
   readonly accessToken: string
-  /** Absent for federation, which has none. */
+  /** Absent for federation, which has no refresh tokens. */
   readonly refreshToken: string | undefined
   readonly workspaces: ReadonlyArray<string>
   readonly issuedAt: number
-  /** `null` for one that never expires. */
+  /** `null` for a token that never expires. */
   readonly expiresAt: number | null
   readonly revoked: boolean
 }
 
-/** Why the endpoint refuses, in the words of RFC 6749. */
+/** A refusal, with an error code of RFC 6749. */
 export interface Refusal {
   readonly _tag: "Refusal"
   readonly status: number
@@ -52,7 +52,7 @@ const refuse = (status: number, error: string, description: string): Effect.Effe
 export const oauthBeta = "oauth-2025-04-20"
 export const federationBeta = "oidc-federation-2026-04-01"
 
-/** Tokens that are remembered; the oldest are forgotten first. */
+/** How many tokens are remembered; the oldest are forgotten first. */
 const maxTokens = 10_000
 
 const RefreshGrant = Schema.Struct({
@@ -73,7 +73,7 @@ const FederationGrant = Schema.Struct({
 /** The body of a request to the token endpoint. */
 export const Grant = Schema.Union([RefreshGrant, FederationGrant])
 
-/** What the token endpoint answers. */
+/** The answer of the token endpoint. */
 export const TokenAnswer = Schema.Struct({
   token_type: Schema.Literal("Bearer"),
   access_token: Schema.String,
@@ -87,7 +87,7 @@ const decodeClaims = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ exp: Schema.optionalKey(Schema.Finite) }))
 )
 
-/** When the assertion ends, in milliseconds; infinite without `exp`. `undefined` for what is not a JWT. */
+/** When an assertion expires, in milliseconds; infinite without `exp`. `undefined` if it is not a JWT. */
 const expiryOf = (assertion: string): number | undefined => {
   const [, payload, signature, ...rest] = assertion.split(".")
   if (payload === undefined || signature === undefined || rest.length > 0) return undefined
@@ -111,12 +111,12 @@ interface Entry {
 }
 
 export interface Tokens {
-  /** The workspaces that an access token reaches, or why it is refused; `undefined` for a token that is unknown. */
+  /** The workspaces that an access token reaches, or why it is refused; `undefined` for an unknown token. */
   readonly find: (token: string, now: number) =>
     | { readonly workspaces: ReadonlyArray<string> }
     | { readonly refused: string }
     | undefined
-  /** Carries out a request to the token endpoint, and gives the body of the answer. */
+  /** Exchanges the body of a request to the token endpoint for that of its answer. */
   readonly exchange: (
     body: unknown,
     betas: ReadonlyArray<string>,
@@ -129,7 +129,7 @@ export interface Tokens {
     lifetimeMillis: number | null | undefined
   ) => Effect.Effect<IssuedToken>
   readonly list: () => ReadonlyArray<IssuedToken>
-  /** Ends the lifetime of one access token, or of all. */
+  /** Expires one access token, or all. */
   readonly expire: (now: number, token?: string) => void
   /** Refuses one access or refresh token from now on, or all access tokens. */
   readonly revoke: (token?: string) => void
@@ -189,7 +189,7 @@ export const make = (options: Options): Tokens => {
     now: number
   ) {
     if (!betas.includes(oauthBeta) || betas.includes(federationBeta)) {
-      return yield* refuse(400, "invalid_request", `anthropic-beta: a refresh goes with ${oauthBeta} alone`)
+      return yield* refuse(400, "invalid_request", `anthropic-beta: a refresh takes ${oauthBeta} only`)
     }
     if (options.clientId !== undefined && grant.client_id !== options.clientId) {
       return yield* refuse(401, "invalid_client", "client_id: unknown client")
@@ -201,7 +201,7 @@ export const make = (options: Options): Tokens => {
     if (options.rotateRefreshTokens === false) {
       return answer(yield* issue(now, workspaces, lifetime, grant.refresh_token), lifetime)
     }
-    // Spent in the same step in which it was found: of two that use it at once, one is refused.
+    // Deleted in the step that finds it: of two requests that use it at once, one is refused.
     refresh.delete(grant.refresh_token)
     const next = yield* newRefreshToken(workspaces)
     return { ...answer(yield* issue(now, workspaces, lifetime, next), lifetime), refresh_token: next }

@@ -1,5 +1,5 @@
 /**
- * The documents, images and container files of a request: found in the store, or taken from the request itself.
+ * The documents, images and container files of a request, from the store or from the request itself.
  */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -15,15 +15,15 @@ import { objects, string, textOf } from "./json.ts"
 import * as Pdf from "./pdf.ts"
 import type { Reference } from "./request.ts"
 
-/** What a request gave to read. */
+/** Something that a request gives to read. */
 export interface Attachment {
   readonly kind: Reference["kind"]
-  /** The file, where it is one. */
+  /** The file, if it is one. */
   readonly file: FileRecord | undefined
-  /** Its filename, its address, or what it is. */
+  /** Its filename, its URL, or its kind. */
   readonly name: string
   readonly mimeType: string
-  /** Bytes, as far as they are here. */
+  /** Bytes, if they are known. */
   readonly size: number | undefined
   readonly title: string | null
   readonly isCited: boolean
@@ -32,7 +32,7 @@ export interface Attachment {
   /** The text blocks of a `content` source, which are cited one by one. */
   readonly blocks: ReadonlyArray<string> | undefined
   readonly read: Effect.Effect<Uint8Array, StoreFailed, Store | Scope.Scope>
-  /** An estimate: a page of PDF and an image cost about what the service says, of text four characters are a token. */
+  /** An estimate: pages of PDF and images cost about what the service documents, and four characters of text are a token. */
   readonly tokens: Effect.Effect<number, StoreFailed, Store | Scope.Scope>
 }
 
@@ -45,7 +45,7 @@ const accepted = {
   image: { types: imageTypes, hint: "Use image/jpeg, image/png, image/gif or image/webp." }
 }
 
-/** At most this much of a file is read to find something to cite or to add up. */
+/** The most bytes of a file that are read to cite it or to add it up. */
 const maxReadBytes = 16 * 1024 * 1024
 
 const readFile = Effect.fnUntraced(function*(file: FileRecord): Effect.fn.Return<
@@ -96,7 +96,7 @@ const inline = ({ kind, source }: Reference): Pick<Attachment, "name" | "mimeTyp
     const blocks = Predicate.isString(content) ? [content] : objects(content).map((block) => string(block.text) ?? "")
     return of(`inline ${kind}`, "text/plain", encoder.encode(textOf(content)), blocks)
   }
-  // An address is not called: the emulator needs no network.
+  // A URL is not fetched: the emulator needs no network.
   const none = new Uint8Array(0)
   return { ...of(String(url), kind === "image" ? "image/*" : "application/pdf", none), size: undefined }
 }
@@ -122,7 +122,7 @@ const find = Effect.fnUntraced(function*({ kind, source, where }: Reference): Ef
   return file
 })
 
-/** Finds what a reference stands for. Fails as the service does for a file that is unknown, expired or misplaced. */
+/** Resolves a reference. Fails like the service for a file that is unknown, expired, or of the wrong type. */
 export const resolve = Effect.fnUntraced(function*(reference: Reference): Effect.fn.Return<
   Attachment,
   ApiError,

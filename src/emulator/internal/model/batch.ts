@@ -18,7 +18,7 @@ export interface Batch {
   readonly endsAt: number
   readonly isBeta: boolean
   readonly entries: ReadonlyArray<Entry>
-  /** Lets one at a time carry the batch out. */
+  /** Ensures that the batch is carried out once. */
   readonly settling: Semaphore.Semaphore
   canceledAt: number | undefined
   /** Set together with the results. */

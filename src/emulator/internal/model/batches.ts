@@ -1,5 +1,5 @@
 /**
- * Message Batches: carried out when their time has come on the emulator's clock.
+ * Message Batches. They are carried out when they are due on the emulator's clock.
  */
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -26,7 +26,7 @@ const maxRequests = 100_000
 
 const Json = Schema.Record(Schema.String, Schema.Unknown)
 
-/** What is kept of a batch over a restart. */
+/** The state of a batch that survives a restart. */
 const Kept = Schema.fromJsonString(Schema.Struct({
   id: Schema.String,
   workspace: Schema.String,
@@ -68,7 +68,7 @@ type Needs = RequestContext | Store | Model | Scope.Scope
 
 const runEntry = Effect.fnUntraced(function*({ customId, params }: Entry): Effect.fn.Return<Result, never, Needs> {
   const { requestId } = yield* RequestContext
-  // Other requests get their turn between two of a large batch.
+  // Other requests run in between, so that a large batch does not block them.
   yield* Effect.yieldNow
   return yield* Messages.create(params, "batch").pipe(
     Effect.map(({ message }) => ({ custom_id: customId, result: { type: "succeeded", message } })),
@@ -82,8 +82,8 @@ const runEntry = Effect.fnUntraced(function*({ customId, params }: Entry): Effec
 })
 
 /**
- * Lets the batch end if its time has come: then every request is answered, or was canceled before. Whoever looks at it
- * meanwhile waits; whoever goes away meanwhile leaves a batch that is complete.
+ * Ends the batch if it is due: every request is then answered, unless it was canceled. Other requests for the batch wait
+ * meanwhile, and an interrupted one leaves it complete.
  */
 const settle = Effect.fnUntraced(function*(batch: Batch): Effect.fn.Return<Batch, never, Needs> {
   const context = yield* RequestContext
@@ -98,7 +98,7 @@ const settle = Effect.fnUntraced(function*(batch: Batch): Effect.fn.Return<Batch
       : batch.entries.map(({ customId }) => ({ custom_id: customId, result: { type: "canceled" } }))
     batch.results = results
     batch.endedAt = canceledAt === undefined ? batch.endsAt : context.now
-    // What can't be kept is carried out again after a restart.
+    // A batch that can't be stored is carried out again after a restart.
     yield* Effect.ignore(keep(batch), { log: true })
   })
   yield* batch.settling.withPermit(Effect.uninterruptible(carryOut))
@@ -172,7 +172,7 @@ const entriesOf = Effect.fnUntraced(function*(body: unknown): Effect.fn.Return<R
   return entries
 })
 
-/** Starts a batch. Even one that ends at once is first seen in progress, as clients of the service see it. */
+/** Creates a batch. Its answer is always in progress, as clients of the service see it. */
 export const create = Effect.fnUntraced(function*(body: unknown): Effect.fn.Return<
   HttpServerResponse.HttpServerResponse,
   Failure,

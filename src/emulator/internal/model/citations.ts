@@ -1,5 +1,5 @@
 /**
- * Finds the passage of a document that a question is about, and where it stands.
+ * Finds the passage of a document that a question is about, and its position.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -8,7 +8,7 @@ import type { Attachment } from "./attachments.ts"
 import { marker } from "./marker.ts"
 import * as Pdf from "./pdf.ts"
 
-/** Where in a document an answer's text comes from. Ends are exclusive. */
+/** The position of a passage in a document. Ends are exclusive. */
 export interface Citation {
   readonly type: "char_location" | "page_location" | "content_block_location"
   readonly cited_text: string
@@ -28,13 +28,13 @@ const words = (text: string): ReadonlyArray<string> => text.toLowerCase().match(
 const overlap = (text: string, asked: ReadonlySet<string>): number =>
   new Set(words(text).filter((word) => asked.has(word))).size
 
-/** Ends at a full stop before a blank, and at a line end unless the next line goes on in lower case. */
+/** A sentence ends at a full stop before a blank, or at a line end unless the next line begins in lower case. */
 const sentence = /(?:[^.!?\n]|[.!?](?!\s|$)|\n(?=\p{Ll})){1,2000}(?:[.!?](?=\s|$))?/gu
 
-/** Characters that are searched before other work gets its turn. */
+/** Characters that are searched before other work may run. */
 const sliceSize = 32 * 1024
 
-/** The sentence that shares the most words with the question; the first one when none does. */
+/** The sentence that shares the most words with the question, or the first one. */
 const passage = Effect.fnUntraced(function*(text: string, asked: ReadonlySet<string>) {
   let best = { start: 0, end: 0, score: -1 }
   let paused = 0
@@ -53,7 +53,7 @@ const passage = Effect.fnUntraced(function*(text: string, asked: ReadonlySet<str
   return { ...best, cited: text.slice(best.start, best.end) }
 })
 
-/** Of several texts the passage that fits best, and in which one it is. */
+/** The best passage of several texts, and the text that holds it. */
 const bestOf = Effect.fnUntraced(function*(texts: ReadonlyArray<string>, asked: ReadonlySet<string>) {
   let best = { at: 0, cited: "", score: -1 }
   for (const [at, text] of texts.entries()) {

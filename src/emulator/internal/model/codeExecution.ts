@@ -1,5 +1,5 @@
 /**
- * What the code execution tool does with the files it is given, in the blocks of its version.
+ * Imitates the code execution tool: what it does with the files that it is given, in the blocks of its version.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -54,10 +54,10 @@ export const store = Effect.fnUntraced(function*({ content, filename, mimeType }
 
 const baseName = (filename: string): string => filename.replace(/\.[^.]*$/, "")
 
-/** Sums that are printed; a table with more columns has all of them in its file. */
+/** How many sums are printed; the written file has all of them. */
 const maxPrintedSums = 100
 
-/** Adds up a table, and describes everything else. */
+/** Adds up a table, and describes any other file. */
 const summarize = Effect.fnUntraced(function*(attachment: Attachment) {
   const { mimeType, name, size } = attachment
   const isTable = mimeType === "text/csv" || name.toLowerCase().endsWith(".csv")
@@ -102,7 +102,7 @@ export const run = Effect.fnUntraced(function*(uploads: ReadonlyArray<Attachment
   }
 })
 
-/** The version whose blocks are used where a request names none. */
+/** The version whose blocks are used if a request names none. */
 export const defaultVersion = "code_execution_20250825"
 
 /** The first version of the tool had blocks of its own. */

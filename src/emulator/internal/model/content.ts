@@ -1,5 +1,5 @@
 /**
- * The blocks of an answer, as they stand on the wire.
+ * The blocks of an answer on the wire.
  */
 import type { Citation } from "./citations.ts"
 import type { Json } from "./json.ts"

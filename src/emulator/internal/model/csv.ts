@@ -12,9 +12,9 @@ interface Column {
   sum: number
 }
 
-/** What is known of a table. */
+/** The summary of a table. */
 export interface Summary {
-  /** Rows without the first one, which holds the names. */
+  /** Rows, without the first one, which holds the names. */
   readonly rows: number
   readonly columns: ReadonlyArray<Readonly<Column>>
 }
@@ -28,7 +28,7 @@ const delimiterOf = (firstBytes: Uint8Array): "," | ";" => {
 
 const isNumber = (value: string): boolean => /^[+-]?\d+(\.\d+)?$/.test(value)
 
-/** Reads the first line as names, and adds up what is a number in every column. `undefined` for what is not CSV. */
+/** Takes the first line as names, and adds up the numbers of every column. `undefined` if it is not CSV. */
 export const summarize = (bytes: Uint8Array): Effect.Effect<Summary | undefined> =>
   Effect.suspend(() => {
     let columns: ReadonlyArray<Column> | undefined

@@ -1,5 +1,5 @@
 /**
- * An answer as the events of a stream.
+ * Turns an answer into the events of a stream.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -29,7 +29,7 @@ const pieces = (value: string): ReadonlyArray<string> => {
   return out
 }
 
-/** A block as it starts, and what is added to it. */
+/** The start of a block, and the deltas that complete it. */
 const parts = (
   block: Block | Json,
   isBeta: boolean
@@ -68,7 +68,7 @@ const parts = (
   }
 }
 
-/** The counts at the end of a stream: those of the message, without what belongs to its start. */
+/** The counts at the end of a stream: those of the message, without those of its start. */
 const endUsage = (usage: Message["usage"]): Json => {
   const { cache_creation: _, inference_geo: __, service_tier: ___, speed: ____, ...rest } = usage
   return rest
@@ -115,7 +115,7 @@ const encode = (event: Event): Uint8Array => encoder.encode(`event: ${event.type
 
 const overload = { type: "overloaded_error", message: "Overloaded" }
 
-/** The body of a streamed answer, cut where a rule says. */
+/** The body of a streamed answer, cut if a rule says so. */
 export const body = ({ cut, error, message }: Answered): Stream.Stream<Uint8Array, ConnectionReset> => {
   const events = of(message)
   const sent = Stream.fromIterable((cut === undefined ? events : events.slice(0, cut.after)).map(encode), {

@@ -1,2 +1,2 @@
-/** The start of every text that the emulator makes up. */
+/** Begins every text that the emulator makes up. */
 export const marker = "[emulator]"

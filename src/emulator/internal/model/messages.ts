@@ -1,6 +1,6 @@
 /**
- * The faked model: what the emulator answers when it is asked about files. Requests are checked as the service checks
- * them, and the answer is a rule's, or says what was given, marked as the emulator's own.
+ * Imitates the model: the answers of the emulator to questions about files. Requests are checked like the service does. The
+ * answer comes from a rule, or lists what was given, marked as the emulator's own.
  */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -41,19 +41,19 @@ export interface Message {
   readonly usage: Usage.Usage
 }
 
-/** A message, and how it is to be sent. */
+/** A message, and how to send it. */
 export interface Answered {
   readonly message: Message
   readonly isStreamed: boolean
-  /** Where the stream ends too early. */
+  /** Where the stream ends early, if it does. */
   readonly cut: Rule.Cut | undefined
-  /** The error in the middle of a stream that a rule asks for. */
+  /** The error of a rule that comes in the middle of the stream. */
   readonly error: Rule.Failure | undefined
 }
 
 type Needs = RequestContext | Store | Model | Scope.Scope
 
-/** What an answer says, before it is counted and cut. */
+/** An answer before its tokens are counted and it is cut. */
 interface Draft {
   readonly content: ReadonlyArray<Block | Json>
   readonly container: Message["container"]
@@ -107,10 +107,10 @@ const listed = <A>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> =>
   return Array.isArray(value) ? value : [value as A]
 }
 
-/** The signature of made-up thinking: clients send it back, and nobody checks it. */
+/** The signature of made-up thinking. Clients send it back, and it is not checked. */
 const signature = "ZW11bGF0b3I="
 
-/** What a rule says. */
+/** The draft of a rule's answer. */
 const byRule = Effect.fnUntraced(function*(
   answer: Rule.Answer,
   request: Request.ModelRequest,
@@ -143,13 +143,13 @@ const byRule = Effect.fnUntraced(function*(
 
 const endTurn = { container: null, stopReason: "end_turn", stopSequence: null }
 
-/** Each text on a line of its own, where they are read as one. */
+/** Puts each text on its own line, since they are read as one. */
 const onLines = (content: ReadonlyArray<Block>): ReadonlyArray<Block> => {
   const last = content.findLastIndex(({ type }) => type === "text")
   return content.map((block, i) => block.type === "text" && i < last ? { ...block, text: `${block.text}\n` } : block)
 }
 
-/** What is said without a rule. */
+/** The draft of an answer without a rule. */
 const byItself = Effect.fnUntraced(function*(
   request: Request.ModelRequest,
   attachments: ReadonlyArray<Attachments.Attachment>
@@ -167,7 +167,7 @@ const byItself = Effect.fnUntraced(function*(
     const citation = yield* cite(attachment, request.question)
     content.push(text(`${marker} ${attachment.name} says: ${citation.cited_text}`, [citation]))
   }
-  // What came with an earlier turn was dealt with then.
+  // Files of earlier turns were dealt with then.
   const uploads = attachments.filter(({ isNew, kind }) => kind === "container" && isNew)
   if (request.codeExecution === undefined || uploads.length === 0) return { ...endTurn, content: onLines(content) }
   const run = yield* CodeExecution.run(uploads)
@@ -217,7 +217,7 @@ const atStopSequence = (draft: Draft, sequences: ReadonlyArray<string>): Draft =
   return draft
 }
 
-/** Ends the draft where `max_tokens` are used up. */
+/** Cuts the draft where `max_tokens` are used up. */
 const atMaxTokens = (draft: Draft, maxTokens: number): Draft => {
   let left = maxTokens * perToken
   const content: Array<Block | Json> = []
@@ -225,7 +225,7 @@ const atMaxTokens = (draft: Draft, maxTokens: number): Draft => {
     const length = lengthOf(block)
     if (length > left) {
       if (block.type === "text") content.push({ ...block, text: String(block.text).slice(0, left) })
-      // A call that is not complete has no input that could be used.
+      // An incomplete call has no usable input.
       else content.push({ ...block, input: {} })
       return { ...draft, content, stopReason: "max_tokens", stopSequence: null }
     }
@@ -250,8 +250,8 @@ const failure = (
 ): ApiError => new ApiError({ status, type, message, errorCode })
 
 /**
- * The answer to a message request; `body` is its parsed JSON. Fails as the service does when the request is not one, or
- * a file is unknown, expired, of the wrong type for its block, or too large for the context window.
+ * The answer to a message request, whose parsed JSON is `body`. Fails like the service if the request is invalid, or a file
+ * is unknown, expired, of the wrong type for its block, or too large for the context window.
  */
 export const create = Effect.fnUntraced(function*(
   body: unknown,
@@ -297,7 +297,7 @@ export const create = Effect.fnUntraced(function*(
   }
 })
 
-/** Counts the tokens of a request, and refuses file sources as the service does. */
+/** Counts the tokens of a request. File sources are refused, as the service does. */
 export const countTokens = Effect.fnUntraced(function*(body: unknown): Effect.fn.Return<
   { readonly input_tokens: number },
   ApiError | StoreFailed,

@@ -1,5 +1,5 @@
 /**
- * The models there are.
+ * The listing of models.
  */
 import * as Effect from "effect/Effect"
 import { defaultPageLimit } from "../../../internal/wire/constants.ts"
@@ -9,7 +9,7 @@ import { type ApiError, notFound } from "../http/apiError.ts"
 import type { ModelInfo } from "../http/endpoints.ts"
 import { Model } from "./model.ts"
 
-/** What is listed where no models are given. Requests then take any name all the same. */
+/** Listed if no models are given. Requests then still take any name. */
 const usual = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"]
 
 const lines = ["haiku", "sonnet", "opus", "fable", "mythos"] as const
@@ -18,7 +18,7 @@ const lines = ["haiku", "sonnet", "opus", "fable", "mythos"] as const
 const displayName = (id: string): string =>
   id.replace(/(\d)-(?=\d)/g, "$1.").split("-").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(" ")
 
-/** A day on which no model came out: the emulator knows no dates. */
+/** The date of every model, since the emulator does not know the real ones. */
 const createdAt = Date.UTC(2026, 0, 1)
 
 const toWire = (id: string, contextWindow: number): ModelInfo => ({
@@ -64,7 +64,7 @@ export const list = Effect.fnUntraced(function*(query: {
   }
 })
 
-/** One model. Without a list of models any name that looks like one is there. */
+/** One model. Without a list of models, any name that looks like one exists. */
 export const get = Effect.fnUntraced(function*(id: string): Effect.fn.Return<ModelInfo, ApiError, Needs> {
   const { limits } = yield* RequestContext
   const { models } = yield* Model

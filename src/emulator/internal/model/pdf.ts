@@ -1,33 +1,33 @@
 /**
- * As much of PDF as citing a page needs: how many pages there are, and the text of simple content streams. Text in
- * fonts with an encoding of their own comes out as nothing, which is fine here.
+ * Reads as much of a PDF as citing a page needs: the number of pages, and the text of simple content streams. Text in fonts
+ * with their own encoding is not found, which is good enough here.
  *
- * A file is gone through once, in slices, and other work gets its turn between two slices: whatever the file holds, the
- * time it takes grows with its size alone.
+ * A file is read once, in slices, and other work may run between two slices. Whatever the file holds, the time depends on
+ * its size only.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
-/** Bytes that are looked at before other work gets its turn. */
+/** Bytes that are read before other work may run. */
 const sliceSize = 256 * 1024
 
-/** Characters of a page's text that are looked at before other work gets its turn. */
+/** Characters of a page's text that are read before other work may run. */
 const textSliceSize = 32 * 1024
 
-/** What one content stream may hold once it is decompressed. */
+/** The most bytes of a decompressed content stream. */
 const maxContentBytes = 1024 * 1024
 
-/** The dictionary of a stream is looked for in this many bytes before it. */
+/** How many bytes before a stream are searched for its dictionary. */
 const maxDictionaryBytes = 4096
 
-/** White space between a keyword and what belongs to it. */
+/** The most white space between a keyword and its operand. */
 const maxGap = 32
 
 const decoder = new TextDecoder("latin1")
 
 const encoder = new TextEncoder()
 
-/** A turn of the event loop. */
+/** Lets the event loop run other work. */
 const pause = Effect.yieldNow
 
 const startsWith = (bytes: Uint8Array, word: Uint8Array, at: number): boolean => {
@@ -66,7 +66,7 @@ const pageWord = encoder.encode("/Page")
 const isLetter = (byte: number | undefined): boolean =>
   byte !== undefined && ((byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a))
 
-/** Pages by their `/Type /Page`; at least one, since files with packed objects hide them. */
+/** The number of `/Type /Page`; at least one, since files with packed objects hide them. */
 export const pageCount = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<number> {
   let count = 0
   for (
@@ -81,7 +81,7 @@ export const pageCount = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.
   return Math.max(1, count)
 })
 
-/** The text of a compressed stream; of one that is damaged or too large, as much as there is before. */
+/** The text of a compressed stream; of a damaged or too large one, the part before the fault or the limit. */
 const inflate = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<Uint8Array> =>
   Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
@@ -110,7 +110,7 @@ const inflate = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<Uint8Array> =>
     )
   })
 
-/** What an escape in a string of PDF stands for; of any other character, the character. */
+/** The characters that escapes in PDF strings stand for; other characters stand for themselves. */
 const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\n", t: " ", b: "", f: "", "\n": "", "\r": "" }
 
 const unescape = (literal: string): string =>
@@ -138,8 +138,8 @@ const isOperator = (code: number): boolean =>
   (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code === 0x2a || code === 0x27 || code === 0x22
 
 /**
- * The strings that a content stream shows, lines kept apart where the text position moves; `undefined` for a stream
- * that shows no text.
+ * The strings that a content stream shows, on separate lines where the text position moves; `undefined` for a stream that
+ * shows no text.
  */
 const shownText = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<string | undefined> {
   const content = decoder.decode(bytes)
@@ -180,7 +180,7 @@ const streamWord = encoder.encode("stream")
 
 const endWord = encoder.encode("endstream")
 
-/** Where the content of a stream begins whose keyword is at `at`; `undefined` when the word is not this keyword. */
+/** Where the content of the stream with its keyword at `at` begins; `undefined` if the word is not that keyword. */
 const contentStart = (bytes: Uint8Array, at: number): number | undefined => {
   let before = at - 1
   for (let gap = 0; gap < maxGap && isSpace(bytes[before]); gap++) before--
@@ -190,7 +190,7 @@ const contentStart = (bytes: Uint8Array, at: number): number | undefined => {
   return bytes[after] === 0x0d && bytes[after + 1] === 0x0a ? after + 2 : undefined
 }
 
-/** The text of each page that has a readable content stream; empty when there is none. */
+/** The texts of the pages with a readable content stream. */
 export const pages = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<ReadonlyArray<string>> {
   const out: Array<string> = []
   let previousEnd = 0

@@ -1,5 +1,5 @@
 /**
- * Reads a message request as the service does, and refuses what the service refuses. Files are not looked up here.
+ * Reads a message request, and refuses what the service refuses. Files are not looked up here.
  */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -12,10 +12,10 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { type ApiError, invalidRequest, notFound } from "../http/apiError.ts"
 import { type Json, object, objects, string, textOf } from "./json.ts"
 
-/** What a block refers to or brings along: a document, an image, or a file for the container. */
+/** A document, an image, or a file for the container that a block refers to or contains. */
 export interface Reference {
   readonly kind: "document" | "image" | "container"
-  /** Where it stands: `messages.0.content.1.document`. */
+  /** Its place: `messages.0.content.1.document`. */
   readonly where: string
   /** The `source` of a document or an image; `{ type: "file", file_id }` for the container. */
   readonly source: Json
@@ -23,7 +23,7 @@ export interface Reference {
   readonly isCited: boolean
   /** Its position among the documents of the request. */
   readonly documentIndex: number
-  /** Whether it came with the turn that is to be answered, not with an earlier one. */
+  /** Whether it belongs to the turn to be answered, not to an earlier one. */
   readonly isNew: boolean
 }
 
@@ -44,7 +44,7 @@ export interface ModelRequest {
   readonly isStreamed: boolean
   /** The text of the last turn of the user that has one. */
   readonly question: string
-  /** The text of the turn that is to be answered; tool results are not part of it. */
+  /** The text of the turn to be answered, without tool results. */
   readonly lastText: string
   /** The texts of the tool results in that turn. */
   readonly toolResults: ReadonlyArray<string>
@@ -57,7 +57,7 @@ export interface ModelRequest {
   readonly stopSequences: ReadonlyArray<string>
   /** The type of the code execution tool, if there is one. */
   readonly codeExecution: string | undefined
-  /** The container to go on in. */
+  /** The container to reuse. */
   readonly container: string | undefined
 }
 
@@ -110,7 +110,7 @@ const type = { type: Schema.String }
 
 const source = { source: Schema.Record(Schema.String, Schema.Unknown) }
 
-/** A block that is taken as it stands. */
+/** A block that is not checked further. */
 const anything = Schema.Record(Schema.String, Schema.Unknown)
 
 const toolUse = {
@@ -443,7 +443,7 @@ const checkThinking = (request: Json): string | undefined => {
     : undefined
 }
 
-/** Blocks that a block holds, which may bring documents, images and cache marks of their own. */
+/** The blocks within a block, which may have documents, images and cache marks of their own. */
 const inner = (block: Json): ReadonlyArray<Json> => block.type === "tool_result" ? objects(block.content) : []
 
 const marksOf = (list: ReadonlyArray<Json>): number =>
@@ -485,7 +485,7 @@ const cacheMillisOf = (holder: Json): number | undefined => {
   return holder.cache_control.ttl === "1h" ? 3_600_000 : 300_000
 }
 
-/** The last of the marks on a block and on what it holds. */
+/** The last of the cache marks on a block and on the blocks within it. */
 const markOf = (block: Json): number | undefined =>
   cacheMillisOf(block) ?? inner(block).map(cacheMillisOf).findLast(Predicate.isNotUndefined)
 
@@ -581,13 +581,13 @@ const outputSchemaOf = (request: Json): Json | undefined => {
   return format.type === "json_schema" && Predicate.isObject(format.schema) ? format.schema : undefined
 }
 
-/** What a request is read with. */
+/** How a request is read. */
 export interface Reading {
-  /** Whether it names a beta: then fields that are not known here pass. */
+  /** Whether it names a beta: then unknown fields pass. */
   readonly isBeta: boolean
-  /** For the token count, which takes no `max_tokens` and the like. */
+  /** Whether its tokens are counted: then `max_tokens` and others are not accepted. */
   readonly isCount?: boolean
-  /** The models there are; without them any name will do. */
+  /** The known models; without them any name is accepted. */
   readonly models: ReadonlyArray<string> | undefined
 }
 

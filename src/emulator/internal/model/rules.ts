@@ -3,7 +3,7 @@
  */
 import type * as Rule from "../../Rule.ts"
 
-/** The request that is looked at. */
+/** What a rule matches of a request. */
 export interface Target {
   readonly model: string
   readonly text: string
@@ -20,11 +20,11 @@ export interface Counted {
 
 /** The rules of an emulator, with their counts. */
 export interface RuleEngine {
-  /** Replaces all rules. Their counts begin anew. */
+  /** Replaces all rules. Counts start at 0. */
   readonly set: (rules: ReadonlyArray<Rule.Rule>) => void
   readonly add: (rule: Rule.Rule) => void
   readonly list: () => ReadonlyArray<Counted>
-  /** The answer of the rule that this request meets. Every call counts as one request. */
+  /** The answer of the rule that matches this request. Every call counts as one request. */
   readonly answer: (target: Target) => Rule.Answer | undefined
 }
 
@@ -44,7 +44,7 @@ const count = (rule: Rule.Rule) => {
   return {
     rule,
     hits: () => hits,
-    /** Whether the rule would answer this request. */
+    /** Whether the rule could answer this request. */
     fits: (target: Target): boolean => {
       if (!matches(rest, target)) return false
       calls++
@@ -57,7 +57,7 @@ const count = (rule: Rule.Rule) => {
   }
 }
 
-/** An engine that begins with these rules. */
+/** An engine that starts with these rules. */
 export const make = (initial: ReadonlyArray<Rule.Rule>): RuleEngine => {
   let rules = initial.map(count)
   return {
@@ -68,7 +68,7 @@ export const make = (initial: ReadonlyArray<Rule.Rule>): RuleEngine => {
       rules = [...rules, count(rule)]
     },
     list: () => rules.map(({ hits, rule }) => ({ rule, hits: hits() })),
-    // All of them look at the request: the n-th call is the n-th, whichever rule answers it.
+    // Every rule counts the request, whichever one answers it.
     answer: (target) => rules.filter((rule) => rule.fits(target))[0]?.answer()
   }
 }

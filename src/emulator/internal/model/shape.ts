@@ -1,5 +1,5 @@
 /**
- * A value that fits a JSON Schema: what the emulator answers where the service's model would fill one in.
+ * Makes a value that fits a JSON Schema, where the service's model would fill one in.
  */
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
@@ -9,13 +9,13 @@ import * as Schema from "effect/Schema"
 import { type Json, object, string } from "./json.ts"
 import { marker } from "./marker.ts"
 
-/** From here on what is optional is left out, lists are empty, and null is taken where it may be. */
+/** At this depth, optional properties are left out, lists are empty, and null is used if it is allowed. */
 const enough = 5
 
-/** No list is longer. */
+/** The most items of a list. */
 const maxItems = 1000
 
-/** Schemas that require themselves end here. */
+/** The depth at which schemas that require themselves end. */
 const maxDepth = 20
 
 const formats: Readonly<Record<string, string>> = {
@@ -53,7 +53,7 @@ const shapeNumber = (schema: Json): number => {
 
 const toRegExp = Option.liftThrowable((pattern: string) => new RegExp(pattern, "u"))
 
-/** A text that a pattern takes, always the same. */
+/** A text that matches a pattern, always the same. */
 const sample = (pattern: RegExp, least: number, most: number): Effect.Effect<string | undefined> =>
   Arbitrary.sampleEffect(
     Arbitrary.schema(
@@ -103,7 +103,7 @@ const hints = (description: string): Json => {
   return found
 }
 
-/** What a `$ref` into the same document points to. */
+/** Resolves a `$ref` into the same document. */
 const deref = (root: Json, ref: string): unknown =>
   ref.split("/").slice(1).reduce<unknown>(
     (at, key) => object(at)[key.replaceAll("~1", "/").replaceAll("~0", "~")],
@@ -117,7 +117,7 @@ const typesOf = (schema: Json): ReadonlyArray<string> => {
   return schema.items === undefined ? [] : ["array"]
 }
 
-/** The schema with what it refers to and what all its parts ask for. */
+/** The schema, merged with those that it refers to and combines. */
 const flatten = (root: Json, schema: Json, depth: number): Json => {
   const parts = [
     ...(Predicate.isString(schema.$ref) ? [deref(root, schema.$ref)] : []),
@@ -199,7 +199,7 @@ const shape = Effect.fnUntraced(function*(given: Json, place: Place): Effect.fn.
   }
 })
 
-/** A value that fits the schema, as far as one can be made without thinking; always the same. */
+/** A value that fits the schema as well as possible, always the same. */
 export const valueOf = (schema: Json): Effect.Effect<unknown> =>
   shape(schema, { root: schema, name: string(schema.title) ?? "", depth: 0 })
 

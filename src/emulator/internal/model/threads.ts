@@ -1,6 +1,6 @@
 /**
- * Conversations that the service holds between turns: a request then sends its new turn alone, and the id of the answer
- * before. The official SDK's tool runner works this way.
+ * Conversations that the service keeps between turns: a request then sends only its new turn, and the id of the answer
+ * before. The tool runner of the official SDK works this way.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -12,7 +12,7 @@ interface Thread {
   readonly workspace: string
   /** The request that was answered, all its turns included, without `thread`. */
   readonly request: Json
-  /** What was answered. */
+  /** The answer. */
   readonly content: ReadonlyArray<unknown>
   isContinued: boolean
 }
@@ -20,14 +20,14 @@ interface Thread {
 /** Threads by the id of their last answer. */
 export type Threads = Map<string, Thread>
 
-/** Older ones are forgotten. */
+/** How many threads are kept; the oldest are forgotten first. */
 const maxThreads = 200
 
 const previousOf = (thread: Json): string => String(thread.previous_message_id)
 
 const messagesOf = (request: Json): ReadonlyArray<unknown> => Array.isArray(request.messages) ? request.messages : []
 
-/** The whole request that a body stands for: its own, or one that goes on from a thread. */
+/** The whole request of a body, with the turns of its thread if it continues one. */
 export const resume = Effect.fnUntraced(function*(
   threads: Threads,
   body: unknown
@@ -52,7 +52,7 @@ export const resume = Effect.fnUntraced(function*(
   }
 })
 
-/** Keeps a thread for the next turn, if the request asks for one. */
+/** Keeps the conversation for the next turn, if the request asks for that. */
 export const keep = Effect.fnUntraced(function*(
   threads: Threads,
   body: unknown,

@@ -1,5 +1,5 @@
 /**
- * What a request costs: tokens of the prompt, and how much of it the prompt cache knew already.
+ * The usage of a request: tokens of the prompt, and how many of them were cached.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,21 +11,21 @@ import type { ModelRequest } from "./request.ts"
 
 /** Tokens of a prompt. */
 export interface PromptTokens {
-  /** All of them. */
+  /** All tokens of the prompt. */
   readonly total: number
   /** Read from the cache. */
   readonly cacheRead: number
-  /** Written to the cache, by how long they stay. */
+  /** Written to the cache, by lifetime. */
   readonly cacheWritten: { readonly fiveMinutes: number; readonly hour: number }
 }
 
-/** Prompts that are cached, by the hash of all that stands before a mark; with the time at which they are dropped. */
+/** Cached prompts: the hash of everything before a mark, with the time at which it expires. */
 export type PromptCache = Map<string, number>
 
 /** Shorter prompts are not cached, as the service documents. */
 const minCachedTokens = 1024
 
-/** What surrounds a prompt. */
+/** Tokens besides the content of a prompt. */
 const overhead = 8
 
 const perToken = 4
@@ -36,7 +36,7 @@ interface Mark {
   readonly millis: number
 }
 
-/** Counts the tokens of a prompt, and what of it was cached; the cache then knows it. */
+/** Counts the tokens of a prompt, and those that were cached; then caches the prompt. */
 export const count = Effect.fnUntraced(function*(
   request: Pick<ModelRequest, "model" | "segments">,
   attachments: ReadonlyArray<Attachment>,
@@ -52,7 +52,7 @@ export const count = Effect.fnUntraced(function*(
     characters += segment.characters
     for (const reference of segment.references) ofFiles += yield* attachments[reference]?.tokens ?? Effect.succeed(0)
     if (!isMarked) continue
-    // A hash of the hash so far stands for everything before this segment.
+    // Hashing the hash so far covers everything before this segment.
     seen = Sha256.ofLines(seen, JSON.stringify(segment.value, withoutMark))
     const tokens = Math.ceil(characters / perToken) + ofFiles
     if (segment.cacheMillis !== undefined && tokens >= minCachedTokens) {
@@ -74,10 +74,10 @@ export const count = Effect.fnUntraced(function*(
   return { total, cacheRead, cacheWritten: written }
 })
 
-/** Marks may move from call to call: they are not part of what is cached. */
+/** Marks may move between calls, so they are not part of the hash. */
 const withoutMark = (key: string, value: unknown): unknown => key === "cache_control" ? undefined : value
 
-/** The cache is looked through once it has this many entries. */
+/** Expired entries are removed once the cache has this many. */
 const maxEntries = 10_000
 
 const forget = (cache: PromptCache, now: number) => {
@@ -107,7 +107,7 @@ export const toWire = (
   outputTokens: number,
   serviceTier: Usage["service_tier"]
 ): Usage => ({
-  // The service counts here what came after the last mark.
+  // The service counts here only the tokens after the last mark.
   input_tokens: total - cacheRead - fiveMinutes - hour,
   output_tokens: outputTokens,
   cache_creation_input_tokens: fiveMinutes + hour,

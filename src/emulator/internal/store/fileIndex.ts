@@ -1,9 +1,9 @@
 /**
- * Which files there are, in memory and in order. Both stores keep one.
+ * The index of the stored files, in memory and in order. Both stores have one.
  */
 import type { FileRecord, Page, PageQuery } from "./records.ts"
 
-/** Days that metadata outlives its content: 30, as the service documents. */
+/** How long metadata outlives its content: 30 days, as the service documents. */
 export const retentionMillis = 30 * 24 * 60 * 60 * 1000
 
 export interface FileIndex {
@@ -11,14 +11,14 @@ export interface FileIndex {
   readonly get: (id: string) => FileRecord | undefined
   readonly remove: (id: string) => FileRecord | undefined
   readonly markExpired: (id: string) => void
-  /** The place of a file in the listing. Answers for the files deleted last too. */
+  /** The place of a file in the listing, also of one that was deleted recently. */
   readonly sequenceOf: (workspace: string, id: string) => number | undefined
   readonly page: (query: PageQuery) => Page
   readonly all: () => ReadonlyArray<FileRecord>
   readonly size: () => number
-  /** Bytes that count for the quota: those of contents that are still served. */
+  /** Bytes that count towards the quota: those of contents that are still served. */
   readonly bytes: () => number
-  /** What has come due by `now`: contents to drop, and records to forget. */
+  /** What is due by `now`: the contents to drop, and the records to forget. */
   readonly due: (now: number) => { readonly expired: ReadonlyArray<string>; readonly forgotten: ReadonlyArray<string> }
 }
 
@@ -46,7 +46,7 @@ const dueAt = (due: Due): number => due.at
 
 const counted = (record: FileRecord): number => record.expired || !record.countsForQuota ? 0 : record.size
 
-/** The last files that were removed, so that a listing goes on after an `after_id` that is gone. */
+/** Places of the files that were removed last, so that a listing can continue after an `after_id` that is gone. */
 const makeRemoved = () => {
   const places = new Map<string, { readonly workspace: string; readonly sequence: number }>()
   return {
@@ -62,7 +62,7 @@ const makeRemoved = () => {
   }
 }
 
-/** Removed files whose place is remembered. */
+/** How many removed files are remembered. */
 const maxRemoved = 10_000
 
 export const make = (): FileIndex => {
@@ -91,7 +91,7 @@ export const make = (): FileIndex => {
     add: (record) => {
       byId.set(record.id, record)
       const files = workspaces.get(record.workspace)
-      // Sequence numbers only grow, so the newest file always belongs at the end.
+      // Sequence numbers only grow, so the newest file belongs at the end.
       if (files === undefined) workspaces.set(record.workspace, [record])
       else files.push(record)
       bytes += counted(record)
@@ -127,7 +127,7 @@ export const make = (): FileIndex => {
     page: (query) => {
       const files = workspaces.get(query.workspace) ?? []
       const records: Array<FileRecord> = []
-      // The files of a session are listed with it, and not without.
+      // Files of a session are listed with its id only.
       const matches = (record: FileRecord) => record.scope?.id === query.scopeId
       if (query.newerThan !== undefined) {
         for (let i = upperBound(files, query.newerThan, sequence); i < files.length; i++) {
@@ -151,7 +151,7 @@ export const make = (): FileIndex => {
     size: () => byId.size,
     bytes: () => bytes,
     due: (now) => {
-      // The usual case, on every request: nothing is due, nothing is allocated.
+      // The usual case, on every request: nothing is due, so nothing is allocated.
       if ((expiring[0]?.at ?? Infinity) > now && (forgetting[0]?.at ?? Infinity) > now) return nothingDue
       const live = (due: Due) => byId.has(due.id)
       return {

@@ -1,5 +1,5 @@
 /**
- * The journal of a folder: one line of JSON with a checksum for each change, in the order in which they happened.
+ * The journal of a folder: one line of JSON with a checksum per change, in the order of the changes.
  */
 import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import { type FileRecord, StoreFailed } from "./records.ts"
 const Header = Schema.Struct({
   version: Schema.Literal(1),
   secret: Schema.String,
-  /** The next sequence number: it must not go back when a compaction drops the newest files. */
+  /** The next sequence number. It must not go back when a compaction drops the newest files. */
   next: Schema.Natural
 })
 
@@ -52,7 +52,7 @@ export type Change = typeof Change.Type
 const decodeHeader = Schema.decodeUnknownOption(Header)
 const decodeChange = Schema.decodeUnknownOption(Change)
 
-/** A line with its checksum in front: half a line, or a block of zeros, is not mistaken for one. */
+/** A line that begins with its checksum, so that half a line, or a block of zeros, is not taken for one. */
 export const toLine = (value: Header | Change): string => {
   const text = JSON.stringify(value)
   return `${checksum(text)} ${text}\n`
@@ -63,21 +63,21 @@ const parseLine = (text: string): unknown => {
   return JSON.parse(text.slice(12))
 }
 
-/** What a journal says. */
+/** The state that a journal describes. */
 export interface Replayed {
-  /** `undefined` for a journal that is not there or empty. */
+  /** `undefined` if there is no journal, or an empty one. */
   readonly header: Header | undefined
   /** The next sequence number. */
   readonly next: number
-  /** In the order of their sequence numbers. */
+  /** By id, in the order of their sequence numbers. */
   readonly files: ReadonlyMap<string, FileRecord>
-  /** Whole lines: the more of them are about files that are gone, the more a compaction saves. */
+  /** The number of whole lines: if there are more than files, a compaction saves some. */
   readonly lines: number
-  /** Bytes of the journal up to the end of its last whole line. */
+  /** Bytes up to the end of the last whole line. */
   readonly length: number
 }
 
-/** Strings that many files share, kept once. */
+/** Keeps a string once that many files share. */
 const makeShared = () => {
   const seen = new Map<string, string>()
   return (text: string): string => {
@@ -106,8 +106,8 @@ const apply = (files: Map<string, FileRecord>, change: Change, share: (text: str
 }
 
 /**
- * Reads a journal. A bad line at the very end is what a crash leaves and is passed over; a bad line before others is
- * not, and fails.
+ * Reads a journal. A bad line at the end is left by a crash, and is skipped. A bad line before whole ones is damage, and
+ * fails.
  */
 export const replay = <E>(
   path: string,

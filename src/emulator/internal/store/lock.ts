@@ -1,12 +1,12 @@
 /**
- * One process at a time has a folder open.
+ * Lets one process at a time open a folder.
  *
- * Lock files are numbered and the highest number rules, so that taking over from a dead process needs no deletion: of
- * two that try, one links the next number and the other finds it taken. A number is never used twice, since a lock that
- * is given back stays where it is, marked free, until the next one is in place.
+ * Lock files are numbered, and the highest number counts, so that taking over from a dead process needs no deletion: of two
+ * processes that try, one links the next number, and the other finds it taken. No number is used twice, since a released
+ * lock stays, marked free, until the next one is in place.
  *
- * A process that is seen from here (the same machine, boot and process namespace) is alive or not by its number and
- * start. One in another container is not seen: it counts as alive as long as its lock file is touched.
+ * For a process that can be seen from here (same machine, boot and process namespace), its number and start tell whether it
+ * is alive. One in another container can't be seen: it counts as alive as long as its lock file is touched.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -22,21 +22,20 @@ import * as Random from "../random.ts"
 import { StoreFailed } from "./records.ts"
 
 /**
- * Tells a process that is alive from one that is not, so that a lock left behind by a killed one can be taken over.
- * `NodeEmulator` brings it.
+ * Tells whether a process is alive, so that the lock of a killed one can be taken over. `NodeEmulator` provides it.
  */
 export class ProcessProbe extends Context.Service<ProcessProbe, {
-  /** Names this process, and no other one that had or will have its number. */
+  /** Names this process, and no other one that has ever had its number or will have it. */
   readonly self: string
-  /** `undefined` for a process that can't be seen from here, in another container for example. */
+  /** `undefined` if the process can't be seen from here, for example in another container. */
   readonly isAlive: (process: string) => Effect.Effect<boolean | undefined>
 }>()("effect-anthropic-files/emulator/DirectoryStore/ProcessProbe") {}
 
 /** How often the holder touches its lock file. */
 const heartbeat = Duration.seconds(2)
 
-/** A lock file that is not touched for this long is nobody's. */
-const patience = Duration.seconds(7)
+/** A lock file that is not touched for this long has no holder. */
+const heartbeatTimeout = Duration.seconds(7)
 
 const free = "free"
 
@@ -44,11 +43,11 @@ const encoder = new TextEncoder()
 
 interface Held {
   readonly number: number
-  /** What marks the lock free. It is written beforehand, as there may be no space left when it is needed. */
+  /** The file that marks the lock free. It is written in advance, as the disk may be full when it is needed. */
   readonly mark: string
 }
 
-/** Takes the folder for this process, until the scope closes. */
+/** Locks the folder for this process, until the scope closes. */
 export const acquire = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
@@ -68,14 +67,14 @@ export const acquire = Effect.fnUntraced(function*(
   })
   const remove = (file: string) => Effect.ignore(fs.remove(file, { force: true }))
 
-  /** A finished file to be linked or renamed into place: nobody ever sees half of one. */
+  /** Writes a file to be linked or renamed into place, so that nobody sees half of one. */
   const prepare = Effect.fnUntraced(function*(number: number, content: string) {
     const file = path.join(directory, `lock-${number}-${yield* Random.token(16)}.tmp`)
     yield* fs.writeFile(file, encoder.encode(content), { mode: 0o600, flag: "wx" })
     return file
   })
 
-  /** Files of earlier attempts, left by processes that were killed. A later attempt has a higher number. */
+  /** Removes the files of earlier attempts, whose processes were killed. A later attempt has a higher number. */
   const removeLeftovers = Effect.fnUntraced(function*(mine: number) {
     for (const name of yield* fs.readDirectory(directory)) {
       const number = /^lock-([0-9]+)-[0-9A-Za-z]{16}\.tmp$/.exec(name)?.[1]
@@ -86,10 +85,10 @@ export const acquire = Effect.fnUntraced(function*(
   const touched = (number: number) =>
     Effect.map(fs.stat(fileOf(number)), ({ mtime }) => Option.getOrUndefined(mtime)?.getTime())
 
-  /** Whether a holder that can't be seen gives signs of life. Compares the file with itself: clocks may differ. */
+  /** Whether a holder that can't be seen touches its file. The times of the file are compared, since clocks may differ. */
   const beats = Effect.fnUntraced(function*(number: number) {
     const before = yield* touched(number)
-    yield* Effect.sleep(patience)
+    yield* Effect.sleep(heartbeatTimeout)
     return (yield* touched(number)) !== before
   })
 
@@ -102,7 +101,7 @@ export const acquire = Effect.fnUntraced(function*(
     const [highest] = yield* numbers
     if (highest !== undefined) {
       const holder = yield* fs.readFileString(fileOf(highest)).pipe(Effect.orElseSucceed(() => undefined))
-      // Gone: somebody else is taking over this very moment.
+      // Gone: another process is taking over right now.
       if (holder === undefined) return undefined
       if (yield* isHeld(highest, holder)) return yield* locked
     }
@@ -111,7 +110,7 @@ export const acquire = Effect.fnUntraced(function*(
     const linked = yield* prepare(mine, probe.self).pipe(
       Effect.flatMap((file) => fs.link(file, fileOf(mine)).pipe(Effect.ensuring(remove(file)))),
       Effect.as(true),
-      // Taken by somebody else, or cleared away by somebody who has come further.
+      // Taken by another process, or removed by one that is ahead.
       Effect.catchIf(
         ({ reason }) => reason._tag === "AlreadyExists" || reason._tag === "NotFound",
         () => Effect.succeed(false)
@@ -124,7 +123,7 @@ export const acquire = Effect.fnUntraced(function*(
       yield* removeLeftovers(mine)
       return { number: mine, mark }
     }
-    // Based on a look that was out of date: somebody else was faster.
+    // Another process was faster.
     yield* remove(mark)
     if (linked) yield* fs.remove(fileOf(mine), { force: true })
     return undefined
@@ -142,7 +141,7 @@ export const acquire = Effect.fnUntraced(function*(
       )
   )
 
-  /** Shows others that this process is alive, and notices when one of them took over all the same. */
+  /** Shows others that this process is alive, and notices if one of them took over anyway. */
   const beat = Effect.gen(function*() {
     const [highest] = yield* numbers
     if (highest !== undefined && highest > held.number) return yield* onLost

@@ -1,5 +1,5 @@
 /**
- * Tells whether a process is alive, on Node: by its number, its start and where it was seen.
+ * Tells whether a process is alive, on Node: by its number, its start and the place where it runs.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,22 +12,22 @@ const readFile = Option.liftThrowable((path: string) => NodeFs.readFileSync(path
 
 const readLink = Option.liftThrowable((path: string) => NodeFs.readlinkSync(path))
 
-/** The fields of `/proc/<pid>/stat` from its third one on. The second is the program's name and may hold anything. */
+/** The fields of `/proc/<pid>/stat` from the third on. The second is the name of the program, and may hold anything. */
 const statOf = (pid: number): ReadonlyArray<string> =>
   Option.match(readFile(`/proc/${pid}/stat`), {
     onNone: () => [],
     onSome: (stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   })
 
-/** When a process started, in clock ticks since boot. Empty where that is not told, outside Linux. */
+/** When a process started, in clock ticks since boot. Empty where that is not known, outside Linux. */
 const startOf = (pid: number): string => statOf(pid)[19] ?? ""
 
-/** A zombie has ended, and only waits for its parent to take note. */
+/** A zombie has ended, and waits for its parent to notice. */
 const isZombie = (pid: number): boolean => ["Z", "X"].includes(statOf(pid)[0] ?? "")
 
 /**
- * The machine, its boot and the process namespace: within one, a process number and its start name a process for good.
- * Containers that share a folder have one each. Empty outside Linux.
+ * The machine, its boot and the process namespace. Within one place, number and start identify a process for good.
+ * Containers that share a folder are different places. Empty outside Linux.
  */
 const place: string = [
   Option.getOrElse(readFile("/proc/sys/kernel/random/boot_id"), () => "").trim(),
@@ -37,7 +37,7 @@ const place: string = [
 const signalZero = (pid: number): Effect.Effect<boolean> =>
   Effect.try({
     try: () => NodeProcess.kill(pid, 0),
-    // Another user's process may not be signalled, but it is there.
+    // A process of another user can't be signalled, but it is alive.
     catch: (error) => error instanceof Error && "code" in error && error.code === "EPERM"
   }).pipe(Effect.catch(Effect.succeed))
 

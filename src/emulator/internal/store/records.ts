@@ -1,14 +1,14 @@
 /**
- * What a store keeps about a file, and how it fails.
+ * The records of a store, and its failure.
  */
 import * as Schema from "effect/Schema"
 import type { FileId } from "../../../FileMetadata.ts"
 
 /**
- * A stored file as the store keeps it. Times are milliseconds since 1970.
+ * The record of a stored file. Times are milliseconds since 1970.
  */
 export interface FileRecord {
-  /** Grows with every file and never repeats: it orders the listing and is what a page cursor holds. */
+  /** Grows with every file and never repeats. It orders the listing, and a page cursor holds it. */
   readonly sequence: number
   readonly id: FileId
   readonly workspace: string
@@ -20,21 +20,21 @@ export interface FileRecord {
   readonly downloadable: boolean
   readonly scope: { readonly id: string; readonly type: string } | null
   readonly purpose: string | null
-  /** Whether its bytes count for the quota; those of a copy in a session don't. */
+  /** Whether its bytes count towards the quota; those of a copy in a session don't. */
   readonly countsForQuota: boolean
-  /** The content is gone; the metadata is answered for 30 more days. */
+  /** The content is gone; the metadata stays for 30 more days. */
   readonly expired: boolean
-  /** Name of the content in the store; `null` when there is none, because it is empty or gone. */
+  /** Name of the content in the store; `null` if it is empty or gone. */
   readonly blob: string | null
 }
 
-/** What the caller decides about a new file; the store adds the rest. */
+/** The fields of a new file that the caller chooses; the store adds the others. */
 export type NewFile = Omit<FileRecord, "sequence" | "size" | "expired" | "blob">
 
-/** Which files a page of a listing shows. */
+/** The files that a page of a listing shows. */
 export interface PageQuery {
   readonly workspace: string
-  /** Only files of this session. Without it only files of none. */
+  /** Only files of this session. Without it, only files of no session. */
   readonly scopeId?: string | undefined
   readonly limit: number
   /** Only files older than this sequence number, newest first. */
@@ -46,17 +46,17 @@ export interface PageQuery {
 /** One page of a listing. */
 export interface Page {
   readonly records: ReadonlyArray<FileRecord>
-  /** Whether there is more in the direction that was asked for. */
+  /** Whether there are more files in the requested direction. */
   readonly hasMore: boolean
 }
 
 /**
- * A store could not do its work.
+ * A store failed.
  *
  * - `Refused`: the folder is not one that the emulator may use; the message says why.
  * - `Locked`: another emulator has the folder open.
- * - `Corrupt`: the journal holds what no crash can leave behind.
- * - `Io`: the disk is full, a permission is missing, or the like.
+ * - `Corrupt`: the journal is damaged in a way that no crash explains.
+ * - `Io`: the file system failed; the disk is full, or a permission is missing, for example.
  */
 export class StoreFailed
   extends Schema.TaggedError<StoreFailed>("effect-anthropic-files/emulator/StoreFailed")("StoreFailed", {
