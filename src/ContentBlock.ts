@@ -27,6 +27,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { FileId, type FileMetadata } from "./FileMetadata.ts"
 import { type ContentBlockError, FileExpired, InvalidFileType } from "./FilesError.ts"
+import { defined } from "./internal/defined.ts"
 import { conversionOf, documentTypes, imageTypes } from "./internal/messages/blockTypes.ts"
 import { printable } from "./internal/text.ts"
 import { essence } from "./internal/wire/mimeType.ts"
@@ -208,12 +209,6 @@ const adviceFor = (mimeType: string): string => {
   if (imageTypes.has(mimeType)) return "use ContentBlock.image"
   return `${conversionOf(mimeType)}, or use ContentBlock.containerUpload with the code execution tool`
 }
-
-/** The fields that have a value. */
-const defined = <A extends object>(fields: A) =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    readonly [K in keyof A]?: Exclude<A[K], undefined>
-  }
 
 const toDocument = (file: Reference, { cacheControl, citations, context, title }: DocumentOptions): Document => ({
   type: "document",

@@ -33,6 +33,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "./FilesError.ts"
 import { modifiedAt, versionOf } from "./internal/cache/versions.ts"
+import { defined } from "./internal/defined.ts"
 import { toBytes } from "./internal/files/bytes.ts"
 import { baseName, nameOfPath, pathOfUrl } from "./internal/files/names.ts"
 import type { Content } from "./internal/files/openedSource.ts"
@@ -436,7 +437,7 @@ const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
 
       const version = versionOf(before, yield* Clock.currentTimeMillis)
       const content: Content = {
-        ...(version === undefined ? undefined : { version }),
+        ...defined({ version }),
         filename: nameOfPath(path),
         mimeType: undefined,
         size,

@@ -52,6 +52,7 @@ import {
   TransferInterrupted
 } from "./FilesError.ts"
 import * as Accessor from "./internal/accessor.ts"
+import { defined } from "./internal/defined.ts"
 import { encodeBatch, isCustomId } from "./internal/messages/batch.ts"
 import { isError } from "./internal/messages/events.ts"
 import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "./internal/messages/request.ts"
@@ -278,7 +279,7 @@ export const make = Effect.fnUntraced(function*(
     baseUrl: settings.baseUrl,
     scrub: settings.scrub,
     maxFileBytes: settings.maxFileBytes,
-    ...(batchId === undefined ? undefined : { batchId })
+    ...defined({ batchId })
   })
 
   const create = Effect.fn("anthropic.messages.batches.create", { kind: "client" })(

@@ -43,6 +43,7 @@ import {
   type UploadError
 } from "./FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
+import { defined } from "./internal/defined.ts"
 import { atomicWrite, type OnExisting, type Refusal, type WriteFailed } from "./internal/disk/atomicWrite.ts"
 import { causeOf, isDiskFull } from "./internal/disk/cause.ts"
 import { safeName } from "./internal/disk/safeName.ts"
@@ -80,7 +81,7 @@ const saveFailed = (path: string, reason: SaveFailed["reason"], message: string,
     path,
     isRetryable: false,
     isOutcomeUnknown: false,
-    ...(cause === undefined ? undefined : { cause })
+    ...defined({ cause })
   })
 
 const refusals: Record<Refusal["reason"], string> = {

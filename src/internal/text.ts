@@ -11,7 +11,8 @@ const unprintable =
 /** Half of a surrogate pair, which UTF-8 can't express. */
 export const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
-const loneSurrogates = new RegExp(loneSurrogate, "g")
+/** All of them, for `replace`. */
+export const loneSurrogates = new RegExp(loneSurrogate, "g")
 
 const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 

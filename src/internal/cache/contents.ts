@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type FileTooLarge, type RequestFailed, SourceFailed } from "../../FilesError.ts"
 import type { Content, FileSource } from "../../FileSource.ts"
+import { dropOldest } from "../bounded.ts"
+import { defined } from "../defined.ts"
 import { fileTooLarge, invalidRequest } from "../request/errors.ts"
 import { type Hash, Sha256 } from "../sha256.ts"
 import { describeValue, printable } from "../text.ts"
@@ -22,7 +24,7 @@ const sourceFailed = (reason: "Changed" | "Consumed", message: string, source?: 
     operation: "upload",
     reason,
     message,
-    ...(source === undefined ? undefined : { source })
+    ...defined({ source })
   })
 
 const changed = (name: string): SourceFailed =>
@@ -64,9 +66,8 @@ const readToEnd = Effect.fnUntraced(function*(
 })
 
 const remember = (hashes: Map<string, Keys.Hashed>, version: string, hashed: Keys.Hashed) => {
-  const [oldest] = hashes.keys()
-  if (hashes.size >= maxHashes && oldest !== undefined) hashes.delete(oldest)
   hashes.set(version, hashed)
+  dropOldest(hashes, maxHashes)
 }
 
 /**

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FileId } from "../../FileMetadata.ts"
+import { dropOldest } from "../bounded.ts"
 import type { Internals } from "../files/internals.ts"
 import * as Keys from "./keys.ts"
 import type { Leases } from "./lease.ts"
@@ -45,8 +46,7 @@ export const trackDeletions = (
     const listener = (id: FileId) =>
       Effect.suspend(() => {
         deleted.add(id)
-        const [oldest] = deleted
-        if (deleted.size > remembered && oldest !== undefined) deleted.delete(oldest)
+        dropOldest(deleted, remembered)
         return forgetIn(leases, id)
       }).pipe(
         Effect.timeout(limit),

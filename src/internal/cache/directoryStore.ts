@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import { causeOf } from "../disk/cause.ts"
+import { isNotFound, namesIn } from "../disk/notFound.ts"
 import { isTemporary, syncDirectory, temporaryIn } from "../disk/temporary.ts"
 import { printable } from "../text.ts"
 import { storeFailed, UploadStore, type UploadStoreFailed } from "./store.ts"
@@ -39,13 +40,6 @@ const folderOf = ({ path, root }: Place, key: string): string => path.join(root,
 const fileOf = (place: Place, key: string, version: number): string =>
   place.path.join(folderOf(place, key), `${key}.${version}`)
 
-const namesIn = (fs: FileSystem.FileSystem, folder: string): Effect.Effect<Array<string>, PlatformError> =>
-  Effect.catchIf(
-    fs.readDirectory(folder),
-    (error) => error.reason._tag === "NotFound",
-    () => Effect.succeed<Array<string>>([])
-  )
-
 /** The versions of a value, newest first. */
 const versionsOf = (place: Place, key: string): Effect.Effect<ReadonlyArray<number>, PlatformError> =>
   Effect.map(namesIn(place.fs, folderOf(place, key)), (names) =>
@@ -63,7 +57,7 @@ const read = Effect.fnUntraced(function*(place: Place, key: string): Effect.fn.R
     const [version] = yield* versionsOf(place, key)
     if (version === undefined) return { version: 0, value: undefined }
     const content = yield* place.fs.readFileString(fileOf(place, key, version)).pipe(
-      Effect.catchIf((error) => error.reason._tag === "NotFound" && reads < maxReads, () => Effect.undefined)
+      Effect.catchIf((error) => isNotFound(error) && reads < maxReads, () => Effect.undefined)
     )
     if (content !== undefined) return { version, value: content === "" ? undefined : content }
   }

@@ -10,6 +10,8 @@ import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import * as Files from "../../Files.ts"
 import type { RequestFailed, UploadError } from "../../FilesError.ts"
 import * as Transfer from "../../Transfer.ts"
+import { dropOldest } from "../bounded.ts"
+import { defined } from "../defined.ts"
 import { durationOf } from "../duration.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { lookedUp, offSpan } from "../telemetry.ts"
@@ -28,8 +30,6 @@ interface TakenOver {
 const takenOver = (uploaded?: FileId): TakenOver => ({ _tag: "TakenOver", uploaded })
 
 const found = ({ file, owner }: Keys.Stored, uploaded = false): Found => ({ _tag: "Found", file, uploaded, owner })
-
-const ownedBy = (owner: string | undefined) => owner === undefined ? undefined : { owner }
 
 const find = ({ files }: CacheContext, id: FileId) => Effect.provideService(Files.find(id), Files.Files, files)
 
@@ -68,7 +68,7 @@ const recordFile = (
   content: Keys.ContentId,
   owner: string | undefined
 ): Effect.Effect<boolean, UploadStoreFailed> =>
-  Effect.flatMap(leases.read(Keys.file(id)), (cell) => cell.put({ content, ...ownedBy(owner) }))
+  Effect.flatMap(leases.read(Keys.file(id)), (cell) => cell.put({ content, ...defined({ owner }) }))
 
 const expiryOf = (file: FileMetadata, expiresIn: number | undefined): number | null => {
   if (file.expires_at !== null) return file.expires_at.epochMilliseconds
@@ -87,8 +87,8 @@ const candidatesOf = Effect.fnUntraced(function*(
     filename,
     size,
     since,
-    ...(mimeType === "" ? undefined : { mimeType }),
-    ...(expiresIn === undefined ? undefined : { expiresIn })
+    mimeType: mimeType === "" ? undefined : mimeType,
+    expiresIn
   })
   if (Option.isNone(files)) return undefined
   const candidates: Array<FileMetadata> = []
@@ -101,7 +101,7 @@ const candidatesOf = Effect.fnUntraced(function*(
 })
 
 /** Finds the file that an upload without an answer left, records it as an orphan, and clears the intent. */
-export const settle = Effect.fnUntraced(function*(
+const settle = Effect.fnUntraced(function*(
   cache: CacheContext,
   intent: Lease<Keys.Intent>,
   filename: string,
@@ -114,7 +114,7 @@ export const settle = Effect.fnUntraced(function*(
   if (file !== undefined && candidates?.length === 1) {
     yield* recordFile(cache, file.id, content, owner)
     const orphan = yield* cache.leases.read(Keys.orphan(content))
-    yield* orphan.put({ id: file.id, expiresAt: expiryOf(file, expiresIn), ...ownedBy(owner) })
+    yield* orphan.put({ id: file.id, expiresAt: expiryOf(file, expiresIn), ...defined({ owner }) })
   } else if (candidates?.length !== 0) {
     yield* offSpan(Effect.annotateLogs(
       Effect.logWarning("An upload was interrupted, and the file that it may have left can't be told from others"),
@@ -137,7 +137,7 @@ const adoptOrphan = Effect.fnUntraced(function*(
   const now = yield* Clock.currentTimeMillis
   const isWanted = id !== lease.value?.file.id && !cache.isDeleted(id) && isFresh(cache, expiresAt, now)
   const file = isWanted ? yield* find(cache, id) : Option.none()
-  const stored = Option.map(file, (file): Keys.Stored => ({ file, expiresAt, seenAt: now, ...ownedBy(owner) }))
+  const stored = Option.map(file, (file): Keys.Stored => ({ file, expiresAt, seenAt: now, ...defined({ owner }) }))
   if (Option.isSome(stored)) yield* lease.put(stored.value)
   yield* cell.put(undefined)
   return Option.getOrUndefined(Option.map(stored, (stored) => found(stored)))
@@ -158,8 +158,7 @@ const upload = <R>(
       content,
       mimeType,
       since,
-      ...(expiresIn === undefined ? undefined : { expiresIn }),
-      ...ownedBy(owner)
+      ...defined({ expiresIn, owner })
     })
     if (!isIntended) return takenOver()
     const { key: _, maxAge: __, progress, ...upload } = options
@@ -169,7 +168,7 @@ const upload = <R>(
       // If it is known that no file was left, there is nothing to settle.
       Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(intent.finish(undefined)))
     )
-    const stored: Keys.Stored = { file, expiresAt: expiryOf(file, expiresIn), seenAt: since, ...ownedBy(owner) }
+    const stored: Keys.Stored = { file, expiresAt: expiryOf(file, expiresIn), seenAt: since, ...defined({ owner }) }
     const isRecorded = yield* recordFile(cache, file.id, content, owner).pipe(
       Effect.andThen(lease.finish(stored)),
       Effect.tap((done) => done ? intent.finish(undefined) : Effect.void),
@@ -182,7 +181,7 @@ const upload = <R>(
     if (isRecorded) return found(stored, true)
     const { expiresAt } = stored
     yield* Effect.ignore(Effect.flatMap(cache.leases.read(Keys.orphan(content)), (cell) =>
-      cell.put({ id: file.id, expiresAt, ...ownedBy(owner) })))
+      cell.put({ id: file.id, expiresAt, ...defined({ owner }) })))
     return takenOver(file.id)
   }))
 
@@ -190,9 +189,8 @@ const upload = <R>(
 const maxUnrecorded = 10_000
 
 const remember = ({ unrecorded }: CacheContext, content: Keys.ContentId, upload: Unrecorded): void => {
-  const [oldest] = unrecorded.keys()
-  if (unrecorded.size >= maxUnrecorded && oldest !== undefined) unrecorded.delete(oldest)
   unrecorded.set(content, upload)
+  dropOldest(unrecorded, maxUnrecorded)
 }
 
 /** Records what this cache uploaded while the store could not be reached. */

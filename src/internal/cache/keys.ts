@@ -79,8 +79,6 @@ const Orphan = Schema.Struct({
   owner
 })
 
-export type Orphan = typeof Orphan.Type
-
 /** A file that an upload without an answer left, found while another content was uploaded. */
 export const orphan = key("orphan", Orphan)
 

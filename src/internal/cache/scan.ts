@@ -9,6 +9,7 @@ import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import type { SourceFailed } from "../../FilesError.ts"
+import { isNotFound, namesIn } from "../disk/notFound.ts"
 import { fromPlatformError } from "../files/sourceFailed.ts"
 import { versionOf } from "./versions.ts"
 
@@ -48,14 +49,6 @@ export const filterOf = (options: {
   }
 }
 
-const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
-
-/** The names in a folder; none if a folder below the root was removed after its parent was listed. */
-const namesIn = (fs: FileSystem.FileSystem, absolute: string, isRoot: boolean) =>
-  fs.readDirectory(absolute).pipe(
-    Effect.catchIf((error) => !isRoot && isMissing(error), () => Effect.succeed<Array<string>>([]))
-  )
-
 /** Regular files below a folder, sorted by path, and the paths that could not be inspected. Links are not followed. */
 export const scan = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
@@ -78,7 +71,7 @@ export const scan = Effect.fnUntraced(function*(
     const info = yield* Effect.result(fs.lstat(absolute))
     if (Result.isFailure(info)) {
       // A name that is not UTF-8 is listed with U+FFFD in it, under which it can't be found.
-      if (isMissing(info.failure) && !name.includes("\ufffd")) return
+      if (isNotFound(info.failure) && !name.includes("\ufffd")) return
       unreadable.push({ path: relative, error: fromPlatformError(absolute)(info.failure) })
     } else if (info.success.type === "Directory") {
       if (isFolderChosen) folders.push(relative)
@@ -88,7 +81,9 @@ export const scan = Effect.fnUntraced(function*(
   })
 
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (const name of yield* namesIn(fs, path.join(root, folder), folder === "")) {
+    // A folder below the root may have been removed after its parent was listed.
+    const names = folder === "" ? fs.readDirectory(root) : namesIn(fs, path.join(root, folder))
+    for (const name of yield* names) {
       yield* lookAt(folder === "" ? name : `${folder}/${name}`, name)
     }
   }

@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { defined } from "../defined.ts"
 
 /** The store could not be read or written. */
 export class UploadStoreFailed
@@ -27,7 +28,7 @@ export const storeFailed = (message: string, cause?: unknown): UploadStoreFailed
     message,
     isRetryable: true,
     isOutcomeUnknown: false,
-    ...(cause === undefined ? undefined : { cause })
+    ...defined({ cause })
   })
 
 /** Strings by key, which are read and atomically swapped. */

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { DeleteError, RequestFailed, SourceFailed, UploadError } from "../../FilesError.ts"
 import * as FileSource from "../../FileSource.ts"
+import { defined } from "../defined.ts"
 import { causeOf } from "../disk/cause.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { ofLines } from "../sha256.ts"
@@ -193,7 +194,7 @@ const failing = (directory: string) => (reason: SyncFailed["reason"], message: s
     directory,
     isRetryable: reason === "TakenOver",
     isOutcomeUnknown: false,
-    ...(cause === undefined ? undefined : { cause })
+    ...defined({ cause })
   })
 
 const takenOver = ({ fail, shown }: Pick<Run, "fail" | "shown">): SyncFailed =>
@@ -239,7 +240,7 @@ const intended = (
   return {
     sha256,
     size,
-    ...(version === undefined ? undefined : { version }),
+    ...defined({ version }),
     ...(isKept && known.id !== undefined ? { id: known.id } : undefined),
     isOwn: isKept && known.isOwn
   }
@@ -258,7 +259,7 @@ const compare = (
     if (isUnknown) run.entries.set(path, known)
     if (isUnknown || (now !== undefined && isSame(now, known))) continue
     const { id, isOwn, sha256, size } = known
-    if (id === undefined || isOwn) run.stale.add({ path, sha256, size, ...(id === undefined ? undefined : { id }) })
+    if (id === undefined || isOwn) run.stale.add({ path, sha256, size, ...defined({ id }) })
   }
 }
 

@@ -127,22 +127,15 @@ const federation = ({ disk, variables }: Place): Effect.Effect<Candidate, Invali
   if (ruleId === undefined || organizationId === undefined) {
     return Effect.succeed(absent(source, `${federationNames} are not all set`))
   }
-  if (identityTokenFile === undefined && identityToken === undefined) {
-    return Effect.succeed(absent(source, `neither ${names.identityTokenFile} nor ${names.identityToken} is set`))
+  const assertion = identityTokenFile === undefined
+    ? identityToken && Effect.succeed(identityToken)
+    : disk && assertionFile(disk, source, identityTokenFile)
+  if (assertion === undefined) {
+    return identityTokenFile === undefined
+      ? Effect.succeed(absent(source, `neither ${names.identityTokenFile} nor ${names.identityToken} is set`))
+      : Effect.fail(invalid(names.identityTokenFile, `The identity token can't be read: ${noFiles}.`))
   }
-  if (identityTokenFile !== undefined && disk === undefined) {
-    return Effect.fail(invalid(names.identityTokenFile, `The identity token can't be read: ${noFiles}.`))
-  }
-  const parts: Federation = {
-    source,
-    ruleId,
-    organizationId,
-    serviceAccountId,
-    workspaceId,
-    assertion: identityTokenFile !== undefined && disk !== undefined
-      ? assertionFile(disk, source, identityTokenFile)
-      : Effect.succeed(identityToken ?? Redacted.make(""))
-  }
+  const parts: Federation = { source, ruleId, organizationId, serviceAccountId, workspaceId, assertion }
   return Effect.succeed({
     source,
     detail: `${names.ruleId}, ${names.organizationId} and ${

@@ -23,6 +23,7 @@ import { userAgent } from "../request/userAgent.ts"
 import { excerpt } from "../text.ts"
 import { retryAfter } from "../wire/retryAfter.ts"
 import { credentialsFailed } from "./failed.ts"
+import { isHeaderText } from "./static.ts"
 
 export interface Endpoint {
   /** Without a trailing slash. Already checked: https, or this machine. */
@@ -51,7 +52,7 @@ const maxAnswerBytes = 1024 * 1024
 const timeout = Duration.seconds(20)
 
 /** The longest time that an exchange takes, with all its retries. */
-export const longestExchange = Duration.seconds(60)
+const longestExchange = Duration.seconds(60)
 
 const maxRetries = 3
 
@@ -194,7 +195,7 @@ const read = (
   const lifetime = Predicate.hasProperty(json, "expires_in") ? toSeconds(json.expires_in) : NaN
   const type = text(json, "token_type")
   if (token === undefined) return broken("has no access_token")
-  if (!/^[\x21-\x7e]+$/.test(token)) return broken("has an access_token with characters that a header can't hold")
+  if (!isHeaderText(token)) return broken("has an access_token with characters that a header can't hold")
   if (!Number.isFinite(lifetime)) return broken("has no expires_in with the token's lifetime in seconds")
   if (type !== undefined && type.toLowerCase() !== "bearer") return broken("has a token_type other than bearer")
   const refreshToken = text(json, "refresh_token")

@@ -3,6 +3,7 @@
  */
 import type * as Duration from "effect/Duration"
 import { CredentialsFailed } from "../../FilesError.ts"
+import { defined } from "../defined.ts"
 
 export interface Details {
   readonly isRetryable?: boolean
@@ -23,6 +24,6 @@ export const credentialsFailed = (source: string, message: string, details: Deta
     source,
     message,
     isRetryable,
-    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+    ...defined(rest)
   })
 }

@@ -9,6 +9,7 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import type { CredentialsFailed } from "../../FilesError.ts"
+import { isNotFound } from "../disk/notFound.ts"
 import { syncDirectory, temporaryIn } from "../disk/temporary.ts"
 import { parseJson } from "../request/body.ts"
 import { printable } from "../text.ts"
@@ -51,8 +52,6 @@ export const configFolder = (disk: Disk, variables: Variables): string | undefin
   if (variables.xdgConfigHome !== undefined) return path.join(variables.xdgConfigHome, "anthropic")
   return variables.home === undefined ? undefined : path.join(variables.home, ".config", "anthropic")
 }
-
-const isNotFound = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 
 /** A file's text; `undefined` if there is no such file. */
 export const readIfThere = ({ fs }: Disk, file: string): Effect.Effect<string | undefined, PlatformError> =>

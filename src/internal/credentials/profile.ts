@@ -18,6 +18,7 @@ import { credentialsFailed } from "./failed.ts"
 import { assertionFile, federate, type Federation } from "./federation.ts"
 import { type Disk, type Json, locked, readIfThere, readSecret, writeSecret } from "./files.ts"
 import { isSameSecret, oauthBeta } from "./rotating.ts"
+import { isHeaderText } from "./static.ts"
 import type { Lent } from "./tokens.ts"
 import { names, type Variables } from "./variables.ts"
 
@@ -128,13 +129,14 @@ export const readProfile = Effect.fnUntraced(function*(
   const ruleId = text(authentication.federation_rule_id) ?? variables.ruleId
   const tokenFile = text(authentication.identity_token?.path) ?? variables.identityTokenFile
   const { identityToken } = variables
+  const assertion = tokenFile === undefined
+    ? identityToken && Effect.succeed(identityToken)
+    : assertionFile(disk, source, tokenFile)
   const missing = (field: string, name: string) =>
     invalid(`${source} names no ${field}: write it into ${printable(file)}, or set ${name}.`)
   if (ruleId === undefined) return yield* missing("federation_rule_id", names.ruleId)
   if (shared.organizationId === undefined) return yield* missing("organization_id", names.organizationId)
-  if (tokenFile === undefined && identityToken === undefined) {
-    return yield* missing("identity_token", names.identityTokenFile)
-  }
+  if (assertion === undefined) return yield* missing("identity_token", names.identityTokenFile)
   return {
     ...shared,
     authentication: {
@@ -145,9 +147,7 @@ export const readProfile = Effect.fnUntraced(function*(
         organizationId: shared.organizationId,
         serviceAccountId: text(authentication.service_account_id) ?? variables.serviceAccountId,
         workspaceId: shared.workspaceId,
-        assertion: tokenFile === undefined
-          ? Effect.succeed(identityToken ?? Redacted.make(""))
-          : assertionFile(disk, source, tokenFile)
+        assertion
       }
     }
   }
@@ -173,7 +173,7 @@ const storedOf = (
   const broken = (what: string) =>
     Effect.fail(credentialsFailed(source, `${printable(credentialsFile)} ${what}: log in again.`))
   if (accessToken === undefined) return broken("has no access_token")
-  if (!/^[\x21-\x7e]+$/.test(accessToken)) return broken("has an access_token with characters that a header can't hold")
+  if (!isHeaderText(accessToken)) return broken("has an access_token with characters that a header can't hold")
   if (expires !== undefined && !(Predicate.isNumber(expires) && Number.isFinite(expires))) {
     return broken("has an expires_at that is not a number of seconds")
   }

@@ -15,6 +15,9 @@ export const isQuoted = (text: string): boolean => /^(["'`]).*\1$/.test(text)
 /** What to say of a value in quotes. */
 export const sayUnquoted = "stands in quotes, which belong to no such value: take them off where it is set"
 
+/** Whether a header can hold a text as a credential: printable ASCII without spaces. */
+export const isHeaderText = (text: string): boolean => /^[\x21-\x7e]+$/.test(text)
+
 /**
  * The trimmed text in a `Redacted`, if a header can hold it. JavaScript callers may pass anything.
  *
@@ -37,7 +40,7 @@ export const secretText = (
   if (text === "") return invalid(`${option} is empty: ${instead}.`)
   if (isQuoted(text)) return invalid(`${option} ${sayUnquoted}.`)
   // The message never holds the value, not even in part.
-  return /^[\x21-\x7e]*$/.test(text)
+  return isHeaderText(text)
     ? Effect.succeed(text)
     : invalid(`${option} contains a character that a header can't hold: a line break, a space or a non-ASCII one.`)
 }

@@ -4,6 +4,7 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import { InvalidConfig } from "../../FilesError.ts"
 import { excerpt } from "../text.ts"
@@ -66,27 +67,6 @@ export const secretVariable = (name: string): Effect.Effect<Redacted.Redacted<st
   Effect.map(variable(name), (value) => value === undefined ? undefined : Redacted.make(value))
 
 export const variables: Effect.Effect<Variables, InvalidConfig> = Effect.map(
-  Effect.all([
-    Effect.all({
-      profile: variable(plain.profile),
-      configDir: variable(plain.configDir),
-      baseUrl: variable(plain.baseUrl),
-      organizationId: variable(plain.organizationId),
-      workspaceId: variable(plain.workspaceId),
-      ruleId: variable(plain.ruleId),
-      serviceAccountId: variable(plain.serviceAccountId),
-      identityTokenFile: variable(plain.identityTokenFile),
-      xdgConfigHome: variable(plain.xdgConfigHome),
-      home: variable(plain.home),
-      appData: variable(plain.appData),
-      userProfile: variable(plain.userProfile)
-    }),
-    Effect.all({
-      apiKey: secretVariable(secret.apiKey),
-      authToken: secretVariable(secret.authToken),
-      identityToken: secretVariable(secret.identityToken),
-      customHeaders: secretVariable(secret.customHeaders)
-    })
-  ]),
+  Effect.all([Effect.all(Record.map(plain, variable)), Effect.all(Record.map(secret, secretVariable))]),
   ([plain, secret]) => ({ ...plain, ...secret })
 )

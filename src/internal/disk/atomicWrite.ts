@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 import { causeOf } from "./cause.ts"
+import { isNotFound } from "./notFound.ts"
 import { withSuffix } from "./safeName.ts"
 import { persistently, syncDirectory, temporaryIn } from "./temporary.ts"
 
@@ -43,7 +44,7 @@ const blockSize = 1 << 20
 const lookAt = (fs: FileSystem.FileSystem, path: string) =>
   fs.lstat(path).pipe(
     Effect.asSome,
-    Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeedNone)
+    Effect.catchIf(isNotFound, () => Effect.succeedNone)
   )
 
 /**
@@ -136,7 +137,7 @@ const claim = (
     Effect.catch((error) =>
       Effect.flatMap(lookAt(fs, target), (found) => {
         if (Option.isSome(found)) return Effect.succeed(false)
-        if (error.reason._tag === "NotFound") return Effect.fail(error)
+        if (isNotFound(error)) return Effect.fail(error)
         return Effect.as(rename(fs, temporary, target), true)
       })
     )

@@ -15,7 +15,7 @@ const textOf = (error: PlatformError): string => {
 }
 
 /** The error's code, for example `ENOSPC`, if the platform gives one. */
-export const codeOf = (error: PlatformError): string | undefined => {
+const codeOf = (error: PlatformError): string | undefined => {
   const { cause } = error.reason
   if (Predicate.hasProperty(cause, "code") && typeof cause.code === "string") return cause.code
   return worded.exec(textOf(error))?.[1]

@@ -1,6 +1,7 @@
 /**
  * Turns a name that someone else chose into one that is safe to create in a directory.
  */
+import { loneSurrogates } from "../text.ts"
 
 /** The longest segment of a path on the common file systems, in bytes of UTF-8. */
 const maxBytes = 255
@@ -14,10 +15,8 @@ const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u2
 /** Names of devices, which Windows opens in any directory and with any extension. */
 const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(\.|$)/i
 
-const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
-
 const clean = (name: string): string => {
-  const visible = name.replace(loneSurrogate, "\ufffd").replace(invisible, "").normalize("NFC")
+  const visible = name.replace(loneSurrogates, "\ufffd").replace(invisible, "").normalize("NFC")
   const segment = visible.slice(Math.max(visible.lastIndexOf("/"), visible.lastIndexOf("\\")) + 1)
   const trimmed = segment.replace(/[<>:"|?*]/g, "_").replace(/^\s+|[.\s]+$/g, "")
   // A hidden file may configure a shell or a tool.

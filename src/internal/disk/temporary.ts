@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
@@ -15,23 +15,15 @@ import { causeOf, isUnsupported } from "./cause.ts"
 /** Whether a name is one that {@link temporaryIn} makes. */
 export const isTemporary = (name: string): boolean => /^\.[0-9a-f]{24}\.part$/.test(name)
 
-/** The waits before each retry, of which the first comes at once. Milliseconds. */
-const pauses = [0, 50, 200, 500]
-
 /**
  * Retries a rename or a removal for up to a second, because virus scanners and network file systems may refuse it
  * temporarily.
  */
 export const persistently = <A>(operation: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
-  Effect.gen(function*() {
-    for (const pause of pauses) {
-      const result = yield* Effect.result(operation)
-      if (Result.isSuccess(result)) return result.success
-      const { _tag } = result.failure.reason
-      if (_tag === "NotFound" || _tag === "AlreadyExists") return yield* result.failure
-      if (pause > 0) yield* Effect.sleep(pause)
-    }
-    return yield* operation
+  Effect.retry(operation, {
+    schedule: Schedule.exponential("20 millis", 3),
+    times: 4,
+    while: ({ reason: { _tag } }) => _tag !== "NotFound" && _tag !== "AlreadyExists"
   })
 
 /**

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { FileMetadata } from "../../FileMetadata.ts"
 import type { FilesError, ListError } from "../../FilesError.ts"
+import { dropOldest } from "../bounded.ts"
 import type { Resolution } from "../request/attempt.ts"
 import { monotonicMillis } from "../request/silence.ts"
 import { report } from "../telemetry.ts"
@@ -111,7 +112,12 @@ export const makeLostUploads = (options: {
   const { clock, newestPage, tellsExpiry } = options
   /** Those in progress, and those whose outcome was never learned. */
   const members = new Set<Member>()
-  const taken = makeTaken()
+  /** Ids of files that are known to belong to uploads of this client. */
+  const taken = new Set<string>()
+  const take = (id: string): void => {
+    taken.add(id)
+    dropOldest(taken, remembered)
+  }
 
   const candidates: LostUploads["candidates"] = Effect.fnUntraced(function*(upload, size, began) {
     const certain: Array<FileMetadata> = []
@@ -188,7 +194,7 @@ export const makeLostUploads = (options: {
           if (isTaken || !isSettled(size)) return yield* look(size, looks + 1, deadline)
           const isOnly = found.certain.length === 1 && found.unclear.length === 0 && rivals(size).length === 0
           if (file === undefined || !isOnly) return unclear
-          taken.add(file.id)
+          take(file.id)
           yield* report("adopted", `${file.id} is the upload of ${printable(upload.filename)} whose answer was lost`, {
             file_id: file.id,
             size
@@ -211,7 +217,7 @@ export const makeLostUploads = (options: {
       return Effect.onExit(run({ resolve, mayDelete }), (exit) => {
         const now = monotonicMillis(runtime)
         if (Exit.isSuccess(exit)) {
-          taken.add(exit.value.id)
+          take(exit.value.id)
           clock.stored(exit.value, began.monotonic, now)
         }
         const error = Exit.findErrorOption(exit)
@@ -228,19 +234,6 @@ export const makeLostUploads = (options: {
     })
 
   return { candidates, track }
-}
-
-const makeTaken = () => {
-  const ids = new Set<string>()
-  return {
-    has: (id: string) => ids.has(id),
-    add: (id: string): void => {
-      ids.add(id)
-      if (ids.size <= remembered) return
-      const [oldest] = ids
-      if (oldest !== undefined) ids.delete(oldest)
-    }
-  }
 }
 
 /** How long after its end an upload without an answer may still be stored. Milliseconds. */

@@ -28,9 +28,13 @@ export const nameOfUrl = (url: URL): string => {
   return baseName(decode(segment) ?? segment)
 }
 
+/** A URL; `undefined` if it is malformed. */
+export const parseUrl = (text: string | URL, base?: URL): URL | undefined =>
+  Result.getOrUndefined(Result.try({ try: () => new URL(text, base), catch: () => undefined }))
+
 /** The path of a `file:` URL, or why it has none. */
 export const pathOfUrl = (text: string | URL): { readonly path: string } | { readonly problem: string } => {
-  const url = Result.getOrUndefined(Result.try({ try: () => new URL(text), catch: () => undefined }))
+  const url = parseUrl(text)
   if (url === undefined) return { problem: "is not a URL" }
   if (url.protocol !== "file:") return { problem: `is a ${url.protocol} URL; FileSource.url fetches http: and https:` }
   if (/%2f|%5c/i.test(url.pathname)) return { problem: "has an escaped separator in its path, which is ambiguous" }

@@ -4,6 +4,7 @@
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import { SourceFailed } from "../../FilesError.ts"
+import { defined } from "../defined.ts"
 import { codeOf } from "../request/evidence.ts"
 import { excerpt, printable, shorten } from "../text.ts"
 
@@ -17,8 +18,7 @@ export const fail = (
     reason,
     message,
     isRetryable: options.isRetryable ?? false,
-    ...(options.source === undefined ? undefined : { source: options.source }),
-    ...(options.cause === undefined ? undefined : { cause: options.cause })
+    ...defined({ source: options.source, cause: options.cause })
   })
 
 /** The message of a foreign failure, as part of a sentence. The query of a URL in it may hold a signature. */

@@ -8,7 +8,6 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "../../FilesError.ts"
@@ -17,8 +16,9 @@ import { codeOf, evidenceOf } from "../request/evidence.ts"
 import { userAgent } from "../request/userAgent.ts"
 import { inSpan } from "../telemetry.ts"
 import { printable, shorten } from "../text.ts"
+import { commaList } from "../wire/commaList.ts"
 import { statedMimeType } from "../wire/mimeType.ts"
-import { nameOfDisposition, nameOfUrl } from "./names.ts"
+import { nameOfDisposition, nameOfUrl, parseUrl } from "./names.ts"
 import type { Content } from "./openedSource.ts"
 import { fail } from "./sourceFailed.ts"
 
@@ -38,18 +38,13 @@ const isWeb = ({ protocol }: URL): boolean => protocol === "https:" || protocol 
 /** The URL in a form that may be shown: without its query, which may hold a signature, and without a password. */
 const shownUrl = (url: URL): string => shorten(`${url.origin}${url.pathname}`)
 
-const parse = (text: string | URL, base?: URL): URL | undefined =>
-  Result.getOrUndefined(Result.try({ try: () => new URL(text, base), catch: () => undefined }))
-
 /** Closes a response that nobody reads: starts its stream, and interrupts it before it waits for a byte. */
 const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
   Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
 
 /** Encodings that the bytes still have. Stores keep `aws-chunked` in the header although they have decoded it. */
 const encodingsOf = (header: string | undefined): ReadonlyArray<string> =>
-  (header ?? "").toLowerCase().split(",").map((name) => name.trim()).filter((name) =>
-    name !== "" && name !== "identity" && name !== "aws-chunked"
-  )
+  commaList(header?.toLowerCase()).filter((name) => name !== "identity" && name !== "aws-chunked")
 
 const isSigned = (chunk: Uint8Array): boolean =>
   /^[0-9a-f]+;chunk-signature=/i.test(new TextDecoder("latin1").decode(chunk.subarray(0, 40)))
@@ -66,7 +61,7 @@ export const openUrl = (
   url: string | URL
 ): Effect.Effect<Content, SourceFailed, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const start = parse(url)
+    const start = parseUrl(url)
     // The text itself is not repeated, because it may hold a signature.
     if (start === undefined) {
       return yield* fail(
@@ -116,13 +111,13 @@ export const openUrl = (
         const response = yield* ask(target)
         const { headers, status } = response
         // fetch follows redirects by itself, and reports the final URL.
-        if (status >= 200 && status < 300) return { response, url: parse(response.url) ?? target } satisfies Opened
+        if (status >= 200 && status < 300) return { response, url: parseUrl(response.url) ?? target } satisfies Opened
         yield* letGo(response)
         const location = headers["location"]
         if (!isRedirect(status) || location === undefined) {
           return yield* failed(`answered ${status} instead of its content`, { isRetryable: isTemporary(status) })
         }
-        const next = parse(location, target)
+        const next = parseUrl(location, target)
         if (next === undefined) return yield* failed("redirects to an invalid URL")
         if (!isWeb(next)) return yield* failed(`redirects to a ${next.protocol} URL, which can't be fetched`)
         target = next

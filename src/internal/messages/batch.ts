@@ -2,10 +2,10 @@
  * The body of a batch, checked as far as possible before it is sent, because the service validates a batch's requests
  * only hours later, one by one. Bounds: the Message Batches API reference.
  */
+import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { RequestFailed } from "../../FilesError.ts"
-import { joined } from "../request/body.ts"
 import { invalidRequest } from "../request/errors.ts"
 import { excerpt } from "../text.ts"
 import { checkRequest } from "./request.ts"
@@ -14,7 +14,7 @@ import { checkRequest } from "./request.ts"
 export const maxRequests = 100_000
 
 /** The most bytes in one batch's body: 256 MB, as the service counts them. */
-export const maxBytes = 256_000_000
+const maxBytes = 256_000_000
 
 const customId = /^[a-zA-Z0-9_-]{1,64}$/
 
@@ -68,5 +68,5 @@ export const encodeBatch = Effect.fnUntraced(function*(
     chunks.push(chunk)
   }
   chunks.push(encoder.encode("]}"))
-  return joined(chunks, chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  return Bytes.concat(chunks)
 })

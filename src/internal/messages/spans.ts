@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import { annotateAll, recordedSpan, setAll, usedTokens } from "../telemetry.ts"
+import { commaList } from "../wire/commaList.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -41,9 +42,7 @@ const requestAttributes = (request: object, stream: boolean, betas: string | und
   setString(attributes, "anthropic.request.service_tier", field(request, "service_tier"))
   setString(attributes, "anthropic.thinking.type", field(request, "thinking", "type"))
   setInt(attributes, "anthropic.thinking.budget_tokens", field(request, "thinking", "budget_tokens"))
-  const sent = (betas ?? "").split(",").map((beta) => beta.trim()).filter((beta) =>
-    beta !== "" && !credentialBeta.test(beta)
-  )
+  const sent = commaList(betas).filter((beta) => !credentialBeta.test(beta))
   if (sent.length > 0) attributes["anthropic.beta"] = sent
   return attributes
 }

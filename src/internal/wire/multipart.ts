@@ -1,6 +1,7 @@
 /**
  * A `multipart/form-data` body with one file, whose length is known before a byte is sent.
  */
+import * as Bytes from "effect/Bytes"
 import { randomBytesUnsafe } from "effect/crypto/SecureRandom"
 import * as Hex from "effect/encoding/Hex"
 import * as Stream from "effect/Stream"
@@ -62,13 +63,8 @@ export const frame = (options: {
 }
 
 /** The whole body in one buffer. */
-export const toBytes = (frame: Frame, content: Uint8Array): Uint8Array => {
-  const body = new Uint8Array(frame.head.length + content.length + frame.tail.length)
-  body.set(frame.head, 0)
-  body.set(content, frame.head.length)
-  body.set(frame.tail, frame.head.length + content.length)
-  return body
-}
+export const toBytes = (frame: Frame, content: Uint8Array): Uint8Array =>
+  Bytes.concat([frame.head, content, frame.tail])
 
 /** The whole body as a stream. */
 export const toStream = <E>(frame: Frame, content: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E> =>
