@@ -19,28 +19,20 @@
  * })
  * ```
  */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
-import * as Option from "effect/Option"
-import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
-import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "./FilesError.ts"
-import { modifiedAt, versionOf } from "./internal/cache/versions.ts"
-import { defined } from "./internal/defined.ts"
 import { toBytes } from "./internal/files/bytes.ts"
-import { baseName, nameOfPath, pathOfUrl } from "./internal/files/names.ts"
-import type { Content } from "./internal/files/openedSource.ts"
+import { baseName, pathOfUrl } from "./internal/files/names.ts"
+import { chunkSize, type Content } from "./internal/files/openedSource.ts"
+import { openPath } from "./internal/files/pathSource.ts"
 import { onlyBytes, onlyOnce, sameEachTime } from "./internal/files/runs.ts"
-import { fail, fromDefect, fromPlatformError, wordsOf } from "./internal/files/sourceFailed.ts"
+import { fail, fromDefect, wordsOf } from "./internal/files/sourceFailed.ts"
 import { openUrl } from "./internal/files/urlSource.ts"
-import { concat } from "./internal/request/body.ts"
 import { Buffers } from "./internal/request/buffers.ts"
 import { kindOf, shorten } from "./internal/text.ts"
 import { statedMimeType } from "./internal/wire/mimeType.ts"
@@ -80,9 +72,6 @@ const make = <R>(open: Effect.Effect<Content, SourceFailed, R | Scope.Scope>, na
 
 /** The source for an argument that nothing can be read from: it fails when it is opened. */
 const refuse = (message: string): FileSource => make(Effect.suspend(() => Effect.fail(fail("Failed", message))))
-
-/** Bytes that are read and sent at a time. Smaller chunks are slower: with 64 KiB an upload takes three times as long. */
-const chunkSize = 1 << 20
 
 const fromBytes = (bytes: Uint8Array, filename: string | undefined, mimeType: string | undefined): Content => ({
   filename,
@@ -359,114 +348,7 @@ export const path = (path: string | URL): FileSource<FileSystem.FileSystem> => {
     : refuse(`FileSource.path takes a path or a file: URL, not ${kindOf(path)}.`)
 }
 
-const fromPath = (path: string): FileSource<FileSystem.FileSystem> =>
-  make(
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const onError = fromPlatformError(path)
-      // Checked before it is opened, because opening a FIFO would wait for a writer.
-      yield* Effect.flatMap(Effect.mapError(fs.stat(path), onError), (info) => regularFile(path, info))
-      const file = yield* Effect.mapError(fs.open(path), onError)
-      // A transport may pull once more after the upload has ended. By then the descriptor is closed, and its number may
-      // already belong to another file.
-      let closed = false
-      yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
-      const before = yield* Effect.mapError(file.stat, onError)
-      yield* regularFile(path, before)
-      const size = Number(before.size)
-
-      const changed = (what: string) =>
-        fail("Changed", `${shorten(path)} ${what} while it was read. Nothing was stored: upload it again.`, {
-          source: path
-        })
-
-      const wrongSize = (what: string) =>
-        fail(
-          "NotAFile",
-          `${
-            shorten(path)
-          } ${what}, as files of the system do: pass its bytes as a stream, for example standard input.`,
-          { source: path }
-        )
-
-      const unchanged = Effect.gen(function*() {
-        const beyond = yield* Effect.mapError(file.readAlloc(1, { position: BigInt(size) }), onError)
-        const after = yield* Effect.mapError(file.stat, onError)
-        if (size === 0 && Option.isSome(beyond)) {
-          return yield* wrongSize("has content but reports a size of 0")
-        }
-        if (Option.isSome(beyond) || after.size !== before.size) return yield* changed("changed in size")
-        if (modifiedAt(after) !== modifiedAt(before)) return yield* changed("was written to")
-      })
-
-      const shrank = (read: number) =>
-        Effect.flatMap(Effect.mapError(file.stat, onError), (after) =>
-          Effect.fail(
-            after.size === before.size && modifiedAt(after) === modifiedAt(before)
-              ? wrongSize(`reports a size of ${size} bytes but ends after ${read}`)
-              : changed("shrank")
-          ))
-
-      const stream = Stream.fromPull(Effect.map(Buffers, (buffers) => {
-        let position = 0
-        return Effect.suspend((): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, SourceFailed> => {
-          if (position === size) return Cause.done()
-          if (closed) return Effect.interrupt
-          const bytes = Math.min(chunkSize, size - position)
-          const lent = buffers?.take(bytes)
-          const options = { position: BigInt(position) }
-          const reading: Effect.Effect<Option.Option<Uint8Array>, PlatformError.PlatformError> = lent === undefined
-            ? file.readAlloc(bytes, options)
-            : Effect.map(
-              file.read(lent, options),
-              (read) => read === 0 ? Option.none() : Option.some(read === bytes ? lent : lent.subarray(0, read))
-            )
-          return reading.pipe(
-            Effect.mapError(onError),
-            Effect.flatMap((read) => {
-              if (closed) return Effect.interrupt
-              if (Option.isNone(read)) return shrank(position)
-              position += read.value.length
-              const chunk = Arr.of<Uint8Array>(read.value)
-              // Checked before the last bytes are handed over, so that a changed file never completes a request.
-              return position === size ? Effect.as(unchanged, chunk) : Effect.succeed(chunk)
-            })
-          )
-        })
-      }))
-
-      const version = versionOf(before, yield* Clock.currentTimeMillis)
-      const content: Content = {
-        ...defined({ version }),
-        filename: nameOfPath(path),
-        mimeType: undefined,
-        size,
-        bytes: undefined,
-        isReplayable: true,
-        stream
-      }
-      if (size > chunkSize) return content
-      if (size === 0) yield* unchanged
-      const chunks = yield* Stream.runCollect(stream)
-      return { ...content, bytes: concat(chunks, size) }
-    }),
-    path
-  )
-
-const kinds: Partial<Record<FileSystem.File.Type, string>> = {
-  Directory: "a directory",
-  BlockDevice: "a device",
-  CharacterDevice: "a device",
-  FIFO: "a FIFO: pass its bytes as a stream, for example standard input",
-  Socket: "a socket"
-}
-
-const regularFile = (path: string, info: FileSystem.File.Info): Effect.Effect<void, SourceFailed> =>
-  info.type === "File"
-    ? Effect.void
-    : Effect.fail(
-      fail("NotAFile", `${shorten(path)} is ${kinds[info.type] ?? "not a regular file"}.`, { source: path })
-    )
+const fromPath = (path: string): FileSource<FileSystem.FileSystem> => make(openPath(path), path)
 
 /**
  * The content of a URL, such as a presigned one, fetched with GET and streamed through without touching the disk.

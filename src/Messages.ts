@@ -596,10 +596,90 @@ export const textStream = <E, R>(events: Stream.Stream<Event, E, R>): Stream.Str
     Stream.filter((piece) => piece !== "")
   )
 
-type Draft = Record<string, unknown>
+type Fields = Record<string, unknown>
 
 const decodeFinal = Schema.decodeUnknownExit(Message)
 const encodeStart = Schema.encodeSync(Message)
+
+const append = (block: Fields, field: string, piece: unknown): void => {
+  if (Predicate.isString(piece)) block[field] = `${Predicate.isString(block[field]) ? block[field] : ""}${piece}`
+}
+
+/** A message that is put together from the events of its stream. */
+const makeDraft = () => {
+  let message: Fields | undefined
+  let problem: string | undefined
+  const blocks: Array<Fields> = []
+  /** The inputs of tool calls, as the JSON received so far. */
+  const inputs = new Map<Fields, string>()
+
+  const addDelta = ({ delta, index }: ContentBlockDelta): void => {
+    const block = blocks[index]
+    if (block === undefined) {
+      problem ??= `a delta for block ${index}, which has not begun`
+      return
+    }
+    switch (delta.type) {
+      case "text_delta":
+        return append(block, "text", delta.text)
+      case "citations_delta":
+        block.citations = [...(Array.isArray(block.citations) ? block.citations : []), delta.citation]
+        return
+      case "input_json_delta":
+        inputs.set(block, (inputs.get(block) ?? "") + delta.partial_json)
+        return
+      case "thinking_delta":
+        return append(block, "thinking", delta.thinking)
+      case "signature_delta":
+        return append(block, "signature", delta.signature)
+    }
+  }
+
+  const addEnd = ({ delta, usage }: MessageDelta): void => {
+    if (message === undefined) return
+    const known = Object.entries(usage).filter(([, tokens]) => tokens !== null)
+    Object.assign(message, delta, {
+      usage: { ...(Predicate.isObject(message.usage) ? message.usage : {}), ...Object.fromEntries(known) }
+    })
+  }
+
+  const add = (event: Event): void => {
+    switch (event.type) {
+      case "message_start":
+        message = { ...encodeStart(event.message) }
+        return
+      case "content_block_start":
+        blocks[event.index] = { ...event.content_block }
+        return
+      case "content_block_delta":
+        return addDelta(event)
+      case "message_delta":
+        return addEnd(event)
+    }
+  }
+
+  const finish = (): Effect.Effect<Message, RequestFailed> => {
+    for (const [block, json] of inputs) {
+      // If max_tokens cut the input off, it is kept as text.
+      block.input = Option.getOrElse(parseJson(json), () => json)
+    }
+    if (message === undefined) problem = "no message_start"
+    const decoded = decodeFinal({ ...message, content: blocks })
+    if (problem === undefined && Exit.isSuccess(decoded)) return Effect.succeed(decoded.value)
+    const why = problem ?? (Exit.isFailure(decoded) ? issueOf(decoded) : "")
+    return Effect.fail(
+      new RequestFailed({
+        operation: "streamMessage",
+        reason: new UnexpectedResponse({
+          message: `The events don't add up to a message: ${why}.`,
+          isRetryable: true
+        })
+      })
+    )
+  }
+
+  return { add, finish }
+}
 
 /**
  * Runs a streamed answer to the end and returns the message that it adds up to, which is what {@link create} would
@@ -609,79 +689,9 @@ export const collect = <E, R>(
   events: Stream.Stream<Event, E, R>
 ): Effect.Effect<Message, E | RequestFailed, R> =>
   Effect.suspend(() => {
-    let message: Draft | undefined
-    const blocks: Array<Draft> = []
-    const inputs = new Map<Draft, string>()
-    let problem: string | undefined
-
-    const extend = (block: Draft, field: string, piece: unknown) => {
-      if (Predicate.isString(piece)) block[field] = `${Predicate.isString(block[field]) ? block[field] : ""}${piece}`
-    }
-    const add = (event: Event): void => {
-      switch (event.type) {
-        case "message_start":
-          message = { ...encodeStart(event.message) }
-          return
-        case "content_block_start":
-          blocks[event.index] = { ...event.content_block }
-          return
-        case "content_block_delta": {
-          const { delta } = event
-          const block = blocks[event.index]
-          if (block === undefined) {
-            problem ??= `a delta for block ${event.index}, which has not begun`
-            return
-          }
-          switch (delta.type) {
-            case "text_delta":
-              return extend(block, "text", delta.text)
-            case "citations_delta":
-              block.citations = [...(Array.isArray(block.citations) ? block.citations : []), delta.citation]
-              return
-            case "input_json_delta":
-              inputs.set(block, (inputs.get(block) ?? "") + delta.partial_json)
-              return
-            case "thinking_delta":
-              return extend(block, "thinking", delta.thinking)
-            case "signature_delta":
-              return extend(block, "signature", delta.signature)
-          }
-          return
-        }
-        case "message_delta":
-          if (message !== undefined) {
-            const known = Object.entries(event.usage).filter(([, tokens]) => tokens !== null)
-            Object.assign(message, event.delta, {
-              usage: { ...(Predicate.isObject(message.usage) ? message.usage : {}), ...Object.fromEntries(known) }
-            })
-          }
-      }
-    }
-    return Effect.flatMap(
-      Stream.runForEach(events, (event) => Effect.sync(() => add(event))),
-      (): Effect.Effect<Message, RequestFailed> => {
-        for (const [block, json] of inputs) {
-          const input = parseJson(json)
-          // Cut off by max_tokens: the incomplete input is kept as text.
-          block.input = Option.getOrElse(input, () => json)
-        }
-        if (message === undefined) problem = "no message_start"
-        const decoded = decodeFinal({ ...message, content: blocks })
-        return problem === undefined && Exit.isSuccess(decoded)
-          ? Effect.succeed(decoded.value)
-          : Effect.fail(
-            new RequestFailed({
-              operation: "streamMessage",
-              reason: new UnexpectedResponse({
-                message: `The events don't add up to a message: ${
-                  problem ?? (Exit.isFailure(decoded) ? issueOf(decoded) : "")
-                }.`,
-                isRetryable: true
-              })
-            })
-          )
-      }
-    )
+    const draft = makeDraft()
+    const added = Stream.runForEach(events, (event) => Effect.sync(() => draft.add(event)))
+    return Effect.andThen(added, Effect.suspend(draft.finish))
   })
 
 const isFileId = Schema.is(FileId)

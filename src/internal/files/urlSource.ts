@@ -57,109 +57,116 @@ const isTemporary = (status: number): boolean => status >= 500 || status === 408
 const causeOf = (error: HttpClientError.HttpClientError): unknown =>
   "cause" in error.reason ? error.reason.cause : undefined
 
+/** Makes the failures of one URL. */
+const failedFor =
+  (shown: string) =>
+  (what: string, options: { readonly cause?: unknown; readonly isRetryable?: boolean } = {}): SourceFailed => {
+    const code = codeOf(options.cause)
+    return fail("Failed", `${shown} ${what}${code === undefined ? "" : ` (${code})`}. Nothing was stored.`, {
+      source: shown,
+      isRetryable: options.isRetryable ?? false
+    })
+  }
+
+type Failed = ReturnType<typeof failedFor>
+
+/** The URL to begin with. The text itself appears in no message, because it may hold a signature. */
+const startOf = (url: string | URL): Effect.Effect<URL, SourceFailed> => {
+  const start = parseUrl(url)
+  if (start === undefined) {
+    const message = "FileSource.url takes an absolute URL; expected for example https://example.com/a.pdf."
+    return Effect.fail(fail("Unreadable", message))
+  }
+  if (isWeb(start)) return Effect.succeed(start)
+  const advice = start.protocol === "file:" ? " For a file, use FileSource.path." : ""
+  const message = `A ${start.protocol} URL can't be fetched; expected http: or https:.${advice}`
+  return Effect.fail(fail("Unreadable", message))
+}
+
+/** Requests one address, with a new request, so that no header of one address goes to another. */
+const ask = (
+  client: HttpClient.HttpClient,
+  failed: Failed,
+  target: URL
+): Effect.Effect<HttpClientResponse.HttpClientResponse, SourceFailed> =>
+  client.execute(HttpClientRequest.get(target, { headers: { ...userAgent, "accept-encoding": "identity" } })).pipe(
+    // A signature in the query must not appear in a span either.
+    Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
+    Effect.mapError((error) => {
+      const cause = causeOf(error)
+      return failed("can't be reached", { cause, isRetryable: !evidenceOf(cause).isPermanent })
+    }),
+    Effect.timeoutOrElse({
+      duration: urlTimeout,
+      orElse: () => Effect.fail(failed(`gave no answer within ${Duration.format(urlTimeout)}`, { isRetryable: true }))
+    }),
+    Effect.tap(({ status }) =>
+      Effect.annotateCurrentSpan({ "server.address": target.hostname, "http.response.status_code": status })
+    )
+  )
+
+/** Requests the URL, and follows its redirects. */
+const get = (client: HttpClient.HttpClient, failed: Failed, start: URL): Effect.Effect<Opened, SourceFailed> =>
+  Effect.gen(function*() {
+    let target = start
+    for (let redirects = 0; redirects <= maxRedirects; redirects++) {
+      const response = yield* ask(client, failed, target)
+      const { headers, status } = response
+      // fetch follows redirects by itself, and reports the final URL.
+      if (status >= 200 && status < 300) return { response, url: parseUrl(response.url) ?? target }
+      yield* letGo(response)
+      const location = headers["location"]
+      if (!isRedirect(status) || location === undefined) {
+        return yield* failed(`answered ${status} instead of its content`, { isRetryable: isTemporary(status) })
+      }
+      const next = parseUrl(location, target)
+      if (next === undefined) return yield* failed("redirects to an invalid URL")
+      if (!isWeb(next)) return yield* failed(`redirects to a ${next.protocol} URL, which can't be fetched`)
+      target = next
+    }
+    return yield* failed(`redirects more than ${maxRedirects} times`)
+  }).pipe(inSpan("FileSource.url"))
+
+/** The bytes of an answer, complete or with a failure. */
+const bytesOf = (failed: Failed, { response }: Opened): Stream.Stream<Uint8Array, SourceFailed> =>
+  Stream.suspend(() => {
+    const encoding = response.headers["content-encoding"]
+    const length = encodingsOf(encoding).length > 0 ? undefined : parseLength(response.headers["content-length"])
+    let count = 0
+    const brokeOff = (cause?: unknown) =>
+      failed(`broke off after ${count} of ${length ?? "an unknown number of"} bytes`, { cause, isRetryable: true })
+    return response.stream.pipe(
+      Stream.timeoutOrElse({
+        duration: urlTimeout,
+        orElse: () => Stream.fail(failed(`stalled for ${Duration.format(urlTimeout)}`, { isRetryable: true }))
+      }),
+      Stream.catch((error): Stream.Stream<Uint8Array, SourceFailed> => {
+        if (error._tag === "SourceFailed") return Stream.fail(error)
+        return error.reason._tag === "EmptyBodyError" ? Stream.empty : Stream.fail(brokeOff(causeOf(error)))
+      }),
+      Stream.mapEffect((chunk) => {
+        if (count === 0 && encoding !== undefined && isSigned(chunk)) {
+          return Effect.fail(
+            failed("was stored with the framing of its own upload (aws-chunked), so it is not a plain file")
+          )
+        }
+        count += chunk.length
+        return Effect.succeed(chunk)
+      }),
+      Stream.concat(
+        Stream.suspend(() => length === undefined || count === length ? Stream.empty : Stream.fail(brokeOff()))
+      )
+    )
+  })
+
 export const openUrl = (
   url: string | URL
 ): Effect.Effect<Content, SourceFailed, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const start = parseUrl(url)
-    // The text itself is not repeated, because it may hold a signature.
-    if (start === undefined) {
-      return yield* fail(
-        "Unreadable",
-        "FileSource.url takes an absolute URL; expected for example https://example.com/a.pdf."
-      )
-    }
-    if (!isWeb(start)) {
-      const advice = start.protocol === "file:" ? " For a file, use FileSource.path." : ""
-      return yield* fail(
-        "Unreadable",
-        `A ${start.protocol} URL can't be fetched; expected http: or https:.${advice}`
-      )
-    }
-    const shown = shownUrl(start)
-    const failed = (what: string, options: { readonly cause?: unknown; readonly isRetryable?: boolean } = {}) => {
-      const code = codeOf(options.cause)
-      return fail("Failed", `${shown} ${what}${code === undefined ? "" : ` (${code})`}. Nothing was stored.`, {
-        source: shown,
-        isRetryable: options.isRetryable ?? false
-      })
-    }
+    const start = yield* startOf(url)
+    const failed = failedFor(shownUrl(start))
     const client = yield* HttpClient.HttpClient
-
-    const ask = (target: URL) =>
-      // A new request for each address, so that no header of one goes to another.
-      client.execute(HttpClientRequest.get(target, { headers: { ...userAgent, "accept-encoding": "identity" } })).pipe(
-        // A signature in the query must not appear in a span either.
-        Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
-        Effect.mapError((error) => {
-          const cause = causeOf(error)
-          return failed("can't be reached", { cause, isRetryable: !evidenceOf(cause).isPermanent })
-        }),
-        Effect.timeoutOrElse({
-          duration: urlTimeout,
-          orElse: () =>
-            Effect.fail(failed(`gave no answer within ${Duration.format(urlTimeout)}`, { isRetryable: true }))
-        }),
-        Effect.tap(({ status }) =>
-          Effect.annotateCurrentSpan({ "server.address": target.hostname, "http.response.status_code": status })
-        )
-      )
-
-    const get = Effect.gen(function*() {
-      let target = start
-      for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-        const response = yield* ask(target)
-        const { headers, status } = response
-        // fetch follows redirects by itself, and reports the final URL.
-        if (status >= 200 && status < 300) return { response, url: parseUrl(response.url) ?? target } satisfies Opened
-        yield* letGo(response)
-        const location = headers["location"]
-        if (!isRedirect(status) || location === undefined) {
-          return yield* failed(`answered ${status} instead of its content`, { isRetryable: isTemporary(status) })
-        }
-        const next = parseUrl(location, target)
-        if (next === undefined) return yield* failed("redirects to an invalid URL")
-        if (!isWeb(next)) return yield* failed(`redirects to a ${next.protocol} URL, which can't be fetched`)
-        target = next
-      }
-      return yield* failed(`redirects more than ${maxRedirects} times`)
-    }).pipe(inSpan("FileSource.url"))
-
-    const bodyOf = ({ response }: Opened): Stream.Stream<Uint8Array, SourceFailed> =>
-      Stream.suspend(() => {
-        const { headers } = response
-        const length = encodingsOf(headers["content-encoding"]).length > 0
-          ? undefined
-          : parseLength(headers["content-length"])
-        const mayBeSigned = headers["content-encoding"] !== undefined
-        let count = 0
-        const brokeOff = (cause?: unknown) =>
-          failed(`broke off after ${count} of ${length ?? "an unknown number of"} bytes`, { cause, isRetryable: true })
-        return response.stream.pipe(
-          Stream.timeoutOrElse({
-            duration: urlTimeout,
-            orElse: () => Stream.fail(failed(`stalled for ${Duration.format(urlTimeout)}`, { isRetryable: true }))
-          }),
-          Stream.catch((error): Stream.Stream<Uint8Array, SourceFailed> => {
-            if (error._tag === "SourceFailed") return Stream.fail(error)
-            return error.reason._tag === "EmptyBodyError" ? Stream.empty : Stream.fail(brokeOff(causeOf(error)))
-          }),
-          Stream.mapEffect((chunk) => {
-            if (count === 0 && mayBeSigned && isSigned(chunk)) {
-              return Effect.fail(
-                failed("was stored with the framing of its own upload (aws-chunked), so it is not a plain file")
-              )
-            }
-            count += chunk.length
-            return Effect.succeed(chunk)
-          }),
-          Stream.concat(
-            Stream.suspend(() => length === undefined || count === length ? Stream.empty : Stream.fail(brokeOff()))
-          )
-        )
-      })
-
-    const first = yield* get
+    const first = yield* get(client, failed, start)
     let opened: Opened | undefined = first
     // An upload that ends before it pulls the body must not leave the connection open.
     yield* Effect.addFinalizer(() => opened === undefined ? Effect.void : letGo(opened.response))
@@ -169,18 +176,20 @@ export const openUrl = (
     if (encodings.length > 0 && Option.isNone(HttpClientResponse.toWeb(first.response))) {
       return yield* failed(`sent its content as ${printable(encodings.join(", "))}, which was not requested`)
     }
-    const again = Stream.suspend(() => {
-      const response = opened
-      opened = undefined
-      return response === undefined ? Stream.unwrap(Effect.map(get, bodyOf)) : bodyOf(response)
-    })
     return {
       filename: nameOfDisposition(headers["content-disposition"]) ?? nameOfUrl(first.url),
       mimeType: statedMimeType(headers["content-type"]),
       size: encodings.length > 0 ? undefined : parseLength(headers["content-length"]),
       bytes: undefined,
       isReplayable: true,
-      // Not guarded by `sameEachTime`: each answer is complete in itself, so a later one may have other content.
-      stream: again
+      // The first run reads the answer that is open; each later one fetches the URL again. Not guarded by
+      // `sameEachTime`: each answer is complete in itself, so a later one may have other content.
+      stream: Stream.suspend(() => {
+        const current = opened
+        opened = undefined
+        return current === undefined
+          ? Stream.unwrap(Effect.map(get(client, failed, start), (again) => bytesOf(failed, again)))
+          : bytesOf(failed, current)
+      })
     }
   })
