@@ -1,4 +1,4 @@
-/** The same for a program that is written with `await`: the client is made once, and each call runs as a promise. */
+/** The same with `await`: the client is made once, and each call runs as a promise. */
 import { ManagedRuntime } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

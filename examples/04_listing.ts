@@ -3,7 +3,7 @@ import { Console, DateTime, Effect, Stream } from "effect"
 import { Files } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
-// A page is fetched only when the stream comes to it, and the stream ends at the first file that is too old.
+// A page is fetched only when the stream reaches it, and the stream ends at the first file that is too old.
 const recent = Effect.gen(function*() {
   const monthAgo = DateTime.subtract(yield* DateTime.now, { months: 1 })
   yield* Files.list({ limit: 100 }).pipe(

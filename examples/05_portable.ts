@@ -2,7 +2,7 @@ import { Config, Console, Effect, Layer } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
 import { FetchHttpClient } from "effect/http"
 
-// The core needs an HttpClient and nothing of Node: over fetch it runs in Bun, Deno, browsers and workers alike.
+// The core needs an HttpClient, and nothing from Node. Over fetch it runs in Bun, Deno, browsers and workers alike.
 const FilesLive = Layer.unwrap(Effect.gen(function*() {
   const apiKey = yield* Config.Redacted("ANTHROPIC_API_KEY")
   const baseUrl = yield* Config.String("ANTHROPIC_BASE_URL").pipe(Config.withDefault("https://api.anthropic.com"))

@@ -3,7 +3,7 @@ import { Console, Effect, Stream } from "effect"
 import { FileMetadata, Files, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
-// An id that was kept as a string becomes a FileId again. Any text is taken: the form of ids is the service's affair.
+// A stored string becomes a FileId again. Any text is accepted, because only the service knows what an id looks like.
 const byId = (text: string) => Files.metadata(FileMetadata.FileId.make(text))
 
 const program = Effect.gen(function*() {
@@ -13,7 +13,7 @@ const program = Effect.gen(function*() {
   yield* Console.log(`The newest is ${again.filename}.`)
 })
 
-// Without a policy nothing is tried again. The standard stack retries, limits the rate, and breaks circuits.
+// Without a policy, nothing is retried. The standard stack retries, limits the rate, and breaks circuits.
 const FilesLive = NodeFiles.layerConfig({}, Policy.standard({ retry: { times: 6 }, concurrency: 8 }))
 
 program.pipe(Effect.provide(FilesLive), NodeRuntime.runMain)

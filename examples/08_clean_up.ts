@@ -1,4 +1,4 @@
-/** Deletes what was uploaded more than 90 days ago, eight at a time, and says what could not be deleted. */
+/** Deletes what was uploaded more than 90 days ago, eight files at a time, and reports what could not be deleted. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, DateTime, Effect, Stream } from "effect"
 import { Files, Policy, Transfer } from "effect-anthropic-files"

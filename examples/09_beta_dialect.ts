@@ -1,4 +1,4 @@
-/** The beta dialect, for a program that still needs it: the same calls, and pages by ids. */
+/** The beta dialect, for a program that still needs it: the same calls, but pages by id. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"

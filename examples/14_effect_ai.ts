@@ -1,9 +1,9 @@
 /**
  * An uploaded file in a program that is built on effect/ai.
  *
- * `program` knows LanguageModel and Prompt only. `languageModel` stands in for a provider package: like those it writes
- * a file part's URL into a document block, and `PromptFile.transformClient` turns that into a file reference when the
- * request leaves.
+ * `program` knows only LanguageModel and Prompt. `languageModel` stands in for a provider package. Like those, it
+ * writes a file part's URL into a document block, and `PromptFile.transformClient` turns that into a file reference
+ * when the request leaves.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"

@@ -1,4 +1,4 @@
-/** All files, whatever their number, as one stream: how many there are of each type, and how much they take. */
+/** Counts all files, however many there are, by type and size. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
 import { Files } from "effect-anthropic-files"

@@ -1,4 +1,4 @@
-/** An upload that says what is wrong instead of throwing: before anything is sent, where that is possible. */
+/** An upload that says what is wrong instead of throwing, before anything is sent where possible. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
@@ -22,5 +22,5 @@ const program = Effect.gen(function*() {
   }
 })
 
-// What may pass by itself, too many requests, an overloaded service, a broken connection, is tried again.
+// The policy retries what may pass by itself: too many requests, an overloaded service, a broken connection.
 NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(NodeFiles.layerConfig({}, Policy.standard()))))

@@ -1,4 +1,4 @@
-/** A file by its content: uploaded when it is not there, and again when it has expired or was deleted. */
+/** Gets a file by its content: uploads it if it is not there, and again if it has expired or was deleted. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { ContentBlock, Files, FileSource, Messages, UploadCache, UploadStore } from "effect-anthropic-files"
@@ -19,13 +19,13 @@ const ask = (question: string) =>
 
 const program = Effect.gen(function*() {
   const file = yield* ask("How many nights was the lamp lit?")
-  // Somebody deletes the file: the next question finds out, uploads it again, and is asked again.
+  // Somebody deletes the file. The next question notices, uploads it again, and asks again.
   yield* Files.delete(file.id)
   const fresh = yield* ask("Who visited?")
   yield* Files.delete(fresh.id)
 })
 
-// UploadStore.layerDirectory() keeps what is known between runs, in the user's cache directory.
+// UploadStore.layerDirectory() remembers uploads between runs, in the user's cache directory.
 const CacheLive = UploadCache.layer().pipe(Layer.provide(UploadStore.layerMemory))
 
 NodeRuntime.runMain(

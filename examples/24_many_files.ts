@@ -1,4 +1,4 @@
-/** A batch of documents: uploaded eight at a time, with progress, each failure by itself; then all deleted. */
+/** Uploads many documents, eight at a time, with progress and a result for each; then deletes them all. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Fiber, FileSystem, Stream } from "effect"
 import { FileSource, Policy, Progress, Transfer } from "effect-anthropic-files"

@@ -1,4 +1,4 @@
-/** Everything that tools have made, from the service to a folder. */
+/** Saves everything that tools made to a directory. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Stream } from "effect"
 import { Files, Policy, Transfer } from "effect-anthropic-files"

@@ -1,4 +1,4 @@
-/** A folder and its files in the workspace: only what is new or changed is uploaded. */
+/** Keeps a directory in sync: uploads only what is new or changed. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Layer, Stream } from "effect"
 import { Transfer, UploadCache, UploadStore } from "effect-anthropic-files"
@@ -25,7 +25,7 @@ const program = Effect.gen(function*() {
   const files = sync(directory).pipe(
     Stream.flatMap((result) => "file" in result ? Stream.make(result.file) : Stream.empty)
   )
-  // The folder goes with this example, and so do its files.
+  // The directory was only for this example, so its files are deleted as well.
   yield* Stream.runDrain(Transfer.deleteAll(files))
 })
 

@@ -6,7 +6,7 @@ import { Files, FileSource, Policy, UploadCache } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
 
-// A note stays when the program's own transaction is rolled back, so it takes a second connection.
+// Notes survive a rollback of the program's own transaction, so they need a second connection.
 const PgLive = PgClient.layerConfig({ url: Config.Redacted("DATABASE_URL"), maxConnections: Config.succeed(4) })
 
 const CacheLive = UploadCache.layer().pipe(

@@ -6,7 +6,7 @@ import { Files, FileSource, Policy, UploadCache } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as UploadStoreRedis from "effect-anthropic-files/UploadStoreRedis"
 
-// Without disableOfflineQueue a Redis that is away is waited for without end.
+// Without disableOfflineQueue, the client waits forever for a Redis that is away.
 const RedisLive = Layer.unwrap(
   Effect.map(Config.String("REDIS_URL"), (url) => NodeRedis.layer({ url, disableOfflineQueue: true }))
 )

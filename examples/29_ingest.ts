@@ -1,4 +1,4 @@
-/** Files by the million through a Postgres, on any number of machines: `npm install @effect/sql-pg`. Reads DATABASE_URL. */
+/** Uploads files by the million through a Postgres, on any number of machines. Needs `@effect/sql-pg` and DATABASE_URL. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, FileSystem, Layer, Stream } from "effect"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
@@ -6,7 +6,7 @@ import * as Manifest from "effect-anthropic-files/fleet/Manifest"
 import * as NodeIngest from "effect-anthropic-files/fleet/NodeIngest"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
-// With a redisUrl beside it, any number of processes may run this at the same time, within one rate.
+// With a redisUrl as well, any number of processes can run this at the same time and share one rate.
 const IngestLive = Layer.unwrap(Effect.map(
   Config.Redacted("DATABASE_URL"),
   (databaseUrl) => NodeIngest.layer({ databaseUrl }, (policy) => NodeFiles.layerConfig({}, policy))
@@ -20,7 +20,7 @@ const program = Effect.gen(function*() {
     (name) => fs.writeFileString(`${directory}/${name}.md`, `# ${name}`)
   )
 
-  // Added again, an item stays as it is: a program that was broken off is simply started anew.
+  // An item that is added again stays as it is, so a program that was interrupted can simply start over.
   yield* Ingest.add("lighthouses", Manifest.folder(directory))
   yield* Ingest.add("lighthouses", Stream.make({ key: "missing", source: `${directory}/east.md` }))
 
@@ -32,7 +32,7 @@ const program = Effect.gen(function*() {
   const { counts, failures } = yield* Ingest.status("lighthouses")
   yield* Console.log(`${counts.done} done`, failures)
 
-  // A file of the service for each key, which a query of your own can join.
+  // The id of the file for each key. Your own queries can join the same table.
   yield* Stream.runForEach(
     Ingest.items("lighthouses", { states: ["done"] }),
     ({ file_id, key }) => Console.log(key, file_id)

@@ -1,4 +1,4 @@
-/** One rate for many processes: the policy counts in a Redis that they share. Reads REDIS_URL. */
+/** Keeps many processes to one rate, which the policy counts in a Redis that they share. Reads REDIS_URL. */
 import { NodeRuntime } from "@effect/platform-node"
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { Config, Console, Effect, Layer, Stream } from "effect"

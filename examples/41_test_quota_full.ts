@@ -1,4 +1,4 @@
-/** Testing a program: the storage is full half-way. */
+/** Testing a program: the storage fills up half-way. */
 import { Effect } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
 import { expectFailure } from "effect-anthropic-files/testing/Expect"

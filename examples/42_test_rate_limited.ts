@@ -6,7 +6,7 @@ import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import * as assert from "node:assert/strict"
 import { runIfMain } from "./shared/runIfMain.ts"
 
-/** The program: one upload. The policy that it runs under is what is tested. */
+/** The program: one upload. The test is about the policy that it runs under. */
 const program = Files.upload(FileSource.text("a,b\n1,2\n", "table.csv"))
 
 const script = HttpMock.layer(
@@ -22,7 +22,7 @@ export const test = Effect.gen(function*() {
   assert.ok(Duration.isGreaterThanOrEqualTo(waited, Duration.seconds(30)))
   assert.equal(file.filename, "table.csv")
 }).pipe(
-  // That both answers were asked for is verified when the Layer's scope closes.
+  // When the Layer's scope closes, it verifies that both answers were used.
   Effect.provide(
     FilesTest.layerClient().pipe(
       Layer.provide(Policy.retry()),

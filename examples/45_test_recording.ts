@@ -1,4 +1,4 @@
-/** Testing a program: recorded once with the service, played back ever after. Needs ANTHROPIC_API_KEY to record. */
+/** Testing a program: recorded once with the service, and replayed from then on. Recording needs ANTHROPIC_API_KEY. */
 import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Layer } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
@@ -7,7 +7,7 @@ import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import * as Recorder from "effect-anthropic-files/testing/Recorder"
 import * as assert from "node:assert/strict"
 
-/** The program: uploads, looks, deletes. */
+/** The program: uploads a file, looks it up, and deletes it. */
 const program = Effect.gen(function*() {
   const file = yield* Files.upload(FileSource.text("The lamp was lit on 359 nights.", "report.txt"))
   const { size_bytes } = yield* Files.metadata(file.id)
@@ -15,7 +15,7 @@ const program = Effect.gen(function*() {
   return `${file.filename} has ${size_bytes} bytes`
 })
 
-/** Run by hand when the program changes. The file goes beside the test. */
+/** Run this by hand when the program changes. The recording goes next to the test. */
 const record = (path: string) =>
   program.pipe(Effect.provide(
     Files.layerConfig().pipe(

@@ -1,4 +1,4 @@
-/** Testing a program: whatever goes wrong on the network, ten files are stored once each. */
+/** Testing a program: ten files are stored once each, whatever goes wrong on the network. */
 import { Effect, Random } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -7,7 +7,7 @@ import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import * as assert from "node:assert/strict"
 import { runIfMain } from "./shared/runIfMain.ts"
 
-/** The program: ten uploads, three at once. */
+/** The program: ten uploads, three at a time. */
 const program = Effect.forEach(
   Array.from({ length: 10 }, (_, n) => `page_${n}.txt`),
   (name) => Files.upload(FileSource.text(name, name)),
@@ -16,7 +16,7 @@ const program = Effect.forEach(
 
 const network = Policy.stack(
   Policy.retry({ times: 20 }),
-  // A storm of 429, then a third of all answers lost.
+  // A burst of 429s, and then a third of all answers is lost.
   Faults.layer(
     Fault.rateLimited({ retryAfter: "2 seconds", times: 6 }),
     Fault.reset({ at: "after", match: { operation: "upload" }, times: null, probability: 0.3 })

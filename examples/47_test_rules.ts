@@ -1,4 +1,4 @@
-/** Testing a program: what the emulator answers when it is asked. */
+/** Testing a program: what the emulator answers to a question. */
 import { Effect } from "effect"
 import { Messages } from "effect-anthropic-files"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
@@ -6,7 +6,7 @@ import * as assert from "node:assert/strict"
 import { model } from "./shared/example.ts"
 import { runIfMain } from "./shared/runIfMain.ts"
 
-/** The program: asks how many nights it were, and counts the days. */
+/** The program: asks for the number of nights, and counts the days. */
 const days = Effect.gen(function*() {
   const message = yield* Messages.create({
     model,

@@ -3,17 +3,17 @@ import { Console, Effect, Layer } from "effect"
 import { Credentials, Files } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
-// Which credential the environment has, and why that one: for a message, a log, a `doctor`.
+// Says which credential of the environment is used, and why.
 const explained = Effect.gen(function*() {
   const { message, steps } = yield* Credentials.explain
   yield* Console.log(message)
   for (const { detail, source, state } of steps) yield* Console.log(`${state.padEnd(8)} ${source}: ${detail}`)
 })
 
-// Profiles are read where there are files.
+// Reading profiles needs a file system.
 await Effect.runPromise(Effect.provide(explained, Layer.merge(NodeFileSystem.layer, NodePath.layer)))
 
-// A profile, by its name or the active one. A login, with `ant auth login` for example, makes it.
+// The active profile, or one by name. A login such as `ant auth login` creates it.
 export const profile = NodeFiles.layerCredentials(Credentials.profile())
 
 const program = Effect.gen(function*() {

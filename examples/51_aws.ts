@@ -3,7 +3,7 @@ import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as Aws from "effect-anthropic-files/platform/Aws"
 
-// Region, workspace and credentials out of the environment: AWS_REGION, ANTHROPIC_AWS_WORKSPACE_ID, and AWS's own chain.
+// Reads AWS_REGION, ANTHROPIC_AWS_WORKSPACE_ID, and the credentials of AWS's own chain.
 const aws = NodeFiles.layerCredentials(Aws.layer(), {}, Policy.standard())
 
 const program = Effect.gen(function*() {
@@ -12,7 +12,7 @@ const program = Effect.gen(function*() {
   yield* Files.delete(file.id)
 }).pipe(
   Effect.provide(aws),
-  // It says what is missing.
+  // The message says what is missing.
   Effect.catchTag("InvalidConfig", (error) => Console.log(error.message))
 )
 

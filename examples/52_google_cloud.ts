@@ -3,8 +3,8 @@ import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as GoogleCloud from "effect-anthropic-files/platform/GoogleCloud"
 
-// Project and workspace out of the environment: GOOGLE_CLOUD_PROJECT, ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID. The token is
-// the one of gcloud's login, of a key file, or of the machine.
+// Reads GOOGLE_CLOUD_PROJECT and ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID. The token comes from gcloud's login, a key file
+// or the machine.
 const google = NodeFiles.layerCredentials(GoogleCloud.layer(), {}, Policy.standard())
 
 const program = Effect.gen(function*() {
@@ -13,7 +13,7 @@ const program = Effect.gen(function*() {
   yield* Files.delete(file.id)
 }).pipe(
   Effect.provide(google),
-  // It says what is missing.
+  // The message says what is missing.
   Effect.catchTag("InvalidConfig", (error) => Console.log(error.message))
 )
 

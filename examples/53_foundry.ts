@@ -3,7 +3,7 @@ import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as Foundry from "effect-anthropic-files/platform/Foundry"
 
-// The resource out of ANTHROPIC_FOUNDRY_RESOURCE, its key out of ANTHROPIC_FOUNDRY_API_KEY; without a key Entra is asked.
+// Reads ANTHROPIC_FOUNDRY_RESOURCE and ANTHROPIC_FOUNDRY_API_KEY. Without a key, it asks Entra for a token.
 const foundry = NodeFiles.layerCredentials(Foundry.layer(), {}, Policy.standard())
 
 const program = Effect.gen(function*() {
@@ -12,7 +12,7 @@ const program = Effect.gen(function*() {
   yield* Files.delete(file.id)
 }).pipe(
   Effect.provide(foundry),
-  // It says what is missing.
+  // The message says what is missing.
   Effect.catchTag("InvalidConfig", (error) => Console.log(error.message))
 )
 

@@ -6,7 +6,7 @@ import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { FetchHttpClient } from "effect/http"
 import { Otlp } from "effect/observability"
 
-/** The exporter has a client of its own, without the policies of the program's. */
+/** The exporter has its own HTTP client, without the program's policies. */
 const exported = (baseUrl: string) =>
   Otlp.layerJson({ baseUrl, resource: { serviceName: "contracts" } }).pipe(Layer.provide(FetchHttpClient.layer))
 
@@ -19,7 +19,7 @@ const program = Effect.gen(function*() {
   const file = yield* Files.upload(FileSource.text("Nobody reads this.", "contract.txt"))
   yield* Files.metadata(file.id)
   yield* Files.delete(file.id)
-  // Fails, and is seen to.
+  // This fails, to show how a failure looks.
   yield* Effect.ignore(Files.metadata(file.id))
   yield* Console.log("Done: look for the trace of “a contract”.")
 }).pipe(Effect.withSpan("a contract"))
@@ -28,7 +28,7 @@ program.pipe(
   chatty,
   Effect.provide(
     NodeFiles.layerConfig({}, Policy.standard()).pipe(
-      // Outermost: what the program did last is exported before it ends.
+      // Outermost, so that the last spans are exported before the program ends.
       Layer.provideMerge(Layer.unwrap(Effect.map(collector, exported)))
     )
   ),

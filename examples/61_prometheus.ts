@@ -10,7 +10,7 @@ import { createServer } from "node:http"
 const metrics = PrometheusMetrics.layerHttp({ metricNameMapper: Telemetry.prometheusName })
 
 const served = HttpRouter.serve(metrics).pipe(
-  // A port that Prometheus knows, in a program that stays.
+  // In a program that keeps running, this would be the port that Prometheus scrapes.
   Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
 )
 

@@ -1,5 +1,6 @@
 /**
- * The whole life of a file: uploaded once, used in several messages, a generated one fetched, everything deleted.
+ * The whole life of a file: upload it once, use it in several messages, download a generated one, and delete
+ * everything.
  *
  * `npm run demo` runs it against the embedded emulator, with no key and no network; `npm run demo -- --live` against
  * the real service, with ANTHROPIC_API_KEY set.
@@ -21,7 +22,7 @@ const heading = (text: string) => Console.log(`\n${bold(text)}`)
 
 const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`
 
-/** A file that is deleted when the scope closes: at the end, after a failure, on Ctrl-C. */
+/** Deletes the file when the scope closes: at the end, after a failure, or on Ctrl-C. */
 const uploadForNow = Effect.fnUntraced(function*(name: string) {
   const path = yield* Path.Path
   const location = path.join(import.meta.dirname, "assets", name)

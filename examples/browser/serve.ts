@@ -1,6 +1,6 @@
 /**
- * Serves the page, with an emulator behind it: `node examples/browser/serve.ts`. What the page asks of `/v1/` is
- * forwarded, and the key is added here: the page never sees it. A server of yours would look first who its user is.
+ * Serves the page, with an emulator behind it: `node examples/browser/serve.ts`. It forwards requests to `/v1/` and
+ * adds the key, which the page never sees. A real server would first check who the user is.
  */
 import { startEmulator } from "effect-anthropic-files/emulator/StartEmulator"
 import * as esbuild from "esbuild"
@@ -9,7 +9,7 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import { pipeline } from "node:stream"
 
-/** What the page says that the service has to know. */
+/** The headers of the page that the service needs. */
 const forwarded = ["accept", "anthropic-beta", "anthropic-version", "content-length", "content-type"]
 
 const forward = (
@@ -39,7 +39,7 @@ export const serve = async (port = 0) => {
   })
   const server = http.createServer((request, response) => {
     const own = `http://${request.headers.host}`
-    // Other pages in the same browser have no business here.
+    // Refuse other pages in the same browser.
     if ((request.headers.origin ?? own) !== own) return response.writeHead(403).end()
     if (request.url?.startsWith("/v1/") === true) return forward(emulator, request, response)
     if (request.url === "/page.js") {

@@ -1,9 +1,10 @@
 /**
- * Contracts come in by path and by presigned URL. Each content is uploaded once, the same questions are asked about each,
- * and every answer is stored with what it cites as soon as it is there. A run that was killed goes on where it was.
+ * Contracts come in by path and by presigned URL. Each content is uploaded once, the same questions are asked about
+ * each, and every answer is stored with what it cites as soon as it is there. A run that was killed continues where it
+ * was.
  *
- * What is known stands in a folder: `answers.jsonl`, `uploads.jsonl` with the ids of the files that were uploaded here,
- * and the upload cache.
+ * The state is kept in a directory: `answers.jsonl`, `uploads.jsonl` with the ids of the files that were uploaded
+ * here, and the upload cache.
  */
 import { Console, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore, Stream } from "effect"
 import { Conversation, FileMetadata, Files, FileSource, UploadCache, UploadStore } from "effect-anthropic-files"
@@ -36,8 +37,8 @@ export const questions = [
 ]
 
 /**
- * A file of JSON lines that is only ever added to. A line that a kill has torn counts as never written: it is closed by
- * the next one's line break.
+ * A file of JSON lines that is only appended to. A line that was cut off by a kill counts as never written; the line
+ * break of the next one ends it.
  */
 const lines = Effect.fn(function*<A, I>(path: string, schema: Schema.Codec<A, I>) {
   const fs = yield* FileSystem.FileSystem
@@ -50,7 +51,7 @@ const lines = Effect.fn(function*<A, I>(path: string, schema: Schema.Codec<A, I>
   const turn = yield* Semaphore.make(1)
   return {
     before: text.split("\n").flatMap((line) => Option.toArray(decode(line))),
-    /** On disk once it ends. */
+    /** The line is on disk when this ends. */
     add: (value: A) =>
       Effect.gen(function*() {
         yield* file.writeAll(new TextEncoder().encode(`${yield* encode(value)}\n`))
@@ -68,7 +69,7 @@ const sourceOf = (
 export const layerCache = (folder: string) =>
   UploadCache.layer().pipe(Layer.provide(UploadStore.layerDirectory(`${folder}/cache`)))
 
-/** Asks what is still to be asked about each contract. Gives the contracts that failed; the others go on. */
+/** Asks the open questions about each contract, and returns the contracts that failed. The others continue. */
 export const answerAll = Effect.fn("contracts.answerAll")(function*(
   contracts: ReadonlyArray<Contract>,
   folder: string
@@ -117,7 +118,7 @@ export const answerAll = Effect.fn("contracts.answerAll")(function*(
   return failed.flat()
 }, Effect.scoped)
 
-/** Deletes the files that were uploaded here: those that have expired, or all of them. Other files are left alone. */
+/** Deletes files that were uploaded here: the expired ones, or all of them. Other files are left alone. */
 export const cleanUp = Effect.fn("contracts.cleanUp")(function*(folder: string, which: "expired" | "all") {
   const { before } = yield* lines(`${folder}/uploads.jsonl`, Upload)
   const found = (yield* Files.findMany(before.map(({ file }) => file))).flatMap(Option.toArray)

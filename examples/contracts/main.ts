@@ -1,6 +1,6 @@
 /**
  * `node examples/contracts/main.ts manifest.jsonl folder`: one JSON object a line, `{"key": …, "source": path or URL}`.
- * Without arguments two contracts of its own, and without ANTHROPIC_API_KEY against an emulator.
+ * Without arguments, it uses two contracts of its own; without ANTHROPIC_API_KEY, an emulator.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
@@ -21,7 +21,7 @@ const read = Effect.gen(function*() {
   return yield* Effect.forEach(text.split("\n").filter((line) => line.trim() !== ""), (line) => decode(line))
 })
 
-/** Spans, metrics and logs go to a collector, if one is named. */
+/** Exports spans, metrics and logs if the environment names a collector. */
 const Exported = Layer.unwrap(Effect.map(
   Effect.option(Config.String("OTEL_EXPORTER_OTLP_ENDPOINT")),
   Option.match({

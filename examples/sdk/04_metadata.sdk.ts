@@ -1,4 +1,4 @@
-/** Looks a file up, which may not be there. */
+/** Looks up a file that may not exist. */
 import Anthropic, { NotFoundError } from "@anthropic-ai/sdk"
 
 const client = new Anthropic()

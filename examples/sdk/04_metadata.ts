@@ -1,4 +1,4 @@
-/** Looks a file up, which may not be there. */
+/** Looks up a file that may not exist. */
 import { Console, Effect } from "effect"
 import { FileMetadata, Files, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

@@ -1,4 +1,4 @@
-/** Deletes a file; one that is gone already is no failure. */
+/** Deletes a file. If it is already gone, that is not a failure. */
 import Anthropic, { NotFoundError } from "@anthropic-ai/sdk"
 
 const client = new Anthropic()

@@ -1,4 +1,4 @@
-/** Deletes a file; one that is gone already is no failure. */
+/** Deletes a file. If it is already gone, that is not a failure. */
 import { Console, Effect } from "effect"
 import { FileMetadata, Files, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

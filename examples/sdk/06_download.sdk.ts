@@ -1,4 +1,4 @@
-/** Saves a file that a tool made. All of it goes through memory, and a write that breaks off leaves a part. */
+/** Saves a file that a tool made. All of it is in memory at once, and an interrupted write leaves part of a file. */
 import Anthropic from "@anthropic-ai/sdk"
 import { writeFile } from "node:fs/promises"
 

@@ -1,4 +1,4 @@
-/** Saves a file that a tool made: complete and synced, or not at all. A broken connection is taken up where it broke. */
+/** Saves a file that a tool made: complete and synced, or not at all. A broken connection is resumed. */
 import { Effect } from "effect"
 import { FileMetadata, Policy, Transfer } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

@@ -1,4 +1,4 @@
-/** Uploads a file once: its id is kept beside it, and looked up the next time. */
+/** Uploads a file once: its id is stored next to it, and looked up the next time. */
 import Anthropic, { NotFoundError, toFile } from "@anthropic-ai/sdk"
 import { createReadStream, existsSync, readFileSync, writeFileSync } from "node:fs"
 

@@ -1,4 +1,4 @@
-/** Uploads a content once, whatever its file is called, also from several processes at a time. */
+/** Uploads a content once, whatever the file is called, even from several processes at a time. */
 import { Effect, Layer } from "effect"
 import { FileSource, Policy, UploadCache, UploadStore } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

@@ -1,4 +1,4 @@
-/** An upload that says what is wrong. A missing file and a directory are not errors of the SDK. */
+/** An upload that says what is wrong. For the SDK, a missing file and a directory are not errors of its own. */
 import Anthropic, { APIConnectionError, APIError, RateLimitError, toFile } from "@anthropic-ai/sdk"
 import { createReadStream, statSync } from "node:fs"
 

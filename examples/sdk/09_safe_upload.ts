@@ -1,4 +1,4 @@
-/** An upload that says what is wrong. What may go wrong stands in its type. */
+/** An upload that says what is wrong. Its type lists what can go wrong. */
 import { Console, Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"

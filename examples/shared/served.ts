@@ -2,7 +2,7 @@ import { Effect, type Scope } from "effect"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 
-/** A server that answers every GET with this text, as long as the scope is open. Gives its URL. */
+/** Serves this text to every GET for as long as the scope is open, and returns the URL. */
 export const served = (text: string, mimeType = "text/csv"): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<http.Server>((resume) => {

@@ -1,6 +1,6 @@
 /**
- * A Cloudflare Worker before the Files API: `PUT /name` uploads a body as it comes, `GET /` lists, and `GET /file_…`
- * hands a content through. The key is a secret of the worker's. A worker of yours would look first who is asking.
+ * A Cloudflare Worker before the Files API: `PUT /name` uploads a body as it arrives, `GET /` lists, and `GET /file_…`
+ * passes a content on. The key is a secret of the worker. A real worker would first check who is asking.
  */
 import { Effect, Layer, ManagedRuntime, Redacted, Stream } from "effect"
 import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
@@ -12,7 +12,8 @@ interface Env {
   readonly ANTHROPIC_BASE_URL?: string
 }
 
-// Requests share data. What waits, opens or measures time belongs to one of them, and may be gone with it at any moment.
+// Requests share only data. Whatever waits, opens or measures time belongs to one request, and may vanish with it at
+// any moment.
 const shared = ManagedRuntime.make(RateLimiter.layerStoreMemory)
 
 const layerOf = ({ ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL }: Env) =>
