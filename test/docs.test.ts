@@ -110,6 +110,48 @@ describe("pages of docs/", () => {
   }
 })
 
+/** Where a page lists the options of an interface. */
+const optionTables: ReadonlyArray<readonly [page: string, heading: string, source: string, type: string]> = [
+  ["docs/node.md", "## Options", "src/internal/request/options.ts", "ClientOptions"],
+  ["docs/node.md", "## Options", "src/NodeFiles.ts", "HttpClientOptions"],
+  ["docs/transfer.md", "## One file", "src/internal/files/upload.ts", "UploadOptions"],
+  ["docs/transfer.md", "## One file", "src/internal/request/callOptions.ts", "CallOptions"],
+  ["docs/transfer.md", "## Many at once", "src/Transfer.ts", "BulkOptions"],
+  ["docs/upload-cache.md", "## Options", "src/UploadCache.ts", "Options"],
+  ["docs/upload-cache.md", "## A directory", "src/internal/cache/sync.ts", "SyncOptions"],
+  ["docs/messages.md", "## The block for a file", "src/ContentBlock.ts", "DocumentOptions"],
+  ["docs/messages.md", "## One file, many questions", "src/Conversation.ts", "Options"],
+  ["docs/messages.md", "### Options of one call", "src/internal/request/callOptions.ts", "MessageCallOptions"],
+  ["docs/emulator.md", "## In process, with Effect", "src/emulator/internal/http/options.ts", "Options"],
+  ["docs/policies.md", "## retry", "src/internal/policy/options.ts", "RetryOptions"],
+  ["docs/policies.md", "## rateLimit", "src/internal/policy/options.ts", "RateLimitOptions"],
+  ["docs/policies.md", "## circuitBreaker", "src/internal/policy/options.ts", "CircuitBreakerOptions"],
+  ["docs/policies.md", "## timeout", "src/internal/policy/options.ts", "TimeoutOptions"],
+  ["docs/policies.md", "## For one call", "src/internal/policy/options.ts", "Overrides"]
+]
+
+describe("tables of options", () => {
+  for (const [page, heading, source, type] of optionTables) {
+    it(`${page}, ${heading.replace(/^#+ /, "")}: every option of ${type}, with its default`, () => {
+      const section = read(page).split(`\n${heading}\n`)[1]?.split("\n## ")[0] ?? ""
+      const [, declaration = ""] =
+        new RegExp(`^export interface ${type}\\b[^{]*\\{\\n([^]*?)^\\}`, "m").exec(read(source)) ?? []
+      const options = Array.from(
+        declaration.matchAll(/(?:\/\*\*([^]*?)\*\/\s*)?^ {2}readonly (\w+)\?:/gm),
+        ([, comment = "", name = ""]) => ({ name, value: /@default (.+?)(?: \*\/)?$/m.exec(comment)?.[1] })
+      )
+      assert.isNotEmpty(options)
+      for (const { name, value } of options) {
+        const row = section.split("\n").find((line) => new RegExp(`^\\|[^|]*\`${name}\``).test(line))
+        assert.isDefined(row, `${page} does not list ${name}`)
+        if (value === undefined || !/^("[^"]*"|\[.*\]|true|false|[\d_]+)$/.test(value)) continue
+        const bare = (text: string) => text.replaceAll(/[",_`]/g, "")
+        assert.include(bare(row), bare(value), `${page}: ${name} is ${value} unless given`)
+      }
+    })
+  }
+})
+
 describe("README.md", () => {
   it("the first program has at most 15 lines", () => {
     const [, first = ""] = /```ts\n([^]*?)```/.exec(read("README.md")) ?? []
