@@ -124,14 +124,16 @@ export const withStore: {
       Layer.effectDiscard(
         Cause.hasInterruptsOnly(cause)
           ? Effect.interrupt
-          : Effect.fail(
-            new PolicyFailed({
-              message: "A policy's store can't be reached: check its address, or leave the store out.",
-              cause: Cause.squash(cause)
-            })
-          )
+          : Effect.fail(storeFailed(Cause.squash(cause)))
       ))
   ))
+
+/** A store that says itself what is wrong knows better. */
+const storeFailed = (error: unknown): PolicyFailed =>
+  error instanceof PolicyFailed ? error : new PolicyFailed({
+    message: "A policy's store can't be reached: check its address, or leave the store out.",
+    cause: error
+  })
 
 /**
  * Options of {@link standard}, by policy. `false` leaves a policy out.

@@ -46,6 +46,8 @@ const byTag: Readonly<Record<string, number>> = {
   Unauthorized: ExitCode.unauthorized,
   PermissionDenied: ExitCode.unauthorized,
   CredentialsFailed: ExitCode.unauthorized,
+  /** A store that can't be reached may be reached later. */
+  PolicyFailed: ExitCode.temporary,
   FileNotFound: ExitCode.notFound,
   FileExpired: ExitCode.notFound,
   FileNotDownloadable: ExitCode.notFound,

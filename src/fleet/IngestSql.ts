@@ -212,14 +212,13 @@ export const make = Effect.fnUntraced(function*(
  */
 export const layerRateLimitStore = (
   options: RateLimitStoreOptions = {}
-): Layer.Layer<RateLimiter.RateLimiterStore, Ingest.IngestFailed, SqlClient.SqlClient | Redis.Redis> =>
+): Layer.Layer<RateLimiter.RateLimiterStore, never, SqlClient.SqlClient | Redis.Redis> =>
   Layer.effect(
     RateLimiter.RateLimiterStore,
-    Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      yield* migrate(sql)
-      return yield* SharedRate.make(Database.make(sql).countAlive, options.onRedisLost ?? "share")
-    })
+    Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => SharedRate.make(Database.make(sql.withoutTransforms()).countAlive, options.onRedisLost ?? "share")
+    )
   )
 
 /**

@@ -36,6 +36,8 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { type InvalidConfig, PolicyFailed } from "../FilesError.ts"
+import { wordsOf } from "../internal/request/evidence.ts"
+import { shorten } from "../internal/text.ts"
 import type * as NodeFiles from "../NodeFiles.ts"
 import * as Policy from "../Policy.ts"
 import * as UploadCache from "../UploadCache.ts"
@@ -118,7 +120,12 @@ const redisOf = (url: Redacted.Redacted<string>): Layer.Layer<Redis.Redis, Polic
       Layer.effect(
         Redis.Redis,
         Effect.fail(
-          new PolicyFailed({ message: "The Redis of the rate limit can't be reached: check its address.", cause })
+          new PolicyFailed({
+            message: `The Redis of the rate limit can't be reached (${
+              shorten(wordsOf(cause))
+            }): check its address, or leave it out where there is one runner.`,
+            cause
+          })
         )
       ))
   )

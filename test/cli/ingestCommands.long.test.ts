@@ -280,11 +280,17 @@ describe.runIf(isRun)(`ingest on the command line${needsPostgres}`, () => {
           env: { ...env, ANTHROPIC_FILES_DATABASE_URL: "postgres://root:secret@127.0.0.1:1/db" }
         })
         code(away, 5)
+        assert.match(away.err, /The database of the ingest can't be used: connect ECONNREFUSED 127\.0\.0\.1:1/)
+        const noRedis = yield* run(["ingest", "run", "unknown"], {
+          env: { ...env, ANTHROPIC_FILES_REDIS_URL: "redis://root:secret@127.0.0.1:1" }
+        })
+        code(noRedis, 5)
+        assert.match(noRedis.err, /The Redis of the rate limit can't be reached \(connect ECONNREFUSED/)
         const noKey = yield* run(["ingest", "run", "unknown"], {
           env: { ...env, ANTHROPIC_API_KEY: undefined, HOME: os.tmpdir() }
         })
         code(noKey, 3)
-        for (const { err, out } of [none, unknown, wrong, away, noKey]) assert.notInclude(out + err, "secret")
+        for (const { err, out } of [none, unknown, wrong, away, noRedis, noKey]) assert.notInclude(out + err, "secret")
       })
     )
   })
