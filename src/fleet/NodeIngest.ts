@@ -99,6 +99,8 @@ const databaseOf = ({ databaseUrl, maxConnections = 10 }: Options): Layer.Layer<
     maxConnections,
     applicationName: "effect-anthropic-files",
     connectTimeout: "10 seconds",
+    // A connection that was cut without a word, by a failover for example, would be waited for without end.
+    keepAlive: "15 seconds",
     // A pooler such as pgbouncer gives each transaction another session, which knows no statement of an earlier one.
     prepare: false,
     // The queue keeps times without a zone, which jump where the session's zone has a summer time.
