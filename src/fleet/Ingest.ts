@@ -1,8 +1,8 @@
 /**
- * Durable ingest: files by the million, on any number of machines, through crashes and deployments. Work is added to a
- * table, any number of runners upload it, and the table says at any time what became of each item.
+ * Durable ingest: uploads files by the million, on any number of machines, through crashes and deployments. Items are added
+ * to a table, any number of runners upload them, and the table always shows the state of each item.
  *
- * This is the service. `IngestSql` makes it over Postgres, and `NodeIngest` is one ready-made Layer for Node.
+ * This is the service. `IngestSql` implements it on Postgres, and `NodeIngest` is a ready-made Layer for Node.
  *
  * @example
  * ```ts
@@ -45,102 +45,101 @@ import {
 
 export {
   /**
-   * An ingest could not do what it was asked for.
+   * An operation of an ingest failed.
    *
-   * - `DatabaseFailed`: the database is away, or refuses; runners wait for it and do not fail with this;
-   * - `NoSuchIngest`: nothing was ever added under that name;
-   * - `AnotherRunner`: one runs already, and nothing shares the rate limit between them;
-   * - `Refused`: the key is refused, the storage is full or the account is blocked, in `cause`: every item would fail;
-   * - `TooManyDeletions`: nothing was deleted.
+   * - `DatabaseFailed`: the database can't be reached, or refuses; a runner that has started waits for it instead;
+   * - `NoSuchIngest`: no ingest has that name;
+   * - `AnotherRunner`: another runner is running, and without Redis they can't share the rate limit;
+   * - `Refused`: every upload would fail, for example because the key is wrong or the storage is full; see `cause`;
+   * - `TooManyDeletions`: more files would be deleted than allowed; nothing was deleted.
    */
   IngestFailed
 } from "./internal/failed.ts"
 export type {
-  /** What came of adding. */
+  /** The result of adding items. */
   Added,
-  /** What was removed. */
+  /** What {@link clean} removed. */
   Cleaned,
-  /** What is removed. */
+  /** Options of {@link clean}. */
   CleanOptions,
-  /** What became of one file. */
+  /** The outcome of one deletion. */
   DeleteEvent,
-  /** How much may be deleted. */
+  /** Options of {@link deleteUploaded}. */
   DeleteOptions,
-  /** Which failed items are tried again. */
+  /** Which failed items {@link retry} makes pending. */
   RetryOptions,
-  /** What became of one item, or of one try of it. */
+  /** The outcome of one item, or of one attempt. */
   RunEvent,
-  /** How a runner works. */
+  /** Options of {@link run}. */
   RunOptions,
-  /** Which items. */
+  /** Selects items. */
   Selection
 } from "./internal/model.ts"
 export {
-  /** One item, as it stands in the table `ingest_items`. */
+  /** One item, as a row of the table `ingest_items`. */
   ItemRow,
-  /** A runner, as it was last heard of. */
+  /** A runner, as of its last heartbeat. */
   Runner,
   /**
-   * What an item is. `pending` until it is `done` or has `failed`; `cancelled` where it was given up on request;
-   * `deleted` where the file was deleted again.
+   * The state of an item: `pending` until it is `done` or has `failed`; `cancelled` if it was given up on request;
+   * `deleted` if its file was deleted again.
    */
   State,
-  /** An ingest at one moment. */
+  /** A snapshot of an ingest. */
   Status,
-  /** An ingest by its name. */
+  /** The name and state of an ingest. */
   Summary
 } from "./internal/model.ts"
 
-/** The database, or an option. */
+/** Why an operation failed: the ingest or its database, or an invalid option. */
 export type Failure = IngestFailed | RequestFailed
 
 /**
- * Ingests by their names: at most 200 bytes each, made when something is first added.
+ * Ingests, each with a name of at most 200 bytes. An ingest is created when items are first added to it.
  */
 export class Ingest extends Context.Service<Ingest, {
   /**
-   * Adds items. One whose key the ingest has already stays as it is, so that adding the same manifest again, or one that
-   * was broken off, does no harm. Memory stays flat however long the manifest is.
+   * Adds items. An item whose key exists already stays as it is, so the same manifest can be added again, for example
+   * after an interruption. Memory stays flat, however long the manifest is.
    */
   readonly add: <E, R>(
     ingest: string,
     manifest: Stream.Stream<Entry, E, R>
   ) => Effect.Effect<Added, E | Failure, R>
   /**
-   * Uploads what is pending, and tells of each item what became of it. Ends when nothing is pending any more, on no
-   * machine. Ending the stream early gives back what is under way.
+   * Uploads pending items, and emits the outcome of each. Ends when no item is pending on any machine. If the stream ends
+   * early, items in progress are returned to the queue.
    */
   readonly run: <E = never, R = never>(
     ingest: string,
     options?: RunOptions<E, R>
   ) => Stream.Stream<RunEvent, Failure, R>
-  /** An ingest at this moment. */
+  /** A snapshot of an ingest. */
   readonly status: (ingest: string) => Effect.Effect<Status, Failure>
-  /** The items, by key. Read a page at a time, so that no transaction stays open. */
+  /** The items, ordered by key. They are read page by page, so no transaction stays open. */
   readonly items: (ingest: string, selection?: Selection) => Stream.Stream<ItemRow, Failure>
-  /** All ingests, by name. */
+  /** All ingests, ordered by name. */
   readonly list: Effect.Effect<ReadonlyArray<Summary>, IngestFailed>
-  /** No runner begins another item until the ingest is resumed. */
+  /** Keeps runners from starting another item until the ingest is resumed. */
   readonly pause: (ingest: string) => Effect.Effect<void, Failure>
-  /** Goes on after a pause. Items that were cancelled are pending again; their number is given. */
+  /** Continues after a pause or a cancellation. Cancelled items become pending; returns their number. */
   readonly resume: (ingest: string) => Effect.Effect<number, Failure>
-  /** Gives up what is pending. What is under way ends as it ends. Gives the number of items. */
+  /** Gives up pending items, and returns their number. Uploads in progress are finished. */
   readonly cancel: (ingest: string) => Effect.Effect<number, Failure>
-  /** Makes failed items pending again, with all their tries. Gives their number. Lines that were no items stay failed. */
+  /** Makes failed items pending, with all their attempts. Returns their number. Malformed lines stay failed. */
   readonly retry: (ingest: string, options?: RetryOptions) => Effect.Effect<number, Failure>
   /**
-   * Uploads anew what expires within that time: makes the items pending, and gives their number. The files that there
-   * are stay until they expire.
+   * Makes items pending whose files expire within that time, so that they are uploaded again. Returns their number. The
+   * old files stay until they expire.
    */
   readonly renew: (ingest: string, within: Duration.Input) => Effect.Effect<number, Failure>
   /**
-   * Deletes the files that this ingest uploaded, and no others: not those that were there before, nor those that another
-   * ingest has as well.
+   * Deletes the files that this ingest uploaded. Files that existed before, or that another ingest uses too, are kept.
    */
   readonly deleteUploaded: (ingest: string, options?: DeleteOptions) => Stream.Stream<DeleteEvent, Failure>
   /**
-   * Removes what is left of items that ended: messages of the queue and runners that are gone, which runners remove by
-   * themselves, and what the upload cache knows of files that expired. The items stay.
+   * Removes what is no longer needed: finished messages of the queue and runners that are gone (runners remove both too),
+   * and records of the upload cache for files that expired. Items are kept.
    */
   readonly clean: (options?: CleanOptions) => Effect.Effect<Cleaned, Failure>
 }>()("effect-anthropic-files/fleet/Ingest") {}
@@ -164,7 +163,7 @@ export const status: (ingest: string) => Effect.Effect<Status, Failure, Ingest> 
 )((service) => service.status)
 
 /**
- * {@link status} again and again: at once, and after each interval.
+ * Emits {@link status} at once, and again after each interval.
  *
  * @default interval "2 seconds"
  */
@@ -231,7 +230,7 @@ export const clean: (options?: CleanOptions) => Effect.Effect<Cleaned, Failure, 
   "Ingest.clean"
 )((service) => service.clean)
 
-/** How rows are written down. */
+/** How rows are exported. */
 export interface ExportOptions extends Selection {
   /** @default "jsonl" */
   readonly format?: "jsonl" | "csv" | undefined
@@ -241,7 +240,7 @@ const columns = Object.keys(ItemRow.fields) as ReadonlyArray<keyof ItemRow>
 
 const encodeRow = Schema.encodeSync(ItemRow)
 
-/** A cell is text; what is not there is an empty one. */
+/** A cell is text; null is an empty cell. */
 const cellsOf = (row: ItemRow): Record<string, string> => {
   const encoded = encodeRow(row)
   return Object.fromEntries(columns.map((column) => {
@@ -251,13 +250,13 @@ const cellsOf = (row: ItemRow): Record<string, string> => {
   }))
 }
 
-/** The items as text, by key: an object a line, or CSV whose first record names the columns. */
+/** The items as text, ordered by key: one JSON object per line, or CSV with a header. */
 const export_ = (ingest: string, options: ExportOptions = {}): Stream.Stream<string, Failure, Ingest> => {
   const rows = items(ingest, options)
   return options.format === "csv"
     ? Stream.pipeThroughChannel(Stream.map(rows, cellsOf), Csv.encodeString({ columns, headers: true, newline: "\n" }))
     : Stream.pipeThroughChannel(Stream.map(rows, (row) => encodeRow(row)), Ndjson.encodeString<Failure>()).pipe(
-      // What came out of JSON goes into it again.
+      // The rows were decoded from JSON, so they can be encoded.
       Stream.catchTag("NdjsonError", (error) => Stream.die(error))
     )
 }

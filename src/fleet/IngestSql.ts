@@ -1,9 +1,9 @@
 /**
- * Durable ingest over Postgres. The tables are made and brought up to date when the Layer is built:
+ * Durable ingest on Postgres. The tables are created and migrated when the Layer is built:
  *
- * - `ingest_items`: an item a row, the truth about it, to be queried by anyone;
- * - `ingests` and `ingest_runners`: what runs, and who;
- * - `ingest_queue`: effect's `PersistedQueue`, with a message for each of the items that come next.
+ * - `ingest_items`: one row for each item, the source of truth, which you may query;
+ * - `ingests` and `ingest_runners`: the ingests and their runners;
+ * - `ingest_queue`: effect's `PersistedQueue`, with a message for each item that comes next. A runner creates it.
  *
  * An item's `state`:
  *
@@ -13,9 +13,9 @@
  *                 │  └──── cancelled, resumed
  *                 └─────▶ failed | cancelled
  *
- * `pending` covers what is not offered to the queue yet, what is, and what is under way. The message of an item is
- * called `id/generation`. Each way back to `pending` raises the generation, since the queue never hands out an id again
- * that it has seen to its end.
+ * A `pending` item may not be in the queue yet, be in the queue, or be in progress. The id of its message is
+ * `id/generation`. Each return to `pending` increments the generation, because the queue never delivers a finished id
+ * again.
  *
  * @example
  * ```ts
@@ -69,47 +69,47 @@ import * as Seeing from "./internal/seeing.ts"
 import * as SharedRate from "./internal/sharedRate.ts"
 import { migrate, queueTable, tuneQueue } from "./internal/tables.ts"
 
-/** How runners of this process work. */
+/** Options of the service. */
 export interface Options {
   /**
-   * Whether a runner has to be the only one in this database: where the rate limit is not shared through Redis. Another
-   * one then fails with `AnotherRunner`.
+   * Whether only one runner may run in this database, because the rate limit is not shared through Redis. A second
+   * runner then fails with `AnotherRunner`.
    *
    * @default false
    */
   readonly isAlone?: boolean | undefined
   /**
-   * How long the database may be away without an item that is under way being handed to another runner as well. An item
-   * whose runner was killed is handed out again after that time.
+   * How long the database may be away before an item in progress is delivered to another runner as well. The item of a
+   * killed runner is delivered again after that time.
    *
    * @default "2 minutes"
    */
   readonly lockExpiration?: Duration.Input | undefined
   /**
-   * Items in the queue ahead of the runners.
+   * The maximum number of items in the queue ahead of the runners.
    *
    * @default 10000
    */
   readonly window?: number | undefined
   /**
-   * Between two looks of an idle runner for work.
+   * How often an idle runner looks for work.
    *
    * @default "1 second"
    */
   readonly pollInterval?: Duration.Input | undefined
   /**
-   * How often a runner brings table and queue together.
+   * How often a runner repairs differences between table and queue.
    *
    * @default "1 minute"
    */
   readonly sweepInterval?: Duration.Input | undefined
 }
 
-/** What runners do while Redis is away. */
+/** Options of {@link layerRateLimitStore}. */
 export interface RateLimitStoreOptions {
   /**
-   * What happens while Redis is away: `share` keeps each runner to the limit divided by the runners that are alive;
-   * `fail` fails what would be sent with `RateLimited`, which makes runners wait.
+   * What happens while Redis is away. With `share`, each runner keeps to the limit divided by the number of live runners.
+   * With `fail`, requests fail with `RateLimited`, and runners wait.
    *
    * @default "share"
    */
@@ -129,13 +129,13 @@ const durationOption = (
     : Effect.succeed(duration)
 }
 
-/** `undefined` for what is not a finite duration above 0. */
+/** `undefined` unless it is a finite duration above 0. */
 const durationOf = (input: Duration.Input): Duration.Duration | undefined =>
   Option.getOrUndefined(
     Option.filter(Duration.fromInput(input), (duration) => Duration.isFinite(duration) && Duration.isPositive(duration))
   )
 
-/** The service over the database, the cache and the client in the context. */
+/** Makes the service from the database, the cache and the client in the context. */
 export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<
@@ -166,7 +166,7 @@ export const make = Effect.fnUntraced(function*(
     lockRefreshInterval: Duration.times(lockExpiration, 1 / 4)
   }).pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
-    // Its migrations die where the database is away.
+    // Its migrations die if the database is away.
     Effect.catchDefect((defect): Effect.Effect<never, SqlError> =>
       isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
     ),
@@ -193,8 +193,8 @@ export const make = Effect.fnUntraced(function*(
 })
 
 /**
- * A store of the rate limit for `Policy.withStore`: in Redis, shared by all runners. While Redis is away, each keeps to
- * its share of the limit, or sends nothing, as it is told; never does it send without a limit.
+ * A store of the rate limit for `Policy.withStore`, in Redis and shared by all runners. While Redis is away, each runner keeps
+ * to its share of the limit or sends nothing, depending on the option. It never sends without a limit.
  *
  * ```ts
  * import { NodeRedis } from "@effect/platform-node"
@@ -268,7 +268,7 @@ const serviceOf = (engine: Engine): Ingest.Ingest["Service"] => {
     list: Seeing.list(database),
     pause: (ingest) => Effect.asVoid(onIngest(ingest, database.setState(ingest, "paused"))),
     resume: (ingest) =>
-      // The items first: while the ingest counts as cancelled, no runner takes one.
+      // The items first: while the ingest is cancelled, no runner starts one.
       onIngest(ingest, Effect.tap(database.revive(ingest), () => database.setState(ingest, "running"))),
     cancel: (ingest) =>
       onIngest(ingest, Effect.andThen(database.setState(ingest, "cancelled"), database.cancel(ingest))),

@@ -1,8 +1,8 @@
 /**
- * What an ingest is given: a stream of items, each a key and where its content comes from. Read from JSONL, CSV, a
- * folder or the rows of a query, or made by a program.
+ * The input of an ingest: a stream of items, each with a key and the source of its content. It is read from JSONL, CSV, a
+ * directory or the rows of a query, or made by a program.
  *
- * What is wrong with one line is a {@link Malformed} in the stream, with the line's number; the others go on.
+ * A line that is not a valid item becomes a {@link Malformed} with its line number. The other lines are still read.
  *
  * @example
  * ```ts
@@ -34,16 +34,16 @@ import { type Entry, type Item, Malformed, parseItem } from "./internal/manifest
 
 export {
   type Entry,
-  /** Whether an entry of a manifest is one that could not be read. */
+  /** Whether an entry of a manifest is a {@link Malformed}. */
   isMalformed,
   type Item,
   Malformed
 } from "./internal/manifestItem.ts"
 
-/** How a file of a manifest is read. */
+/** Options for reading a manifest. */
 export interface FileOptions {
   /**
-   * What the manifest is called in messages. A malformed line without a key of its own has the key `name:line`.
+   * The name of the manifest in messages. A malformed line without a key gets the key `name:line`.
    *
    * @default "manifest"
    */
@@ -55,7 +55,7 @@ const malformed = (name: string, line: number, message: string, key?: string): M
 
 const columns = ["key", "source", "filename", "mimeType", "expiresIn", "metadata"]
 
-/** The first record of CSV. */
+/** The header of a CSV file. */
 interface Header {
   readonly names: ReadonlyArray<string>
   readonly isUsable: boolean
@@ -70,7 +70,7 @@ const headerProblem = (names: ReadonlyArray<string>): string | undefined => {
   return double === undefined ? undefined : `the first record has the column ${double} twice.`
 }
 
-/** The cells of CSV are text, and an empty one says nothing. */
+/** Cells are text; an empty cell counts as absent. */
 const fromCells = (header: ReadonlyArray<string>, cells: ReadonlyArray<string>): Record<string, unknown> => {
   const entries = header.map((column, at) => [column, cells[at] ?? ""] as const)
   return Object.fromEntries(entries.filter(([, cell]) => cell !== ""))
@@ -82,8 +82,8 @@ const entryOf = (name: string, line: number, value: unknown): Entry => {
 }
 
 /**
- * One JSON object a line: `{"key": "a", "source": "a.pdf"}`, with the fields of an {@link Item}. Empty lines are left
- * out. A line may have 1 MiB.
+ * Reads one JSON object per line, with the fields of an {@link Item}: `{"key": "a", "source": "a.pdf"}`. Empty lines are
+ * skipped. A line may have up to 1 MiB.
  *
  * @param content the bytes of the file, `fs.stream(path)` for example
  */
@@ -103,8 +103,9 @@ export const jsonl = <E, R>(
 }
 
 /**
- * Comma-separated values (RFC 4180) whose first record names the columns: `key` and `source`, and as far as they are
- * there `filename`, `mimeType`, `expiresIn` and `metadata`, which is JSON. Columns of other names are left out.
+ * Reads comma-separated values (RFC 4180) with a header. The columns `key` and `source` are required; `filename`, `mimeType`,
+ * `expiresIn` and `metadata` (JSON) are optional. Other columns are ignored. Without a usable header, nothing further is
+ * read.
  *
  * @param content the bytes of the file, `fs.stream(path)` for example
  */
@@ -138,28 +139,28 @@ export const csv = <E, R>(
       const [next, entries] = header?.isUsable === false ? [header, []] : read(header, record)
       return [next, [{ entries, isLast: !next.isUsable }]]
     }),
-    // Without its columns no record is an item, and each would only be one more failure.
+    // Without the columns, every further record would only be one more failure.
     Stream.takeUntil(({ isLast }) => isLast),
     Stream.flatMap(({ entries }) => Stream.fromIterable(entries))
   )
 }
 
 /**
- * The regular files below a folder that globs choose. The key is the path below the folder, with `/` on every system,
- * the source the absolute path. What can't be looked at is malformed. Links are not followed, and names that begin
- * with a dot are left out unless a glob names them.
+ * The regular files in a directory and below it that match globs. The key is the path relative to the directory, with `/` on
+ * every system; the source is the absolute path. What can't be read is malformed. Links are not followed, and names that
+ * begin with a dot are skipped unless a glob names them.
  */
 export const folder = (
   directory: string,
   options: {
     /**
-     * Globs over the paths below the folder.
+     * Globs that the relative paths have to match.
      *
      * @default ["**"]
      */
     readonly include?: ReadonlyArray<string> | undefined
     /**
-     * Globs of what is left out.
+     * Globs of paths to skip.
      *
      * @default []
      */
@@ -179,14 +180,14 @@ export const folder = (
     return Stream.fromIterable([...items, ...failed])
   }))
 
-/** A name of a file system can hold what no key can. */
+/** A file name can contain characters that a key can't. */
 const checked = (item: Item, key: string): Entry => {
   const parsed = parseItem(item)
   return "message" in parsed ? new Malformed({ key: parsed.key ?? key, message: parsed.message }) : parsed.item
 }
 
 /**
- * Rows of a query, or other objects: each is to have the fields of an {@link Item}, null counting as absent.
+ * Reads the rows of a query, or other objects, with the fields of an {@link Item}. Null counts as absent.
  * `` Manifest.rows(sql`SELECT id AS key, url AS source FROM documents`.stream) ``
  */
 export const rows = <E, R>(

@@ -1,7 +1,7 @@
 /**
- * Durable ingest on Node, in one Layer: give it a Postgres, and a Redis as soon as there are several runners.
+ * Durable ingest on Node in one Layer. It needs a Postgres, and a Redis for more than one runner.
  *
- * Needs `@effect/platform-node`, `@effect/sql-pg` and `redis`: optional peers of this package.
+ * Needs the optional peer dependencies `@effect/platform-node` and `@effect/sql-pg`, and `redis` if there is a `redisUrl`.
  *
  * @example
  * ```ts
@@ -47,40 +47,40 @@ import type * as Ingest from "./Ingest.ts"
 import * as IngestSql from "./IngestSql.ts"
 import { type IngestFailed, unreachable } from "./internal/failed.ts"
 
-/** What the Layer is made from. */
+/** Options of {@link layer}. */
 export interface Options extends Omit<IngestSql.Options, "isAlone">, IngestSql.RateLimitStoreOptions {
   /** `postgres://user:password@host:5432/database` */
   readonly databaseUrl: Redacted.Redacted<string>
   /**
-   * `redis://host:6379`. Through it all runners keep to one rate limit.
+   * `redis://host:6379`. All runners with the same Redis share one rate limit.
    *
-   * @default none: then one runner at a time
+   * @default none: only one runner at a time
    */
   readonly redisUrl?: Redacted.Redacted<string> | undefined
   /**
-   * Connections to the database of this process.
+   * The maximum number of database connections of this process.
    *
    * @default 10
    */
   readonly maxConnections?: number | undefined
   /**
-   * What the client does to every request. Its rate limit is the one that all runners share.
+   * The policy of the client. All runners share its rate limit.
    *
    * @default {}
    */
   readonly policy?: Policy.StandardOptions | undefined
   /**
-   * How long the process of a runner that died keeps others from the content that it was uploading.
+   * How long a content that a killed runner was uploading stays locked for others.
    *
    * @default "30 seconds"
    */
   readonly lease?: Duration.Input | undefined
 }
 
-/** Connections that wait for a database that is away are left behind. */
+/** How long closing the connections may take. A database that is away must not delay the end of the process. */
 const closeLimit = Duration.millis(500)
 
-/** A Layer whose release takes no longer than {@link closeLimit}. */
+/** The same Layer, released within {@link closeLimit}. */
 const closedSoon = <A, E, R>(self: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
   Layer.effectContext(Effect.gen(function*() {
     const scope = yield* Scope.make()
@@ -99,11 +99,11 @@ const databaseOf = ({ databaseUrl, maxConnections = 10 }: Options): Layer.Layer<
     maxConnections,
     applicationName: "effect-anthropic-files",
     connectTimeout: "10 seconds",
-    // A connection that was cut without a word, by a failover for example, would be waited for without end.
+    // Without it, a connection that was cut silently, for example by a failover, would hang forever.
     keepAlive: "15 seconds",
-    // A pooler such as pgbouncer gives each transaction another session, which knows no statement of an earlier one.
+    // Behind a pooler such as pgbouncer, a statement that was prepared in one session is missing in the next.
     prepare: false,
-    // The queue keeps times without a zone, which jump where the session's zone has a summer time.
+    // The queue stores times without a zone. In a zone with daylight saving time they would jump.
     startupParameters: { timezone: "UTC" }
   }).pipe(
     closedSoon,
@@ -112,10 +112,10 @@ const databaseOf = ({ databaseUrl, maxConnections = 10 }: Options): Layer.Layer<
   )
 
 const redisOf = (url: Redacted.Redacted<string>): Layer.Layer<Redis.Redis, PolicyFailed> =>
-  // Only here is the package redis needed.
+  // Imported here so that the package redis is needed only with a redisUrl.
   Layer.unwrap(Effect.map(
     Effect.promise(() => import("@effect/platform-node/NodeRedis")),
-    // Commands fail while it is away, instead of being kept for later.
+    // While Redis is away, commands fail instead of being queued.
     (NodeRedis) => NodeRedis.layer({ url: Redacted.value(url), disableOfflineQueue: true })
   )).pipe(
     Layer.catchTag("RedisError", (cause) =>
@@ -133,9 +133,9 @@ const redisOf = (url: Redacted.Redacted<string>): Layer.Layer<Redis.Redis, Polic
   )
 
 /**
- * The service with all that it needs.
+ * The service with everything that it needs.
  *
- * @param files the client: `NodeFiles.layer`, `layerConfig` or `layerCredentials` with the policy that it is given
+ * @param files makes the client with the given policy: `NodeFiles.layer`, `layerConfig` or `layerCredentials`
  */
 export const layer = <E>(
   options: Options,

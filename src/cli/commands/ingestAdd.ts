@@ -66,7 +66,7 @@ const entriesOf = Effect.fnUntraced(function*(
   return parse(fs.stream(source), source, source, format)
 })
 
-/** Whoever runs the ingest may be in another folder. */
+/** Resolves a relative path here, because the runner may be started in another directory. */
 const absolute = (path: Path.Path) => (entry: Manifest.Entry): Manifest.Entry =>
   Manifest.isMalformed(entry) || /^[a-z][a-z0-9+.-]*:\/\//i.test(entry.source)
     ? entry

@@ -54,10 +54,10 @@ const tell = Effect.fnUntraced(function*(event: Ingest.RunEvent) {
   }
 })
 
-/** Between two looks at the status. One of many millions of items takes its time, and is looked at less often. */
+/** How often the status is read. A status that takes long to read is read less often. */
 const lookInterval = Duration.seconds(2)
 
-/** Looks at the status; while the database is away there are none. */
+/** Emits the status, except while the database is away. */
 const statuses = (ingest: string): Stream.Stream<Ingest.Status, never, Ingest.Ingest> =>
   Stream.paginate(lookInterval, (wait) =>
     Effect.map(
@@ -70,7 +70,7 @@ const statuses = (ingest: string): Stream.Stream<Ingest.Status, never, Ingest.In
 
 const frameOf = (status: Ingest.Status): Frame => (size, style) => Screen.render(status, size, style)
 
-/** How far the ingest has come since the look before. */
+/** The progress of the ingest since the previous status. */
 const movedSince = (before: Ingest.Status, { at, bytes, counts, time_left, total }: Ingest.Status): NewStatus => {
   const seconds = (at.epochMilliseconds - before.at.epochMilliseconds) / 1000
   return {
@@ -81,7 +81,7 @@ const movedSince = (before: Ingest.Status, { at, bytes, counts, time_left, total
   }
 }
 
-/** A service that waits for work says nothing. */
+/** While a service waits for work, nothing is printed. */
 const hasMoved = (before: Ingest.Status, { bytes, counts, total }: Ingest.Status): boolean =>
   before.bytes !== bytes || before.total !== total || before.counts.done !== counts.done
   || before.counts.failed !== counts.failed

@@ -30,7 +30,7 @@ const tell = Effect.fnUntraced(function*(action: Steering, ingest: string, items
   )
 })
 
-/** What would be changed, one by one. */
+/** Prints the items that would be changed. */
 const plan = Effect.fnUntraced(function*(
   would: "resume" | "cancel" | "retry" | "renew",
   ingest: string,
@@ -44,7 +44,7 @@ const plan = Effect.fnUntraced(function*(
   )
 })
 
-/** That the ingest itself would be changed. */
+/** Prints that the ingest itself would be changed. */
 const planWhole = Effect.fnUntraced(function*(would: "pause" | "resume", ingest: string) {
   const output = yield* Output
   const { state } = yield* Ingest.status(ingest)

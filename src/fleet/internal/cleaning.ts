@@ -1,5 +1,5 @@
 /**
- * Removing what is left of items that ended.
+ * Removes what is no longer needed of finished items.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -10,7 +10,7 @@ import type { UploadStoreFailed } from "../../internal/cache/store.ts"
 import type { Engine } from "./engine.ts"
 import type { Cleaned } from "./model.ts"
 
-/** Notes that are looked at at the same time. */
+/** How many records are read at the same time. */
 const concurrency = 8
 
 const goneFiles = ({ database }: Engine): Stream.Stream<FileId, SqlError> =>
@@ -23,7 +23,7 @@ const goneFiles = ({ database }: Engine): Stream.Stream<FileId, SqlError> =>
       ] as const
     }))
 
-/** Forgets what the cache knows of files that are gone. Gives of how many it knew anything. */
+/** Removes the cache's records of files that are gone. Returns the number of files. */
 const cleanNotes = (engine: Engine, dryRun: boolean): Effect.Effect<number, SqlError | UploadStoreFailed> => {
   const { details } = engine
   if (details === undefined) return Effect.succeed(0)

@@ -1,5 +1,5 @@
 /**
- * Records of a CSV file, each decoded by itself: effect's own decoder ends with the first that is wrong.
+ * Records of a CSV file, each decoded separately, because effect's decoder stops at the first invalid one.
  */
 import * as Effect from "effect/Effect"
 import * as Csv from "effect/encoding/Csv"
@@ -8,16 +8,16 @@ import * as Stream from "effect/Stream"
 import { type Line, linesOf, maxLineSize } from "./lines.ts"
 
 export interface CsvRecord {
-  /** Where the record begins. */
+  /** The number of its first line. */
   readonly line: number
   /** `undefined` for a record that can't be read. */
   readonly cells: ReadonlyArray<string> | undefined
 }
 
-/** In a longer record a quote is rather missing than that it really has so many lines. */
+/** If a record has more lines, it is more likely that a quote is missing. */
 const maxLines = 1000
 
-/** Lines that belong together. */
+/** The lines of one record. */
 interface Raw {
   readonly line: number
   readonly text: string | undefined
@@ -46,7 +46,7 @@ const take = (state: State, next: Line): readonly [State, ReadonlyArray<Raw>] =>
   return open.length > maxLines || size > maxLineSize ? [closed, giveUp(open)] : [{ open, quotes, size }, []]
 }
 
-/** Lines whose quote is never closed: the first one is wrong, and those behind it stand for themselves. */
+/** If a quote is never closed, the first line is invalid, and each following line is a record. */
 const giveUp = (open: ReadonlyArray<Line>): ReadonlyArray<Raw> => {
   const [first, ...others] = open
   if (first === undefined) return []

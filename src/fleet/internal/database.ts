@@ -1,5 +1,5 @@
 /**
- * Every statement on the tables of ingests. All times are those of the database.
+ * All statements on the tables of ingests. All times are times of the database.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,13 +12,13 @@ import { type Entry, isMalformed } from "./manifestItem.ts"
 import type { Added, State } from "./model.ts"
 import { queueTable } from "./tables.ts"
 
-/** Rows that are changed by one statement, so that no transaction takes long. */
+/** How many rows one statement changes, so that transactions stay short. */
 const batchSize = 5_000
 
-/** Seconds without a heartbeat after which a runner counts as dead. */
+/** A runner counts as dead after so many seconds without a heartbeat. */
 export const aliveFor = 15
 
-/** An item as a runner needs it. */
+/** The fields of an item that a runner needs. */
 export const Task = Schema.Struct({
   id: Schema.String,
   ingest: Schema.NonEmptyString,
@@ -37,7 +37,7 @@ export const Task = Schema.Struct({
 
 export type Task = typeof Task.Type
 
-/** The message of the queue that stands for an item. */
+/** The content of a message: an item and its generation. */
 export interface Ticket {
   readonly id: string
   readonly generation: number
@@ -51,9 +51,9 @@ export interface Uploaded {
   readonly mime_type: string
   readonly size_bytes: number
   readonly sha256: string | null
-  /** Whether it was not there before. */
+  /** Whether this upload created the file. */
   readonly isNew: boolean
-  /** Whether the ingest uploaded it, now or before. */
+  /** Whether this ingest uploaded the file, now or earlier. */
   readonly uploaded: boolean
   /** Epoch milliseconds. */
   readonly expires_at: number | null
@@ -78,11 +78,11 @@ export interface RunnerRow {
   readonly bytes: number
 }
 
-/** A runner that is in the way. */
+/** A runner that keeps another one from starting. */
 export interface OtherRunner {
   readonly id: string
   readonly name: string
-  /** When it was last heard of. */
+  /** The time of its last heartbeat. */
   readonly seen: string
 }
 
@@ -90,7 +90,7 @@ interface Count {
   readonly count: number
 }
 
-/** What of an entry goes into the table. */
+/** The columns of an entry. */
 const columnsOf = (entry: Entry, millisOf: (item: Entry) => number | null) =>
   isMalformed(entry)
     ? { key: entry.key, line: entry.line ?? null, error_message: entry.message }
@@ -117,7 +117,7 @@ export const make = (sql: SqlClient.SqlClient) => {
 
   const limit = sql.literal(String(batchSize))
 
-  /** Changes the items of which `where` holds, a few thousand at a time. Gives how many there were. */
+  /** Changes the items that match `where`, a few thousand at a time. Returns their number. */
   const change = (set: Statement.Fragment, where: Statement.Fragment): Effect.Effect<number, SqlError> =>
     Effect.gen(function*() {
       let total = 0
@@ -136,7 +136,7 @@ export const make = (sql: SqlClient.SqlClient) => {
   const counted = (statement: Effect.Effect<ReadonlyArray<Count>, SqlError>): Effect.Effect<number, SqlError> =>
     Effect.map(statement, ([row]) => row?.count ?? 0)
 
-  /** Where no runner ever ran there is none. */
+  /** There is no queue before the first runner has started. */
   const hasQueue = Effect.map(
     sql`SELECT 1 WHERE to_regclass(${queueTable}) IS NOT NULL`,
     (rows) => rows.length > 0
@@ -148,7 +148,7 @@ export const make = (sql: SqlClient.SqlClient) => {
   const notHeardOfFor = (seconds: number) =>
     sql`last_seen_at <= now() - ${Math.max(seconds, aliveFor)}::float8 * interval '1 second'`
 
-  /** Waits to be offered again, under another message. */
+  /** Pending, and to be offered again as a new message. */
   const anew = sql`state = 'pending', generation = generation + 1, is_offered = false`
 
   const noteFailure = ({ generation, id }: Ticket, state: "pending" | "failed", failed: Failed) =>
@@ -157,7 +157,7 @@ export const make = (sql: SqlClient.SqlClient) => {
       WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`
 
   return {
-    /** A transaction that the database ends by itself when this process stands still in it. */
+    /** A transaction that the database ends if this process stalls in it. */
     inTransaction: <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>
       sql.withTransaction(Effect.andThen(sql`SET LOCAL idle_in_transaction_session_timeout = '30s'`, effect)),
 
@@ -179,7 +179,7 @@ export const make = (sql: SqlClient.SqlClient) => {
 
     ingests: sql<Record<string, unknown>>`SELECT name, state, ${iso("created_at")} FROM ingests ORDER BY name`,
 
-    /** Entries with keys of their own, sorted by them: two who add the same must not wait for each other in a ring. */
+    /** Inserts entries with distinct keys, sorted by key so that concurrent inserts don't deadlock. */
     insert: (ingest: string, entries: ReadonlyArray<Entry>, millisOf: (item: Entry) => number | null) =>
       Effect.map(
         sql<{ readonly source: string | null }>`
@@ -207,7 +207,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         })
       ),
 
-    /** Items that were handed to the queue and have not ended, up to `window`. */
+    /** Counts unfinished items that are in the queue, up to `window`. */
     countOffered: (ingest: string, window: number) =>
       Effect.map(
         sql<{ readonly count: number }>`SELECT count(*)::int AS count FROM (
@@ -216,7 +216,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         ([row]) => row?.count ?? 0
       ),
 
-    /** Marks items as handed to the queue; to be called in the transaction that does so. */
+    /** Marks items as offered. Call it in the transaction that offers them to the queue. */
     takeWaiting: (ingest: string, count: number) =>
       sql<Ticket>`
         UPDATE ingest_items SET is_offered = true WHERE id IN (
@@ -225,7 +225,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         ) RETURNING id::text AS id, generation
       `,
 
-    /** Pending items whose message the queue does not have, or has as ended. */
+    /** Finds pending items whose message is missing from the queue or finished. */
     findLost: (ingest: string) =>
       sql<Ticket & { readonly state: string | null; readonly last_failure: string | null }>`
         SELECT items.id::text AS id, items.generation, messages.state, messages.last_failure
@@ -237,7 +237,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         LIMIT ${limit}
       `,
 
-    /** Makes an item wait to be offered again, under another message. */
+    /** Makes an item be offered again as a new message. */
     offerAnew: ({ generation, id }: Ticket) =>
       sql`UPDATE ingest_items SET is_offered = false, generation = generation + 1
         WHERE id = ${id}::bigint AND generation = ${generation} AND state = 'pending'`,
@@ -261,7 +261,7 @@ export const make = (sql: SqlClient.SqlClient) => {
 
     setFailed: (ticket: Ticket, failed: Failed) => noteFailure(ticket, "failed", failed),
 
-    /** A try that failed; the message of the queue comes again. */
+    /** Records a failed attempt. The message is delivered again. */
     setTried: (ticket: Ticket, failed: Failed) => noteFailure(ticket, "pending", failed),
 
     setCancelled: ({ generation, id }: Ticket) =>
@@ -327,8 +327,8 @@ export const make = (sql: SqlClient.SqlClient) => {
       `,
 
     /**
-     * Notes a runner down, unless another one is alive and one of the two has to be alone. Gives that other one. The time
-     * is read after the lock was waited for: that of the transaction may be long past.
+     * Registers a runner, unless another one is alive and one of the two must be alone; then it returns that one. Uses
+     * `clock_timestamp()` because the transaction may have waited a long time for the lock.
      */
     register: (runner: RunnerRow) =>
       sql.withTransaction(Effect.gen(function*() {
@@ -349,7 +349,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         return Option.none<OtherRunner>()
       })),
 
-    /** `false` where the runner was thought dead and removed. */
+    /** `false` if the runner was considered dead and removed. */
     beat: (runner: RunnerRow) =>
       Effect.map(
         sql`UPDATE ingest_runners SET last_seen_at = clock_timestamp(), in_flight = ${runner.inFlight},
@@ -373,7 +373,7 @@ export const make = (sql: SqlClient.SqlClient) => {
         ([row]) => row?.count ?? 0
       ),
 
-    /** Files that an ingest uploaded, with the keys of all its items that have them. */
+    /** The files that an ingest uploaded, each with the keys of its items. */
     ownFiles: (ingest: string, after: string) =>
       sql<{ readonly file_id: FileId; readonly keys: ReadonlyArray<string>; readonly is_shared: boolean }>`
         WITH own AS (
@@ -397,7 +397,7 @@ export const make = (sql: SqlClient.SqlClient) => {
           ? counted(sql<Count>`SELECT count(*)::int AS count FROM ${queue} WHERE ${endedFor(seconds)}`)
           : Effect.succeed(0)),
 
-    /** Removes messages that have ended, a few thousand at a time. */
+    /** Removes finished messages, a few thousand at a time. */
     removeMessages: (seconds: number): Effect.Effect<number, SqlError> =>
       Effect.gen(function*() {
         if (!(yield* hasQueue)) return 0
@@ -414,8 +414,7 @@ export const make = (sql: SqlClient.SqlClient) => {
       }),
 
     /**
-     * Files that the service has not, nor lists any more: it does so for 30 days after they expired, and a deleted one may
-     * be listed for a moment.
+     * Files that the service no longer lists. It lists expired files for 30 days, and may list deleted ones for a moment.
      */
     goneFiles: (after: string) =>
       sql<{ readonly file_id: FileId }>`

@@ -1,5 +1,5 @@
 /**
- * Deleting what an ingest uploaded, and nothing else.
+ * Deletes the files that an ingest uploaded, and no others.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -22,7 +22,7 @@ const deleteFile = (
 ): Effect.Effect<DeleteEvent, IngestFailed> => {
   if (is_shared) return Effect.succeed({ _tag: "Kept", file_id, keys })
   return Effect.result(
-    // First out of the cache, so that nobody is given a file that is about to go.
+    // First from the cache, so that it returns no file that is about to be deleted.
     Effect.andThen(
       cache.invalidate(file_id),
       Effect.catchTag(Effect.asVoid(files.delete(file_id)), "FileNotFound", () => Effect.void)

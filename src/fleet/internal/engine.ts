@@ -1,5 +1,5 @@
 /**
- * What runners work with: the tables, the queue, the cache.
+ * What runners use: the tables, the queue and the cache.
  */
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -16,25 +16,25 @@ import type { Details } from "../../internal/cache/details.ts"
 import type * as UploadCache from "../../UploadCache.ts"
 import * as Database from "./database.ts"
 
-/** What all runners of a Layer have in common. */
+/** What all runners of a Layer share. */
 export interface Engine {
   readonly database: Database.Database
   readonly files: Files.Files["Service"]
   readonly cache: UploadCache.UploadCache["Service"]
-  /** `undefined` for a cache that is not this package's. */
+  /** `undefined` if the cache is not an implementation of this package. */
   readonly details: Details | undefined
   readonly sources: Context.Context<FileSystem.FileSystem | HttpClient.HttpClient>
   readonly makeStore: Effect.Effect<PersistedQueue.PersistedQueueStore["Service"], SqlError, Scope.Scope>
-  /** How long the database may be away without an item being handed out a second time. */
+  /** How long the database may be away before an item is delivered a second time. */
   readonly lockExpiration: Duration.Duration
-  /** Items in the queue ahead of the runners. */
+  /** The maximum number of items in the queue ahead of the runners. */
   readonly window: number
   readonly sweepInterval: Duration.Duration
-  /** Whether one runner has to be the only one, since nothing else keeps the rate. */
+  /** Whether only one runner may run, because nothing else enforces the rate. */
   readonly isAlone: boolean
 }
 
-/** The options of a run, with their defaults. */
+/** The options of a run, with defaults applied. */
 export interface Settings<R> {
   readonly concurrency: number
   readonly maxAttempts: number
@@ -56,7 +56,7 @@ export const queueOf = (store: Store, ingest: string, retryDelay: Duration.Durat
   PersistedQueue.make({
     name: ingest,
     schema: Message,
-    // The queue counts how often it hands a message out, also to a runner that is killed. Tries are counted in the row.
+    // The queue counts every delivery, even to a runner that is killed. Attempts are counted in the row.
     maxAttempts: 2_147_483_647,
     retrySchedule: Schedule.min([Schedule.exponential(retryDelay, 3), Schedule.spaced("10 minutes")])
   }).pipe(
@@ -66,10 +66,10 @@ export const queueOf = (store: Store, ingest: string, retryDelay: Duration.Durat
 
 export type IngestQueue = Effect.Success<ReturnType<typeof queueOf>>
 
-/** Offered in one transaction. */
+/** How many items are offered in one transaction. */
 const offeredAtOnce = 500
 
-/** Hands items to the queue until `window` of them are ahead of the runners. */
+/** Offers items to the queue until it holds `window` of them. */
 export const offerAhead = (
   { database, window }: Pick<Engine, "database" | "window">,
   queue: IngestQueue,
@@ -93,8 +93,8 @@ export const offerAhead = (
   })
 
 /**
- * Brings queue and table together where they differ: after a crash, after a row or a message was changed by hand, and
- * where a message can't be read.
+ * Repairs differences between queue and table: after a crash, after a row or message was edited by hand, or if a message
+ * can't be read.
  */
 export const mend = Effect.fnUntraced(function*({ database }: Pick<Engine, "database">, ingest: string) {
   const lost = yield* database.findLost(ingest)

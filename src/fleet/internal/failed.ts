@@ -1,5 +1,5 @@
 /**
- * Why an ingest could not do what it was asked for; public as `Ingest.IngestFailed`.
+ * The error of an ingest; public as `Ingest.IngestFailed`.
  */
 import * as Schema from "effect/Schema"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -7,14 +7,14 @@ import type { UploadStoreFailed } from "../../internal/cache/store.ts"
 import { mayPass, reasonOf } from "../../internal/sqlReason.ts"
 import { printable } from "../../internal/text.ts"
 
-/** An ingest could not do what it was asked for; `reason` says why. */
+/** An operation of an ingest failed; `reason` says why. */
 export class IngestFailed extends Schema.TaggedError<IngestFailed>("effect-anthropic-files/fleet/IngestFailed")(
   "IngestFailed",
   {
     operation: Schema.Literal("ingest"),
     reason: Schema.Literals(["DatabaseFailed", "NoSuchIngest", "AnotherRunner", "Refused", "TooManyDeletions"]),
     message: Schema.String,
-    /** The ingest's name, where one was named. */
+    /** The name of the ingest, if there is one. */
     ingest: Schema.optional(Schema.String),
     isRetryable: Schema.Boolean,
     isOutcomeUnknown: Schema.Boolean,

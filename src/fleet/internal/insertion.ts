@@ -1,5 +1,5 @@
 /**
- * Adding: a manifest into the table, thousands of rows a statement.
+ * Adds a manifest to the table, a thousand rows per statement.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,10 +9,10 @@ import { databaseFailed, type IngestFailed } from "./failed.ts"
 import { type Entry, isMalformed, type Item, Malformed, parseItem } from "./manifestItem.ts"
 import type { Added } from "./model.ts"
 
-/** Rows of one statement. */
+/** How many rows one statement inserts. */
 const batchSize = 1_000
 
-/** What a program made is looked at like what a file holds. */
+/** Items made by a program are validated like those of a file. */
 const checked = (entry: Entry): Entry => {
   if (isMalformed(entry)) return entry
   const parsed = parseItem(entry, false)
@@ -31,7 +31,7 @@ const compare = (a: string, b: string): number => {
   return a < b ? -1 : 1
 }
 
-/** One entry for each key: the first, unless that one is malformed. Sorted by key. */
+/** Keeps one entry per key, sorted by key: the first one that is not malformed. */
 const distinct = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {
   const byKey = new Map<string, Entry>()
   for (const entry of entries) {

@@ -9,8 +9,8 @@
  *        │                                                                  ├─ the API is away: waits, and tries again
  *        └── comes again after a wait, by the queue ◄── one try less ───────┴─ other failures
  *
- * The row is written before the message is acknowledged. A runner that dies in between leaves a message whose row is no
- * longer pending, so that nothing is left to do for whoever gets it next.
+ * The row is written before the message is acknowledged. If a runner dies in between, the next one gets a message whose row is
+ * no longer pending, and has nothing to do.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -38,39 +38,39 @@ import type { Outage } from "./outage.ts"
 import { staged } from "./staged.ts"
 import { type Shown, shown, shownError, verdictOf } from "./verdict.ts"
 
-/** A message that is to come again after a wait. */
+/** The message is to be delivered again after a wait. */
 export class Redeliver
   extends Schema.TaggedError<Redeliver>("effect-anthropic-files/fleet/internal/Redeliver")("Redeliver", {})
 {}
 
-/** One run, as its items see it. */
+/** What the items of one run share. */
 export interface Run<R> {
   readonly engine: Engine
   readonly ingest: string
   readonly settings: Settings<R>
   readonly outage: Outage
-  /** Completed where no item would succeed. */
+  /** Fails if no item would succeed. */
   readonly fatal: Deferred.Deferred<never, IngestFailed>
   readonly tell: (event: RunEvent) => Effect.Effect<unknown>
-  /** Uploads in a row that were forbidden. */
+  /** How many uploads in a row were forbidden. */
   forbidden: number
 }
 
-/** Whether an item is in the middle of an upload, which is worth waiting for when the runner stops. */
+/** Whether an upload is in progress, which a stopping runner waits for. */
 export interface Activity {
   isBusy: boolean
 }
 
-/** An item that was begun so often and never ended is rather what ends its runners. */
+/** An item that was started so often without an outcome probably kills its runners. */
 const maxDeliveries = 100
 
-/** When so many uploads in a row are forbidden, it is not the items that are at fault. */
+/** If so many uploads in a row are forbidden, the items are not at fault. */
 const maxForbidden = 5
 
-/** Between two looks at an ingest that is paused, or at something that is away. */
+/** How often a paused ingest, or something that is away, is checked. */
 const pauseInterval = Duration.seconds(2)
 
-/** A failure that the row can take. */
+/** A failure of the item that is not one of the upload. */
 class ItemFailed
   extends Schema.TaggedError<ItemFailed>("effect-anthropic-files/fleet/internal/ItemFailed")("ItemFailed", {
     tag: Schema.Literals(["InvalidItem", "PresignFailed"]),
@@ -121,7 +121,7 @@ const upload = Effect.fnUntraced(function*<R>(
     ...(task.mime_type === null ? undefined : { mimeType: task.mime_type }),
     ...(task.expires_in === null ? undefined : { expiresIn: Duration.millis(task.expires_in) })
   }
-  // An item that is pending and has a file is one to renew.
+  // A pending item with a file is to be renewed.
   if (task.file_id !== null) yield* cache.invalidate(FileId.make(task.file_id))
   const owner = `ingest ${ingest}`
   const found = details === undefined
@@ -141,10 +141,10 @@ const upload = Effect.fnUntraced(function*<R>(
   }
 })
 
-/** A statement that waits for a database that is away, for as long as the lock of the item may last. */
+/** Retries a statement while the database is away, for as long as the lock of the item lasts. */
 const patiently = <R, A>({ engine }: Run<R>, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, Redeliver> =>
   statement.pipe(
-    // The item is at fault, whose handling ends as with any other defect.
+    // The item is at fault, and fails as with any other defect.
     Effect.catchIf(isOfValue, (error) => Effect.die(error)),
     Effect.retry(
       Schedule.min([Schedule.exponential("200 millis", 1.5), Schedule.spaced("5 seconds")]).pipe(
@@ -174,11 +174,11 @@ const giveUp = <R>(run: Run<R>, ticket: Database.Ticket, key: string, attempts: 
     Option.some(failedEvent(key, why, attempts, true))
   )
 
-/** Ends the run, and gives the message back as it came. */
+/** Ends the run, and returns the message to the queue unchanged. */
 const stop = <R>(run: Run<R>, error: { readonly message: string }): Effect.Effect<never> =>
   Effect.andThen(Deferred.fail(run.fatal, refused(run.ingest, error)), Effect.interrupt)
 
-/** A try that counts. */
+/** Records an attempt that counts. */
 const countTry = Effect.fnUntraced(function*<R>(
   run: Run<R>,
   ticket: Database.Ticket,
@@ -192,7 +192,7 @@ const countTry = Effect.fnUntraced(function*<R>(
   return yield* new Redeliver()
 })
 
-/** What comes of a failure: the event of an item that has ended, or none for one that is to be tried again now. */
+/** Handles a failure. Returns the event if the item is finished, and none if it is to be tried again now. */
 const afterFailure = Effect.fnUntraced(function*<R>(
   run: Run<R>,
   ticket: Database.Ticket,
@@ -250,7 +250,7 @@ const uploaded = Effect.fnUntraced(function*<R>(
 
 const decodeTask = Schema.decodeUnknownEffect(Database.Task)
 
-/** What is wrong with a row, on one line. */
+/** What is wrong with a row, as one sentence. */
 const sentenceOf = (error: Schema.SchemaError): string =>
   `The row of the item can't be read: ${error.message.replace(/\s+/g, " ")}`
 
@@ -263,8 +263,8 @@ const isCurrent = (row: Readonly<Record<string, unknown>>, ticket: Database.Tick
   row["state"] === "pending" && row["generation"] === ticket.generation
 
 /**
- * Handles a message. Gives what became of the item, or `None` where nothing was left to do; fails with `Redeliver` where
- * the message is to come again.
+ * Handles a message. Returns the outcome of the item, or `None` if there was nothing to do. Fails with `Redeliver` if the
+ * message is to be delivered again.
  */
 export const handle = <R>(
   run: Run<R>,
@@ -326,7 +326,7 @@ export const handle = <R>(
         }
       )
       if (Option.isSome(ended)) return ended
-      // The API was away, and is there again. What became of the ingest in the meantime stands in the row.
+      // The API was away and is back. The row is read again, because the ingest may have been paused or cancelled.
     }
   })
   return look

@@ -1,5 +1,5 @@
 /**
- * Lines of a file, each decoded by itself, so that one that can't be read does not end it all.
+ * Lines of a file, each decoded separately, so that one invalid line does not stop the others.
  */
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -8,7 +8,7 @@ import { concat } from "../../internal/request/body.ts"
 export interface Line {
   /** From 1. */
   readonly line: number
-  /** Without its end; `undefined` for one that is too long or not UTF-8. */
+  /** Without its line break; `undefined` if the line is too long or not UTF-8. */
   readonly text: string | undefined
 }
 
@@ -19,16 +19,16 @@ const newline = 0x0a
 
 interface State {
   readonly line: number
-  /** The beginning of a line that goes on in the next chunk. */
+  /** The beginning of a line that continues in the next chunk. */
   readonly parts: ReadonlyArray<Uint8Array>
-  /** Bytes in `parts`, and in what was dropped of a line that is too long. */
+  /** The size of the line so far, including dropped bytes of a line that is too long. */
   readonly size: number
 }
 
 const decode = (bytes: Uint8Array, line: number): string | undefined => {
   const text = Result.getOrUndefined(
     Result.try({
-      // A byte-order mark is not part of the first line; in any other it is text.
+      // A byte order mark is removed from the first line only.
       try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: line > 1 }).decode(bytes),
       catch: () => undefined
     })
@@ -45,7 +45,7 @@ const end = ({ line, parts, size }: State, last: Uint8Array): Line => {
 const goOn = (state: State, rest: Uint8Array): State => {
   if (rest.length === 0) return state
   const size = state.size + rest.length
-  // What is longer is not kept. The chunk is copied, since its source may use the buffer again.
+  // A longer line is dropped. The chunk is copied because its source may reuse the buffer.
   return { line: state.line, parts: size > maxLineSize ? [] : [...state.parts, rest.slice()], size }
 }
 

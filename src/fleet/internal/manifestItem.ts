@@ -1,5 +1,5 @@
 /**
- * One item of a manifest, and what is wrong with it.
+ * One item of a manifest, and its validation.
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
@@ -8,52 +8,52 @@ import * as Schema from "effect/Schema"
 import { kindOf, loneSurrogate, shorten } from "../../internal/text.ts"
 
 /**
- * Something that is to be a file of the service.
+ * An item to upload.
  */
 export interface Item {
-  /** What the item is called in its ingest: added again, it is the same item. At most 1024 bytes of UTF-8. */
+  /** Identifies the item in its ingest. At most 1024 bytes of UTF-8. */
   readonly key: string
   /**
-   * Where the content is: a path, an `http:` or `https:` URL, or anything else with a scheme, `s3://bucket/key` for
-   * example, which the runner's `presign` turns into a URL right before it is fetched. A path that is not absolute
-   * counts from the folder in which the runner was started.
+   * Where the content is: a path, an `http:` or `https:` URL, or another scheme such as `s3://bucket/key`, which the runner's
+   * `presign` turns into a URL right before it is fetched. A relative path is resolved from the directory in which the runner
+   * was started.
    */
   readonly source: string
-  /** @default what the source says: the last component of a path, for example */
+  /** @default the name that the source suggests, for example the last component of a path */
   readonly filename?: string | undefined
-  /** @default told from the name */
+  /** @default inferred from the name */
   readonly mimeType?: string | undefined
   /**
-   * How long the service keeps the file. As text it has a unit, `"30 days"` for example.
+   * How long the service keeps the file. Text needs a unit, for example `"30 days"`.
    *
    * @default until it is deleted
    */
   readonly expiresIn?: Duration.Input | undefined
-  /** Whatever the item's owner wants to find beside it. Kept in the table, not sent to the service. */
+  /** Data of your own. Kept in the table, not sent to the service. */
   readonly metadata?: Readonly<Record<string, Schema.Json>> | undefined
 }
 
 /**
- * A line that is not an item. It becomes a failed item with the tag `InvalidItem`, and a line with the same key that is
- * well-formed takes its place.
+ * A line that is not a valid item. It becomes a failed item with the tag `InvalidItem`, and a valid line with the same key
+ * replaces it.
  */
 export class Malformed extends Schema.TaggedClass<Malformed>("effect-anthropic-files/fleet/Manifest/Malformed")(
   "Malformed",
   {
     key: Schema.String,
-    /** Where it stands in its file, from 1. */
+    /** The line number, from 1. */
     line: Schema.optionalKey(Schema.Int),
     message: Schema.String
   }
 ) {}
 
-/** What a manifest is made of. */
+/** An element of a manifest. */
 export type Entry = Item | Malformed
 
-/** Whether an entry of a manifest is a line that is not an item. */
+/** Whether an entry of a manifest is a {@link Malformed}. */
 export const isMalformed = (entry: Entry): entry is Malformed => Predicate.isTagged(entry, "Malformed")
 
-/** Bytes of UTF-8. An entry of an index in Postgres can't be much longer. */
+/** Bytes of UTF-8. An index entry in Postgres can't be much longer. */
 export const maxKeySize = 1024
 
 /** Postgres can't store a NUL, and UTF-8 can't express half a character. */
@@ -79,11 +79,11 @@ const optional = (value: unknown, problem: (value: unknown) => string | undefine
 
 const millisOf = (expiresIn: unknown): number | undefined => {
   const parsed = Option.map(Duration.fromInput(expiresIn as Duration.Input), Duration.toMillis)
-  // What is longer the database can't hold.
+  // The database can't store a longer one.
   return Option.isSome(parsed) && parsed.value > 0 && parsed.value <= Number.MAX_SAFE_INTEGER ? parsed.value : undefined
 }
 
-/** In a file a number without its unit may mean anything; in a program it is one of milliseconds. */
+/** In a file, a number without a unit is ambiguous; in a program it means milliseconds. */
 const expiryProblem = (isFromFile: boolean) => (value: unknown): string | undefined => {
   const isUnclear = isFromFile && (Predicate.isNumber(value) || Predicate.isBigInt(value))
   if (!isUnclear && millisOf(value) !== undefined) return undefined
@@ -95,7 +95,7 @@ const encodeMetadata = Schema.encodeUnknownOption(Schema.fromJsonString(Schema.R
 
 const decodeMetadata = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))
 
-/** In a cell of CSV it is text. */
+/** In CSV, it is text. */
 const metadataOf = (value: unknown): Readonly<Record<string, Schema.Json>> | undefined => {
   const text = Predicate.isString(value) ? Option.some(value) : encodeMetadata(value)
   return Option.getOrUndefined(Option.flatMap(text, decodeMetadata))
@@ -107,14 +107,14 @@ const metadataProblem = (value: unknown): string | undefined => {
   return isStorable(unescaped(metadata)) ? undefined : "metadata has a NUL or half a character in it."
 }
 
-/** All text in a JSON value, with its escapes resolved. */
+/** All text in a JSON value, unescaped. */
 const unescaped = (value: Schema.Json): string => {
   if (Predicate.isString(value)) return value
   if (!Predicate.isObjectOrArray(value)) return ""
   return Object.entries(value).map(([key, value]) => `${key}${unescaped(value as Schema.Json)}`).join("")
 }
 
-/** An item out of anything, or what is wrong with it, with the key as far as there is one. */
+/** Parses an item. Returns the item, or the problem with the key, if it has one. */
 export const parseItem = (
   value: unknown,
   isFromFile = true

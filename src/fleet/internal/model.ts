@@ -1,5 +1,5 @@
 /**
- * What an ingest tells of itself; public as `Ingest`.
+ * The data types of an ingest; public in `Ingest`.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -8,18 +8,18 @@ import { FileId } from "../../FileMetadata.ts"
 import type { DeleteError } from "../../FilesError.ts"
 import type { Failure } from "../../internal/cache/context.ts"
 
-/** What an item is. */
+/** The state of an item. */
 export const State = Schema.Literals(["pending", "done", "failed", "cancelled", "deleted"])
 
 /** @see {@link State:var} */
 export type State = typeof State.Type
 
-/** One item, as it stands in the table `ingest_items`. */
+/** One item, as a row of the table `ingest_items`. */
 export const ItemRow = Schema.Struct({
   ingest: Schema.String,
   key: Schema.String,
   state: State,
-  /** `null` for a line of a manifest that was not an item. */
+  /** `null` for a malformed line of a manifest. */
   source: Schema.NullOr(Schema.String),
   filename: Schema.NullOr(Schema.String),
   mime_type: Schema.NullOr(Schema.String),
@@ -27,9 +27,9 @@ export const ItemRow = Schema.Struct({
   file_id: Schema.NullOr(FileId),
   sha256: Schema.NullOr(Schema.String),
   size_bytes: Schema.NullOr(Schema.Finite),
-  /** Whether this ingest uploaded the file; `false` where the content was there already. */
+  /** Whether this ingest uploaded the file; `false` if the content existed already. */
   uploaded: Schema.Boolean,
-  /** Tries that failed because of the item itself. */
+  /** Attempts that failed because of the item itself. */
   attempts: Schema.Int,
   /** The tag of the last failure: one of `FilesError`, `InvalidItem` or `Defect`. */
   error_tag: Schema.NullOr(Schema.String),
@@ -43,29 +43,29 @@ export const ItemRow = Schema.Struct({
 /** @see {@link ItemRow:var} */
 export type ItemRow = typeof ItemRow.Type
 
-/** A runner, as it was last heard of. */
+/** A runner, as of its last heartbeat. */
 export const Runner = Schema.Struct({
   id: Schema.String,
   ingest: Schema.String,
-  /** What the runner says it is: host and process id, unless named otherwise. */
+  /** The name that the runner was given. */
   name: Schema.String,
   concurrency: Schema.Int,
-  /** Items under way. */
+  /** Items in progress. */
   in_flight: Schema.Int,
-  /** Since it began. */
+  /** Since it started. */
   done: Schema.Int,
   failed: Schema.Int,
   bytes: Schema.Finite,
   started_at: Schema.DateTimeUtcFromString,
   last_seen_at: Schema.DateTimeUtcFromString,
-  /** Whether it was heard of within the last 15 seconds, by the clock of the database. */
+  /** Whether its last heartbeat was within 15 seconds, by the clock of the database. */
   is_alive: Schema.Boolean
 })
 
 /** @see {@link Runner:var} */
 export type Runner = typeof Runner.Type
 
-/** An ingest at one moment. */
+/** A snapshot of an ingest. */
 export const Status = Schema.Struct({
   ingest: Schema.String,
   state: Schema.Literals(["running", "paused", "cancelled"]),
@@ -80,11 +80,11 @@ export const Status = Schema.Struct({
   total: Schema.Int,
   /** Failed items by the tag of their failure. */
   failures: Schema.Record(Schema.String, Schema.Int),
-  /** Of items that are done. */
+  /** The size of all items that are done. */
   bytes: Schema.Finite,
-  /** Items that were done or failed within the last minute. */
+  /** Items that were finished within the last minute. */
   last_minute: Schema.Int,
-  /** How long the pending items take at the rate of the last minute, in milliseconds; `null` where none ended. */
+  /** How long the pending items take at the rate of the last minute, in milliseconds; `null` if the rate is 0. */
   time_left: Schema.NullOr(Schema.Finite),
   runners: Schema.Array(Runner),
   /** By the clock of the database. */
@@ -94,28 +94,28 @@ export const Status = Schema.Struct({
 /** @see {@link Status:var} */
 export type Status = typeof Status.Type
 
-/** What came of adding. */
+/** The result of adding items. */
 export interface Added {
   /** Items that are new. */
   readonly added: number
-  /** Items that were there already, and stay as they are. */
+  /** Items that existed already, and are unchanged. */
   readonly existing: number
-  /** New items among `added` that failed at once since their line was not an item. */
+  /** Items among `added` that failed at once because their line was malformed. */
   readonly malformed: number
 }
 
-/** What became of one item, or of one try of it. */
+/** The outcome of one item, or of one attempt. */
 export type RunEvent =
   | {
     readonly _tag: "Done"
     readonly key: string
     readonly file_id: FileId
     readonly size_bytes: number
-    /** `false` where the same content was there already. */
+    /** `false` if the same content existed already. */
     readonly uploaded: boolean
   }
   | {
-    /** `isFinal` is `false` where the item will be tried again. */
+    /** `isFinal` is `false` if the item will be tried again. */
     readonly _tag: "Failed"
     readonly key: string
     readonly error_tag: string
@@ -123,38 +123,39 @@ export type RunEvent =
     readonly attempts: number
     readonly isFinal: boolean
   }
-  /** The API or the network is away. The try does not count, and the item is tried again when they are back. */
+  /** The API or the network is away. The attempt does not count, and the item is tried again when they are back. */
   | { readonly _tag: "Waiting"; readonly key: string; readonly message: string }
 
-/** How a runner works. */
+/** Options of a run. */
 export interface RunOptions<out E = never, out R = never> {
   /**
-   * Items under way at the same time.
+   * How many items are uploaded at the same time.
    *
    * @default 16
    */
   readonly concurrency?: number | undefined
   /**
-   * Tries of one item before it has failed. What ends because the API is away, the rate is used up or a runner dies is
-   * not counted.
+   * How often an item is tried before it fails. Attempts that fail because the API is away, the rate limit is reached or
+   * the runner dies are not counted.
    *
    * @default 8
    */
   readonly maxAttempts?: number | undefined
   /**
-   * The wait after a first failed try; each further one is three times as long, up to 10 minutes.
+   * The wait after the first failed attempt. Each further wait is three times as long, up to 10 minutes.
    *
    * @default "5 seconds"
    */
   readonly retryDelay?: Duration.Input | undefined
   /**
-   * Goes on when nothing is pending, until it is stopped.
+   * Keeps running when nothing is pending, until it is stopped.
    *
    * @default false
    */
   readonly keepRunning?: boolean | undefined
   /**
-   * When this ends, the runner takes no more items. What is under way has `grace` to end; the rest is given back.
+   * When this effect ends, the runner takes no more items. Uploads in progress have `grace` to finish; the rest is returned to
+   * the queue.
    *
    * @default never
    */
@@ -162,32 +163,32 @@ export interface RunOptions<out E = never, out R = never> {
   /** @default "3 seconds" */
   readonly grace?: Duration.Input | undefined
   /**
-   * Turns sources such as `s3://bucket/key` into URLs, right before each is fetched. Its failure is one of the item.
+   * Turns a source such as `s3://bucket/key` into a URL, right before it is fetched. If it fails, the item fails.
    *
-   * @default such sources fail
+   * @default none: such sources fail
    */
   readonly presign?: ((source: string, key: string) => Effect.Effect<string | URL, E, R>) | undefined
   /**
-   * Uploads anew what expires within that time, as long as the runner runs.
+   * While running, uploads items again whose files expire within that time.
    *
    * @default nothing is renewed
    */
   readonly renewWithin?: Duration.Input | undefined
   /**
-   * What the runner is called in the status.
+   * The name of the runner in the status.
    *
    * @default "runner"
    */
   readonly name?: string | undefined
 }
 
-/** Which items. */
+/** Selects items. */
 export interface Selection {
   /** @default items of every state */
   readonly states?: ReadonlyArray<State> | undefined
 }
 
-/** Which failed items are tried again. */
+/** Which failed items become pending. */
 export interface RetryOptions {
   /** Only items that failed with that tag. */
   readonly tag?: string | undefined
@@ -195,26 +196,26 @@ export interface RetryOptions {
   readonly key?: string | undefined
 }
 
-/** How much may be deleted. */
+/** Options of a deletion. */
 export interface DeleteOptions {
   /**
-   * If there is more to delete than that, nothing is deleted.
+   * If there are more files to delete, nothing is deleted.
    *
    * @default 100
    */
   readonly maxDeletions?: number | undefined
   /**
-   * Files that are deleted at the same time.
+   * How many files are deleted at the same time.
    *
    * @default 8
    */
   readonly concurrency?: number | undefined
 }
 
-/** What became of one file. */
+/** The outcome of one deletion. */
 export type DeleteEvent =
   | { readonly _tag: "Deleted"; readonly file_id: FileId; readonly keys: ReadonlyArray<string> }
-  /** Another ingest has items with this file. */
+  /** Another ingest has items with this file, so it is kept. */
   | { readonly _tag: "Kept"; readonly file_id: FileId; readonly keys: ReadonlyArray<string> }
   | {
     readonly _tag: "DeleteFailed"
@@ -223,36 +224,36 @@ export type DeleteEvent =
     readonly error: DeleteError | Failure
   }
 
-/** What is removed. */
+/** Options of the cleanup. */
 export interface CleanOptions {
   /**
-   * How long ago messages have to have ended, and runners to have been heard of.
+   * The minimum age of finished messages, and of the last heartbeat of runners.
    *
    * @default "1 hour"
    */
   readonly olderThan?: Duration.Input | undefined
   /**
-   * Only counts what would be removed.
+   * Counts what would be removed, and removes nothing.
    *
    * @default false
    */
   readonly dryRun?: boolean | undefined
 }
 
-/** What was removed. */
+/** What the cleanup removed. */
 export interface Cleaned {
-  /** Messages of the queue whose items ended. */
+  /** Finished messages of the queue. */
   readonly messages: number
-  /** Runners that were not heard of again. */
+  /** Runners that are gone. */
   readonly runners: number
   /**
-   * Files of which the upload cache forgot all it knew: those that expired more than 30 days ago, since until then the
-   * service lists them.
+   * Files whose records were removed from the upload cache: those that expired more than 30 days ago. Until then the service
+   * lists them.
    */
   readonly notes: number
 }
 
-/** An ingest by its name. */
+/** The name and state of an ingest. */
 export const Summary = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["running", "paused", "cancelled"]),

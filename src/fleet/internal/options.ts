@@ -1,5 +1,5 @@
 /**
- * What callers of an ingest give, and what is wrong with it.
+ * Validation of what callers pass to an ingest.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

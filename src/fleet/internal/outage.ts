@@ -1,5 +1,5 @@
 /**
- * Whether the API is away, told by asking it: an item that fails while nothing works is not at fault.
+ * Asks the API whether it is away. If it is, a failed item is not at fault.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -11,18 +11,18 @@ import { monotonicMillis } from "../../internal/request/silence.ts"
 import * as Policy from "../../Policy.ts"
 import { isAway, verdictOf } from "./verdict.ts"
 
-/** Between two questions: at first, and at most. Milliseconds. */
+/** The first and the longest wait between two requests. Milliseconds. */
 const firstWait = 1_000
 const longestWait = 30_000
 
 export interface Outage {
-  /** To be called after each upload that came to its end: the API is there. */
+  /** Call it after each successful upload: the API is reachable. */
   readonly succeeded: Effect.Effect<void>
   /**
-   * Waits until the API answers, and gives whether it was away since the failed upload began. A failure is one that will
-   * not pass by itself.
+   * Waits until the API answers, and returns whether it was away since the failed upload began. Fails if the API refuses every
+   * request.
    *
-   * @param since when that upload began, by the monotonic clock in milliseconds
+   * @param since when the upload began, in monotonic milliseconds
    * @param onAway run once if the API is away
    */
   readonly wait: (since: number, onAway: Effect.Effect<void>) => Effect.Effect<boolean, ListError>
@@ -31,9 +31,9 @@ export interface Outage {
 export const make = (files: Files.Files["Service"]): Outage => {
   let upAt = -Infinity
   let isOutage = false
-  /** When the last outage was over. */
+  /** When the last outage ended. */
   let awayUntil = -Infinity
-  // Whoever waits is served by the answer that the first one gets.
+  // One asks, and all that wait use its answer.
   const asking = Semaphore.makeUnsafe(1)
   const now = Effect.map(Clock.Clock, monotonicMillis)
   const succeeded = Effect.map(now, (now) => {
@@ -66,7 +66,7 @@ export const make = (files: Files.Files["Service"]): Outage => {
         Semaphore.withPermit(
           asking,
           Effect.suspend(() =>
-            // Somebody else asked, or came through, while this one waited to ask.
+            // Another one asked, or uploaded, while this one was waiting.
             Effect.map(upAt > failedAt ? Effect.void : askUntilUp(onAway), () => awayUntil >= since)
           )
         ))

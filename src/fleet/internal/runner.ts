@@ -1,6 +1,6 @@
 /**
- * One runner: takers of the queue with one item each, a heartbeat, and a sweep that keeps items ahead of the takers and
- * brings queue and table together.
+ * A runner: takers that each handle one item at a time, a heartbeat, and a sweep that keeps the queue filled and repairs
+ * differences between queue and table.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -25,26 +25,26 @@ import { type Activity, handle, type Run } from "./item.ts"
 import type { RunEvent } from "./model.ts"
 import * as Outage from "./outage.ts"
 
-/** Between two signs of life. */
+/** The interval of heartbeats. */
 const heartbeat = Duration.seconds(5)
 
-/** Between two looks at what is left. */
+/** How often the runner checks what is left. */
 const tick = Duration.seconds(1)
 
-/** What is given back takes a moment; a database that is away does not keep a runner from its end. */
+/** How long returning items may take. A database that is away must not delay the end of the runner. */
 const closeLimit = Duration.seconds(1)
 
-/** Messages whose items ended are removed after that long. */
+/** How long finished messages are kept. */
 const messagesKept = Duration.minutes(10)
 
-/** A runner that was not heard of for that long is no longer shown. */
+/** How long runners that are gone are shown. */
 const runnersKept = Duration.hours(1)
 
 interface Taker extends Activity {
   readonly fiber: Fiber.Fiber<void>
 }
 
-/** What a runner says of itself. */
+/** What a runner reports with its heartbeat. */
 interface Counts {
   inFlight: number
   done: number
@@ -60,10 +60,10 @@ const count = (counts: Counts, event: RunEvent): void => {
   if (event._tag === "Failed" && event.isFinal) counts.failed++
 }
 
-/** Waits for an effect for a while; it goes on by itself. */
+/** Waits for an effect for a limited time. After that it continues in the background. */
 type ForAMoment = (effect: Effect.Effect<unknown>) => Effect.Effect<void>
 
-/** All that a runner does at its end has `limit` together, from when it begins with it. */
+/** All waits at the end of a runner take no longer than `limit` together. */
 const makeForAMoment = (limit: Duration.Duration): ForAMoment => {
   let until: number | undefined
   const left = Effect.map(Clock.Clock, (clock) => {
@@ -79,16 +79,16 @@ const makeForAMoment = (limit: Duration.Duration): ForAMoment => {
     })
 }
 
-/** What went wrong, in one sentence, and whether it is only that the database is away. */
+/** What went wrong, and whether only the database is away. */
 const explain = (cause: Cause.Cause<unknown>): { readonly why: string; readonly isAway: boolean } => {
   const error = Cause.squash(cause)
   if (isSqlError(error)) return { why: reasonOf(error), isAway: mayPass(error) }
-  // What the queue does wraps it.
+  // The queue wraps the error.
   if (Predicate.hasProperty(error, "cause") && Cause.isCause(error.cause)) return explain(error.cause)
   return { why: error instanceof Error ? `${error.name}: ${error.message}` : String(error), isAway: false }
 }
 
-/** Logs a failure, since what is done will be done again. That the database is away tells the heartbeat. */
+/** Logs a failure of something that is repeated. The heartbeat reports that the database is away. */
 const logged = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<void> =>
   Effect.ignoreCause(
     Effect.tapCause(effect, (cause) => {
@@ -98,27 +98,27 @@ const logged = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<
     })
   )
 
-/** Tells once that the database is away, and once that it is there again. */
+/** Logs once that the database is away, and once that it is back. */
 const tellOutage = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
   let isAway = false
   return effect.pipe(
     Effect.tap(() => {
       if (!isAway) return Effect.void
       isAway = false
-      return Effect.logWarning("The database of the ingest is there again")
+      return Effect.logWarning("The database of the ingest is back")
     }),
     Effect.tapCause((cause) => {
       const found = explain(cause)
       if (isAway || !found.isAway || Cause.hasInterruptsOnly(cause)) return Effect.void
       isAway = true
-      return Effect.logWarning(`The database of the ingest is away, and the runner waits for it: ${found.why}`)
+      return Effect.logWarning(`The database of the ingest is away, and this runner waits for it: ${found.why}`)
     })
   )
 }
 
 /**
- * Registers the runner. Where it has to be alone, another one that was killed a moment ago still counts as alive: that it
- * is shows when it is heard of again.
+ * Registers the runner. If it must be alone, another runner that was killed a moment ago still counts as alive. So it fails
+ * only if it sees another heartbeat of that runner.
  */
 const register = (
   engine: Engine,
@@ -167,7 +167,7 @@ export const run = <R>(
     const forAMoment = makeForAMoment(Duration.sum(settings.grace, closeLimit))
     yield* register(engine, row(), forAMoment)
 
-    // Closed for no longer than a moment: what it can't give back is handed out again when its lock has expired.
+    // Items that it can't return in time are delivered again when their lock has expired.
     const storeScope = yield* Scope.make()
     yield* Effect.addFinalizer((exit) => forAMoment(Scope.close(storeScope, exit)))
     const store = yield* Effect.mapError(Scope.provide(engine.makeStore, storeScope), databaseFailed)
@@ -196,15 +196,15 @@ export const run = <R>(
   })
 
 /**
- * A runner that others thought dead, since it stood still, registers again. One that has to be alone, and whose place was
- * taken in the meantime, ends.
+ * A runner that stalled, and that others considered dead, registers again. If it must be alone and another one has taken its
+ * place, it ends.
  */
 const beat = (
   { database, isAlone }: Engine,
   row: () => Database.RunnerRow,
   fatal: Deferred.Deferred<never, IngestFailed>
 ): Effect.Effect<void> => {
-  /** Whether the place is free, or its own. */
+  /** Whether no other runner has taken its place. */
   const register = Effect.flatMap(
     Effect.suspend(() => database.register(row())),
     Option.match({
@@ -250,7 +250,7 @@ const startTakers = <R>(
           })
         ),
         Effect.catchTag("Redeliver", () => Effect.void),
-        // An acknowledgement that can't be written is a defect: its item is handed out again, and this taker goes on.
+        // An acknowledgement that can't be written is a defect. The item is delivered again, and this taker continues.
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause)
             ? Effect.interrupt
@@ -270,7 +270,7 @@ const startTakers = <R>(
     return takers
   })
 
-/** Interrupts who waits for an item, and when `grace` is over who is still in the middle of one. */
+/** Interrupts takers that wait for an item, and after `grace` those that still upload. */
 const letEnd = (
   takers: ReadonlyArray<Taker>,
   grace: Duration.Duration,
@@ -286,7 +286,7 @@ const letEnd = (
     yield* forAMoment(Fiber.interruptAll(fibersOf(takers)))
   })
 
-/** Goes on until nothing is pending. */
+/** Runs until nothing is pending. */
 const sweep = <R>(
   { engine, ingest, settings }: Run<R>,
   queue: IngestQueue,
@@ -310,7 +310,7 @@ const sweep = <R>(
     yield* database.removeRunners(Duration.toSeconds(runnersKept))
   })
 
-  /** Whether anything is pending. What waits is handed to the queue first, where it is missed or soon will be. */
+  /** Whether anything is pending. First fills the queue, if it is empty or soon will be. */
   const look = Effect.suspend(() => {
     const isIdle = counts.inFlight < concurrency
     const isFar = counts.done + counts.failed - refilledAt >= window / 4

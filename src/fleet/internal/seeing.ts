@@ -1,5 +1,5 @@
 /**
- * What an ingest tells of itself: its status, its items.
+ * Reads the status and the items of an ingest.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -62,7 +62,7 @@ export const status = (database: Database.Database, ingest: string): Effect.Effe
 export const list = (database: Database.Database): Effect.Effect<ReadonlyArray<Summary>, IngestFailed> =>
   Effect.flatMap(Effect.mapError(database.ingests, databaseFailed), (rows) => Effect.orDie(decodeSummaries(rows)))
 
-/** Page by page, so that no transaction stays open while somebody reads. */
+/** Reads page by page, so that no transaction stays open. */
 export const items = (
   database: Database.Database,
   ingest: string,

@@ -1,6 +1,6 @@
 /**
- * The store of a rate that all runners share, in Redis. While Redis is away, a runner keeps to its own share of the
- * rate, or sends nothing.
+ * The store of the rate that all runners share, in Redis. While Redis is away, a runner keeps to its share of the rate, or
+ * sends nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -22,25 +22,25 @@ type Bucket = Parameters<Store["tokenBucket"]>[0]
 
 type Window = Parameters<Store["fixedWindow"]>[0]
 
-/** Redis that does not answer within that time is away. The rate limit policy waits twice as long for this store. */
+/** Redis is away if it does not answer within that time. The rate limit policy waits twice as long for this store. */
 const answerLimit = Duration.seconds(1)
 
-/** While Redis is away, it is asked again no sooner than after that many milliseconds. */
+/** While Redis is away, it is asked once in so many milliseconds. */
 const askAgain = 1_000
 
-/** Between two looks at who is alive. */
+/** How often live runners are counted. */
 const countInterval = Duration.seconds(2)
 
-/** Between two questions for the time of Redis. */
+/** How often the time of Redis is read. */
 const measureInterval = Duration.seconds(30)
 
-/** Nobody waits that long for a turn, so the request fails at once. */
+/** No request waits so long, so it fails at once. */
 const never = Duration.days(1)
 
-/** What one key has been given out while Redis was away. */
+/** The tokens of one key that were used while Redis was away. */
 interface Spent {
   tokens: number
-  /** The outage in which it was. */
+  /** The number of the outage. */
   outage: number
 }
 
@@ -59,8 +59,8 @@ const noAnswer = () =>
   )
 
 /**
- * The time of Redis, as far as it is known. A bucket that is filled by the clocks of several machines holds more than its
- * limit where they disagree.
+ * An estimate of the time of Redis. If each machine filled the bucket by its own clock, and the clocks differ, more tokens
+ * than the limit would be issued.
  */
 const makeRedisClock = Effect.fnUntraced(function*(
   redis: Redis.Redis["Service"],
@@ -103,7 +103,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.forkScoped
   )
 
-  /** Asks Redis, unless it was away a moment ago. */
+  /** Asks Redis, unless it failed a moment ago. */
   const ask = <A>(
     question: Effect.Effect<A, RateLimiter.RateLimiterError>,
     otherwise: Effect.Effect<A, RateLimiter.RateLimiterError>
@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function*(
       })
     })
 
-  /** A runner's share of the rate. It begins empty, since the runner may just have used up its part. */
+  /** The runner's share of the rate. It starts empty, because the runner may just have used its part. */
   const ofShare = (bucket: Bucket) =>
     Effect.gen(function*() {
       const { allowOverflow, key, limit, refillRate, tokens } = bucket
@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function*(
       return [remaining, elapsed] as const
     }).pipe(Effect.provideService(Clock.Clock, steady))
 
-  /** What was given out meanwhile is taken from Redis, whose bucket was filling. */
+  /** Takes the tokens that were used during the outage from the bucket in Redis, which kept filling. */
   const payBack = (bucket: Bucket) =>
     Effect.suspend(() => {
       const mine = spent.get(bucket.key)

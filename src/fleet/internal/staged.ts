@@ -1,6 +1,6 @@
 /**
- * The content of a URL, fetched once although it is read twice: for its hash, and for the upload. A second fetch would
- * cost as much as the first, and a signature that serves once could not be used at all.
+ * Fetches the content of a URL once. It is read twice, for its hash and for the upload. A second fetch would cost as much
+ * traffic again, and a signature that is valid only once would not work.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -17,12 +17,12 @@ import { fileTooLarge } from "../../internal/request/errors.ts"
 import { codeOf } from "../../internal/request/evidence.ts"
 import { maxFileBytes } from "../../internal/wire/constants.ts"
 
-/** What is known to be no larger stays in memory. */
+/** Contents of up to this size stay in memory, if the size is known. */
 const maxInMemory = 1 << 20
 
 const chunkSize = 1 << 20
 
-/** The disk of this machine is at fault, not the item. */
+/** The disk of this machine failed. */
 const diskFailed = (error: PlatformError): SourceFailed =>
   fail(
     "Failed",
@@ -32,7 +32,7 @@ const diskFailed = (error: PlatformError): SourceFailed =>
     { cause: error, isRetryable: true }
   )
 
-/** The chunks of a content, which ends with a failure where it is larger than a file may be. */
+/** The chunks of a content. Fails if it is larger than a file may be. */
 const bounded = ({ filename, stream }: FileSource.Content): Stream.Stream<Uint8Array, SourceFailed | FileTooLarge> =>
   Stream.mapAccumEffect(stream, () => 0, (size: number, chunk) => {
     const total = size + chunk.length
@@ -47,7 +47,7 @@ const inMemory = (content: FileSource.Content, filename: string) =>
     (chunks) => FileSource.bytes(joined(chunks, chunks.reduce((size, chunk) => size + chunk.length, 0)), filename)
   )
 
-/** A file that has no name any more, so that nothing is left of it when the process is killed. */
+/** Keeps the content in a file that has been unlinked, so that nothing is left if the process is killed. */
 const onDisk = Effect.fnUntraced(function*(
   content: FileSource.Content,
   filename: string
@@ -57,7 +57,7 @@ const onDisk = Effect.fnUntraced(function*(
     Effect.gen(function*() {
       const path = yield* fs.makeTempFileScoped({ prefix: "effect-anthropic-files-" })
       const file = yield* fs.open(path, { flag: "w+" })
-      // Not on Windows, where it goes with the scope.
+      // On Windows this fails, and the scope removes the file.
       yield* Effect.ignore(fs.remove(path))
       return file
     }),
@@ -79,7 +79,7 @@ const onDisk = Effect.fnUntraced(function*(
   return FileSource.stream(kept, { filename, size, replayable: true })
 })
 
-/** The content of a URL, which is kept until the scope closes. */
+/** The content of a URL, kept until the scope closes. */
 export const staged = Effect.fnUntraced(function*(
   url: string | URL
 ): Effect.fn.Return<

@@ -1,5 +1,5 @@
 /**
- * The tables of ingests in Postgres, and how they came to be. A migration that was ever released is not changed.
+ * The tables of ingests in Postgres, and their migrations. A released migration must not be changed.
  */
 import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
@@ -8,7 +8,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { databaseFailed, type IngestFailed, madeByNewer, migrationFailed } from "./failed.ts"
 import { maxKeySize } from "./manifestItem.ts"
 
-/** The queue's own table, made by effect. */
+/** The table of the queue, created by effect. */
 export const queueTable = "ingest_queue"
 
 const tables = Effect.gen(function*() {
@@ -48,7 +48,7 @@ const tables = Effect.gen(function*() {
   yield* sql`COMMENT ON COLUMN ingest_items.expires_in IS 'milliseconds'`
   yield* sql`COMMENT ON COLUMN ingest_items.generation IS
     'which message of the queue stands for the item: id/generation'`
-  // Each holds few rows of a large table, or what a screen asks for every other second.
+  // Each covers few rows of a large table, or what the status reads every two seconds.
   yield* sql`CREATE INDEX ingest_items_waiting ON ingest_items (ingest, id) WHERE state = 'pending' AND NOT is_offered`
   yield* sql`CREATE INDEX ingest_items_offered ON ingest_items (ingest, id) WHERE state = 'pending' AND is_offered`
   yield* sql`CREATE INDEX ingest_items_state ON ingest_items (ingest, state) INCLUDE (size_bytes)`
@@ -73,8 +73,8 @@ const tables = Effect.gen(function*() {
 })
 
 /**
- * The queue leaves two versions of a row behind for each item: it is to be vacuumed often. Its messages are numbered by a
- * sequence that ends at two thousand million, whatever the column can hold.
+ * Each item leaves two dead rows in the queue, so its table has to be vacuumed often. Its sequence is an integer that ends at
+ * 2^31, although the column is a bigint.
  */
 export const tuneQueue = (sql: SqlClient.SqlClient) =>
   Effect.gen(function*() {
@@ -86,7 +86,7 @@ export const tuneQueue = (sql: SqlClient.SqlClient) =>
 
 const migrations = { "0001_tables": tables }
 
-/** The newest version that this package knows. */
+/** The latest version that this package knows. */
 const known = Object.keys(migrations).length
 
 const migrationsTable = "ingest_migrations"
@@ -103,8 +103,8 @@ const versionOf = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError> =>
   })
 
 /**
- * Brings the tables up to date. Of those who begin at the same time one does it, and the others wait. Where nothing is to
- * be done nothing is locked, so that who may only read can look, also while a backup runs.
+ * Migrates the tables. If several processes start at the same time, one migrates and the others wait. Up-to-date tables are
+ * not locked, so that a user with read access can look at them, even during a backup.
  */
 export const migrate = (sql: SqlClient.SqlClient): Effect.Effect<void, IngestFailed> =>
   Effect.gen(function*() {

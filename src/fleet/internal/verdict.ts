@@ -1,17 +1,17 @@
 /**
- * What a failed upload means for its item, and for the others.
+ * What a failed upload means for its item and for the other items.
  */
 import type { FilesError } from "../../FilesError.ts"
 import type { Failure } from "../../internal/cache/context.ts"
 import { shorten } from "../../internal/text.ts"
 
 /**
- * - `Final`: trying again would not help;
- * - `Again`: the item's own failure, which may pass;
- * - `Suspect`: the item's own, unless the API is away;
- * - `Away`: of no item: the API, the network, the rate or the database;
- * - `Refused`: of no item, and it does not pass by itself: the key, the account, the storage;
- * - `Forbidden`: one or the other, as what comes next tells.
+ * - `Final`: another attempt would not help;
+ * - `Again`: the item failed, and another attempt may help;
+ * - `Suspect`: the item failed, unless the API is away;
+ * - `Away`: not the item's fault: the API, the network, the rate limit or the database;
+ * - `Refused`: not the item's fault, and permanent: the key, the account or the storage;
+ * - `Forbidden`: unclear whose fault it is until the next items are tried.
  */
 export type Verdict = "Final" | "Again" | "Suspect" | "Away" | "Refused" | "Forbidden"
 
@@ -27,7 +27,7 @@ const ofReason = (error: Extract<FilesError, { _tag: "RequestFailed" }>): Verdic
     case "PermissionDenied":
       return "Forbidden"
     default:
-      // With an unknown outcome the cache has a note, by which it looks for the file before it sends another one.
+      // If the outcome is unknown, the cache has recorded the upload, and looks for the file before it sends another one.
       return error.isRetryable || error.isOutcomeUnknown ? "Suspect" : "Final"
   }
 }
@@ -43,21 +43,21 @@ export const verdictOf = (error: Failure): Verdict => {
     case "RequestFailed":
       return ofReason(error)
     case "SourceFailed":
-      // A file that is written to now may be at rest later.
+      // The file may have stopped changing by the next attempt.
       return error.isRetryable || error.reason === "Changed" ? "Again" : "Final"
     default:
       return error.isRetryable || error.isOutcomeUnknown ? "Suspect" : "Final"
   }
 }
 
-/** Whether a failure rather means that the API is away. */
+/** Whether a failure suggests that the API is away. */
 export const isAway = (error: Failure | { readonly _tag: "FileNotFound" }): boolean => {
   if (error._tag === "FileNotFound") return false
   const verdict = verdictOf(error)
   return verdict === "Away" || verdict === "Suspect"
 }
 
-/** A failure as it stands in the table. */
+/** A failure as it is stored in the table. */
 export interface Shown {
   readonly error_tag: string
   readonly error_message: string
@@ -66,7 +66,7 @@ export interface Shown {
 
 const longest = 1_000
 
-/** Postgres can't store a NUL, and a very long message is cut. */
+/** Escapes what Postgres can't store, and shortens a very long message. */
 export const shown = (tag: string, message: string, requestId?: string): Shown => ({
   error_tag: tag,
   error_message: message.length > longest ? shorten(message) : printableLines(message),

@@ -93,9 +93,9 @@ interface Lane {
   /** Until when the service wants nothing, and which header said so. */
   hold: { readonly until: number; readonly header: string } | undefined
   /**
-   * When the head of the queue may send, by the monotonic clock in milliseconds: a token that the store has set aside.
-   * Without that, whoever is nearest to a shared store would take each token before the others could. An interrupted head
-   * leaves it to the next one.
+   * When the head of the queue may send, in monotonic milliseconds: the store has reserved a token for it. Without a
+   * reservation, the client that is nearest to a shared store would take every token. If the head is interrupted, the next
+   * request uses the token.
    */
   turnAt: number | undefined
 }
@@ -219,7 +219,7 @@ const waitForTurn = (
     const due = lane.turnAt === undefined ? undefined : Math.ceil(lane.turnAt - monotonicMillis(clock))
     if (due !== undefined && due > 0) return Effect.flatMap(waitFor(due, "rate limit", undefined), () => turn)
     lane.turnAt = undefined
-    // A token that lay longer would come on top of those of a later minute.
+    // An older token would add to those of a later minute.
     if (due !== undefined && -due < Duration.toMillis(travelTime)) return Effect.void
     const algorithm = options.algorithm ?? "token-bucket"
     const ask = { ...budget, algorithm, key: lane.key }
@@ -236,7 +236,7 @@ const waitForTurn = (
       onFailure: ({ reason }) => {
         if (reason._tag !== "RateLimitExceeded") return unlimited(reason.message)
         const wait = Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter)))
-        // Nothing is set aside for one that gives up.
+        // No token is reserved for a request that gives up.
         return algorithm === "token-bucket" && monotonicMillis(clock) + wait <= deadline
           ? setAside()
           : Effect.flatMap(waitFor(wait, "rate limit", undefined), () => turn)
