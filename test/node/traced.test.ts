@@ -58,7 +58,7 @@ const spansOf = (
       isPropagated: traceparents.includes(span.spanId),
       attributes: Array.from(span.attributes, ([key, value]) => [
         key,
-        String(value).replaceAll(port, "PORT").replace(/effect-anthropic-files-\w+/, "BOUNDARY")
+        String(value).replaceAll(port, "PORT").replace(/effect-anthropic-files-[\w-]+/, "BOUNDARY")
       ]).filter(([key]) => key !== "http.request.header.content-length"),
       status: span.status._tag === "Ended"
         ? Exit.isSuccess(span.status.exit)
