@@ -306,7 +306,7 @@ describe("exit codes", () => {
       }))
   }
 
-  it.live("3: a profile that is not there; 2: a platform without its variables", () =>
+  it.live("3: an unknown profile; 2: a platform without its variables", () =>
     Effect.gen(function*() {
       const env = { HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent" }
       const profile = yield* run(["ls", "--profile", "night"], { env })
@@ -317,7 +317,7 @@ describe("exit codes", () => {
       assert.match(platform.err, /ANTHROPIC_AWS_WORKSPACE_ID/)
     }))
 
-  it.live("5: nobody listens", () =>
+  it.live("5: the service can't be reached", () =>
     Effect.gen(function*() {
       const ended = yield* run(["ls", "--retries", "0", "--base-url", "http://127.0.0.1:9"], {
         env: { ANTHROPIC_API_KEY: "sk-ant-nobody" }

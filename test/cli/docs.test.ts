@@ -48,7 +48,7 @@ describe("docs/cli.md", () => {
     120_000
   )
 
-  it.live("names and descriptions in the help of all are those of the commands themselves", () =>
+  it.live("the names and descriptions in the main help are those of the commands", () =>
     Effect.gen(function*() {
       for (const entry of entries) {
         const command = yield* Effect.promise(entry.load)

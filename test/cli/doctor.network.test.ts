@@ -176,7 +176,7 @@ describe("doctor and a proxy", () => {
       assert.notInclude(wrong.out + wrong.err, "canary")
     }))
 
-  it("knows what NO_PROXY means by a host", () => {
+  it("matches hosts with NO_PROXY", () => {
     const is = (entry: string, url: string) => isNamedBy(entry, new URL(url))
     for (const entry of ["*", "api.example.com", "API.example.com", ".example.com", "*.example.com"]) {
       assert.isTrue(is(entry, "https://api.example.com/v1"), entry)

@@ -53,7 +53,7 @@ describe("doctor", () => {
       assert.notInclude(ended.out + ended.err, "canary-4711")
     }))
 
-  it("tells a clock that is wrong by the service's date", () => {
+  it("detects a wrong clock by the date of the service", () => {
     const now = Date.UTC(2026, 10, 25, 12)
     const at = (seconds: number) => clock(new Date(now + seconds * 1000).toUTCString(), now)
     assert.deepInclude(at(0), { state: "ok" })
@@ -62,18 +62,22 @@ describe("doctor", () => {
     assert.deepInclude(clock(undefined, now), { state: "skipped" })
   })
 
-  it.live("nobody there: code 5; no credential: code 3", () =>
-    Effect.gen(function*() {
-      const nobody = yield* run(["doctor", "--retries", "0"], {
-        env: { ANTHROPIC_API_KEY: "sk-ant-nobody-0815", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }
-      })
-      code(nobody, 5)
-      const nothing = yield* run(["doctor", "--retries", "0", "--base-url", "http://127.0.0.1:9"], {
-        env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent", XDG_CACHE_HOME: `${os.tmpdir()}/cli-doctor` }
-      })
-      code(nothing, 3)
-      fs.rmSync(`${os.tmpdir()}/cli-doctor`, { recursive: true, force: true })
-    }), 60_000)
+  it.live(
+    "exits with 5 if the service can't be reached, and with 3 without a credential",
+    () =>
+      Effect.gen(function*() {
+        const nobody = yield* run(["doctor", "--retries", "0"], {
+          env: { ANTHROPIC_API_KEY: "sk-ant-nobody-0815", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }
+        })
+        code(nobody, 5)
+        const nothing = yield* run(["doctor", "--retries", "0", "--base-url", "http://127.0.0.1:9"], {
+          env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent", XDG_CACHE_HOME: `${os.tmpdir()}/cli-doctor` }
+        })
+        code(nothing, 3)
+        fs.rmSync(`${os.tmpdir()}/cli-doctor`, { recursive: true, force: true })
+      }),
+    60_000
+  )
 })
 
 describe("demo", () => {

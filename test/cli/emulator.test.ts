@@ -53,7 +53,7 @@ const directory = Effect.acquireRelease(
 )
 
 describe("anthropic-files emulator", () => {
-  it.live("tells where it listens, keeps files in a folder, and stops on a signal", () =>
+  it.live("prints its address, keeps files in a folder, and stops on a signal", () =>
     Effect.gen(function*() {
       const data = yield* directory
       const first = yield* start("emulator", "--port", "0", "--data", data, "--json")
@@ -89,7 +89,7 @@ describe("anthropic-files emulator", () => {
       return { status: response.status, text: await response.text(), headers: response.headers }
     })
 
-  it.live("takes every option as a flag and from the environment", () =>
+  it.live("accepts every option as a flag and as a variable", () =>
     Effect.gen(function*() {
       const folder = yield* directory
       fs.writeFileSync(`${folder}/key`, "sk-ant-key-from-a-file\n")
@@ -215,7 +215,7 @@ describe("anthropic-files emulator", () => {
     60_000
   )
 
-  it.live("says to a person how to use it", () =>
+  it.live("tells a person how to use it", () =>
     Effect.gen(function*() {
       const run = yield* start("emulator")
       yield* Effect.callback<void>((resume) => {
@@ -255,4 +255,4 @@ describe("anthropic-files emulator", () => {
   }
 })
 
-it("the version is the package's", () => assert.strictEqual(version, manifest.version))
+it("--version prints the version of the package", () => assert.strictEqual(version, manifest.version))

@@ -136,7 +136,7 @@ describe("exit codes", () => {
     }
   }
 
-  it("each has a test", () => {
+  it("every code has a test", () => {
     assert.deepStrictEqual(
       Object.keys(cases).map(Number).toSorted((a, b) => a - b),
       meanings.map(([code]) => code).toSorted((a, b) => a - b)

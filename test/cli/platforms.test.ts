@@ -272,7 +272,7 @@ describe("--platform", () => {
     )
   }
 
-  it.live("Foundry has no batches and no workspaces, and both are said before anything is sent", () =>
+  it.live("Foundry has no batches and no workspaces: both are refused before anything is sent", () =>
     Effect.gen(function*() {
       const cwd = yield* folder({ "a.txt": "a", "q.jsonl": "\"What?\"\n" })
       const env = {

@@ -68,7 +68,7 @@ describe("progress fits the screen", () => {
       await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(golden("progress", columns))
     })
 
-    it(`more transfers than there is room for, at ${columns} columns`, async ({ expect }) => {
+    it(`more transfers than fit, at ${columns} columns`, async ({ expect }) => {
       const lines = Progress.render(many, { columns, rows: 10 }, plain)
       assert.isBelow(lines.length, 10)
       await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(golden("progress-many", columns))
@@ -80,7 +80,7 @@ describe("progress fits the screen", () => {
     assert.deepStrictEqual(width(colored), width(plain))
   })
 
-  it("stays narrower than any screen, and lower", () => {
+  it("fits any screen, however small", () => {
     for (let columns = 20; columns < 200; columns += 7) {
       for (let rows = 2; rows < 30; rows += 3) {
         const lines = Progress.render(many, { columns, rows }, colored)
@@ -142,7 +142,7 @@ describe("a table fits the screen", () => {
     })
   }
 
-  it("off a terminal a row is whole, with tabs, and escaped", () => {
+  it("off a terminal a row is complete, with tabs, and escaped", () => {
     assert.strictEqual(
       FileTable.forScript(stored("file_1", "tab\there\nnew", 12, 0, null)),
       "file_1\t12\t2026-11-25T12:00:00.000Z\t-\tapplication/vnd.openxmlformats-officedocument.spreadsheetml.sheet\ttab\\u0009here\\u000anew"
@@ -210,14 +210,14 @@ describe("an ingest fits the screen", () => {
       await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(golden("ingest", columns))
     })
 
-    it(`more failures and runners than there is room for, at ${columns} columns`, async ({ expect }) => {
+    it(`more failures and runners than fit, at ${columns} columns`, async ({ expect }) => {
       const lines = IngestScreen.render(large, { columns, rows: 20 }, plain)
       assert.isBelow(lines.length, 20)
       await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(golden("ingest-many", columns))
     })
   }
 
-  it("one with nothing in it", () => {
+  it("an empty ingest", () => {
     assert.deepStrictEqual(IngestScreen.render(idle, { columns: 80, rows: 24 }, plain), [
       "empty  paused, no runner",
       `${"░".repeat(60)} 0 %`,
@@ -290,7 +290,7 @@ describe("the line at the end", () => {
   it("says how many, how much, how long, and how many failed", () =>
     assert.strictEqual(Summary.sentence(outcome), "Uploaded 298 files (3.0 GB) in 1 min 4 s, 2 failed"))
 
-  it("says what was there already", () =>
+  it("says how many files were there already", () =>
     assert.strictEqual(
       Summary.sentence({ ...outcome, counts: new Map([["uploaded", 1], ["reused", 5]]), failed: 0, bytes: 0 }),
       "Uploaded 1 file in 1 min 4 s, 5 already there"
@@ -320,7 +320,7 @@ describe("the line at the end", () => {
     requestId: "req_1"
   } as const
 
-  it("a failure: reason, whether trying again may help, request id", () => {
+  it("names the reason of a failure, whether trying again may help, and the request id", () => {
     assert.strictEqual(
       Summary.failure(problem, true),
       "a.pdf: Too many requests. (trying again may help; request req_1)"

@@ -85,7 +85,7 @@ describe("the sentence of a failure, on the command line", () => {
     }
   })
 
-  it("sentences of the library that the command line prints as they are speak of no option of a program", () => {
+  it("sentences of the library that are printed unchanged name no option of a program", () => {
     const files = fs.readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) =>
       /^(platform|node|internal)\/.*\.ts$/.test(file)
     )

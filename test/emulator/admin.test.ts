@@ -59,7 +59,7 @@ describe("the admin route", () => {
       assert.strictEqual((yield* admin("GET", "/files/file_unknown/content")).status, 404)
     })))
 
-  it.effect("names a misspelt key, and takes no body that is too large", () =>
+  it.effect("names a misspelt key, and refuses a body that is too large", () =>
     on(Effect.gen(function*() {
       const misspelt = yield* admin("POST", "/files", { filename: "a", mimetype: "text/plain" })
       assert.deepStrictEqual(errorOf(misspelt), invalid)
@@ -111,7 +111,7 @@ describe("the admin route", () => {
       assert.deepStrictEqual((yield* of(admin("GET", "/faults"))).data, [])
     })))
 
-  it.effect("moves the clock on, by milliseconds or in words", () =>
+  it.effect("moves the clock forward, by milliseconds or by a text", () =>
     on(Effect.gen(function*() {
       const at = (answer: { readonly now: string }) => Date.parse(answer.now)
       const before = at(yield* of(admin("GET", "/clock")))
@@ -138,7 +138,7 @@ describe("the admin route", () => {
       assert.strictEqual((yield* get("/_emulator/tokens", asAdmin)).status, 401)
     })))
 
-  it.effect("copies files into sessions, and forgets everything", () =>
+  it.effect("copies files into sessions, and resets everything", () =>
     on(Effect.gen(function*() {
       const { id } = (yield* upload()).json
       const copy = yield* of(admin("POST", "/sessions/sesn_1/files", { file_id: id }))
@@ -149,7 +149,7 @@ describe("the admin route", () => {
       assert.deepStrictEqual(yield* (yield* Emulator).files, [])
     })))
 
-  it.effect("tells that the emulator is well, without a key, to whoever asks by whatever name", () =>
+  it.effect("reports health without a key, for any host name", () =>
     Effect.gen(function*() {
       const answer = yield* get("/_emulator/health", { key: null, headers: { host: "10.1.2.3" } })
       assert.deepStrictEqual([answer.status, answer.text], [200, "{\"status\":\"ok\"}"])

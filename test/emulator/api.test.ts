@@ -12,7 +12,7 @@ const operations = Object.entries(Emulator.openApi().paths).flatMap(([path, meth
 )
 
 describe("the API definition", () => {
-  it.effect("is what is served", () =>
+  it.effect("lists the endpoints that are served", () =>
     Effect.gen(function*() {
       assert.isAbove(operations.length, 25)
       for (const { method, path } of operations) {
@@ -26,7 +26,7 @@ describe("the API definition", () => {
       assert.strictEqual((yield* call("GET", "/v1/file", { key: null })).status, 404)
     }).pipe(Effect.provide(socket({ adminRoute: true }))))
 
-  it("tells fixed paths from ids", () => {
+  it("distinguishes fixed paths from ids", () => {
     assert.strictEqual(Endpoints.operationOf("GET", "/v1/messages/batches"), "listBatches")
     assert.strictEqual(Endpoints.operationOf("GET", "/v1/messages/batches/x"), "getBatch")
     assert.strictEqual(Endpoints.operationOf("GET", "/v1/messages/batches/x/results"), "batchResults")
@@ -37,7 +37,7 @@ describe("the API definition", () => {
     assert.deepStrictEqual(Endpoints.match("GET", "/v1/files/%"), { allow: [] })
   })
 
-  it("emits OpenAPI, with the Schemas of the client", () => {
+  it("emits an OpenAPI document with the Schemas of the client", () => {
     const document = Emulator.openApi()
     assert.match(document.openapi, /^3\.1/)
     const upload = document.paths["/v1/files"]?.post

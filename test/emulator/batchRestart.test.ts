@@ -14,7 +14,7 @@ describe("message batches in a folder", () => {
   const restarted = <A, E>(directory: string, effect: Effect.Effect<A, E, Effect.Services<ReturnType<typeof get>>>) =>
     effect.pipe(Effect.provide(NodeEmulator.layer({ directory, batchDelay: "1 hour" })))
 
-  it.effect("survive a restart: in progress, ended with the same results, cancelled, deleted", () =>
+  it.effect("survive a restart: in progress, ended with the same results, canceled, deleted", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const create = Effect.map(post("/v1/messages/batches", { requests }), (answer) => answer.json.id)
@@ -54,7 +54,7 @@ describe("message batches in a folder", () => {
       assert.deepStrictEqual(NodeFs.readdirSync(`${directory}/batches`), [])
     }))
 
-  it.effect("that can't be read are left out, and left where they are", () =>
+  it.effect("that can't be read are left out, and stay in the folder", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* restarted(directory, post("/v1/messages/batches", { requests }))

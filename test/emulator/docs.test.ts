@@ -43,12 +43,12 @@ const environment = Effect.map(Emulator, ({ apiKey, url }) => ({
 }))
 
 describe("docs/emulator.md", () => {
-  it("says first what is not emulated, then what is checked and what is not", () => {
+  it("first says what is not emulated, then what is checked and what is not", () => {
     const [first, second] = [...page.matchAll(/^## (.+)$/gm)].map(([, title]) => title)
     assert.deepStrictEqual([first, second], ["What it does not emulate", "What it checks and what it lets pass"])
   })
 
-  it("has snippets that are run here or among the examples, and no others", () => {
+  it("has only snippets that run here or among the examples", () => {
     const run = [
       ...["inProcess", "onASocket", "faults"].map((name) => `test/emulator/snippets/${name}.ts`),
       "examples/48_test_any_framework.ts",
@@ -108,7 +108,7 @@ describe("docs/emulator.md", () => {
       assert.deepStrictEqual(yield* (yield* Emulator).files, [])
     }).pipe(Effect.provide(withAdmin)), 60_000)
 
-  it.live("the test in Python passes, where there is Python", () =>
+  it.live("the test in Python passes, if there is Python", () =>
     Effect.gen(function*() {
       const { code, err } = yield* run("python3", ["-c", blocks("python").join("\n")], yield* environment)
       assert.strictEqual(code, 0, err)
@@ -120,7 +120,7 @@ describe("docs/emulator.md", () => {
       Effect.when(Effect.sync(() => spawnSync("python3", ["--version"]).status === 0))
     ), 60_000)
 
-  it("each admin call and each field of its body stands on the page", () => {
+  it("the page has each admin call and each field of its body", () => {
     for (const { method, path } of Object.values(endpoints).filter(({ path }) => path.startsWith("/_emulator"))) {
       assert.include(page, `\`${method} ${path.slice("/_emulator".length)}\``)
     }
@@ -129,7 +129,7 @@ describe("docs/emulator.md", () => {
     }
   })
 
-  it("and the files for containers name flags that there are", () => {
+  it("the files for containers use only flags that exist", () => {
     const { stdout } = spawnSync("bash", ["-c", `${command} emulator --help`], { encoding: "utf8" })
     const flags = new Set(Array.from(stdout.matchAll(/--([a-z-]+)/g), ([, name]) => name))
     const docker = ["Dockerfile", "compose.yaml"].map((name) => NodeFs.readFileSync(`examples/docker/${name}`, "utf8"))

@@ -44,7 +44,7 @@ for (const [name, reach] of ways) {
   // What fetch makes of a broken connection is its own affair.
   if (name.endsWith("fetch")) continue
   describe(`faults, ${name}`, () => {
-    it.effect("answers with a status, a code, headers of one's choice", () =>
+    it.effect("answer with any status, code and headers", () =>
       Effect.gen(function*() {
         yield* inject(
           Fault.rateLimited({ retryAfter: "7 seconds" }),
@@ -65,7 +65,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual(limited.headers["retry-after"], "7")
       }).pipe(Effect.provide(reach())))
 
-    it.effect("one answer after the other, then the right one", () =>
+    it.effect("answer one after the other, and then let requests pass", () =>
       Effect.gen(function*() {
         yield* inject(
           Fault.overloaded(),
@@ -88,7 +88,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual((yield* get("/v1/files")).json.next_page, null)
       }).pipe(Effect.provide(reach())))
 
-    it.effect("an answer after the work was done leaves the file", () =>
+    it.effect("answer after the request was carried out, so the file is stored", () =>
       Effect.gen(function*() {
         yield* inject(Fault.serverError({ at: "after" }))
         assert.strictEqual((yield* upload()).status, 500)
@@ -98,7 +98,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual(yield* stored, 1)
       }).pipe(Effect.provide(reach())))
 
-    it.effect("resets before, during and after", () =>
+    it.effect("reset before, during and after a request", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         yield* inject(Fault.reset({ at: "before" }))
@@ -118,7 +118,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual((yield* get("/v1/files")).status, 200)
       }).pipe(Effect.provide(reach())))
 
-    it.effect("resets, truncates and closes early while it answers", () =>
+    it.effect("reset, truncate and close in the middle of an answer", () =>
       Effect.gen(function*() {
         const { id } = yield* seedDownload
         yield* inject(Fault.reset({ at: "response", after: 4000 }))
@@ -136,13 +136,13 @@ for (const [name, reach] of ways) {
         assert.deepStrictEqual(yield* download(id), { status: 200, length: "10000", bytes: 10_000, end: "Success" })
       }).pipe(Effect.provide(reach())))
 
-    it.effect("truncates JSON too", () =>
+    it.effect("truncate JSON", () =>
       Effect.gen(function*() {
         yield* inject(Fault.truncate({ after: 10, keepLength: false }))
         assert.strictEqual((yield* get("/v1/files")).text, "{\"data\":[]")
       }).pipe(Effect.provide(reach())))
 
-    it.effect("waits, and then answers", () =>
+    it.effect("wait, and then let the request pass", () =>
       Effect.gen(function*() {
         yield* inject(Fault.latency({ duration: "1 second" }), Fault.latency({ duration: 500 }))
         const fiber = yield* Effect.forkChild(get("/v1/files"))
@@ -154,7 +154,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual((yield* Fiber.join(fiber)).status, 200)
       }).pipe(Effect.provide(reach())))
 
-    it.effect("stalls before, during, after and while it answers", () =>
+    it.effect("stall before, during and after a request, and in the middle of an answer", () =>
       Effect.gen(function*() {
         const { id } = yield* seedDownload
         for (
@@ -206,7 +206,7 @@ for (const [name, reach] of ways) {
         })
       }).pipe(Effect.provide(reach())))
 
-    it.effect("hits only what it is for", () =>
+    it.effect("hit only requests that match", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         const { id } = yield* seedDownload
@@ -230,7 +230,7 @@ for (const [name, reach] of ways) {
 describe("faults", () => {
   const reach = ways[0]?.[1] ?? socket
 
-  it.effect("hit by count, and by chance that repeats with its seed", () =>
+  it.effect("hit by count, and by a probability that repeats with its seed", () =>
     Effect.gen(function*() {
       const statuses = Effect.fnUntraced(function*(fault: Fault.Fault, requests: number) {
         yield* inject(fault)
@@ -257,7 +257,7 @@ describe("faults", () => {
       assert.notInclude(yield* statuses(Fault.overloaded({ times: null, probability: 0 }), 20), 529)
     }).pipe(Effect.provide(reach())))
 
-  it.effect("can be there from the start", () =>
+  it.effect("can be set from the start", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* get("/v1/files")).status, 529)
     }).pipe(Effect.provide(reach({ faults: [Fault.overloaded()] }))))
@@ -313,7 +313,7 @@ describe("faults", () => {
       })
   )
 
-  it.effect("one that ends a request waits while another has the request", () =>
+  it.effect("that end a request hit one at a time: the others wait for the next request", () =>
     Effect.gen(function*() {
       yield* inject(
         Fault.overloaded(),
@@ -327,7 +327,7 @@ describe("faults", () => {
       assert.deepStrictEqual(statuses, [529, 500, 200, 429, 429, 200])
     }).pipe(Effect.provide(reach())))
 
-  it.effect("can be set over the admin route, and taken away", () =>
+  it.effect("can be set and removed over the admin route", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const put = (faults: unknown) => call("PUT", "/_emulator/faults", { body: json(faults) })

@@ -63,14 +63,14 @@ describe("the folder of an emulator", () => {
       }))
   }
 
-  it.effect("is refused when its name is empty", () =>
+  it.effect("is refused if its name is empty", () =>
     Effect.gen(function*() {
       for (const directory of ["", " ", "\n"]) {
         assert.strictEqual((yield* Effect.flip(open(directory))).reason, "Refused")
       }
     }))
 
-  it.effect("loses only contents of the emulator's own names", () =>
+  it.effect("loses only contents with names of the emulator", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* use(directory, add("a"))
@@ -105,7 +105,7 @@ describe("the folder of an emulator", () => {
       }))
   }
 
-  it.effect("keeps its contents when the journal that names them is gone", () =>
+  it.effect("keeps its contents if the journal is missing", () =>
     Effect.gen(function*() {
       for (const lose of [NodeFs.rmSync, (path: string) => NodeFs.truncateSync(path)]) {
         const directory = yield* temporaryDirectory
@@ -117,7 +117,7 @@ describe("the folder of an emulator", () => {
       }
     }))
 
-  it.effect("may be the root of a volume, and may have been left by a start that was killed", () =>
+  it.effect("may be the root of a volume, or left by a start that was killed", () =>
     Effect.gen(function*() {
       const volume = yield* temporaryDirectory
       NodeFs.mkdirSync(`${volume}/lost+found`)
@@ -128,7 +128,7 @@ describe("the folder of an emulator", () => {
       assert.strictEqual(NodeFs.readdirSync(`${begun}/blobs`).length, 1)
     }))
 
-  it.effect("is made private when it was there before", () =>
+  it.effect("is made private if it existed before", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       NodeFs.chmodSync(directory, 0o775)
@@ -141,7 +141,7 @@ describe("the folder of an emulator", () => {
       assert.deepStrictEqual(["", "/blobs", "/journal.jsonl"].map(modeOf), ["700", "700", "600"])
     }))
 
-  it.effect("that is full says so, with the place and how much was written", () =>
+  it.effect("on a full disk fails with the path and the bytes written", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const fs = yield* FileSystem.FileSystem
@@ -177,7 +177,7 @@ describe("the lock of a folder", () => {
   const lockOf = (directory: string) =>
     `${directory}/${NodeFs.readdirSync(directory).find((name) => /^lock-[0-9]+$/.test(name))}`
 
-  it.live("of a zombie is free", () =>
+  it.live("of a zombie can be taken", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* open(directory)
@@ -196,7 +196,7 @@ describe("the lock of a folder", () => {
   /** A process of the same number in another container. */
   const elsewhere = `${process.pid} 1 another-boot/pid:[4026530000]`
 
-  it.effect("of a process in another container that is gone is free, once it has been still for a while", () =>
+  it.effect("of a process in another container can be taken if it was not touched for a while", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* use(directory, add("a"))
@@ -209,7 +209,7 @@ describe("the lock of a folder", () => {
       assert.strictEqual((yield* Fiber.join(opening)).length, 1)
     }))
 
-  it.effect("of a process in another container that touches it is respected, whatever its number", () =>
+  it.effect("of a process in another container is respected while it is touched, whatever its number", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* open(directory)
@@ -223,7 +223,7 @@ describe("the lock of a folder", () => {
       assert.strictEqual((yield* Fiber.join(opening)).reason, "Locked")
     }))
 
-  it.effect("that another process took over ends the writing of the first one", () =>
+  it.effect("that was taken over stops the first process from writing", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* use(directory, (store) =>
@@ -238,7 +238,7 @@ describe("the lock of a folder", () => {
         }))
     }))
 
-  it.effect("leaves no temporary files of processes that were killed", () =>
+  it.effect("removes temporary files of killed processes", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       for (let round = 0; round < 3; round++) {

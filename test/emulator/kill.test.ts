@@ -8,7 +8,7 @@ describe("an emulator that is killed", () => {
   // A few in every run; `npm run test:long` has more.
   killing(3)
 
-  it.live("leaves a lock that the next process takes over, while a live one is respected", () =>
+  it.live("leaves a lock that the next process takes over; the lock of a live process is respected", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* Effect.scoped(Effect.gen(function*() {

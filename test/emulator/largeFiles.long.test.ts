@@ -42,7 +42,7 @@ const median = (values: ReadonlyArray<number>) => [...values].sort((a, b) => a -
 describe("100,000 files", () => {
   const count = 100_000
 
-  it.effect("list in order, at the same speed anywhere, after a restart", () =>
+  it.effect("are listed in order, equally fast on every page, after a restart", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       writeJournal(directory, count)
@@ -90,7 +90,7 @@ describe("100,000 files", () => {
       }).pipe(Effect.provide(NodeEmulator.layer({ directory })))
     }).pipe(Effect.scoped), 120_000)
 
-  it.live("cost at most 1 KB each in memory", () =>
+  it.live("take at most 1 KB of memory each", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       writeJournal(directory, count)

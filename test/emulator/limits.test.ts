@@ -22,7 +22,7 @@ for (const [name, reach] of ways) {
         )
       }).pipe(Effect.provide(reach({ maxFileBytes: 100_000 }))))
 
-    it.effect("the quota counts what is stored, and is freed by deletion and expiry", () =>
+    it.effect("the quota counts stored files, and is freed by deletion and expiry", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         const ga = { ...invalid, code: "storage_quota_exceeded" }
@@ -42,7 +42,7 @@ for (const [name, reach] of ways) {
         assert.deepStrictEqual(errorOf(yield* upload({ content: "x" })), ga)
       }).pipe(Effect.provide(reach({ storageQuotaBytes: 1000 }))))
 
-    it.effect("of two uploads that fit one by one but not together, one is refused", () =>
+    it.effect("one of two uploads is refused if only one of them fits the quota", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         const answers = yield* Effect.forEach(
@@ -78,7 +78,7 @@ for (const [name, reach] of ways) {
         assert.strictEqual((yield* get("/v1/files")).status, 429)
       }).pipe(Effect.provide(reach({ requestsPerMinute: 3 }))))
 
-    it.effect("the limits that are set stand on every answer to a caller with a key, errors included", () =>
+    it.effect("every answer to a caller with a key has the headers of the limits, errors included", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         const limits = (answer: { readonly headers: Readonly<Record<string, string | undefined>> }, kind: string) =>
@@ -212,7 +212,7 @@ for (const [name, reach] of ways) {
 }
 
 describe("in process", () => {
-  it.effect("a JSON body that drips is given up as a whole, though it never stops", () =>
+  it.effect("a JSON body that drips without end times out", () =>
     Effect.gen(function*() {
       const drip = Stream.fromEffectRepeat(Effect.as(Effect.sleep("1 second"), new Uint8Array([0x20])))
       const fiber = yield* Effect.forkChild(
@@ -234,7 +234,7 @@ describe("in process", () => {
       `multipart/form-data; boundary=${boundary}`
     )
 
-  it.effect("reads no more of a body than it needs, one piece at a time", () =>
+  it.effect("reads no more of a body than it needs, one chunk at a time", () =>
     Effect.gen(function*() {
       let pulled = 0
       const endless = Stream.fromEffectRepeat(Effect.sync(() => {
@@ -246,7 +246,7 @@ describe("in process", () => {
       assert.isAtMost(pulled, 102)
     }).pipe(Effect.provide(inProcess({ maxFileBytes: 100_000 }))))
 
-  it.effect("keeps the bytes of a client that uses one buffer for all pieces", () =>
+  it.effect("keeps the bytes of a client that reuses one buffer for all chunks", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const buffer = new Uint8Array(1000)
@@ -257,7 +257,7 @@ describe("in process", () => {
       for (let i = 0; i < 100; i++) assert.strictEqual(stored[i * 1000], i + 1)
     }).pipe(Effect.provide(inProcess())))
 
-  it.effect("fails as a socket would when a body is not as long as it says", () =>
+  it.effect("fails like a socket if a body does not have its announced length", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       for (const length of [10, 1_000_000]) {
@@ -272,7 +272,7 @@ describe("in process", () => {
       assert.deepStrictEqual(yield* emulator.files, [])
     }).pipe(Effect.provide(inProcess())))
 
-  it.effect("hands the failure of a body back as it was", () =>
+  it.effect("gives the failure of a body back unchanged", () =>
     Effect.gen(function*() {
       const broken = HttpBody.stream(
         Stream.concat(Stream.make(head), Stream.fail("source changed")),

@@ -77,7 +77,7 @@ describe("messages", () => {
       assert.strictEqual((yield* ask("Hello", {}, { headers: beta })).status, 200)
     }).pipe(Effect.provide(layer())))
 
-  it.effect("refuse files that are unknown, another workspace's, or expired", () =>
+  it.effect("refuse files that are unknown, expired, or of another workspace", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const one = { key: "key-one" }
@@ -134,7 +134,7 @@ describe("messages", () => {
       }
     }).pipe(Effect.provide(layer())))
 
-  it.effect("refuse what is not a request", () =>
+  it.effect("refuse a body that is not a request", () =>
     Effect.gen(function*() {
       const messages = [{ role: "user", content: "hi" }]
       for (
@@ -157,7 +157,7 @@ describe("messages", () => {
       }
     }).pipe(Effect.provide(layer())))
 
-  it.effect("refuse what is too long for the context window", () =>
+  it.effect("refuse a prompt that is too long for the context window", () =>
     Effect.gen(function*() {
       const id = yield* add("long.txt", "x".repeat(5000), "text/plain")
       const answer = yield* ask([document(id)])
@@ -167,7 +167,7 @@ describe("messages", () => {
     }).pipe(Effect.provide(layer({ contextWindow: 1000 }))))
 
   describe("with citations", () => {
-    it.effect("quote the text where it stands", () =>
+    it.effect("quote the text with its position", () =>
       Effect.gen(function*() {
         const source = "Grass is green. The evening sky is red today! Snow is white."
         const id = yield* add("colours.txt", source, "text/plain")
@@ -219,7 +219,7 @@ describe("messages", () => {
   describe("with code execution", () => {
     const csv = "name,age,city\n\"Smith, John\",40,Bern\nAda,36.5,\nEva,0.1,Ulm\n"
 
-    it.effect("make a file that can be downloaded", () =>
+    it.effect("create a downloadable file", () =>
       Effect.gen(function*() {
         const id = yield* add("people.csv", csv, "text/csv")
         const message = (yield* ask([text("Summarize"), container(id)], { tools: [tool] })).json
@@ -245,7 +245,7 @@ describe("messages", () => {
         assert.strictEqual(download.text, "column,values,numeric,sum\nname,3,0,\nage,3,3,76.6\ncity,2,0,\n")
       }).pipe(Effect.provide(layer())))
 
-    it.effect("use the blocks of the first version of the tool for that version", () =>
+    it.effect("use the blocks of the tool's first version for that version", () =>
       Effect.gen(function*() {
         const id = yield* add("notes.bin", "abc", "application/zip")
         const { content } = (yield* ask([container(id)], {
@@ -267,7 +267,7 @@ describe("messages", () => {
         assert.deepStrictEqual(yield* emulator.files, [])
       }).pipe(Effect.provide(layer())))
 
-    it.effect("keep the container that was asked for", () =>
+    it.effect("keep the requested container", () =>
       Effect.gen(function*() {
         const id = yield* add("people.csv", csv, "text/csv")
         for (const given of ["container_mine", { id: "container_mine" }]) {
@@ -313,12 +313,12 @@ describe("messages", () => {
       }
     }).pipe(Effect.provide(layer())))
 
-  it.effect("answer an error as such, streamed or not", () =>
+  it.effect("answer errors as such, streamed or not", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* ask([document("file_unknown")], { stream: true })).status, 404)
     }).pipe(Effect.provide(layer())))
 
-  it.effect("count tokens, but not of files", () =>
+  it.effect("count tokens, but refuse files", () =>
     Effect.gen(function*() {
       const id = yield* add("a.txt", "a", "text/plain")
       const count = (content: unknown) =>
@@ -349,7 +349,7 @@ describe("message batches", () => {
         )
     )
 
-  it.effect("end after their time, with a result for every request", () =>
+  it.effect("end when they are due, with a result for every request", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const id = yield* add("a.txt", "a", "text/plain")
@@ -392,7 +392,7 @@ describe("message batches", () => {
       assert.strictEqual((yield* get(`/v1/messages/batches/${made.json.id}`)).status, 404)
     }).pipe(Effect.provide(layer({ batchDelay: "1 minute" }))))
 
-  it.effect("can be cancelled until then", () =>
+  it.effect("can be canceled until then", () =>
     Effect.gen(function*() {
       const { id } = (yield* create(entry("a", "hi"))).json
       const canceled = (yield* call("POST", `/v1/messages/batches/${id}/cancel`)).json
@@ -402,7 +402,7 @@ describe("message batches", () => {
       assert.deepStrictEqual(errorOf(yield* call("POST", `/v1/messages/batches/${id}/cancel`)), invalid)
     }).pipe(Effect.provide(layer({ batchDelay: "1 minute" }))))
 
-  it.effect("are listed newest first, both ways", () =>
+  it.effect("are listed newest first, paged both ways", () =>
     Effect.gen(function*() {
       const ids: Array<string> = []
       for (let i = 0; i < 5; i++) ids.unshift((yield* create(entry("a", "hi"))).json.id)
@@ -417,7 +417,7 @@ describe("message batches", () => {
       assert.deepStrictEqual(yield* page(`limit=9&before_id=${ids[3]}`), [ids.slice(0, 3), false])
     }).pipe(Effect.provide(layer())))
 
-  it.effect("refuse what is not one", () =>
+  it.effect("refuse a body that is not a batch", () =>
     Effect.gen(function*() {
       for (
         const requests of [

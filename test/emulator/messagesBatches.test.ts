@@ -6,7 +6,7 @@ import { Effect, Fiber } from "effect"
 import { Emulator, layer } from "effect-anthropic-files/emulator/Emulator"
 import { get, post, upload } from "./support.ts"
 
-it.effect("a batch that many look at, some of whom go away, is carried out once", () =>
+it.effect("a batch that many requests look at, some of them interrupted, is carried out once", () =>
   Effect.gen(function*() {
     const { id: file } = (yield* upload({ filename: "a.csv", content: "n\n1\n", type: "text/csv" })).json
     const params = {

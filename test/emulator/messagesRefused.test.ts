@@ -242,7 +242,7 @@ describe("a message request", () => {
       }).pipe(Effect.provide(layer())))
   }
 
-  it.effect("for a model that is not there is refused where the models are given, and only there", () =>
+  it.effect("for an unknown model is refused only if the models are given", () =>
     Effect.gen(function*() {
       const answer = yield* post("/v1/messages", ask({ model: "claude-opus-4" }))
       assert.deepStrictEqual(errorOf(answer), { status: 404, type: "not_found_error" })
@@ -250,7 +250,7 @@ describe("a message request", () => {
       assert.strictEqual((yield* post("/v1/messages", ask({}))).status, 200)
     }).pipe(Effect.provide(layer({ models: ["claude-opus-5-5"] }))))
 
-  it.effect("may hold what a beta adds, when it names one", () =>
+  it.effect("may hold fields of a beta if it names one", () =>
     Effect.gen(function*() {
       const body = ask({
         new_field: 1,
@@ -264,7 +264,7 @@ describe("a message request", () => {
       assert.strictEqual((yield* post("/v1/messages?beta=true", unknown)).status, 400)
     }).pipe(Effect.provide(layer())))
 
-  it.effect("to count tokens is checked in the same way", () =>
+  it.effect("to count tokens is checked like one for a message", () =>
     Effect.gen(function*() {
       const count = (fields: Fields) => post("/v1/messages/count_tokens", { ...ask(fields), max_tokens: undefined })
       assert.isAbove((yield* count({})).json.input_tokens, 0)

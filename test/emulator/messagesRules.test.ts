@@ -34,7 +34,7 @@ const afterTool = (content: unknown) => ({
 const file = (id: string) => ({ type: "document", source: { type: "file", file_id: id } })
 
 describe("a rule matches", () => {
-  it.effect("everything, when it says nothing", () =>
+  it.effect("everything, if it names nothing", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* textOf("hi"), "yes")
     }).pipe(Effect.provide(withRules({ answer: says("yes") }))))
@@ -45,7 +45,7 @@ describe("a rule matches", () => {
       assert.match(yield* textOf("hi"), own)
     }).pipe(Effect.provide(withRules({ match: { model: "claude-haiku-5-5" }, answer: says("small") }))))
 
-  it.effect("by the text of the last turn, whatever its case, and by no earlier turn", () =>
+  it.effect("by the text of the last turn in any case, not by an earlier turn", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* textOf("An INVOICE?"), "paid")
       assert.strictEqual(yield* textOf([{ type: "text", text: "a" }, { type: "text", text: "the invoice" }]), "paid")
@@ -79,7 +79,7 @@ describe("a rule matches", () => {
       assert.strictEqual(yield* textOf([file(other.id)]), "by id")
     }).pipe(Effect.provide(withRules({ match: { file: "a.txt" }, answer: says("by name") }))))
 
-  it.effect("the n-th of the requests that match all else", () =>
+  it.effect("the n-th of the requests that match everything else", () =>
     Effect.gen(function*() {
       const answers: Array<string> = []
       for (const content of ["a", "other", "a", "a", "a"]) answers.push(yield* textOf(content))
@@ -96,7 +96,7 @@ describe("a rule matches", () => {
       { match: { text: "a", call: 4 }, answer: says("fourth") }
     ))))
 
-  it.effect("as often as it says, and then the next one answers", () =>
+  it.effect("a number of times, and then the next rule answers", () =>
     Effect.gen(function*() {
       const answers: Array<string> = []
       for (let i = 0; i < 4; i++) answers.push(yield* textOf("hi"))
@@ -105,7 +105,7 @@ describe("a rule matches", () => {
 })
 
 describe("a rule answers", () => {
-  it.effect("with thinking, text, JSON and tool calls, and with a reason to stop", () =>
+  it.effect("with thinking, text, JSON and tool calls, and a stop reason", () =>
     Effect.gen(function*() {
       const tools = [{
         name: "book",
@@ -137,7 +137,7 @@ describe("a rule answers", () => {
       }
     }))))
 
-  it.effect("with a reason to stop, a stop sequence, counts, and blocks as they stand", () =>
+  it.effect("with a stop reason, a stop sequence, usage, and blocks as they are", () =>
     Effect.gen(function*() {
       const message = (yield* ask("hi")).json as unknown as Fields & { usage: Fields }
       assert.strictEqual(message.stop_reason, "refusal")
@@ -153,7 +153,7 @@ describe("a rule answers", () => {
       }
     }))))
 
-  it.effect("in full, whatever max_tokens says", () =>
+  it.effect("completely, whatever max_tokens is", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* textOf("hi", { max_tokens: 1 }), "x".repeat(1000))
     }).pipe(Effect.provide(withRules({ answer: says("x".repeat(1000)) }))))
@@ -195,14 +195,14 @@ describe("a rule answers", () => {
     }))))
 })
 
-describe("a stream is cut where a rule says", () => {
+describe("a rule cuts a stream", () => {
   const body = { model: "m", max_tokens: 5, stream: true, messages: [{ role: "user", content: "hi" }] }
 
   const types = (text: string) => [...text.matchAll(/^event: (.*)$/gm)].map(([, type]) => type)
 
   const long = says("x".repeat(100))
 
-  it.effect("and looks complete", () =>
+  it.effect("so that it looks complete", () =>
     Effect.gen(function*() {
       const { text } = yield* post("/v1/messages", body)
       assert.deepStrictEqual(types(text), ["message_start", "ping", "content_block_start", "content_block_delta"])
@@ -220,7 +220,7 @@ describe("a stream is cut where a rule says", () => {
       answer: { ...long, error: { status: 500, message: "oops" }, cut: { after: 2, with: "error" } }
     }))))
 
-  it.effect("with a connection that breaks", () =>
+  it.effect("with a broken connection", () =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(post("/v1/messages", body))
       assert.isTrue(Exit.isFailure(exit) && Cause.hasFails(exit.cause))
@@ -278,7 +278,7 @@ describe("rules as data", () => {
       assert.strictEqual(error.message, message)
     }))
 
-  it.effect("can be replaced, added and forgotten", () =>
+  it.effect("can be replaced, added and removed", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       yield* emulator.setRules([{ answer: says("a"), times: 1 }])

@@ -49,7 +49,7 @@ const shares = (counts: Counts) => [
 ]
 
 describe("the prompt cache", () => {
-  it.effect("writes up to the mark, reads it the next time, and counts every token once", () =>
+  it.effect("writes up to the mark, reads from the cache the next time, and counts every token once", () =>
     Effect.gen(function*() {
       const without = yield* usage([text(long), text("one")])
       assert.deepStrictEqual(shares(without).slice(0, 2), [0, 0])
@@ -60,7 +60,7 @@ describe("the prompt cache", () => {
       assert.deepStrictEqual(shares(yield* usage([text(`${long}x`, mark())])).slice(0, 1), [0])
     }).pipe(Effect.provide(layer())))
 
-  it.effect("grows with a conversation whose mark moves on", () =>
+  it.effect("grows with a conversation whose mark moves forward", () =>
     Effect.gen(function*() {
       const first = [{ role: "user", content: [text(long, mark())] }]
       assert.deepStrictEqual(shares(yield* usage("", { messages: first })).slice(0, 2), [0, 2000])
@@ -79,7 +79,7 @@ describe("the prompt cache", () => {
       assert.deepStrictEqual(shares(yield* usage("", { messages: third })).slice(0, 2), [4001, 1])
     }).pipe(Effect.provide(layer())))
 
-  it.effect("keeps tools, system and messages apart by how long they stay", () =>
+  it.effect("counts tools, system and messages by their lifetimes", () =>
     Effect.gen(function*() {
       const fields = { system: [text(long, mark("1h"))] }
       const counts = yield* usage([text(long, mark())], fields)
@@ -94,7 +94,7 @@ describe("the prompt cache", () => {
       assert.deepStrictEqual(shares(yield* usage([text(long, mark())], fields)).slice(0, 2), [0, 4000])
     }).pipe(Effect.provide(layer())))
 
-  it.effect("is one for each model, takes a mark on the whole request, and leaves short prompts alone", () =>
+  it.effect("is separate for each model, accepts a mark on the whole request, and ignores short prompts", () =>
     Effect.gen(function*() {
       yield* usage(long, mark())
       assert.strictEqual((yield* usage(long, mark())).cache_read_input_tokens, 2000)
@@ -149,7 +149,7 @@ describe("without a rule", () => {
     }
   ]
 
-  it.effect("a forced tool is called with what its own schema asks for", () =>
+  it.effect("a forced tool is called with an input that fits its schema", () =>
     Effect.gen(function*() {
       for (const choice of [{ type: "any" }, { type: "tool", name: "order" }]) {
         const message = yield* ask("hi", { tools, tool_choice: choice })
@@ -169,7 +169,7 @@ describe("without a rule", () => {
       }
     }).pipe(Effect.provide(layer())))
 
-  it.effect("a schema that can't be filled in ends all the same", () =>
+  it.effect("a schema that can't be satisfied still gets an answer", () =>
     Effect.gen(function*() {
       const schema = { type: "object", required: ["again"], properties: { again: { $ref: "#" }, more: { $ref: "#" } } }
       const message = yield* ask("hi", {
@@ -184,7 +184,7 @@ describe("inline documents and images", () => {
   const inline = (source: Fields, more: Fields = {}) => ({ type: "document", source, ...more })
   const cited = { citations: { enabled: true } }
 
-  it.effect("are seen, counted and cited like those by id", () =>
+  it.effect("are listed, counted and cited like files by id", () =>
     Effect.gen(function*() {
       const content = "Grass is green. The evening sky is red today!"
       const { id } = (yield* upload({ filename: "colours.txt", content, type: "text/plain" })).json

@@ -73,7 +73,7 @@ describe("multipart bodies of other clients", () => {
       assert.match(answer.text, said)
     }).pipe(Effect.provide(inProcess())))
 
-  it.effect("keep blanks and delimiters that belong to the content", () =>
+  it.effect("keep blanks and delimiters that are part of the content", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const contents = [
@@ -93,7 +93,7 @@ describe("multipart bodies of other clients", () => {
       }
     }).pipe(Effect.provide(inProcess())))
 
-  it("pass through without a copy where there is nothing to take out", () => {
+  it("are not copied if there is nothing to remove", () => {
     const filter = makeFilter(boundary)
     filter(new TextEncoder().encode(`--${boundary}\r\n`))
     filter(new Uint8Array(1000).fill(65))

@@ -18,7 +18,7 @@ const ask = (text: string) =>
   post("/v1/messages/count_tokens", { model: "m", messages: [{ role: "user", content: text }] })
 
 describe("recorded requests", () => {
-  it.effect("make room by bytes: the oldest go first, and the newest stay whole", () =>
+  it.effect("are limited in bytes: the oldest are dropped, and the newest stay complete", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       for (let i = 0; i < 30; i++) yield* ask(`${i} ${"x".repeat(10_000)}`)
@@ -29,7 +29,7 @@ describe("recorded requests", () => {
       assert.deepStrictEqual(kept, Array.from(kept, (_, i) => String(30 - kept.length + i)))
     }).pipe(Effect.provide(inProcess({ maxRecordedBytes: 100_000 }))))
 
-  it.effect("leave out a body that is larger than all of them may be", () =>
+  it.effect("leave out a body that is larger than the limit", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       yield* ask("x".repeat(200_000))
@@ -40,7 +40,7 @@ describe("recorded requests", () => {
       assert.isDefined(small?.body)
     }).pipe(Effect.provide(inProcess({ maxRecordedBytes: 100_000 }))))
 
-  it.effect("make room by number, and none are kept where nobody asks for them", () =>
+  it.effect("are limited in number, and 0 records none", () =>
     Effect.gen(function*() {
       for (const [maxRecordedRequests, expected] of [[3, 3], [0, 0]] as const) {
         const count = yield* Effect.gen(function*() {
@@ -51,7 +51,7 @@ describe("recorded requests", () => {
       }
     }))
 
-  it.effect("don't hold the memory of what was dropped", () =>
+  it.effect("free the memory of dropped requests", () =>
     Effect.gen(function*() {
       // 40 bodies of 1 MB, of which the log may hold 2.
       const before = heapUsed()

@@ -229,7 +229,7 @@ describe("the official SDK", () => {
       )
     }).pipe(Effect.provide(socket())))
 
-  it.effect("downloads what a run made", () =>
+  it.effect("downloads files that a run created", () =>
     Effect.gen(function*() {
       const client = yield* make
       const table = yield* promise(async () =>
@@ -316,7 +316,7 @@ describe("curl", () => {
       assert.include(yield* curl("-I", `$URL/v1/files/${id}/content`), "HTTP/1.1 200")
     }).pipe(Effect.scoped, Effect.provide(socket())))
 
-  it.effect("is told at once when a file is too large", () =>
+  it.effect("gets the refusal of a file that is too large at once", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       NodeFs.writeFileSync(`${directory}/large`, Buffer.alloc(20_000_000))

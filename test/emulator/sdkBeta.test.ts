@@ -16,7 +16,7 @@ const all = async <A>(pages: AsyncIterable<A>) => {
 }
 
 describe("the official SDK of the beta dialect", () => {
-  it.effect("uploads, looks up, downloads, deletes", () =>
+  it.effect("uploads, looks up, downloads and deletes", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const { files } = new Anthropic({ apiKey: Redacted.value(emulator.apiKey), baseURL: emulator.url, maxRetries: 0 })

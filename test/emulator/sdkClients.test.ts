@@ -124,7 +124,7 @@ describe("Vercel's `ai`", () => {
       )
     }).pipe(Effect.provide(socket())))
 
-  it.effect("gives its own documents and images", () =>
+  it.effect("sends its own documents and images", () =>
     Effect.gen(function*() {
       const provider = yield* make
       const { text } = yield* promise(() =>

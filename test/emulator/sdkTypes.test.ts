@@ -150,7 +150,7 @@ it.effect(
   30_000
 )
 
-it.effect("a field too few and a field too many would be noticed", () =>
+it.effect("notice a missing field and an additional one", () =>
   Effect.gen(function*() {
     const said = yield* compile([
       ["Anthropic.MessageTokensCount", { input_tokens: 1 }],

@@ -27,7 +27,7 @@ for (const [name, reach] of ways.filter(([name]) => name.startsWith("in process"
         assert.isTrue("expires_at" in own.json)
       }).pipe(Effect.provide(reach())))
 
-    it.effect("are copies: of their own id and age, not downloadable, outliving their upload, free of quota", () =>
+    it.effect("are copies with their own id and age, not downloadable, free of quota, and outlive their upload", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         const made = yield* emulator.seed({ filename: "made.csv", content: "a,b\n", downloadable: true })
@@ -54,7 +54,7 @@ for (const [name, reach] of ways.filter(([name]) => name.startsWith("in process"
         assert.strictEqual((yield* emulator.content(copyOfShort.id))?.byteLength, 96)
       }).pipe(Effect.provide(reach({ storageQuotaBytes: 100 }))))
 
-    it.effect("are at most 500 a session, and never of a file that is not there", () =>
+    it.effect("are at most 500 per session, and only of files that exist", () =>
       Effect.gen(function*() {
         const emulator = yield* Emulator
         const file = yield* emulator.seed({ filename: "a.txt" })
@@ -69,7 +69,7 @@ for (const [name, reach] of ways.filter(([name]) => name.startsWith("in process"
         assert.strictEqual(yield* reason(gone.id, "sesn_2"), "Expired")
       }).pipe(Effect.provide(reach())))
 
-    it.effect("have timestamps of six digits, as all files do", () =>
+    it.effect("have timestamps with six digits, like all files", () =>
       Effect.gen(function*() {
         assert.match((yield* upload()).json.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
       }).pipe(Effect.provide(reach())))

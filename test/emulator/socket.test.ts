@@ -90,7 +90,7 @@ describe("on a socket", () => {
       assert.strictEqual(bodyOf(hostless).error.type, "invalid_request_error")
     }).pipe(Effect.provide(socket())))
 
-  it.effect("headers that do not come are not waited for", () =>
+  it.effect("headers that do not arrive time out", () =>
     Effect.gen(function*() {
       const connection = yield* connect()
       connection.write("GET /v1/files HTTP/1.1\r\nhost: localhost\r\n")
@@ -120,7 +120,7 @@ describe("on a socket", () => {
       assert.deepStrictEqual(yield* emulator.files, [])
     }).pipe(Effect.scoped, Effect.provide(socket({ maxFileBytes: 1_000_000 }))))
 
-  it.effect("an upload whose client goes away leaves nothing", () =>
+  it.effect("an upload whose client disconnects leaves nothing behind", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       yield* Effect.scoped(Effect.gen(function*() {
@@ -141,7 +141,7 @@ describe("on a socket", () => {
       assert.strictEqual((yield* upload()).status, 200)
     }).pipe(Effect.provide(socket())))
 
-  it.effect("closing the scope leaves a folder that can be opened again at once", () =>
+  it.effect("after its scope is closed, a folder can be opened again at once", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       for (let round = 0; round < 3; round++) {
@@ -233,7 +233,7 @@ describe("on a socket", () => {
       ))
   }
 
-  it.live("a peer that drips on after it was answered is closed", () =>
+  it.live("a client that still sends slowly after its answer is disconnected", () =>
     Effect.gen(function*() {
       const dripping = yield* connect()
       dripping.write("POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n")
@@ -242,7 +242,7 @@ describe("on a socket", () => {
       yield* dripping.closed
     }).pipe(Effect.scoped, Effect.provide(socket({ socketTimeout: 200 }))))
 
-  it.live("a peer that asks for a file and does not read it is closed; one that waits for the emulator is not", () =>
+  it.live("a client that does not read its answer is disconnected; one that waits for the emulator is not", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const key = Redacted.value(emulator.apiKey)
@@ -257,7 +257,7 @@ describe("on a socket", () => {
       assert.match(yield* waiting.receive("next_page"), /^HTTP\/1.1 200 /)
     }).pipe(Effect.scoped, Effect.provide(socket({ socketTimeout: 300, maxConnections: 2 }))))
 
-  it.effect("takes no more connections than it should", () =>
+  it.effect("refuses connections beyond its limit", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator
       const request = `GET /v1/files HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}\r\n`
@@ -275,7 +275,7 @@ describe("on a socket", () => {
 describe("who may call", () => {
   const forbidden = 403
 
-  it.effect("only names of this machine, against DNS rebinding", () =>
+  it.effect("only callers by names of this machine, against DNS rebinding", () =>
     Effect.gen(function*() {
       const status = (host: string) => Effect.map(get("/v1/files", { headers: { host } }), (answer) => answer.status)
       for (const host of ["127.0.0.1", "localhost:1234", "LOCALHOST", "[::1]:80", "a.localhost", "127.0.0.2"]) {
@@ -302,13 +302,13 @@ describe("who may call", () => {
       assert.deepStrictEqual(yield* emulator.files, [])
     }).pipe(Effect.provide(socket())))
 
-  it.effect("and names that were allowed", () =>
+  it.effect("callers by names that were allowed", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* get("/v1/files", { headers: { host: "emulator.test:80" } })).status, 200)
       assert.strictEqual((yield* get("/v1/files", { headers: { host: "other.test" } })).status, forbidden)
     }).pipe(Effect.provide(socket({ allowedHosts: ["Emulator.test"] }))))
 
-  it.effect("no web page, unless its origin was allowed", () =>
+  it.effect("no web page, unless its origin is allowed", () =>
     Effect.gen(function*() {
       for (const origin of ["https://evil.example", "null", "http://localhost:3000"]) {
         const answer = yield* upload({}, { headers: { origin } })
@@ -328,13 +328,13 @@ describe("who may call", () => {
       assert.strictEqual((yield* preflight("https://evil.example")).status, forbidden)
     }).pipe(Effect.provide(socket({ allowedOrigins: ["https://app.example"] }))))
 
-  it.effect("and nobody sees CORS headers by default", () =>
+  it.effect("nobody gets CORS headers by default", () =>
     Effect.gen(function*() {
       const answer = yield* get("/v1/files")
       assert.deepStrictEqual(Object.keys(answer.headers).filter((name) => name.startsWith("access-control")), [])
     }).pipe(Effect.provide(socket())))
 
-  it.effect("other machines only with a key of one's own", () =>
+  it.effect("other machines only with a chosen key", () =>
     Effect.gen(function*() {
       for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
         const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeEmulator.layerServer({ host }))))
@@ -344,7 +344,7 @@ describe("who may call", () => {
       yield* Effect.scoped(Layer.build(NodeEmulator.layerServer({ host: "0.0.0.0", apiKey: Redacted.make("own") })))
     }))
 
-  it.effect("a port that is taken is a typed error", () =>
+  it.effect("a port in use is a typed error", () =>
     Effect.gen(function*() {
       const { port } = new URL((yield* Emulator).url)
       const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeEmulator.layerServer({ port: Number(port) }))))
@@ -354,13 +354,13 @@ describe("who may call", () => {
 })
 
 describe("the admin route", () => {
-  it.effect("is not there unless asked for", () =>
+  it.effect("is off by default", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* get("/_emulator/faults")).status, 404)
       assert.strictEqual((yield* call("POST", "/_emulator/reset")).status, 404)
     }).pipe(Effect.provide(socket())))
 
-  it.effect("wants a key", () =>
+  it.effect("needs a key", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* get("/_emulator/requests", { key: "wrong" })).status, 401)
       assert.strictEqual((yield* get("/_emulator/requests", { key: null })).status, 401)

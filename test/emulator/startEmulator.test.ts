@@ -7,7 +7,7 @@ describe("startEmulator", () => {
   const get = (url: string, apiKey: string, path: string) =>
     fetch(`${url}${path}`, { headers: { "x-api-key": apiKey, "anthropic-version": "2023-06-01", ...beta } })
 
-  it("serves, shows and changes what it serves, and stops for good", async () => {
+  it("serves, can be inspected and changed, and stops for good", async () => {
     const emulator = await startEmulator({ apiKey: "sk-ant-own-key" })
     assert.strictEqual(emulator.apiKey, "sk-ant-own-key")
     const seeded = await emulator.seed({
@@ -50,7 +50,7 @@ describe("startEmulator", () => {
     assert.instanceOf(failure, TypeError)
   })
 
-  it("rejects with a sentence", async () => {
+  it("rejects with a sentence if it can't start", async () => {
     const messageOf = (options: Parameters<typeof startEmulator>[0]) =>
       startEmulator(options).then(() => "", (error: unknown) => error instanceof Error ? error.message : String(error))
     await using other = await startEmulator()
@@ -59,7 +59,7 @@ describe("startEmulator", () => {
     assert.include(await messageOf({ directory: "." }), "not a folder of the emulator's")
   })
 
-  it("is a global set-up of vitest, with the official SDK", () => {
+  it("works as a global set-up of vitest, with the official SDK", () => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
       ["node_modules/vitest/vitest.mjs", "run", "--config", "examples/vitest/vitest.config.mts"],

@@ -89,7 +89,7 @@ for (const [name, layer] of stores) {
     const on = <A, E>(use: (store: Store.Store["Service"]) => Effect.Effect<A, E>) =>
       Effect.flatMap(Store.Store, use).pipe(Effect.provide(layer))
 
-    it.effect("shows a file once it is committed, and not before", () =>
+    it.effect("shows a file only once it is committed", () =>
       on((store) =>
         Effect.gen(function*() {
           yield* Effect.scoped(Effect.gen(function*() {
@@ -123,7 +123,7 @@ for (const [name, layer] of stores) {
         })
       ))
 
-    it.effect("keeps the newest first, whatever is deleted", () =>
+    it.effect("lists the newest first, whatever is deleted", () =>
       on((store) =>
         Effect.gen(function*() {
           for (const id of ["a", "b", "c", "d", "e"]) yield* add(store, id, id)
@@ -140,7 +140,7 @@ for (const [name, layer] of stores) {
         })
       ))
 
-    it.effect("drops contents when they expire, and records 30 days later", () =>
+    it.effect("drops contents when they expire, and their records 30 days later", () =>
       on((store) =>
         Effect.gen(function*() {
           const day = 24 * 60 * 60 * 1000
@@ -162,7 +162,7 @@ for (const [name, layer] of stores) {
         })
       ))
 
-    it.effect("takes 64 at once", () =>
+    it.effect("stores 64 files at once", () =>
       on((store) =>
         Effect.gen(function*() {
           const ids = Array.from({ length: 64 }, (_, i) => `f${i}`)
@@ -193,7 +193,7 @@ const blobsOf = (directory: string) => NodeFs.readdirSync(NodePathModule.join(di
 const marksOf = (directory: string) => NodeFs.readdirSync(directory).filter((name) => /^lock-\d+$/.test(name))
 
 describe("a folder", () => {
-  it.effect("holds everything after it is opened again, and lets nobody else read it", () =>
+  it.effect("has everything after it is opened again, and is private", () =>
     Effect.gen(function*() {
       const directory = `${yield* temporaryDirectory}/new/folder`
       const before = yield* withFolder(directory, (store) =>
@@ -219,7 +219,7 @@ describe("a folder", () => {
       assert.deepStrictEqual(after, before)
     }))
 
-  it.effect("does not hand out a sequence number twice, even after the newest files and their lines are gone", () =>
+  it.effect("uses no sequence number twice, even after the newest files and their lines are gone", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const last = yield* withFolder(directory, (store) =>
@@ -261,7 +261,7 @@ describe("a folder", () => {
       }
     }))
 
-  it.effect("takes zeros at the end for what they are", () =>
+  it.effect("ignores zeros at the end of the journal", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* withFolder(directory, (store) => add(store, "a", "alpha"))
@@ -271,7 +271,7 @@ describe("a folder", () => {
       assert.deepStrictEqual(yield* withFolder(directory, everything), { a: "alpha" })
     }))
 
-  it.effect("says so when a line before others is damaged", () =>
+  it.effect("fails if a line before others is damaged", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* withFolder(directory, (store) => Effect.andThen(add(store, "a", "a"), add(store, "b", "b")))
@@ -284,7 +284,7 @@ describe("a folder", () => {
       assert.strictEqual((yield* Effect.flip(withFolder(directory, () => Effect.void))).reason, "Corrupt")
     }))
 
-  it.effect("removes contents that no line names, and leaves out files whose content is gone", () =>
+  it.effect("removes contents that no line refers to, and leaves out files whose content is gone", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* withFolder(directory, (store) => Effect.andThen(add(store, "a", "a"), add(store, "b", "b")))
@@ -315,8 +315,8 @@ describe("a folder", () => {
         }))
     }))
 
-  describe("is for one process at a time", () => {
-    it.effect("and says so to a second one", () =>
+  describe("is open in one process at a time", () => {
+    it.effect("and refuses a second process", () =>
       Effect.gen(function*() {
         const directory = yield* temporaryDirectory
         yield* withFolder(directory, (store) =>
@@ -329,7 +329,7 @@ describe("a folder", () => {
         assert.deepStrictEqual(yield* withFolder(directory, everything), { a: "a" })
       }))
 
-    it.effect("and is taken over from a process that died, by exactly one of many", () =>
+    it.effect("and is taken over from a dead process by exactly one of many", () =>
       Effect.gen(function*() {
         const directory = yield* temporaryDirectory
         yield* withFolder(directory, (store) => add(store, "a", "a"))

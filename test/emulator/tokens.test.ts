@@ -74,7 +74,7 @@ for (const [name, reach] of ways.filter(([name]) => name.includes("memory"))) {
         assert.deepStrictEqual(both.map(({ status }) => status).sort(), [200, 400])
       })))
 
-    it.effect("exchanges the identity token of a workload, for one workspace and without a refresh token", () =>
+    it.effect("exchanges the identity token of a workload for one workspace, without a refresh token", () =>
       on(Effect.gen(function*() {
         const { grant, status } = yield* federate({})
         assert.strictEqual(status, 200)
@@ -87,7 +87,7 @@ for (const [name, reach] of ways.filter(([name]) => name.includes("memory"))) {
         assert.strictEqual(answer.headers["anthropic-workspace-id"], "wrkspc_two")
       })))
 
-    it.effect("caps the lifetime at twice what is left of the identity token, and at a minute from below", () =>
+    it.effect("limits the lifetime to twice the rest of the identity token's, but not to less than a minute", () =>
       on(Effect.gen(function*() {
         const seconds = Math.floor((yield* (yield* Emulator).now) / 1000)
         const left = Effect.fnUntraced(function*(remaining: number) {
@@ -127,7 +127,7 @@ for (const [name, reach] of ways.filter(([name]) => name.includes("memory"))) {
         })
       })))
 
-    it.effect("an access token expires, is expired, and is revoked", () =>
+    it.effect("access tokens expire, can be expired, and can be revoked", () =>
       on(Effect.gen(function*() {
         const emulator = yield* Emulator
         const first = (yield* refresh("refresh-both")).grant
@@ -165,7 +165,7 @@ for (const [name, reach] of ways.filter(([name]) => name.includes("memory"))) {
         assert.deepStrictEqual(errorOf(yield* get("/v1/files", { key: grant.access_token })), unauthorized)
       })))
 
-    it.effect("a refresh token that does not rotate is good for any number of refreshes, for its own client only", () =>
+    it.effect("a refresh token that does not rotate can be used any number of times, by its own client only", () =>
       Effect.gen(function*() {
         for (let i = 0; i < 2; i++) {
           const { grant, status } = yield* refresh("refresh-one")

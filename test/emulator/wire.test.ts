@@ -126,14 +126,14 @@ for (const [name, reach] of ways) {
           assert.deepStrictEqual(errorOf(yield* upload({ type: null }, { headers: beta })), invalid)
         })))
 
-      it.effect("refuses a type that is none", () =>
+      it.effect("refuses a malformed MIME type", () =>
         on(Effect.gen(function*() {
           for (const type of ["nonsense", "text/", "a b/c", `text/${"x".repeat(300)}`]) {
             assert.deepStrictEqual(errorOf(yield* upload({ type })), invalid, type)
           }
         })))
 
-      it.effect("keeps the rules for names", () =>
+      it.effect("enforces the rules for names", () =>
         on(Effect.gen(function*() {
           for (const filename of ["<.txt", ">", "a:b", "a|b", "a?b", "a*b", "tab\tb", "x".repeat(256)]) {
             assert.deepStrictEqual(errorOf(yield* upload({ filename })), invalid, filename)
@@ -212,7 +212,7 @@ for (const [name, reach] of ways) {
     })
 
     describe("content, deletion and expiry", () => {
-      it.effect("serves only what is downloadable, as an attachment", () =>
+      it.effect("serves only downloadable files, as attachments", () =>
         on(Effect.gen(function*() {
           const emulator = yield* Emulator
           const own = (yield* upload()).json.id
@@ -233,7 +233,7 @@ for (const [name, reach] of ways) {
           )
         })))
 
-      it.effect("deletes, and then knows nothing of it", () =>
+      it.effect("deletes a file, which then does not exist", () =>
         on(Effect.gen(function*() {
           const { id } = (yield* upload()).json
           const gone = { status: 404, type: "not_found_error" }
@@ -247,7 +247,7 @@ for (const [name, reach] of ways) {
           assert.deepStrictEqual((yield* get("/v1/files")).json.data, [])
         })))
 
-      it.effect("expires the content, and forgets the rest 30 days later", () =>
+      it.effect("drops the content of an expired file, and its metadata 30 days later", () =>
         on(Effect.gen(function*() {
           const emulator = yield* Emulator
           const { id } = (yield* upload({ content: "x".repeat(100) }, { fields: { expires_in_seconds: "3600" } })).json
@@ -284,14 +284,14 @@ for (const [name, reach] of ways) {
           assert.strictEqual((yield* call("PATCH", "/v1/files/x")).status, 405)
         })))
 
-      it.effect("ignore what a query holds besides", () =>
+      it.effect("ignore unknown query parameters", () =>
         on(Effect.gen(function*() {
           assert.strictEqual((yield* get("/v1/files?beta=true&x=1&x=2")).status, 200)
         })))
     })
 
     describe("keys", () => {
-      it.effect("are taken both ways, and never without", () =>
+      it.effect("are accepted in both headers, and required", () =>
         on(Effect.gen(function*() {
           const emulator = yield* Emulator
           const key = Redacted.value(emulator.apiKey)
@@ -346,7 +346,7 @@ for (const [name, reach] of ways) {
           twoKeys
         ))
 
-      it.effect("come with a version, any version", () =>
+      it.effect("need a version, and any version is accepted", () =>
         on(Effect.gen(function*() {
           assert.strictEqual((yield* get("/v1/files", { headers: { "anthropic-version": "2026-10-21" } })).status, 200)
           assert.deepStrictEqual(errorOf(yield* get("/v1/files", { headers: { "anthropic-version": "" } })), invalid)
@@ -363,7 +363,7 @@ for (const [name, reach] of ways) {
         return made
       })
 
-      it.effect("pages through all of them, newest first", () =>
+      it.effect("pages through all files, newest first", () =>
         on(Effect.gen(function*() {
           const all = yield* fill(25)
           const first = (yield* get("/v1/files")).json
@@ -426,7 +426,7 @@ for (const [name, reach] of ways) {
           assert.deepStrictEqual(errorOf(yield* get(`/v1/files?page=x&${query(hundred)}`)), invalid)
         })))
 
-      it.effect("refuses what the dialect does not know, and what is out of bounds", () =>
+      it.effect("refuses parameters of the other dialect, and values out of bounds", () =>
         on(Effect.gen(function*() {
           const [id] = yield* fill(1)
           for (const query of [`after_id=${id}`, `before_id=${id}`]) {
@@ -448,7 +448,7 @@ for (const [name, reach] of ways) {
           })
         })))
 
-      it.effect("does not take a cursor of another emulator or another workspace", () =>
+      it.effect("refuses a cursor of another emulator or another workspace", () =>
         on(
           Effect.gen(function*() {
             const emulator = yield* Emulator

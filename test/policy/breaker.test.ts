@@ -39,7 +39,7 @@ describe("circuitBreaker", () => {
       )
     }))
 
-  it.effect("says for how long, and that nothing was done", () =>
+  it.effect("says for how long it is open, and that nothing was sent", () =>
     under(
       Effect.gen(function*() {
         yield* outcomes(5)
@@ -70,7 +70,7 @@ describe("circuitBreaker", () => {
       }))
   }
 
-  it.effect("a success in between begins the count anew, a 429 does not", () =>
+  it.effect("a success resets the count, a 429 does not", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) => n % 5 === 0 ? ok() : failure(500))
       assert.notInclude(yield* under(outcomes(20), from), "CircuitOpen")
@@ -93,7 +93,7 @@ describe("circuitBreaker", () => {
       )
     }))
 
-  it.effect("is one for each host", () =>
+  it.effect("is separate for each host", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(({ request }) => request.headers["x-api-key"] === "bad" ? failure(500) : ok())
       const breaker = Layer.provide(Policy.circuitBreaker(), Layer.succeed(HttpClient.HttpClient, from.client))
@@ -107,7 +107,7 @@ describe("circuitBreaker", () => {
       }).pipe(Effect.provide(breaker))
     }))
 
-  it.effect("only one tries a circuit that is half open, and an interrupted one gives its place up", () =>
+  it.effect("only one request tries a half-open circuit, and an interrupted one frees its place", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) => n <= 5 ? failure(500) : n === 6 ? Effect.never : ok())
       yield* under(
@@ -125,7 +125,7 @@ describe("circuitBreaker", () => {
       )
     }))
 
-  it.effect("takes the policy and the time that it is given", () =>
+  it.effect("uses the given policy and time", () =>
     Effect.gen(function*() {
       const from = script(() => failure(500), () => failure(500), () => ok())
       yield* under(

@@ -9,7 +9,7 @@ const slowly = HttpMock.answering((_, n) =>
 )
 
 describe("concurrency", () => {
-  it.effect("so many at once and no more, failures included, in the order of arrival", () =>
+  it.effect("runs at most that many at once, failures included, in the order of arrival", () =>
     Effect.gen(function*() {
       const order: Array<number> = []
       yield* drive(
@@ -27,7 +27,7 @@ describe("concurrency", () => {
       assert.strictEqual(timesOf(slowly).at(-1), 9000)
     }))
 
-  it.effect("one that waits can be interrupted at once, and one that runs gives its place back", () =>
+  it.effect("a waiting request can be interrupted at once, and a running one frees its place", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) => n === 1 ? Effect.never : ok())
       yield* Effect.gen(function*() {
@@ -66,7 +66,7 @@ describe("concurrency", () => {
       }).pipe(Effect.provide(layerOf(from.client, Policy.concurrency(1))))
     }))
 
-  it.effect("silence is silence for one that has its place", () =>
+  it.effect("a running request can time out by silence", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(() => Effect.never)
       const error = yield* Effect.flip(

@@ -185,7 +185,7 @@ describe("a download that breaks off", () => {
       }
     }))
 
-  it.effect("is complete when it breaks behind its last byte", () =>
+  it.effect("is complete if it breaks after its last byte", () =>
     Effect.gen(function*() {
       const server = serve([{ until: 1000, end: "break" }])
       const [got, result] = yield* download(server)
@@ -194,7 +194,7 @@ describe("a download that breaks off", () => {
       assert.strictEqual(server.requests().length, 1)
     }))
 
-  it.effect("is not asked for again when it is gone by now", () =>
+  it.effect("is not requested again if it is gone", () =>
     Effect.gen(function*() {
       const server = serve([{ until: 100 }, failure(404, {}, "file_expired", "not_found_error")])
       const [, result] = yield* download(server)

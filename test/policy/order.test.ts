@@ -104,7 +104,7 @@ describe("the whole stack", () => {
   it.effect("in the opposite order", () =>
     exercise(() => Policy.stack(...names.slice().reverse().map((name) => policies[name]())), true))
 
-  it.effect("an empty one changes nothing", () => exercise(() => Policy.stack(), false))
+  it.effect("an empty stack changes nothing", () => exercise(() => Policy.stack(), false))
 
   it.effect("every part can be left out", () =>
     Effect.gen(function*() {
@@ -190,7 +190,7 @@ describe("a policy around retry", () => {
       }))
   }
 
-  it.effect("all of them around it", () =>
+  it.effect("all policies around it", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) =>
         n < 5 ? failure(503, { "retry-after": "90" }) : Response.json({ data: [], next_page: null })

@@ -8,7 +8,7 @@ import { drive, failure, id, layerOf, ok, outcomeOf, script, settle, timesOf } f
 const page = () => Response.json({ data: [], next_page: null })
 
 describe("override", () => {
-  it.effect("of retry, for one effect: more, fewer, none", () =>
+  it.effect("of retry, for one effect: more tries, fewer, none", () =>
     Effect.gen(function*() {
       const tries = (override?: Policy.Overrides) =>
         Effect.gen(function*() {
@@ -42,7 +42,7 @@ describe("override", () => {
       assert.isAtLeast(timesOf(from)[1] ?? NaN, 100_000)
     }))
 
-  it.effect("the inner one wins, and both hold where they differ in what they name", () =>
+  it.effect("the inner one wins, and options that only one names are combined", () =>
     Effect.gen(function*() {
       const from = script(() => HttpMock.silence)
       yield* Effect.flip(drive(

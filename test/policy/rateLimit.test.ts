@@ -254,7 +254,7 @@ describe("what it learns", () => {
   const reset = "anthropic-ratelimit-requests-reset"
   const remaining = "anthropic-ratelimit-requests-remaining"
 
-  it.effect("after a 429 it waits as long as was asked", () =>
+  it.effect("after a 429, waits as long as the service asks", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* second({ "retry-after": "17" }))[0], [0, 17_000])
       assert.deepStrictEqual((yield* second({ "retry-after": "0.5" }))[0], [0, 500])
@@ -265,7 +265,7 @@ describe("what it learns", () => {
       assert.deepStrictEqual((yield* second({ "retry-after": "17" }, 503))[0], [0, 0])
     }))
 
-  it.effect("with nothing remaining it waits for the reset, an RFC 3339 time", () =>
+  it.effect("with nothing remaining, waits for the reset, an RFC 3339 time", () =>
     Effect.gen(function*() {
       const at = "1970-01-01T00:00:25Z"
       assert.deepStrictEqual((yield* second({ [remaining]: "0", [reset]: at }, 200))[0], [0, 25_000])
@@ -329,7 +329,7 @@ describe("maxWait", () => {
       }
     }))
 
-  it.effect("holds for each request by itself, whoever is before it", () =>
+  it.effect("applies to each request separately", () =>
     Effect.gen(function*() {
       const from = script(() => ok())
       const policy = Policy.rateLimit({ requestsPerMinute: 1, burst: 1 })
@@ -350,7 +350,7 @@ describe("maxWait", () => {
       assert.deepStrictEqual(timesOf(from), [0, 61_000])
     }))
 
-  it.effect("of nothing takes a turn that is free, and no other", () =>
+  it.effect("of zero takes a free turn, and never waits", () =>
     Effect.gen(function*() {
       const from = script(() => ok())
       const policy = Policy.rateLimit({ requestsPerMinute: 10, burst: 2, maxWait: 0 })

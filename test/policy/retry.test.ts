@@ -17,7 +17,7 @@ const withoutJitter = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 /** The waits between requests, milliseconds. */
 const waits = (times: ReadonlyArray<number>) => times.slice(1).map((at, n) => at - (times[n] ?? 0))
 
-describe("what is tried again", () => {
+describe("what is retried", () => {
   for (const { code, status } of errorTable) {
     for (const header of [undefined, "true", "false", "maybe"]) {
       const headers: Record<string, string> = header === undefined ? {} : { "x-should-retry": header }
@@ -83,7 +83,7 @@ describe("what is tried again", () => {
       }
     }))
 
-  it.effect("another client's error whose body never ends, once ten seconds have passed", () =>
+  it.effect("the error of another client whose body never ends, after ten seconds", () =>
     Effect.gen(function*() {
       const from = script(() => new Response(new ReadableStream(), { status: 503 }), () => new Response("done"))
       const retried = Layer.provide(Policy.retry(), Layer.succeed(HttpClient.HttpClient, from.client))
@@ -94,7 +94,7 @@ describe("what is tried again", () => {
       assert.isAtMost(second - first, 12_000)
     }))
 
-  it.effect("a success that is cut, empty or not JSON", () =>
+  it.effect("a success that is truncated, empty or not JSON", () =>
     Effect.gen(function*() {
       for (const body of ["", "{\"id\":", "<html>", "null"]) {
         const from = script(() => new Response(body), () => ok())
@@ -151,7 +151,7 @@ describe("how long it waits", () => {
       assert.isAtMost(wait, 61_500)
     }))
 
-  it.effect("else twice as long each time, up to eight seconds", () =>
+  it.effect("otherwise twice as long each time, up to eight seconds", () =>
     Effect.gen(function*() {
       const from = script(() => failure(500))
       const error = yield* Effect.flip(drive(withoutJitter(metadata(Policy.retry({ times: 7 }), from))))
@@ -167,7 +167,7 @@ describe("how long it waits", () => {
       assert.deepStrictEqual(waits(timesOf(from)), [30, 60, 100, 100])
     }))
 
-  it.effect("less up to a quarter, by chance that can be seeded", () =>
+  it.effect("minus up to a quarter, at random with a seed", () =>
     Effect.gen(function*() {
       const of = (seed: string) =>
         Effect.gen(function*() {
@@ -195,7 +195,7 @@ describe("how often", () => {
       }
     }))
 
-  it.effect("no try begins after maxElapsed", () =>
+  it.effect("no try starts after maxElapsed", () =>
     Effect.gen(function*() {
       const from = script(() => failure(503, { "retry-after": "30" }))
       yield* Effect.flip(drive(metadata(Policy.retry({ times: 1000 }), from), 500))

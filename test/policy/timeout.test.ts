@@ -48,7 +48,7 @@ const take = (size: number, answer: () => HttpMock.Reply = () => ok({ size_bytes
   HttpMock.answering((request) => request.method === "POST" ? answer() : Response.json({ data: [], next_page: null }))
 
 describe("headers", () => {
-  it.effect("60 seconds for what reads, the client's own limit, where the policy says nothing", () =>
+  it.effect("60 seconds for reads, the client's own limit, if the policy gives none", () =>
     Effect.gen(function*() {
       const silently = layerOf(script(() => HttpMock.silence).client, Policy.timeout())
       assert.deepStrictEqual(yield* ended(Effect.provide(Files.metadata(id), silently), 1000), [
@@ -58,7 +58,7 @@ describe("headers", () => {
       ])
     }))
 
-  it.effect("an idleTimeout of the client stays where the policy says nothing", () =>
+  it.effect("an idleTimeout of the client stays if the policy gives none", () =>
     Effect.gen(function*() {
       const silently = layerOf(script(() => HttpMock.silence).client, Policy.standard({ retry: false }), {
         idleTimeout: "2 seconds"
@@ -66,7 +66,7 @@ describe("headers", () => {
       assert.deepStrictEqual(yield* ended(Effect.provide(Files.metadata(id), silently)), [2000, "TimedOut", false])
     }))
 
-  it.effect("ten times as long for an upload, whose outcome is unknown then", () =>
+  it.effect("ten times as long for an upload, whose outcome is then unknown", () =>
     Effect.gen(function*() {
       const silently = layerOf(script(() => HttpMock.silence).client, Policy.timeout())
       const seen = yield* ended(Effect.provide(Files.upload(FileSource.text("x", "x")), silently), 1000)
@@ -75,14 +75,14 @@ describe("headers", () => {
       assert.deepStrictEqual(seen.slice(1), ["TimedOut", true])
     }))
 
-  it.effect("an answer just in time is one", () =>
+  it.effect("an answer just in time counts", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ headers: "60 seconds" })
       const seen = yield* ended(under(Files.metadata(id), after(59_900), policy), 100)
       assert.deepStrictEqual(seen, [59_900, "Success", false])
     }))
 
-  it.effect("what was set holds for every request", () =>
+  it.effect("a limit applies to every request", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ headers: "2 seconds" })
       assert.deepStrictEqual(yield* ended(under(Files.metadata(id), after(3000), policy)), [2000, "TimedOut", false])
@@ -97,7 +97,7 @@ describe("headers", () => {
       assert.deepStrictEqual(result, [150_000, "Success", false])
     }))
 
-  it.effect("one that stops is, and its outcome is known", () =>
+  it.effect("an upload that stops is ended, and its outcome is known", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ headers: "2 seconds" })
       const stuck = FileSource.stream(
@@ -109,7 +109,7 @@ describe("headers", () => {
       assert.strictEqual(outcome, "TransferInterrupted")
     }))
 
-  it.effect("behind a body it is longer by a second for each megabyte, whatever the body", () =>
+  it.effect("after a body, the limit is longer by a second per megabyte, whatever the body", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ headers: "2 seconds" })
       const form = new FormData()
@@ -200,7 +200,7 @@ describe("idleBody", () => {
       }))
   }
 
-  it.effect("but none that moves, nor a consumer that takes its time", () =>
+  it.effect("does not end a body that moves, nor a slow consumer", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ idleBody: "5 seconds" })
       const result = yield* drive(
@@ -243,14 +243,14 @@ describe("idleBody", () => {
 })
 
 describe("total", () => {
-  it.effect("ends what moves as well", () =>
+  it.effect("ends requests that move, too", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ total: "10 seconds" })
       const [at, outcome] = yield* ended(under(Files.upload(slow(100, 1000)), take(100_000_000), policy), 500)
       assert.deepStrictEqual([at, outcome], [10_000, "TimedOut"])
     }))
 
-  it.effect("around a retry policy it bounds all tries and waits together", () =>
+  it.effect("around a retry policy, it limits all tries and waits together", () =>
     Effect.gen(function*() {
       const policy = Policy.stack(Policy.timeout({ total: "10 seconds" }), Policy.retry({ times: 100 }))
       const from = script(() => failure(500))
@@ -260,7 +260,7 @@ describe("total", () => {
     }))
 })
 
-it.effect("beneath a retry policy it ends one try, and the next may do better", () =>
+it.effect("beneath a retry policy, it ends one try, and the next may succeed", () =>
   Effect.gen(function*() {
     const from = script(() => HttpMock.silence, () => HttpMock.silence, () => ok())
     const policy = Policy.stack(Policy.retry(), Policy.timeout({ headers: "5 seconds" }))
@@ -270,7 +270,7 @@ it.effect("beneath a retry policy it ends one try, and the next may do better", 
     assert.strictEqual(from.open().now, 0)
   }))
 
-it.effect("a request that has ended in time is let go of", () =>
+it.effect("a request that ended in time leaves nothing behind", () =>
   Effect.gen(function*() {
     const from = script(() => HttpMock.silence)
     yield* Effect.gen(function*() {
@@ -314,7 +314,7 @@ describe("connect", () => {
       Layer.orDie
     )
 
-  it.live("a connection that does not come about ends the try, and nothing was sent", () =>
+  it.live("a connection that can't be made ends the try, and nothing was sent", () =>
     Effect.gen(function*() {
       const { url } = yield* deaf
       const error = yield* Effect.flip(
@@ -326,7 +326,7 @@ describe("connect", () => {
       assert.isFalse(error.isOutcomeUnknown)
     }).pipe(Effect.scoped))
 
-  it.live("it is tried again, even an upload that must not be sent twice", () =>
+  it.live("the try is repeated, even an upload that must not be sent twice", () =>
     Effect.gen(function*() {
       const { url } = yield* deaf
       let tries = 0
@@ -346,7 +346,7 @@ describe("connect", () => {
       assert.strictEqual(tries, 3)
     }).pipe(Effect.scoped))
 
-  it.live("it does not count once there is a connection, nor for one that is kept alive", () =>
+  it.live("does not apply once there is a connection, nor to one that is kept alive", () =>
     Effect.gen(function*() {
       const server = yield* rawServer(({ socket }, n) => {
         setTimeout(

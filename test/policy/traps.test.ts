@@ -59,7 +59,7 @@ describe("retryTransient", () => {
       assert.isAtMost(second - first, 7500)
     }))
 
-  it.effect("gives the last bad answer as a success, and ours gives its own error", () =>
+  it.effect("gives the last bad answer as a success, ours gives its error", () =>
     Effect.gen(function*() {
       const theirs = script(() => failure(503))
       assert.strictEqual((yield* HttpClient.retryTransient(theirs.client, { times: 1 }).get(url)).status, 503)
@@ -116,7 +116,7 @@ describe("withRateLimiter", () => {
       assert.strictEqual(from.requests().length, 1)
     }))
 
-  it.effect("leaves the place of one that was interrupted empty, ours does not", () =>
+  it.effect("loses the place of an interrupted request, ours does not", () =>
     Effect.gen(function*() {
       const from = script(() => ok())
       yield* Effect.gen(function*() {
@@ -181,7 +181,7 @@ describe("the circuit breaker's classifier", () => {
 })
 
 describe("a client beneath that makes failures of bad answers", () => {
-  it.effect("is tried again all the same, and counted", () =>
+  it.effect("is retried anyway, and counted", () =>
     Effect.gen(function*() {
       const from = script(() => failure(529, { "retry-after": "2" }), () => ok())
       const strict = HttpClient.filterStatusOk(from.client)

@@ -43,7 +43,7 @@ describe("two timeouts", () => {
       assert.deepStrictEqual(yield* failsAt(Policy.stack(limit, Policy.standard({ retry: false }))), [3000, "TimedOut"])
     }))
 
-  it.effect("of two limits on the same the shorter one holds", () =>
+  it.effect("the shorter of two limits on the same thing applies", () =>
     Effect.gen(function*() {
       const short = Policy.timeout({ headers: "3 seconds" })
       const long = Policy.timeout({ headers: "9 seconds" })
@@ -51,7 +51,7 @@ describe("two timeouts", () => {
       assert.deepStrictEqual(yield* failsAt(Policy.stack(long, short)), [3000, "TimedOut"])
     }))
 
-  it.effect("of two limits on all tries together the shorter one holds", () =>
+  it.effect("the shorter of two limits on all tries together applies", () =>
     Effect.gen(function*() {
       const failing = () => script(() => failure(500))
       const retry = Policy.retry({ times: 100 })
@@ -84,7 +84,7 @@ describe("an override within an override", () => {
       assert.deepStrictEqual(timesOf(from), [0, 0])
     }))
 
-  it.effect("takes undefined for left out", () =>
+  it.effect("treats undefined as left out", () =>
     Effect.gen(function*() {
       const from = script(() => failure(500))
       const inner = Policy.override(Files.metadata(id), { retry: undefined, timeout: undefined })
@@ -133,7 +133,7 @@ describe("an answer with a status above 599", () => {
 })
 
 describe("a download that is passed on as an upload", () => {
-  it.effect("needs no second place: as many as there are places go on", () =>
+  it.effect("needs no second place: as many run as there are places", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((request) => {
         if (request.method === "POST") return ok({ size_bytes: 5 })
@@ -147,7 +147,7 @@ describe("a download that is passed on as an upload", () => {
       assert.lengthOf(files, 6)
     }))
 
-  it.effect("nor does a source that is fetched again for another try", () =>
+  it.effect("a source that is fetched again for another try needs none either", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((request, n) => {
         if (request.method !== "POST") return new Response("hello")

@@ -152,7 +152,7 @@ describe("an upload whose answer was lost", () => {
       { dialect: "beta" }
     ))
 
-  it.effect("lost twice, and lost again in the listing", () =>
+  it.effect("is found after two losses and a lost listing", () =>
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.setFaults([
@@ -164,7 +164,7 @@ describe("an upload whose answer was lost", () => {
       assert.deepStrictEqual((yield* emulator.files).map((file) => file.id), [file.id])
     })))
 
-  it.effect("a listing that fails for good tells nothing: nothing is sent, the outcome is unknown", () =>
+  it.effect("a listing that fails permanently leaves the outcome unknown, and nothing is sent", () =>
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.setFaults([
@@ -179,7 +179,7 @@ describe("an upload whose answer was lost", () => {
       assert.strictEqual((yield* operations).filter((operation) => operation === "upload").length, 1)
     })))
 
-  it.effect("more new files than can be looked through tell nothing either", () =>
+  it.effect("more new files than can be searched leave the outcome unknown", () =>
     Effect.gen(function*() {
       const others = Array.from({ length: 100 }, (_, n) => wire({ id: `file_${n}`, filename: `${n}` }))
       const from = HttpMock.answering((request, n) =>
@@ -307,7 +307,7 @@ describe("twins", () => {
       assert.deepStrictEqual(files.map((file) => file.id), [result.success.id])
     }))
 
-  it.effect("of two that could be it none is, and the outcome is unknown", () =>
+  it.effect("if two files could be the upload, none is adopted, and the outcome is unknown", () =>
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       yield* emulator.seed({ filename: "a.txt", content: "hello" })
@@ -344,7 +344,7 @@ describe("twins", () => {
       assert.strictEqual((yield* emulator.files).length, 2)
     })))
 
-  it.effect("nor is one that begins while the listing is under way", () =>
+  it.effect("an upload that starts during the listing is not stolen either", () =>
     Effect.gen(function*() {
       const stored: Array<Record<string, unknown>> = []
       let posts = 0

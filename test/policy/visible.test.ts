@@ -39,7 +39,7 @@ const expectSeen = (seen: Seen, event: string, reason?: string | RegExp, count?:
 }
 
 describe("what happens is seen: an event of the span, a metric, a debug log with the reason", () => {
-  it.effect("a retry and its giving up", () =>
+  it.effect("a retry, and the end of retries", () =>
     Effect.gen(function*() {
       const before = yield* countOf("anthropic.client.retries", "api_error")
       const from = HttpMock.answering(() => leaky(529))
@@ -89,7 +89,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       assert.isAbove(yield* countOf("anthropic.client.wait.duration", "rate_limit"), before)
     }))
 
-  it.effect("a wait for a place", () =>
+  it.effect("a wait for concurrency", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(() => Effect.as(Effect.sleep("1 second"), ok()))
       const seen = yield* watch(
@@ -134,7 +134,7 @@ describe("what happens is seen: an event of the span, a metric, a debug log with
       assert.strictEqual(yield* countOf("anthropic.client.uploads.adopted"), before + 1)
     }))
 
-  it.effect("a download that goes on", () =>
+  it.effect("a continued download", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) =>
         n === 1

@@ -32,10 +32,10 @@ describe("every public Schema has values", () => {
     }
   }
 
-  it("none is overlooked", () => assert.isAtLeast(count, 55))
+  it("covers every public Schema", () => assert.isAtLeast(count, 55))
 })
 
-describe("they are what the service could have sent", () => {
+describe("values look like those of the service", () => {
   it.effect.prop("files", [Arbitraries.file], ([file]) =>
     Effect.sync(() => {
       assert.match(file.id, /^file_[a-zA-Z0-9]{24}$/)
@@ -52,7 +52,7 @@ describe("they are what the service could have sent", () => {
       if (error.status !== undefined) assert.isTrue(error.status >= 400 && error.status < 600)
     }))
 
-  it.effect("nothing is in them that nobody knows", () =>
+  it.effect("they have no unknown fields", () =>
     Effect.gen(function*() {
       const usage = yield* Arbitrary.sampleEffect(Arbitraries.of(Messages.Usage), { count: 20, seed: 1 })
       const known = new Set([
@@ -64,7 +64,7 @@ describe("they are what the service could have sent", () => {
       assert.deepStrictEqual(usage.flatMap(Object.keys).filter((name) => !known.has(name)), [])
     }))
 
-  it.effect("blocks of every kind come up, new ones too", () =>
+  it.effect("blocks of every kind occur, unknown ones too", () =>
     Effect.gen(function*() {
       const blocks = yield* Arbitrary.sampleEffect(Arbitraries.of(Messages.Block), { count: 200, seed: 1 })
       const types: ReadonlySet<string> = new Set(blocks.map((block) => block.type))

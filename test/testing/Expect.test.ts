@@ -48,7 +48,7 @@ describe("expectFailure", () => {
       assert.strictEqual(tag, "Overloaded")
     }))
 
-  it.effect("says what it failed with instead, in full", () =>
+  it.effect("describes another failure in full", () =>
     Effect.gen(function*() {
       assert.strictEqual(
         yield* complaint(Expect.expectFailure(fail(overloaded), "FileNotFound")),
@@ -65,13 +65,13 @@ describe("expectFailure", () => {
       )
     }))
 
-  it.effect("tells the reasons apart", () =>
+  it.effect("distinguishes reasons", () =>
     Effect.gen(function*() {
       const message = yield* complaint(Expect.expectFailure(fail(overloaded), "RequestFailed", "TimedOut"))
       assert.match(message, /^Expected a RequestFailed \(TimedOut\), but it failed with RequestFailed \(Overloaded\)\n/)
     }))
 
-  it.effect("says so when it succeeded, died or was interrupted", () =>
+  it.effect("says if the effect succeeded, died or was interrupted", () =>
     Effect.gen(function*() {
       const success: Effect.Effect<{ readonly a: number }, FilesError.FilesError> = Effect.succeed({ a: 1 })
       assert.strictEqual(
@@ -92,7 +92,7 @@ describe("expectFailure", () => {
 })
 
 describe("expectSuccess", () => {
-  it.effect("gives the value, or says in full what it failed with", () =>
+  it.effect("gives the value, or describes the failure in full", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* Expect.expectSuccess(Effect.succeed(1)), 1)
       const message = yield* complaint(Expect.expectSuccess(fail(notFound)))
@@ -100,7 +100,7 @@ describe("expectSuccess", () => {
       assert.include(message, "\n  fileId: \"file_1\"")
     }))
 
-  it.effect("leaves defects and interruption alone", () =>
+  it.effect("passes defects and interruption on", () =>
     Effect.gen(function*() {
       const boom = new Error("boom")
       const exit = yield* Effect.exit(Expect.expectSuccess(Effect.die(boom)))
@@ -136,7 +136,7 @@ describe("the text of an error", () => {
   })
 })
 
-it.effect("an assertion that fails holds the line of its caller in its trace", () =>
+it.effect("a failed assertion has the line of its caller in its stack", () =>
   Effect.gen(function*() {
     const failure = yield* Effect.exit(Expect.expectFailure(fail(overloaded), "FileNotFound"))
     const success = yield* Effect.exit(Expect.expectSuccess(failing))
@@ -161,7 +161,7 @@ describe("matchers", () => {
     assert.match(Expect.matchers.toFailWith(Exit.succeed(1), "FileNotFound").message(), /it succeeded with 1$/)
   })
 
-  it.effect("extend vitest's expect, and fail readably", () =>
+  it.effect("extend the expect of vitest, and fail with a readable message", () =>
     Effect.gen(function*() {
       expect.extend(matchers)
       const exit = yield* Effect.exit(Files.listPage())

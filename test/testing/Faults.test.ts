@@ -48,7 +48,7 @@ describe("each fault over any client", () => {
       assert.deepStrictEqual(yield* sent, ["metadata"])
     }).pipe(Effect.provide(faulty(Fault.rateLimited({ retryAfter: "1 second", times: 20 })))))
 
-  it.effect("an answer of another kind, before or after the request is carried out", () =>
+  it.effect("an answer before or after the request is carried out", () =>
     Effect.gen(function*() {
       yield* expectFailure(upload, "RequestFailed", "Overloaded")
       assert.deepStrictEqual(yield* names, ["chart.png"])
@@ -116,14 +116,14 @@ describe("each fault over any client", () => {
       assert.deepStrictEqual([error.reason, error.transferred], ["Stalled", 250])
     }).pipe(Effect.provide(faulty(Fault.stall({ at: "response", after: 250 })))))
 
-  it.effect("a body in drops, by the clock", () =>
+  it.effect("a slow body, by the clock", () =>
     Effect.gen(function*() {
       const got = yield* FilesTest.fastForward(download)
       assert.deepStrictEqual(got, bytes)
       assert.isAtLeast(yield* Clock.currentTimeMillis, 10_000)
     }).pipe(Effect.provide(faulty(Fault.drip({ bytes: 100, every: "1 second" })))))
 
-  it.effect("only what it is meant for", () =>
+  it.effect("only matching requests", () =>
     Effect.gen(function*() {
       yield* Files.metadata(id)
       yield* upload
@@ -131,7 +131,7 @@ describe("each fault over any client", () => {
       assert.deepStrictEqual(yield* sent, ["metadata", "upload"])
     }).pipe(Effect.provide(faulty(Fault.rateLimited({ retryAfter: "1 second", match: { operation: "content" } })))))
 
-  it.effect("match below a base URL that has a path", () =>
+  it.effect("match below a base URL with a path", () =>
     expectFailure(download, "RateLimited").pipe(Effect.provide(
       FilesTest.layerClient({ baseUrl: "http://localhost/gateway" }).pipe(
         Layer.provide(Faults.layer(Fault.rateLimited({ retryAfter: "1 second", match: { operation: "content" } }))),
@@ -141,7 +141,7 @@ describe("each fault over any client", () => {
 })
 
 describe("with policies above", () => {
-  it.effect("a storm is weathered", () =>
+  it.effect("a storm of 429 is survived", () =>
     Effect.gen(function*() {
       const file = yield* FilesTest.fastForward(upload)
       assert.deepStrictEqual(yield* names, [file.filename, "chart.png"])
@@ -157,7 +157,7 @@ describe("with policies above", () => {
       )
     ))
 
-  it.effect("a download that breaks is continued", () =>
+  it.effect("a broken download is continued", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* FilesTest.fastForward(download), bytes)
       assert.isAtLeast((yield* sent).length, 2)
@@ -189,7 +189,7 @@ describe("chance", () => {
       Random.withSeed(seed)
     )
 
-  it.effect("is repeated by its seed", () =>
+  it.effect("repeats with its seed", () =>
     Effect.gen(function*() {
       const first = yield* hits("a")
       assert.deepStrictEqual(yield* hits("a"), first)
@@ -198,7 +198,7 @@ describe("chance", () => {
       assert.isTrue(share > 8 && share < 32, `${share} of 40`)
     }))
 
-  it.effect("of a fault with a seed of its own depends on nothing else", () =>
+  it.effect("of a fault with its own seed depends on nothing else", () =>
     Effect.gen(function*() {
       const fault = Fault.overloaded({ times: null, probability: 0.5, seed: 7 })
       assert.deepStrictEqual(yield* hits("a", fault), yield* hits("b", fault))

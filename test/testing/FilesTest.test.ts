@@ -15,8 +15,8 @@ const byName = (name: string) =>
     return file === undefined ? Effect.die(new Error(`no ${name}`)) : Effect.succeed(file)
   })
 
-describe("what is there from the start", () => {
-  it.effect("an upload can be listed and not be downloaded", () =>
+describe("seeded files", () => {
+  it.effect("an upload can be listed, but not downloaded", () =>
     Effect.gen(function*() {
       const [listed] = yield* Stream.runCollect(Files.list())
       if (listed === undefined) return assert.fail("it is listed")
@@ -28,7 +28,7 @@ describe("what is there from the start", () => {
       yield* expectFailure(read(listed.id), "FileNotDownloadable")
     }).pipe(Effect.provide(FilesTest.layer({ files: [FilesTest.uploaded("report.pdf", "%PDF-1.4")] }))))
 
-  it.effect("a generated file can be downloaded, under the id it was given", () =>
+  it.effect("a generated file can be downloaded by the id it was given", () =>
     Effect.gen(function*() {
       const file = yield* byName("out.csv")
       assert.strictEqual(file.id, "file_out")
@@ -52,7 +52,7 @@ describe("what is there from the start", () => {
       }))
     ))
 
-  it.effect("an expired file has metadata and no content", () =>
+  it.effect("an expired file has metadata, but no content", () =>
     Effect.gen(function*() {
       const file = yield* byName("out.csv")
       assert.strictEqual((yield* Files.metadata(file.id)).size_bytes, 4)
@@ -60,7 +60,7 @@ describe("what is there from the start", () => {
       assert.strictEqual(file.text, "")
     }).pipe(Effect.provide(FilesTest.layer({ files: [FilesTest.expired(FilesTest.generated("out.csv", "a,b\n"))] }))))
 
-  it.effect("the last of the list is the newest, and more can be added", () =>
+  it.effect("the last one is the newest, and more can be added", () =>
     Effect.gen(function*() {
       const third = yield* FilesTest.seed(FilesTest.generated("c.txt", "c"))
       assert.deepStrictEqual((yield* FilesTest.stored).map((file) => file.filename), ["c.txt", "b.txt", "a.txt"])
@@ -73,7 +73,7 @@ describe("what is there from the start", () => {
 describe("the inspector", () => {
   const chunks = ["one ", "two ", "three"].map((text) => new TextEncoder().encode(text))
 
-  it.effect("shows what is stored, byte for byte", () =>
+  it.effect("shows stored files, byte for byte", () =>
     Effect.gen(function*() {
       const bytes = Uint8Array.from({ length: 3000 }, (_, n) => n)
       yield* Files.upload(FileSource.bytes(bytes, "a.bin"), { expiresIn: "1 day", purpose: "batch" })
@@ -122,7 +122,7 @@ describe("the inspector", () => {
       assert.deepStrictEqual(requests.map((request) => request.headers["x-api-key"]), Array(5).fill("<redacted>"))
     }).pipe(Effect.provide(FilesTest.layer())))
 
-  it.effect("has the bytes of a stream whose buffer is used again", () =>
+  it.effect("has the bytes of a stream that reuses its buffer", () =>
     Effect.gen(function*() {
       const buffer = new Uint8Array(5)
       const reused = Stream.map(Stream.fromIterable(chunks, { chunkSize: 1 }), (chunk) => {
@@ -135,7 +135,7 @@ describe("the inspector", () => {
       assert.strictEqual((yield* byName("a.txt")).text, "one two three")
     }).pipe(Effect.provide(FilesTest.layer())))
 
-  it.effect("shows a request that got no answer, and every try of a policy", () =>
+  it.effect("shows requests without an answer, and every try of a policy", () =>
     Effect.gen(function*() {
       yield* FilesTest.fastForward(Files.upload(FileSource.text("x", "x.txt")))
       const requests = yield* FilesTest.requests
@@ -154,7 +154,7 @@ describe("the inspector", () => {
 })
 
 describe("the layer", () => {
-  it.effect("has messages and batches as well", () =>
+  it.effect("has messages and batches too", () =>
     Effect.gen(function*() {
       const batch = yield* MessageBatches.create([{
         custom_id: "a",
@@ -165,7 +165,7 @@ describe("the layer", () => {
       assert.deepStrictEqual(results.map((result) => result.custom_id), ["a"])
     }).pipe(Effect.provide(FilesTest.layer())))
 
-  it.effect("speaks the beta dialect where the client does", () =>
+  it.effect("uses the beta dialect if the client does", () =>
     Effect.gen(function*() {
       const page = yield* Files.listPage()
       assert.strictEqual(page.last_id, page.data[0]?.id)
@@ -174,7 +174,7 @@ describe("the layer", () => {
       Effect.provide(FilesTest.layer({ client: { dialect: "beta" }, files: [FilesTest.uploaded("a.txt")] }))
     ))
 
-  it.effect("does what goes wrong, from the start or from now on", () =>
+  it.effect("applies faults, from the start or from now on", () =>
     Effect.gen(function*() {
       yield* expectFailure(Files.listPage(), "RequestFailed", "Overloaded")
       yield* Files.listPage()
@@ -183,7 +183,7 @@ describe("the layer", () => {
       assert.deepStrictEqual(error.retryAfter, Duration.seconds(7))
     }).pipe(Effect.provide(FilesTest.layer({ faults: [Fault.overloaded()] }))))
 
-  it.effect("two of them know nothing of each other", () =>
+  it.effect("two of them share nothing", () =>
     Effect.gen(function*() {
       const one = yield* Layer.build(FilesTest.layer())
       const other = yield* Layer.build(FilesTest.layer())
@@ -193,14 +193,14 @@ describe("the layer", () => {
       assert.deepStrictEqual(yield* Effect.provideContext(FilesTest.requests, other), [])
     }))
 
-  it.effect("the emulator itself is at hand", () =>
+  it.effect("gives access to the emulator", () =>
     Effect.gen(function*() {
       yield* (yield* Emulator.Emulator).advance("3 hours")
       const file = yield* Files.upload(FileSource.text("x", "x.txt"))
       assert.strictEqual(file.created_at.epochMilliseconds, 3 * 3_600_000)
     }).pipe(Effect.provide(FilesTest.layer())))
 
-  it.effect("a thousand uploads are stored", () =>
+  it.effect("stores a thousand uploads", () =>
     Effect.gen(function*() {
       yield* Effect.forEach(
         Array.from({ length: 1000 }, (_, n) => n),
@@ -214,7 +214,7 @@ describe("the layer", () => {
 })
 
 describe("fastForward", () => {
-  it.effect("lets everything happen at its time", () =>
+  it.effect("runs everything in order of time", () =>
     Effect.gen(function*() {
       const times = yield* FilesTest.fastForward(Effect.gen(function*() {
         const times: Array<number> = []
@@ -227,7 +227,7 @@ describe("fastForward", () => {
       assert.deepStrictEqual(times, [100, 2600, 62_600])
     }))
 
-  it.effect("hands a failure on", () =>
+  it.effect("passes a failure on", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(FilesTest.fastForward(Effect.delay(Effect.fail("late"), "3 hours"), "1 hour"))
       assert.strictEqual(error, "late")

@@ -29,8 +29,8 @@ const download = (id: FileMetadata.FileId) => Stream.mkString(Stream.decodeText(
 
 const question = { model: "m", max_tokens: 9 }
 
-describe("a script that is kept to", () => {
-  it.effect("answers in turn, and shows what was asked", () =>
+describe("a script that is followed", () => {
+  it.effect("answers in order, and shows the requests", () =>
     Effect.gen(function*() {
       const file = yield* Files.upload(FileSource.text("hello", "a.txt"), { expiresIn: "1 hour" })
       assert.deepStrictEqual([file.filename, file.mime_type, file.size_bytes], ["a.txt", "text/plain", 5])
@@ -55,7 +55,7 @@ describe("a script that is kept to", () => {
       HttpMock.expect("POST /v1/files", HttpMock.file())
     ))))
 
-  it.effect("looks at method, path, query, headers, parts, JSON and body", () =>
+  it.effect("compares method, path, query, headers, parts, JSON and body", () =>
     Effect.gen(function*() {
       yield* Files.upload(FileSource.text("hello", "a.txt"), { purpose: "batch" })
       assert.strictEqual((yield* Stream.runCollect(Files.list({ limit: 5 }))).length, 3)
@@ -111,7 +111,7 @@ describe("a script that is kept to", () => {
       )
     ))))
 
-  it.effect("lets a stub be asked any number of times, or never", () =>
+  it.effect("answers a stub any number of times, or never", () =>
     Effect.gen(function*() {
       for (let n = 0; n < 3; n++) assert.strictEqual((yield* Files.metadata(id)).filename, "s.txt")
     }).pipe(Effect.provide(mocked(
@@ -119,7 +119,7 @@ describe("a script that is kept to", () => {
       HttpMock.stub("DELETE /v1/files/file_1", HttpMock.deleted())
     ))))
 
-  it.effect("takes an answer that looks at the request", () =>
+  it.effect("accepts an answer that looks at the request", () =>
     Effect.gen(function*() {
       const file = yield* Files.upload(FileSource.text("hello", "a.txt"))
       assert.strictEqual(file.id, "file_5")
@@ -129,7 +129,7 @@ describe("a script that is kept to", () => {
     ))))
 })
 
-describe("what was not expected", () => {
+describe("an unexpected request", () => {
   it.effect("fails with the difference, typed", () =>
     Effect.gen(function*() {
       const error = yield* expectFailure(
@@ -177,7 +177,7 @@ describe("what was not expected", () => {
       })
     ))
 
-  it.effect("is not tried again by a policy, and is found at the end if the program swallows it", () =>
+  it.effect("is retried by no policy, and reported at the end if the program swallows it", () =>
     Effect.gen(function*() {
       const exit = yield* Files.metadata(id).pipe(
         Effect.ignore,
@@ -192,7 +192,7 @@ describe("what was not expected", () => {
       assert.strictEqual(defect.message, "GET /v1/files/file_1 was not expected: the mock expects no request.")
     }))
 
-  it.effect("is also a request too many", () =>
+  it.effect("includes one request too many", () =>
     Effect.gen(function*() {
       yield* Files.metadata(id)
       const error = yield* expectFailure(Files.metadata(id), "RequestFailed", "InvalidRequest")
@@ -208,7 +208,7 @@ describe("what was not expected", () => {
       Effect.map((exit) => assert.instanceOf(defectOf(exit), HttpMock.MockFailed))
     ))
 
-  it.effect("reads the same with no client of ours above", () =>
+  it.effect("has the same message without our client", () =>
     Effect.gen(function*() {
       const { client } = yield* mock("GET /other")
       const error = yield* Effect.flip(client.execute(HttpClientRequest.get("http://localhost/v1/files")))
@@ -254,7 +254,7 @@ describe("the end of the scope", () => {
     HttpMock.expect("DELETE /v1/files/file_1", HttpMock.deleted())
   )
 
-  it.effect("names what never came", () =>
+  it.effect("names the requests that were never sent", () =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(Effect.provide(Files.metadata(id), script))
       const defect = defectOf(exit)
@@ -333,11 +333,11 @@ describe("errors by name", () => {
       }))
   }
 
-  it("all of them are in the table", () => {
+  it("the table has all errors", () => {
     assert.deepStrictEqual(Object.keys(HttpMock.error).sort(), table.map(([name]) => name).sort())
   })
 
-  it.effect("carry a wait, a code, a message and headers", () =>
+  it.effect("have a wait, a code, a message and headers", () =>
     Effect.gen(function*() {
       const answer = error.rateLimited({
         retryAfter: "1.5 seconds",

@@ -96,7 +96,7 @@ const defectOf = (exit: Exit.Exit<unknown, unknown>) =>
   Exit.isFailure(exit) ? Result.getOrUndefined(Cause.findDefect(exit.cause)) : undefined
 
 describe("a recording", () => {
-  it.effect("is played back to the same program without the service", () =>
+  it.effect("is replayed to the same program without the service", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const live = yield* Effect.provide(session, recording(path))
@@ -116,7 +116,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("holds no key, no id and no content, and reads well", () =>
+  it.effect("holds no key, no id and no content, and is readable", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const live = yield* Effect.provide(session, recording(path))
@@ -173,7 +173,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("has ids and contents on demand, and no key even then", () =>
+  it.effect("has ids and contents on demand, but never a key", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const options = { redactIds: false, redactBodies: false }
@@ -189,7 +189,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("keeps the size of a download, and its bytes on demand", () =>
+  it.effect("keeps the size of a download, and on demand its bytes", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const bytes = Uint8Array.from({ length: 600 }, (_, n) => n)
@@ -211,7 +211,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("has failures of every kind", () =>
+  it.effect("records failures of every kind", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const faults = Faults.layer(
@@ -249,7 +249,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("goes from a run's generated files to their content", () =>
+  it.effect("leads from the generated files of a run to their contents", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const program = Effect.gen(function*() {
@@ -278,7 +278,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("takes a body that is not read to its end for one that ends there", () =>
+  it.effect("records a body that is not read completely as ending there", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const program = (id: FileMetadata.FileId) =>
@@ -299,7 +299,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("takes a body that nobody waited for any longer for a broken one", () =>
+  it.effect("records an interrupted body as broken", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const program = Effect.exit(Effect.timeout(Files.listPage(), "5 seconds"))
@@ -311,7 +311,7 @@ describe("a recording", () => {
       })
     ))
 
-  it.effect("takes a source that can be read only once", () =>
+  it.effect("records a source that can be read only once", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const once = FileSource.stream(Stream.succeed(new TextEncoder().encode("once")), {
@@ -356,7 +356,7 @@ describe("a secret", () => {
       ))
   }
 
-  it.effect("a word that only looks a little like one is none", () =>
+  it.effect("a word that only resembles a key is not one", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         yield* Effect.provide(Effect.flip(Files.listPage()), recording(path, {}, echo("sk-ant is how keys begin")))
@@ -364,7 +364,7 @@ describe("a secret", () => {
       })
     ))
 
-  it.effect("in a file whose content would be recorded: nothing is sent either", () =>
+  it.effect("in a file whose content would be recorded: nothing is sent", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const program = Effect.gen(function*() {
@@ -389,7 +389,7 @@ describe("a secret", () => {
       })
     ))
 
-  it.effect("in a file whose content is redacted does not matter", () =>
+  it.effect("in a file whose content is redacted is allowed", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         yield* Effect.provide(
@@ -400,7 +400,7 @@ describe("a secret", () => {
       })
     ))
 
-  it.effect("in a header of one's own is left out", () =>
+  it.effect("in a custom header is left out", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const client = FilesTest.layerClient({ ...credentials, headers: { "x-gateway": "canary-of-the-gateway" } })
@@ -412,7 +412,7 @@ describe("a secret", () => {
       })
     ))
 
-  it.effect("leaves what was recorded before as it is, and the program's own failure first", () =>
+  it.effect("keeps an earlier recording, and the program's own failure comes first", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         yield* Effect.provide(Files.listPage(), recording(path))
@@ -473,7 +473,7 @@ describe("a replay", () => {
       })
     ))
 
-  it.effect("in any order matches, and leaves the rest", () =>
+  it.effect("in any order matches, and some may be left over", () =>
     recorded((path) =>
       Effect.gen(function*() {
         const file = yield* Effect.provide(
@@ -496,7 +496,7 @@ describe("a replay", () => {
       })
     ))
 
-  it.effect("tells two ids apart that it handed out itself", () =>
+  it.effect("distinguishes two ids that it gave out itself", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const look = (order: (ids: ReadonlyArray<FileMetadata.FileId>) => ReadonlyArray<FileMetadata.FileId>) =>
@@ -512,7 +512,7 @@ describe("a replay", () => {
       })
     ))
 
-  it.effect("of nothing says so", () =>
+  it.effect("of a missing recording fails", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
@@ -535,7 +535,7 @@ describe("a replay", () => {
     return [from(file?.created_at), from(file?.expires_at), wait]
   })
 
-  it.live("under the real clock, of a recording from long ago: its times are as far from now as they were", () =>
+  it.live("of an old recording, under the real clock, has times as far from now as they were", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
@@ -566,7 +566,7 @@ describe("a replay", () => {
       })
     ))
 
-  it.effect("of what was recorded on another day gives the same distances in time", () =>
+  it.effect("of a recording from another day keeps the distances in time", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         yield* TestClock.setTime(Date.UTC(2020, 0, 1))
@@ -585,7 +585,7 @@ describe("a replay", () => {
       })
     ))
 
-  it.effect("comes by itself once there is a recording, and not where the mode says to record", () =>
+  it.effect("is chosen once there is a recording, unless the mode is record", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const list = Effect.map(Files.listPage(), (page) => page.data.length)
@@ -607,7 +607,7 @@ describe("a replay", () => {
       })
     ))
 
-  it.effect("plays what a mock said as well", () =>
+  it.effect("replays a recorded mock", () =>
     inFolder((path) =>
       Effect.gen(function*() {
         const program = Messages.create({ model: "m", max_tokens: 9, messages: [{ role: "user", content: "hi" }] })

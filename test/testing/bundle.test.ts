@@ -46,7 +46,7 @@ console.log(Files.layerConfig(), FileSource.path("a"), Messages.layer, MessageBa
 const kit = /^(testing|emulator)\//
 
 describe("a production bundle", () => {
-  it.effect("of the core holds nothing of the kit and the emulator", () =>
+  it.effect("of the core contains nothing of the kit and the emulator", () =>
     Effect.gen(function*() {
       const { code, modules } = yield* bundle(core)
       assert.include(modules, "Files.ts")
@@ -55,7 +55,7 @@ describe("a production bundle", () => {
       assert.notMatch(code, /emulator|effect-anthropic-files\/testing|HttpServerResponse/)
     }), 60_000)
 
-  it.effect("is not a byte larger where the kit is imported and not used", () =>
+  it.effect("is not larger if the kit is imported but not used", () =>
     Effect.gen(function*() {
       const without = yield* bundle(core)
       const unused = yield* bundle(`
@@ -66,7 +66,7 @@ describe("a production bundle", () => {
       assert.strictEqual(unused.code.length, without.code.length)
     }), 60_000)
 
-  it.effect("of a test does hold them", () =>
+  it.effect("of a test contains them", () =>
     Effect.gen(function*() {
       const { modules } = yield* bundle(`
         import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
@@ -75,7 +75,7 @@ describe("a production bundle", () => {
       assert.include(modules, "emulator/Emulator.ts")
     }), 60_000)
 
-  it.effect("of the assertions holds no test runner and no emulator", () =>
+  it.effect("of the assertions contains no test runner and no emulator", () =>
     Effect.gen(function*() {
       const { imports, modules } = yield* bundle(`
         import * as Expect from "effect-anthropic-files/testing/Expect"

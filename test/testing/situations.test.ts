@@ -16,10 +16,10 @@ it.effect("situation: quota full half-way", () => quotaFull.test)
 it.effect("situation: rate limited, then fine", () => rateLimited.test)
 it.effect("situation: download breaks at 40 %", () => brokenDownload.test)
 it.effect("situation: file expired overnight", () => expiredOvernight.test)
-it.effect("and: faults by chance", () => faults.test)
-it.effect("and: an answer by a rule", () => rules.test)
+it.effect("situation: faults by chance", () => faults.test)
+it.effect("situation: an answer by a rule", () => rules.test)
 
-it.effect("the JSON of faults and rules in the documentation is what they are read from", () =>
+it.effect("the JSON of faults and rules in the documentation is valid", () =>
   Effect.gen(function*() {
     const page = fs.readFileSync("docs/testing.md", "utf8")
     const [faults, rules] = [...page.matchAll(/```json\n([^]*?)```/g)].map(([, text = ""]) =>
@@ -30,7 +30,7 @@ it.effect("the JSON of faults and rules in the documentation is what they are re
     assert.lengthOf(yield* Rule.decode(rules), 5)
   }))
 
-it("each of them stands in the documentation", () => {
+it("the documentation links each situation", () => {
   const page = fs.readFileSync("docs/testing.md", "utf8")
   for (const name of fs.readdirSync("examples").filter((name) => name.startsWith("4"))) assert.include(page, name)
 })

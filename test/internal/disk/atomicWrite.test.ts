@@ -45,7 +45,7 @@ const saved = (onExisting: OnExisting, script: ScriptedFileSystem.Script) => {
 const failureOf = (exit: Exit.Exit<unknown, unknown>) =>
   Exit.isFailure(exit) ? Cause.findErrorOption(exit.cause) : undefined
 
-describe("what is cosmetic is let go with a warning", () => {
+describe("cosmetic failures are only a warning", () => {
   const unsupported = [
     "ENOSYS: function not implemented",
     "ENOTSUP: operation not supported",
@@ -92,7 +92,7 @@ describe("what is cosmetic is let go with a warning", () => {
     }))
 })
 
-describe("what matters is tried again", () => {
+describe("important operations are retried", () => {
   for (const times of [1, 3]) {
     it.live(`a rename that fails ${times === 1 ? "once" : `${times} times`}`, () =>
       Effect.gen(function*() {
@@ -128,7 +128,7 @@ describe("what matters is tried again", () => {
       }))
   }
 
-  it.live("not a sync that failed: the second could succeed though the data was lost with the first", () =>
+  it.live("a failed sync is not retried: a second one could succeed although data was lost", () =>
     Effect.gen(function*() {
       const { exit, names, old } = yield* saved(
         "replace",
@@ -167,7 +167,7 @@ describe("a file system that dies is a failure", () => {
       }))
   }
 
-  it.live("what the bytes die with stays what it is", () =>
+  it.live("the failure of the source is passed on", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
@@ -177,7 +177,7 @@ describe("a file system that dies is a failure", () => {
     }).pipe(Effect.scoped, Effect.provide(platform)))
 })
 
-describe("what is not this package's own stays", () => {
+describe("files of others stay", () => {
   it.live("a file that has the temporary file's name already", () =>
     Effect.gen(function*() {
       let taken = ""
@@ -229,7 +229,7 @@ describe("many files of one name", () => {
     }).pipe(Effect.scoped, Effect.provide(platform)), 60_000)
 })
 
-describe("what the operating system said", () => {
+describe("the error of the operating system", () => {
   const error = (fields: { readonly description?: string; readonly cause?: unknown }) =>
     PlatformError.systemError({
       _tag: "Unknown",

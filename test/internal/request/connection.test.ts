@@ -39,7 +39,7 @@ describe("a key that a server echoes in a success", () => {
       checkCanary(error)
     }).pipe(Effect.provide(serving(() => new Response(body)))))
 
-  it.effect("in the request id of an answer that is none", () =>
+  it.effect("in the request id of a malformed answer", () =>
     Effect.gen(function*() {
       checkCanary(yield* Effect.flip(Files.metadata(id)))
       checkCanary(yield* Effect.flip(Files.delete(id)))

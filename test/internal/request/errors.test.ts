@@ -187,7 +187,7 @@ describe("fromResponse and toOperationError, over the service's error table", ()
       assert.isFalse(error.isRetryable)
     }))
 
-  it.effect("what an error carries besides", () =>
+  it.effect("an error has the facts of its answer", () =>
     Effect.sync(() => {
       const unsized = answer(subjectOf("upload", { size: undefined }), { status: 413 })
       assert(unsized._tag === "FileTooLarge")
@@ -284,14 +284,14 @@ describe("a 404", () => {
   const id = "file_011CNha8iCJcU1wXNR6q4V8w"
   const notFound = (message: string) => ({ status: 404, json: envelopeOf("not_found_error", undefined, message) })
 
-  it.effect("of the API about exactly one file is about that file", () =>
+  it.effect("from the API for exactly one file is about that file", () =>
     Effect.sync(() => {
       for (const operation of ["metadata", "download", "delete"] as const) {
         assert.strictEqual(outcomeOf(answer(subjectOf(operation), notFound("Not found"))), "FileNotFound")
       }
     }))
 
-  it.effect("of something else in front of the service is not about a file", () =>
+  it.effect("from something in front of the service is not about a file", () =>
     Effect.sync(() => {
       for (const operation of operations) {
         for (
@@ -310,7 +310,7 @@ describe("a 404", () => {
       }
     }))
 
-  it.effect("of the service whose body broke off is told by its own request-id", () =>
+  it.effect("from the service with a broken body is recognized by its request-id", () =>
     Effect.sync(() => {
       const of = (headers: Record<string, string>, body = "") =>
         outcomeOf(answer(subjectOf("delete"), { status: 404, headers, body }))
@@ -320,7 +320,7 @@ describe("a 404", () => {
       assert.strictEqual(of({ "request-id": "req_011" }, "<html>404</html>"), "InvalidRequest")
     }))
 
-  it.effect("whose words name the file is about it, whoever answers", () =>
+  it.effect("whose message names the file is about it, whoever answers", () =>
     Effect.sync(() => {
       const error = answer(subjectOf("metadata"), { status: 404, body: `{}`, json: { error: { message: `no ${id}` } } })
       assert.strictEqual(error._tag, "FileNotFound")
@@ -353,13 +353,13 @@ describe("a 404", () => {
       assert.include(error.message, words)
     }))
 
-  it.effect("of a later page does not say that there is no API", () =>
+  it.effect("for a later page does not say that there is no API", () =>
     Effect.sync(() => {
       assert.notInclude(answer(subjectOf("list"), notFound("page gone")).message, "API at")
     }))
 })
 
-describe("what a code means", () => {
+describe("the meaning of a code", () => {
   const details = { error_code: "x", max_side_length_pixels: 2000, paths: ["messages.0.content.1"] }
 
   it.effect.each<readonly [status: number, code: string, words: RegExp, forbidden?: RegExp]>([
@@ -553,7 +553,7 @@ describe("what a message says", () => {
 })
 
 describe("finish", () => {
-  it.effect("says how often it was tried, once", () =>
+  it.effect("says once how often it was tried", () =>
     Effect.sync(() => {
       const error = answer(subjectOf("list"), { status: 500 })
       const scrub = (text: string) => text
@@ -587,7 +587,7 @@ describe("finish", () => {
       assert.strictEqual(finish(clean, { scrub }), clean)
     }))
 
-  it.effect("prints nothing of what is not known", () =>
+  it.effect("leaves out what is not known", () =>
     Effect.sync(() => {
       for (const operation of operations) {
         for (const status of [404, 413, 429, 500]) {
@@ -598,7 +598,7 @@ describe("finish", () => {
 })
 
 describe("fromMisplacedEnvelope", () => {
-  it.effect("an error envelope at 200 is that error, and other JSON is none", () =>
+  it.effect("an error envelope with status 200 is that error; other JSON is not", () =>
     Effect.sync(() => {
       const subject = subjectOf("list")
       const error = fromMisplacedEnvelope(subject, Headers.empty, envelopeOf("overloaded_error", undefined))
@@ -767,7 +767,7 @@ describe("fromEnvelope", () => {
       assert.strictEqual(error.requestId, "req_body")
     }))
 
-  it.effect("an envelope that is none is a failure of the service", () =>
+  it.effect("a malformed envelope is a failure of the service", () =>
     Effect.sync(() => {
       for (const json of [null, [], "x", {}]) {
         assert.strictEqual(outcomeOf(fromEnvelope(subjectOf("list"), Headers.empty, json)), "ServerFailed")
@@ -796,7 +796,7 @@ describe("a key that a server echoes", () => {
       }
     }))
 
-  it.effect("is scrubbed from a success that is none, the request id included", () =>
+  it.effect("is scrubbed from a malformed success, the request id included", () =>
     Effect.gen(function*() {
       const subject = subjectOf("list")
       yield* checkCanary(
@@ -958,7 +958,7 @@ describe("fromTransport", () => {
       assert.include(transport(subjectOf("list"), new Error("socket hang up")).message, "socket hang up")
     }))
 
-  it.effect("a cause that goes round ends", () =>
+  it.effect("a circular cause ends", () =>
     Effect.sync(() => {
       const cause: { cause?: unknown; message: string } = { message: "round" }
       cause.cause = cause
@@ -970,7 +970,7 @@ describe("fromTransport", () => {
       checkMessage(transport(subjectOf("list"), new Error(`a\r\n\u001b[31m<b>${"b".repeat(9000)}`)).message)
     ))
 
-  it.effect("an URL that is none is a wrong option", () =>
+  it.effect("a malformed URL is a wrong option", () =>
     Effect.sync(() => {
       const error = fromTransport(
         subjectOf("list"),
@@ -983,7 +983,7 @@ describe("fromTransport", () => {
 })
 
 describe("unexpected", () => {
-  it.effect("may be asked again, except for an upload, which would be stored twice", () =>
+  it.effect("may be retried, except for an upload, which would be stored twice", () =>
     Effect.sync(() => {
       for (const operation of operations) {
         const error = unexpected(
@@ -1022,7 +1022,7 @@ describe("fileTooLarge", () => {
       )
     }))
 
-  it.effect("what is not an upload has another limit, which is not known", () =>
+  it.effect("requests that are not uploads have another, unknown limit", () =>
     Effect.sync(() => {
       for (const operation of ["createBatch", "createMessage"] as const) {
         const { message } = answer(
@@ -1040,7 +1040,7 @@ describe("fileTooLarge", () => {
       assert.notInclude(message, "has 500 MB, more than the 500 MB")
     }))
 
-  it.effect("a name can't colour or turn the line", () =>
+  it.effect("a name can't change the colour or the direction of the line", () =>
     Effect.sync(() => checkMessage(fileTooLarge("a\u202efdp.\u009b31m\u2028\u0085exe", 2, 1).message)))
 })
 
@@ -1054,7 +1054,7 @@ describe("toOperationError", () => {
     isOutcomeUnknown: false
   }
 
-  it.effect("what an operation can't raise becomes a refused request with the same facts", () =>
+  it.effect("an error that an operation can't raise becomes an invalid request with the same facts", () =>
     Effect.sync(() => {
       const error = toOperationError("list")(new StorageLimitExceeded({ operation: "list", ...foreign }))
       assert.strictEqual(error._tag, "RequestFailed")
@@ -1066,7 +1066,7 @@ describe("toOperationError", () => {
       }
     }))
 
-  it.effect("what it can raise stays the same object", () =>
+  it.effect("an error that it can raise stays the same object", () =>
     Effect.sync(() => {
       const error = new FileNotDownloadable({ operation: "download", ...foreign })
       assert.strictEqual(toOperationError("download")(error), error)

@@ -75,7 +75,7 @@ describe("isUnsent", () => {
     }
   })
 
-  it("ends for errors that hold themselves", () => {
+  it("ends for circular errors", () => {
     const error: { cause?: unknown; errors?: unknown } = {}
     error.cause = error
     error.errors = [error]
@@ -99,8 +99,8 @@ describe("isPermanent", () => {
   ])("%s is %s", (_, error, isPermanent) => assert.strictEqual(evidenceOf(error).isPermanent, isPermanent))
 })
 
-describe("what is said of a failure", () => {
-  it("the code is the first one in the error, its causes and the errors it sums up", () => {
+describe("the description of a failure", () => {
+  it("the code is the first one in the error, its causes and its aggregated errors", () => {
     assert.strictEqual(codeOf(new TypeError("fetch failed", { cause: errors.reset })), "ECONNRESET")
     assert.strictEqual(codeOf(new AggregateError([new Error("a"), errors.refused])), "ECONNREFUSED")
     assert.strictEqual(codeOf(new Error("a")), undefined)
@@ -113,12 +113,12 @@ describe("what is said of a failure", () => {
     assert.strictEqual(wordsOf(errors.wrongVersion), "wrong version number")
   })
 
-  it("a proxy's failure is told apart from the service's", () => {
+  it("the failure of a proxy is distinguished from the service's", () => {
     const explained = explain(new ProxyError("http://p:1", 502, errors.reset))
     assert.strictEqual(explained?.what, "the proxy http://p:1 made no connection to the service (502)")
   })
 
-  it("https on an http port is said to speak no TLS", () => {
+  it("https to an http port is described as not speaking TLS", () => {
     assert.strictEqual(explain(errors.wrongVersion)?.what, "it does not speak TLS")
   })
 })

@@ -169,7 +169,7 @@ describe("keys", () => {
       assert.include(error.message, "one credential only")
     }))
 
-  it.effect("a header given by hand counts as one", () =>
+  it.effect("a header given by hand counts as a key", () =>
     Effect.gen(function*() {
       for (const headers of [{ Authorization: `Bearer ${token}` }, { "x-api-key": key }, { "API-Key": key }]) {
         assert.deepStrictEqual(Object.values(yield* authorizationOf({ headers })), Object.values(headers))
@@ -206,7 +206,7 @@ describe("keys", () => {
   )
 })
 
-describe("what is not a text in a Redacted", () => {
+describe("a credential that is not a Redacted text", () => {
   it.effect.each<readonly [what: string, value: unknown]>([
     ["undefined", undefined],
     ["null", null],
@@ -294,7 +294,7 @@ describe("headers", () => {
       assert.strictEqual((yield* refusalOf({ headers: { [name]: value } })).option, "headers")
     }))
 
-  it.effect("of a Headers, a Map or a list are refused, since none of them would be sent", () =>
+  it.effect("given as Headers, a Map or a list are refused, since they would not be sent", () =>
     Effect.gen(function*() {
       const pairs = [["x-team", "files"]] as const
       for (const given of [new Headers([["x-team", "files"]]), new Map(pairs), pairs, "x-team: files"]) {
@@ -347,7 +347,7 @@ describe("headers", () => {
       assert.isFalse("x-api-key" in (yield* settingsOf(options)).headers)
     }))
 
-  it.effect("the workspace is sent when it is one", () =>
+  it.effect("a valid workspace id is sent", () =>
     Effect.gen(function*() {
       const { headers } = yield* settingsOf({ workspaceId: " wrkspc_1 " })
       assert.strictEqual(headers["anthropic-workspace-id"], "wrkspc_1")
@@ -374,7 +374,7 @@ describe("betas", () => {
       )
     }))
 
-  it.effect("the files beta is a dialect, not a mere header", () =>
+  it.effect("the files beta selects the dialect, and is refused with another one", () =>
     Effect.gen(function*() {
       for (
         const options of [
@@ -463,7 +463,7 @@ describe("layerConfig", () => {
       return checkRefusal(error)
     })
 
-  it.effect("reads all but the token, which a key hides, trimmed", () =>
+  it.effect("reads all variables, trimmed; a key hides the token", () =>
     Effect.gen(function*() {
       const { headers, url } = yield* sent({
         ANTHROPIC_API_KEY: ` ${key}\n`,
@@ -480,7 +480,7 @@ describe("layerConfig", () => {
       assert.strictEqual(headers["anthropic-beta"], "some-beta")
     }))
 
-  it.effect("an empty one is unset", () =>
+  it.effect("an empty variable counts as unset", () =>
     Effect.gen(function*() {
       const { headers, url } = yield* sent({
         ANTHROPIC_API_KEY: key,
@@ -553,7 +553,7 @@ describe("layerConfig", () => {
       assert.strictEqual(headers["x-team"], "files")
     }))
 
-  it.effect("an empty key in code is an error, and no reason to take the environment's", () =>
+  it.effect("an empty key in code is an error, and the environment is not used instead", () =>
     Effect.gen(function*() {
       const error = yield* refused({ ANTHROPIC_API_KEY: key }, { apiKey: Redacted.make(" ") })
       assert.strictEqual(error.option, "apiKey")

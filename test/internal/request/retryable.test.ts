@@ -57,7 +57,7 @@ describe("isRetryable", () => {
     ([status, retry]) => Effect.sync(() => assert.strictEqual(isRetryable(status, none, undefined), retry))
   )
 
-  it.effect("an unknown code changes nothing", () =>
+  it.effect("an unknown code does not change the decision", () =>
     Effect.sync(() => {
       assert.isTrue(isRetryable(503, none, "something_new"))
       assert.isFalse(isRetryable(400, none, "something_new"))

@@ -34,14 +34,14 @@ describe("scrubCause", () => {
     assert.notInclude(shown(scrubCause(cause, scrub)), key)
   })
 
-  it("the code and the words around a key stay", () => {
+  it("keeps the code and the words around a key", () => {
     const safe = scrubCause(Object.assign(new Error(`bad ${key} given`), { code: "ERR_INVALID_CHAR" }), scrub)
     assert.instanceOf(safe, Error)
     assert.strictEqual((safe as Error).message, "bad [redacted] given")
     assert.strictEqual((safe as Error & { readonly code: string }).code, "ERR_INVALID_CHAR")
   })
 
-  it("a cause without a key stays the same object", () => {
+  it("keeps a cause without a key as it is", () => {
     for (const cause of [new Error("x", { cause: new TypeError("y") }), { a: [1, { b: null }] }, undefined, null, 7]) {
       assert.strictEqual(scrubCause(cause, scrub), cause)
     }

@@ -59,7 +59,7 @@ describe("a limit on silence", () => {
       yield* Fiber.interrupt(abandoned)
     }))
 
-  it.effect("is not moved by a wall clock that is set, forwards or back", () =>
+  it.effect("is not affected when the wall clock is set forward or back", () =>
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       for (const jump of [3_600_000, -3_600_000]) {
@@ -81,7 +81,7 @@ describe("a limit on silence", () => {
       }
     }))
 
-  it.effect("begins anew with each sign of progress", () =>
+  it.effect("starts again with each sign of progress", () =>
     Effect.gen(function*() {
       const moving = (silence: Silence) =>
         Effect.andThen(
@@ -93,7 +93,7 @@ describe("a limit on silence", () => {
       assert.strictEqual(yield* Fiber.join(fiber), 500)
     }))
 
-  it.effect("does not count waits on purpose, of which several may overlap", () =>
+  it.effect("does not count deliberate waits, even overlapping ones", () =>
     Effect.gen(function*() {
       const waiting = (silence: Silence) =>
         Effect.gen(function*() {
@@ -110,7 +110,7 @@ describe("a limit on silence", () => {
       assert.strictEqual(yield* Fiber.join(fiber), 1100)
     }))
 
-  it.effect("holds at once when it is made shorter under way", () =>
+  it.effect("applies at once when it is shortened meanwhile", () =>
     Effect.gen(function*() {
       const shorter = (silence: Silence) =>
         Effect.andThen(
@@ -122,7 +122,7 @@ describe("a limit on silence", () => {
       assert.strictEqual(yield* Fiber.join(fiber), 70)
     }))
 
-  it.effect("fails only when what it ended has cleaned up", () =>
+  it.effect("fails only after the interrupted effect has cleaned up", () =>
     Effect.gen(function*() {
       const slow = Effect.ensuring(Effect.never, Effect.sleep(50))
       const fiber = yield* fork(endsAt(guarded(() => slow, 100)))
@@ -130,7 +130,7 @@ describe("a limit on silence", () => {
       assert.strictEqual(yield* Fiber.join(fiber), 150)
     }))
 
-  it.effect("is known to what it guards, and an interruption waits for that", () =>
+  it.effect("is visible to the guarded effect, and an interruption waits for it", () =>
     Effect.gen(function*() {
       const Name = Context.Reference<string>("Name", { defaultValue: () => "" })
       let seen: readonly [string, boolean] | undefined

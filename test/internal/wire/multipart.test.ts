@@ -297,7 +297,7 @@ describe("frame", () => {
 })
 
 describe("makeBoundary", () => {
-  it.effect("is a token of 70 characters at most, and new each time", () =>
+  it.effect("is a new token of at most 70 characters each time", () =>
     Effect.sync(() => {
       const made = Array.from({ length: 200 }, () => Multipart.makeBoundary())
       for (const boundary of made) assert.match(boundary, /^effect-anthropic-files-[0-9a-f-]{32,36}$/)

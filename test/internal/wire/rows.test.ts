@@ -37,7 +37,7 @@ const rows: ReadonlyArray<object> = [
 ]
 
 describe("a row decoded directly", () => {
-  it("has the times that Date reads", () => {
+  it("has the times that Date parses", () => {
     const two = (n: number) => String(n).padStart(2, "0")
     let direct = 0
     for (let n = 0; n < 5000; n++) {
@@ -55,7 +55,7 @@ describe("a row decoded directly", () => {
     assert.isAbove(direct, 1000)
   })
 
-  it.effect("is what its Schema makes of it, or is left to that", () =>
+  it.effect("equals the result of its Schema, or is left to it", () =>
     Effect.gen(function*() {
       let direct = 0
       for (const sent of rows) {
@@ -83,7 +83,7 @@ describe("a row decoded directly", () => {
       })
   )
 
-  it.effect("a page likewise", () =>
+  it.effect("a page equals the result of its Schema", () =>
     Effect.gen(function*() {
       const pages: ReadonlyArray<unknown> = [
         { data: [row, beta], next_page: null },
