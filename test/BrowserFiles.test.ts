@@ -8,7 +8,7 @@ const built = (options: Parameters<typeof BrowserFiles.layer>[0]) =>
   Effect.scoped(Effect.asVoid(Layer.build(BrowserFiles.layer(options))))
 
 describe("BrowserFiles.layer", () => {
-  it.effect("refuses a key for the service itself that nobody has accepted to be readable, without showing it", () =>
+  it.effect("refuses to send a key to the service itself without the header that accepts the risk, and does not show the key", () =>
     Effect.gen(function*() {
       for (
         const options of [
@@ -25,7 +25,7 @@ describe("BrowserFiles.layer", () => {
       }
     }))
 
-  it.effect("takes one with the header that accepts it, in any case, and one for another address", () =>
+  it.effect("accepts a key with that header, in any letter case, and a key for another address", () =>
     Effect.gen(function*() {
       yield* built({ apiKey, headers: { "Anthropic-Dangerous-Direct-Browser-Access": "true" } })
       yield* built({ apiKey, baseUrl: "https://gateway.example.com" })

@@ -85,7 +85,7 @@ describe("ContentBlock", () => {
       )
     }))
 
-  it.effect("an id without metadata is taken with its type", () =>
+  it.effect("an id without metadata is accepted with its type", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(
         yield* ContentBlock.document(id, { mimeType: "Text/Plain; charset=utf-8", title: "Notes" }),
@@ -174,7 +174,7 @@ describe("ContentBlock", () => {
       }
     }))
 
-  it.effect("the Schemas decode and encode blocks, and keep fields they don't know", () =>
+  it.effect("the Schemas decode and encode blocks, and keep unknown fields", () =>
     Effect.gen(function*() {
       const blocks = [
         { type: "document", source, title: null, citations: { enabled: true, style: "new" }, extra: [1] },

@@ -80,7 +80,7 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("keeps the file unless it is asked to delete it, and takes one that is there", () => {
+  it.effect("keeps the file unless deleteAtEnd is set, and accepts a file that is already uploaded", () => {
     const { layer } = watched()
     return Effect.gen(function*() {
       const file = yield* Files.upload(contract)
@@ -95,7 +95,7 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("an answer can be gone on from", () => {
+  it.effect("a question can continue from an answer", () => {
     const { layer, sent } = watched()
     return Effect.scoped(Effect.gen(function*() {
       const about = yield* Conversation.about(contract, params)
@@ -150,7 +150,7 @@ describe("Conversation", () => {
       })).pipe(Effect.provide(layer))
     }))
 
-  it.effect("deletes the file when a question fails, and does not mind that it is gone already", () => {
+  it.effect("deletes the file when a question fails, and ignores that it is already gone", () => {
     const { layer } = watched()
     const warnings: Array<string> = []
     const logger = Logger.make(({ message }) => {
@@ -184,7 +184,7 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("asks nothing where there is no question, and an empty question is refused before it is sent", () => {
+  it.effect("sends nothing without a question, and refuses an empty question before it is sent", () => {
     const { layer, sent } = watched()
     return Effect.scoped(Effect.gen(function*() {
       const about = yield* Conversation.about(contract, params)
@@ -288,7 +288,7 @@ const textsOf = (turn: Messages.MessageParam | undefined) =>
     ? turn.content
     : turn?.content.map((block) => block.type === "text" ? block.text : block.type)
 
-describe("Conversation: what a further question continues from", () => {
+describe("Conversation: follow-up questions", () => {
   it.effect.each(
     [
       ["an empty answer", { content: [] }, ["document", "One?", "Two?"]],
@@ -312,7 +312,7 @@ describe("Conversation: what a further question continues from", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("a refusal later on takes away the question that was refused, and nothing before it", () => {
+  it.effect("a refused question is left out of the turns, and nothing before it is", () => {
     const { layer, sent } = answering([message({}), message({ content: [], stop_reason: "refusal" }), message({})])
     return Effect.scoped(Effect.gen(function*() {
       const about = yield* Conversation.about(stored, params)
@@ -324,7 +324,7 @@ describe("Conversation: what a further question continues from", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("blank texts among others are left out of the turns", () => {
+  it.effect("blank texts are left out of the turns", () => {
     const content = [{ type: "text", text: "" }, { type: "thinking", thinking: "", signature: "s" }, {
       type: "text",
       text: "Yes."
@@ -338,7 +338,7 @@ describe("Conversation: what a further question continues from", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("an answer that waits for a tool of the caller's is not continued with a question", () => {
+  it.effect("an answer that waits for one of the caller's tools can't be continued with a question", () => {
     const content = [{ type: "tool_use", id: "toolu_1", name: "look_up", input: {} }]
     const { layer, sent } = answering([message({ content, stop_reason: "tool_use" })])
     return Effect.scoped(Effect.gen(function*() {
@@ -354,7 +354,7 @@ describe("Conversation: what a further question continues from", () => {
 describe("Conversation: containers and paused answers", () => {
   const container = (id: string, expires_at = "2027-01-01T00:00:00Z") => ({ id, expires_at })
 
-  it.effect("a further question runs in the container of the answers before it", () => {
+  it.effect("a follow-up runs in the container of the earlier answers", () => {
     const { layer, sent } = answering([
       message({ container: container("container_1") }),
       message({}),
@@ -385,7 +385,7 @@ describe("Conversation: containers and paused answers", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("a container that has expired is not asked for again", () => {
+  it.effect("an expired container is not requested again", () => {
     const { layer, sent } = answering([
       message({ container: container("container_1", "1970-01-01T00:01:00Z") }),
       message({})
@@ -399,7 +399,7 @@ describe("Conversation: containers and paused answers", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("a paused answer is continued in its container, and given back as one", () => {
+  it.effect("a paused answer is continued in its container, and returned as one", () => {
     const call = { type: "server_tool_use", id: "srvtoolu_1", name: "code_execution", input: {} }
     const output = {
       type: "code_execution_tool_result",
@@ -442,7 +442,7 @@ describe("Conversation: containers and paused answers", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("P4: an answer that is paused without end fails", () => {
+  it.effect("P4: an answer that is paused endlessly fails", () => {
     const { layer, sent } = answering(Array.from({ length: 100 }, () => message({ stop_reason: "pause_turn" })))
     return Effect.scoped(Effect.gen(function*() {
       const about = yield* Conversation.about(stored, params)
@@ -483,7 +483,7 @@ describe("Conversation: many questions", () => {
     })).pipe(Effect.provide(layer))
   })
 
-  it.effect("each request carries the options of its call", () => {
+  it.effect("each request has the options of its call", () => {
     const headers: Array<string | undefined> = []
     const { client } = HttpMock.answering((received) => {
       headers.push(received.headers["anthropic-user-profile-id"])
@@ -504,7 +504,7 @@ describe("Conversation: many questions", () => {
 describe("Conversation: files that only the code execution tool can read", () => {
   const csv = FileSource.text("a,b", "data.csv")
 
-  it.effect("fail without the tool, say the two ways there are, and are deleted again", () => {
+  it.effect("fail without the tool, name both remedies, and are deleted again", () => {
     const { deleted, layer, sent } = answering([])
     return Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(Conversation.about(csv, params)))
@@ -518,7 +518,7 @@ describe("Conversation: files that only the code execution tool can read", () =>
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("stay where they are when they had been uploaded before", () => {
+  it.effect("are kept if they had been uploaded before", () => {
     const { deleted, layer } = answering([])
     const file = { ...stored, mime_type: "text/csv" }
     return Effect.gen(function*() {
@@ -528,7 +528,7 @@ describe("Conversation: files that only the code execution tool can read", () =>
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("go to the tool where it is given", () => {
+  it.effect("go to the tool if the request has it", () => {
     const { layer, sent } = answering([message({})])
     return Effect.scoped(Effect.gen(function*() {
       const about = yield* Conversation.about(csv, { ...params, tools })

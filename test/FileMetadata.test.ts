@@ -70,7 +70,7 @@ describe("FileMetadata", () => {
       assert.strictEqual(file.scope, null)
     }))
 
-  it.effect("fields that a server adds are left out, at every level", () =>
+  it.effect("unknown fields are dropped, at every level", () =>
     Effect.gen(function*() {
       const file = yield* decode({ ...ga, purpose: "batch", sha256: "…", scope: { ...ga.scope, more: 1 }, more: null })
       assert.deepStrictEqual(
@@ -207,7 +207,7 @@ describe("DeletedFile", () => {
 })
 
 describe("FileId", () => {
-  it.effect("any text that is not empty is a file id, whatever it looks like", () =>
+  it.effect("any string that is not empty is a file id", () =>
     Effect.gen(function*() {
       for (const id of ["file_1", "x", "file_".padEnd(500, "a"), "f/1"]) {
         assert.strictEqual<string>(yield* Schema.decodeEffect(FileMetadata.FileId)(id), id)

@@ -140,7 +140,7 @@ layer(Folder.layer)("path", (it) => {
       assert.strictEqual(yield* descriptors(file), 0)
     }))
 
-  it.effect("it comes in chunks of 1 MiB, and again when it is run again", () =>
+  it.effect("it is read in chunks of 1 MiB, and again when its stream is run again", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       const content = pattern(2 * MiB + 7)
@@ -201,7 +201,7 @@ layer(Folder.layer)("path", (it) => {
       assert.notInclude(error.message, "FileSystem")
     }))
 
-  it.effect("a file of the system that tells a wrong size is not one to upload again", () =>
+  it.effect("a system file that reports a wrong size is refused for good", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       const file = write("sys", "short")
@@ -279,7 +279,7 @@ layer(Folder.layer)("path", (it) => {
       }
     }))
 
-  it.effect("a file that may not be read, at whichever call that shows", () =>
+  it.effect("a file without read permission, whichever call reports it", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       const file = write("secret.txt", "x")
@@ -300,7 +300,7 @@ layer(Folder.layer)("path", (it) => {
       }
     }))
 
-  it.effect("a read that fails is Unreadable, and closes the file", () =>
+  it.effect("a failing read is Unreadable, and closes the file", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       for (const size of [10, 3 * MiB]) {
@@ -389,7 +389,7 @@ layer(Folder.layer)("path", (it) => {
       assert.isTrue(same(bytes, content))
     }))
 
-  it.effect("a file that is only read or renamed meanwhile has not changed", () =>
+  it.effect("a file that is only read or renamed in the meantime has not changed", () =>
     Effect.gen(function*() {
       const { at, write } = yield* Folder
       const content = pattern(2 * MiB)
@@ -405,7 +405,7 @@ layer(Folder.layer)("path", (it) => {
       assert.isTrue(same(bytes, content))
     }))
 
-  it.effect("a file that only claims to be empty is not taken as such", () =>
+  it.effect("a file that only claims to be empty is refused", () =>
     Effect.gen(function*() {
       // Its size is 0 although it has content.
       const { reason, seen } = yield* failure(FileSource.path("/proc/self/status"))
@@ -413,7 +413,7 @@ layer(Folder.layer)("path", (it) => {
       assert.strictEqual(seen, 0)
     }))
 
-  it.effect("an interruption closes the file, wherever it comes", () =>
+  it.effect("an interruption closes the file, whenever it comes", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       for (const [size, at] of [[10, 1], [10, 2], [3 * MiB, 1], [3 * MiB, 3], [3 * MiB, 4]] as const) {
@@ -453,7 +453,7 @@ layer(Folder.layer)("path", (it) => {
       assert.strictEqual(Buffer.from(bytes).toString(), "made later")
     }))
 
-  it.effect("a Blob over a file that is shortened or removed meanwhile fails, and does no more harm", () =>
+  it.effect("a Blob whose file is shortened or removed in the meantime fails, without an uncaught error", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       for (const spoil of [(file: string) => fs.truncateSync(file, 10), (file: string) => fs.rmSync(file)]) {
@@ -481,7 +481,7 @@ layer(Folder.layer)("path", (it) => {
 })
 
 describe("bytes and text", () => {
-  it.effect("bytes are taken as they are", () =>
+  it.effect("bytes are sent unchanged", () =>
     Effect.gen(function*() {
       const content = pattern(5000)
       for (
@@ -503,7 +503,7 @@ describe("bytes and text", () => {
       }
     }))
 
-  it.effect("nothing at all is a size of 0", () =>
+  it.effect("an empty content has a size of 0", () =>
     Effect.gen(function*() {
       for (const source of [FileSource.bytes(new Uint8Array(), "a"), FileSource.text("", "a")]) {
         const { bytes, content } = yield* read(source)
@@ -513,7 +513,7 @@ describe("bytes and text", () => {
       }
     }))
 
-  it.effect("text is UTF-8 without a byte order mark, and text/plain where its name says nothing", () =>
+  it.effect("text is UTF-8 without a byte order mark, and text/plain unless its name implies another type", () =>
     Effect.gen(function*() {
       for (const text of ["plain", "größer ≥ 日本 😀", "a\r\nb\0c", "\ufeffmarked"]) {
         const { bytes, content } = yield* read(FileSource.text(text, "note"))
@@ -558,7 +558,7 @@ describe("blob", () => {
       })
     }))
 
-  it.effect("one that can't be read to its end says so", () =>
+  it.effect("a Blob that can't be read to the end says so", () =>
     Effect.gen(function*() {
       const cause = new Error("gone")
       const gone = (size: number) =>
@@ -583,7 +583,7 @@ class Greeting extends Context.Service<Greeting, string>()("test/Greeting") {}
 const encoded = (text: string) => new TextEncoder().encode(text)
 
 describe("stream", () => {
-  it.effect("its bytes, with the size that was stated, as often as it is run where it is replayable", () =>
+  it.effect("a replayable stream gives its bytes and the stated size on each run", () =>
     Effect.gen(function*() {
       const source = FileSource.stream(Stream.make(encoded("a"), encoded("bc")), {
         filename: "s.txt",
@@ -602,7 +602,7 @@ describe("stream", () => {
       assert.strictEqual(content.size, undefined)
     }))
 
-  it.effect("its own failure is the cause", () =>
+  it.effect("a stream's own failure is the cause", () =>
     Effect.gen(function*() {
       const broken = new Broken({ why: "disk" })
       const { error, reason, seen } = yield* failure(
@@ -614,7 +614,7 @@ describe("stream", () => {
       assert.strictEqual(seen, 3)
     }))
 
-  it.effect("what it needs is asked of whoever opens it", () =>
+  it.effect("a stream gets its services from the context that it is opened in", () =>
     Effect.gen(function*() {
       const needy: FileSource.FileSource<Greeting> = FileSource.stream(
         Stream.fromEffect(Effect.map(Greeting, encoded)),
@@ -624,7 +624,7 @@ describe("stream", () => {
       assert.strictEqual(Buffer.from(bytes).toString(), "hello")
     }))
 
-  it.effect("is run once unless it is said to be replayable, not by a second upload either", () =>
+  it.effect("a stream that is not replayable is run only once, even across uploads", () =>
     Effect.gen(function*() {
       let runs = 0
       const source = FileSource.stream(
@@ -655,7 +655,7 @@ describe("readableStream", () => {
       }
     })
 
-  it.effect("is read once, and Consumed from then on", () =>
+  it.effect("a web stream is read once, and Consumed from then on", () =>
     Effect.scoped(Effect.gen(function*() {
       const { size, stream } = yield* FileSource.readableStream(web("a", "bc"), { filename: "r.txt", size: 3 }).open
       assert.strictEqual(size, 3)
@@ -663,21 +663,21 @@ describe("readableStream", () => {
       assert.strictEqual((yield* Effect.flip(Stream.runDrain(stream))).reason, "Consumed")
     })))
 
-  it.effect("a second upload of one that was read is Consumed, not an empty file", () =>
+  it.effect("a second upload of a web stream that was read is Consumed, not an empty file", () =>
     Effect.gen(function*() {
       const source = FileSource.readableStream(web("abc"), { filename: "r.txt" })
       assert.strictEqual((yield* read(source)).bytes.length, 3)
       assert.strictEqual((yield* failure(source)).reason, "Consumed")
     }))
 
-  it.effect("a second upload of one that broke off half-way is Consumed, not the other half", () =>
+  it.effect("a second upload of a web stream that broke off half-way is Consumed, not the other half", () =>
     Effect.gen(function*() {
       const source = FileSource.readableStream(web("abc", "def"), { filename: "r.txt" })
       yield* Effect.scoped(Effect.flatMap(source.open, ({ stream }) => Stream.runDrain(Stream.take(stream, 1))))
       assert.strictEqual((yield* failure(source)).reason, "Consumed")
     }))
 
-  it.effect("a function makes a new one each time", () =>
+  it.effect("a function makes a new web stream each time", () =>
     Effect.gen(function*() {
       const source = FileSource.readableStream(() => web("abc"), { filename: "r.txt" })
       yield* Effect.scoped(Effect.gen(function*() {
@@ -687,7 +687,7 @@ describe("readableStream", () => {
       assert.strictEqual((yield* read(source)).bytes.length, 3)
     }))
 
-  it.effect("its failure is the cause", () =>
+  it.effect("a web stream's own failure is the cause", () =>
     Effect.gen(function*() {
       const cause = new Error("torn")
       const torn = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(cause) })
@@ -697,7 +697,7 @@ describe("readableStream", () => {
       assert.strictEqual(error.message, "The stream for r.txt failed before its end with “torn”. Nothing was stored.")
     }))
 
-  it.effect("of what it failed with no query of a URL is repeated, which may hold a signature", () =>
+  it.effect("the message of a failed web stream never repeats the query of a URL, which may hold a signature", () =>
     Effect.gen(function*() {
       for (const cause of ["GET https://store.example/a?sig=canary: 403", new Error("(https://a.example/b#canary)")]) {
         const { error } = yield* failure(FileSource.stream(Stream.fail(cause), { filename: "a.txt" }))
@@ -708,7 +708,7 @@ describe("readableStream", () => {
       assert.strictEqual(silent.error.message, "The stream for a.txt failed before its end. Nothing was stored.")
     }))
 
-  it.effect("one that someone else is reading, and a function that throws, are failures of the source", () =>
+  it.effect("a locked web stream, and a function that throws, are failures of the source", () =>
     Effect.gen(function*() {
       const locked = web("abc")
       locked.getReader()
@@ -722,7 +722,7 @@ describe("readableStream", () => {
       assert.strictEqual(error.cause, cause)
     }))
 
-  it.effect("stopping early cancels it", () =>
+  it.effect("stopping early cancels the web stream", () =>
     Effect.gen(function*() {
       let cancelled = false
       const endless = new ReadableStream<Uint8Array>({
@@ -761,7 +761,7 @@ describe("url", () => {
     assert.notInclude(String(error.stack), secret)
   }
 
-  it.effect("its content, with the length, type and name that are stated", () =>
+  it.effect("a URL gives its content, with the stated length, type and name", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const { bytes, content } = yield* read(FileSource.url(address)).pipe(
@@ -829,7 +829,7 @@ describe("url", () => {
       assert.strictEqual(content.filename, name)
     }))
 
-  it.effect("a redirect is followed, and a second run asks again", () =>
+  it.effect("a redirect is followed, and a second run requests the URL again", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const count = yield* Effect.scoped(Effect.gen(function*() {
@@ -896,7 +896,7 @@ describe("url", () => {
       checkSecret(error)
     }))
 
-  it.effect("a server that can't be reached", () =>
+  it.effect("a server that can't be reached is a failure that names it", () =>
     Effect.gen(function*() {
       const { error, reason } = yield* failure(FileSource.url(address)).pipe(
         over((request) =>
@@ -912,7 +912,7 @@ describe("url", () => {
       checkSecret(error)
     }))
 
-  it.effect("a body that breaks off", () =>
+  it.effect("a body that breaks off is a failure that counts the bytes", () =>
     Effect.gen(function*() {
       const torn = new ReadableStream<Uint8Array>({
         start: (controller) => controller.enqueue(encoded("abc")),
@@ -947,7 +947,7 @@ describe("url", () => {
       checkSecret(error)
     }))
 
-  it.effect("a server that never answers is given up", () =>
+  it.effect("a server that never answers is a failure after a minute", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(
         Effect.exit(read(FileSource.url(address)).pipe(over(() => Effect.never)))
@@ -989,7 +989,7 @@ describe("url", () => {
       ({ bodies }) => Effect.sync(() => bodies.forEach((body) => body.end()))
     )
 
-  it.effect("an upload that ends before the body was asked for lets it go at once", () =>
+  it.effect("an upload that ends before it reads the body closes the connection at once", () =>
     Effect.gen(function*() {
       const server = yield* silent(200)
       const fiber = yield* Effect.forkDetach(
@@ -1001,7 +1001,7 @@ describe("url", () => {
       assert.strictEqual(server.released, 1)
     }))
 
-  it.effect("a refusal whose body never comes is still a refusal", () =>
+  it.effect("a refusal whose body never arrives is still a refusal", () =>
     Effect.gen(function*() {
       const server = yield* silent(403)
       const fiber = yield* Effect.forkDetach(
@@ -1046,7 +1046,7 @@ describe("url, as stores and apps give them", () => {
       assert.strictEqual(content.filename, name)
     }))
 
-  it.effect("behind redirects, the last URL names it, and no request carries more than it needs", () =>
+  it.effect("behind redirects, the last URL names the file, and no request has more headers than it needs", () =>
     Effect.gen(function*() {
       const asked: Array<string> = []
       const { content } = yield* read(FileSource.url("https://one.example/go")).pipe(
@@ -1096,7 +1096,7 @@ describe("url, as stores and apps give them", () => {
       })
   )
 
-  it.effect("aws-chunked that a store left behind is passed over, and what is still framed is refused", () =>
+  it.effect("a leftover aws-chunked header is ignored, and content that is still framed is refused", () =>
     Effect.gen(function*() {
       const encoding = { "content-encoding": "aws-chunked" }
       const { bytes, content } = yield* read(FileSource.url("https://a.example/b.csv")).pipe(
@@ -1112,7 +1112,7 @@ describe("url, as stores and apps give them", () => {
       assert.strictEqual(seen, 0)
     }))
 
-  it.effect("what breaks off may be fetched again, and a second answer may be another", () =>
+  it.effect("a URL that broke off may be fetched again, and a second answer may be different", () =>
     Effect.gen(function*() {
       let count = 0
       const client = over(() => {
@@ -1132,7 +1132,7 @@ describe("url, as stores and apps give them", () => {
       })).pipe(client)
     }))
 
-  it.effect("a certificate that is refused is final", () =>
+  it.effect("a refused certificate is final", () =>
     Effect.gen(function*() {
       const { error } = yield* failure(FileSource.url("https://a.example/c.txt")).pipe(
         over((request) =>
@@ -1154,7 +1154,7 @@ describe("tap", () => {
     return { seen, f: (chunk: Uint8Array) => Effect.sync(() => void seen.push(chunk)) }
   }
 
-  it.effect("sees every byte of every run, before it is handed on", () =>
+  it.effect("tap sees every byte of every run, before it is handed on", () =>
     Effect.gen(function*() {
       const content = pattern(2 * MiB + 3)
       for (
@@ -1182,7 +1182,7 @@ describe("tap", () => {
       }
     }))
 
-  it.effect("keeps size, type and name, and what it needs is asked for", () =>
+  it.effect("tap keeps size, type and name, and requires the services of its effect", () =>
     Effect.gen(function*() {
       const said: Array<string> = []
       const source: FileSource.FileSource<Greeting> = FileSource.tap(
@@ -1257,7 +1257,7 @@ describe("a second run", () => {
       assert.isFalse(error.isRetryable)
     }))
 
-  it.effect("of which the first broke off has to begin like it, and may be longer", () =>
+  it.effect("a second run after one that broke off must begin with the same bytes, and may be longer", () =>
     Effect.gen(function*() {
       const runs = (second: string) => {
         let run = 0
@@ -1276,14 +1276,14 @@ describe("a second run", () => {
       for (const other of ["ghi", "abcxefghi", "abcde", ""]) assert.isTrue(Exit.isFailure(yield* twice(runs(other))))
     }))
 
-  it.effect("that gives the same in other pieces is the same", () =>
+  it.effect("a second run may give the same bytes in other chunks", () =>
     Effect.gen(function*() {
       const exit = yield* twice(changing(["abc", "def"], ["a", "", "bcde", "f"]))
       assert(Exit.isSuccess(exit))
       assert.strictEqual(Buffer.from(exit.value).toString(), "abcdef")
     }))
 
-  it.effect("of a stream that was never said to be replayable says what to do", () =>
+  it.effect("a second run of a stream that is not replayable says what to do", () =>
     Effect.gen(function*() {
       const exit = yield* twice(FileSource.stream(Stream.make(encoded("a")), { filename: "s.txt" }))
       assert(Exit.isFailure(exit))
@@ -1293,21 +1293,21 @@ describe("a second run", () => {
       assert.include(error.message, "replayable: true")
     }))
 
-  it.effect("of two openings may differ: they are two uploads", () =>
+  it.effect("the runs of two openings may differ, because they are two uploads", () =>
     Effect.gen(function*() {
       const source = changing(["monday"], ["tuesday"])
       assert.strictEqual(Buffer.from((yield* read(source)).bytes).toString(), "monday")
       assert.strictEqual(Buffer.from((yield* read(source)).bytes).toString(), "tuesday")
     }))
 
-  it.effect("of a stream that another source has read is Consumed", () =>
+  it.effect("a stream that another source has read is Consumed", () =>
     Effect.gen(function*() {
       const shared = new Blob(["abc"]).stream()
       yield* read(FileSource.readableStream(shared, { filename: "a" }))
       assert.strictEqual((yield* failure(FileSource.readableStream(shared, { filename: "b" }))).reason, "Consumed")
     }))
 
-  it.effect("of a stream that another source has read is Consumed where the runtime marks no stream as read", () =>
+  it.effect("a stream that another source has read is Consumed even if the runtime does not mark it", () =>
     Effect.gen(function*() {
       const shared = new Blob(["abc"]).stream()
       Object.defineProperty(shared, Symbol.for("nodejs.stream.disturbed"), { value: false })
@@ -1315,7 +1315,7 @@ describe("a second run", () => {
       assert.strictEqual((yield* failure(FileSource.readableStream(shared, { filename: "b" }))).reason, "Consumed")
     }))
 
-  it.effect("of a body that somebody else has read is Consumed, not an empty file", () =>
+  it.effect("a body that someone else has read is Consumed, not an empty file", () =>
     Effect.gen(function*() {
       const response = new Response("abc")
       const body = response.body
@@ -1367,7 +1367,7 @@ describe("a bug in the program", () => {
       assert.isFalse(error.isRetryable)
     }))
 
-  it.effect("a file system that dies when it opens a file is Failed too", () =>
+  it.effect("a defect of the file system on opening is Failed", () =>
     Effect.gen(function*() {
       const dying = FileSystem.layerNoop({ stat: () => Effect.die(bug), open: () => Effect.die(bug) })
       const { error, reason } = yield* failure(FileSource.path("a.txt")).pipe(Effect.provide(dying))
@@ -1490,7 +1490,7 @@ describe("things of other makes", () => {
       assert.deepInclude(content, { filename, mimeType: "application/pdf" })
     }))
 
-  it.effect("a Blob that no class of this realm made", () =>
+  it.effect("a Blob of another realm is accepted", () =>
     Effect.gen(function*() {
       for (const size of [3, 2 * MiB]) {
         const like = {
@@ -1507,7 +1507,7 @@ describe("things of other makes", () => {
       }
     }))
 
-  it.effect("a Blob that gives other bytes than it said", () =>
+  it.effect("a Blob that gives a different number of bytes than declared fails", () =>
     Effect.gen(function*() {
       const liar = {
         size: 5,
@@ -1573,7 +1573,7 @@ describe("isReplayable", () => {
 })
 
 describe("isFileSource", () => {
-  it.effect("tells sources from what they are made of", () =>
+  it.effect("isFileSource tells sources from the values that they are made of", () =>
     Effect.sync(() => {
       assert.isTrue(FileSource.isFileSource(FileSource.text("a", "b")))
       for (const other of [undefined, null, "a", new Blob(), Stream.empty, { open: Effect.void }]) {

@@ -82,7 +82,7 @@ describe("through JSON and back", () => {
   }
 
   it.effect.prop(
-    "the union finds the class again",
+    "the union decodes to the same class",
     [Schema.toType(FilesError.FilesError)],
     ([error]) =>
       Effect.gen(function*() {
@@ -175,7 +175,7 @@ describe("through JSON and back", () => {
       assert.include((back.cause as Error).message, "/x")
     }))
 
-  it.effect("what is none of them is refused", () =>
+  it.effect("a value of another shape is refused", () =>
     Effect.gen(function*() {
       for (
         const json of [null, {}, "x", { _tag: "Unknown" }, { _tag: "FileNotFound" }, {
@@ -207,7 +207,7 @@ const unreachable = (more: { readonly cause?: unknown }) =>
   })
 
 describe("RequestFailed", () => {
-  it.effect("shows its reason's fields as its own", () =>
+  it.effect("RequestFailed exposes its reason's fields", () =>
     Effect.sync(() => {
       const cause = new Error("beneath")
       const error = new FilesError.RequestFailed({
@@ -224,7 +224,7 @@ describe("RequestFailed", () => {
       assert.include(error.stack, "m")
     }))
 
-  it.effect("leaves undefined what its reason does not have", () =>
+  it.effect("RequestFailed's fields are undefined if its reason lacks them", () =>
     Effect.sync(() => {
       const error = unreachable({})
       for (
@@ -243,7 +243,7 @@ describe("handling by reason", () => {
     reason: new FilesError.Overloaded({ ...base, retryAfter: Duration.seconds(9) })
   })
 
-  it.effect("catchReason takes the one, and leaves the others", () =>
+  it.effect("catchReason catches one reason, and leaves the others", () =>
     Effect.gen(function*() {
       const handled = (error: FilesError.ListError) =>
         failing(error).pipe(
@@ -258,7 +258,7 @@ describe("handling by reason", () => {
       assert.strictEqual(yield* Effect.flip(handled(other)), other)
     }))
 
-  it.effect("unwrapReason lets the reasons be caught by their tags", () =>
+  it.effect("after unwrapReason, reasons are caught by their tags", () =>
     Effect.gen(function*() {
       const result = yield* failing(overloaded).pipe(
         Effect.unwrapReason("RequestFailed"),
@@ -267,7 +267,7 @@ describe("handling by reason", () => {
       assert.strictEqual(result, "9s")
     }))
 
-  it.effect("catchTag and catchTags work on what comes back from JSON", () =>
+  it.effect("catchTag and catchTags work on errors decoded from JSON", () =>
     Effect.gen(function*() {
       const back = yield* roundTrip(overloaded)
       const result = yield* Effect.fail(back).pipe(
@@ -294,7 +294,7 @@ describe("handling by reason", () => {
 })
 
 describe("construction", () => {
-  it.effect("the flags are false unless they are said to be true, and what is undefined may be given as such", () =>
+  it.effect("flags are false by default, and undefined may be passed explicitly", () =>
     Effect.sync(() => {
       const error = new FilesError.FileNotFound({
         operation: "metadata",
@@ -308,7 +308,7 @@ describe("construction", () => {
       assert.strictEqual(error.status, undefined)
     }))
 
-  it.effect("counts are whole and not negative", () =>
+  it.effect("counts must be whole and not negative", () =>
     Effect.sync(() => {
       for (const transferred of [-1, 1.5, NaN, Infinity]) {
         assert.throws(() =>

@@ -115,7 +115,7 @@ const file = (id: string, more?: Partial<FileMetadata.FileMetadata>): FileMetada
 })
 
 describe("MessageBatches", () => {
-  it.effect("create, get, cancel and delete speak to the documented routes", () => {
+  it.effect("create, get, cancel and delete use the documented routes", () => {
     const { layer, sent } = answering((url, method) =>
       Response.json(
         method === "DELETE"
@@ -217,7 +217,7 @@ describe("MessageBatches", () => {
     ))
   })
 
-  it.effect("an answer about another batch is not taken for the one that was asked for", () => {
+  it.effect("an answer about another batch is UnexpectedResponse", () => {
     const { layer } = answering((_url, method) =>
       Response.json(method === "DELETE" ? { id: "msgbatch_2" } : batch("msgbatch_2"))
     )
@@ -232,7 +232,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("every call takes its own options", () => {
+  it.effect("every call applies its own options", () => {
     const headers: Array<ReadonlyArray<string | undefined>> = []
     const { client } = HttpMock.answering(({ method, path, request }) => {
       headers.push(
@@ -284,7 +284,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a call's span is the client's, and says which batch it was about", () => {
+  it.effect("the span of a call is a client span, and names its batch", () => {
     const { spans, tracer } = recordSpans()
     const { layer } = answering((url) =>
       url.pathname.endsWith("/results") ? new Response("") : Response.json(batch("msgbatch_1"))
@@ -315,7 +315,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
   })
 
-  it.effect("a failure's trace holds the line of its caller", () => {
+  it.effect("the trace of a failure contains the line of its caller", () => {
     const { layer } = answering(() => new Response("nothing", { status: 500 }))
     return Effect.gen(function*() {
       const exits: ReadonlyArray<Exit.Exit<void, unknown>> = [
@@ -332,7 +332,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a batch that is not there is named", () => {
+  it.effect("the error for a batch that does not exist names it", () => {
     const { layer } = answering(() =>
       Response.json({ type: "error", error: { type: "not_found_error", message: "Not found" } }, { status: 404 })
     )
@@ -357,7 +357,7 @@ describe("MessageBatches", () => {
     ))
   })
 
-  it.effect("list goes from page to page, and stops at a cursor that repeats", () => {
+  it.effect("list follows the pages, and fails at a repeated cursor", () => {
     const pages: Record<string, object> = {
       "?limit=2": { data: [batch("m5"), batch("m4")], has_more: true, first_id: "m5", last_id: "m4" },
       "?limit=2&after_id=m4": { data: [], has_more: true, first_id: null, last_id: "m3" },
@@ -412,7 +412,7 @@ describe("MessageBatches", () => {
       })
   )
 
-  it.effect("results keep what they don't know", () =>
+  it.effect("results keep unknown fields", () =>
     Effect.gen(function*() {
       for (const line of results.slice(1)) {
         const decoded = yield* Schema.decodeEffect(MessageBatches.BatchResult)(line)
@@ -452,7 +452,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("results that end in the middle of one, without a length, are interrupted", () => {
+  it.effect("results without a length that end in the middle of one are TransferInterrupted", () => {
     const good = JSON.stringify(results[0])
     const { layer } = answering(() => inPieces(`${good}\n${good.slice(0, 20)}`, 9))
     return Effect.gen(function*() {
@@ -470,7 +470,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("P5: a result without end is refused before memory is full", () => {
+  it.effect("P5: an endless result is refused before memory is full", () => {
     let sent = 0
     const chunk = new Uint8Array(1 << 20).fill(0x20)
     const { layer } = answering(() =>
@@ -501,7 +501,7 @@ describe("MessageBatches", () => {
     return { asked, layer }
   }
 
-  it.effect("wait asks at the schedule's pace until the batch has ended", () => {
+  it.effect("wait looks the batch up at the schedule's pace until it has ended", () => {
     const { asked, layer } = polled()
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(
@@ -515,7 +515,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("wait slows down by itself", () => {
+  it.effect("wait slows down by default", () => {
     const { asked, layer } = polled()
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(MessageBatches.wait("msgbatch_1"))
@@ -537,7 +537,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("wait fails with TimedOut where its schedule ends first", () => {
+  it.effect("wait fails with TimedOut if its schedule ends first", () => {
     const { layer, sent } = answering(() => Response.json(batch("msgbatch_1")))
     return Effect.gen(function*() {
       const error = yield* Effect.flip(MessageBatches.wait("msgbatch_1", { schedule: Schedule.recurs(2) }))
@@ -573,7 +573,7 @@ describe("MessageBatches.plan", () => {
       assert.deepStrictEqual((yield* make).requests, plan.requests)
     }))
 
-  it.effect("counts files and questions that are given twice once", () =>
+  it.effect("counts duplicate files and questions once", () =>
     Effect.gen(function*() {
       const plan = yield* MessageBatches.plan({
         files: [file("file_a"), file("file_a")],
@@ -583,7 +583,7 @@ describe("MessageBatches.plan", () => {
       assert.strictEqual(plan.requests.length, 1)
     }))
 
-  it.effect("keeps ids valid and unique for file ids that no custom id can hold", () =>
+  it.effect("keeps custom ids valid and unique for file ids with other characters", () =>
     Effect.gen(function*() {
       const files = [file("f2"), file("x".repeat(80)), file("file.with.dots"), file("f1")]
       const plan = yield* MessageBatches.plan({ files, questions, params })
@@ -614,7 +614,7 @@ describe("MessageBatches.plan", () => {
       yield* plan(after("25 hours"))
     }))
 
-  it.effect("answers tell the file and the question, and fail for another batch's", () => {
+  it.effect("answers name the file and the question, and fail for another batch's results", () => {
     const { layer } = answering(() =>
       inPieces(
         ["file_a-q2", "file_a-q1", "stranger"].map((custom_id) =>
@@ -639,7 +639,7 @@ describe("MessageBatches.plan", () => {
 describe("MessageBatches.plan of files that only the code execution tool can read", () => {
   const csv = file("file_csv", { filename: "data.csv", mime_type: "text/csv" })
 
-  it.effect("fails without the tool, and says the two ways there are", () =>
+  it.effect("fails without the tool, and names both remedies", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(MessageBatches.plan({ files: [csv], questions: ["Sum?"], params }))
       assert.strictEqual(error._tag === "InvalidFileType" && error.fileId, "file_csv")
@@ -647,7 +647,7 @@ describe("MessageBatches.plan of files that only the code execution tool can rea
       assert.include(error.message, "code_execution_20250825")
     }))
 
-  it.effect("uses the tool where it is given", () =>
+  it.effect("uses the tool if the request has it", () =>
     Effect.gen(function*() {
       const tools = [{ type: "code_execution_20250825", name: "code_execution" }]
       const plan = yield* MessageBatches.plan({ files: [csv], questions: ["Sum?"], params: { ...params, tools } })

@@ -98,7 +98,7 @@ const errorBody = (type: string, text: string, code?: string) => ({
 })
 
 describe("Messages.create", () => {
-  it.effect("sends the request as it is given and decodes the answer", () => {
+  it.effect("sends the request unchanged and decodes the answer", () => {
     const { layer, sent } = answering(() => Response.json(cited))
     return Effect.gen(function*() {
       const answer = yield* Messages.create(Messages.extend({
@@ -125,7 +125,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("sends turns that are typed by the official SDK, and answers as turns", () => {
+  it.effect("sends turns with the official SDK's types, and answers as turns", () => {
     const { layer, sent } = answering(() => Response.json(cited))
     return Effect.gen(function*() {
       const answer = yield* Messages.create(request)
@@ -148,7 +148,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("reads the environment that Files reads", () => {
+  it.effect("reads the same environment variables as Files", () => {
     const urls: Array<string> = []
     const { client } = HttpMock.answering(({ request }) => {
       urls.push(urlOf(request).href)
@@ -175,7 +175,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("keeps blocks and fields it does not know, both ways", () =>
+  it.effect("keeps unknown blocks and fields, in requests and answers", () =>
     Effect.gen(function*() {
       const wire = { ...cited, usage: { ...usage, speed: "fast" }, diagnostics: { new: [null] } }
       const decoded = yield* Schema.decodeUnknownEffect(Messages.Message)(wire)
@@ -406,7 +406,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("takes fields and blocks that are newer than its types", () => {
+  it.effect("sends fields and blocks that are newer than its types", () => {
     const { layer, sent } = answering(() => Response.json(cited))
     return Effect.gen(function*() {
       const block = Messages.customBlock({ type: "video", source: { type: "file", file_id: fileId } })
@@ -474,7 +474,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("P6: shows neither the key nor the secret of one call's header that an answer repeats", () => {
+  it.effect("P6: shows neither the key nor a secret header of one call if an answer repeats them", () => {
     const secret = "gateway-secret-0123456789"
     const echo = `sk-ant-test-0123456789 ${secret}`
     const bodies = [
@@ -501,7 +501,7 @@ describe("Messages.create", () => {
     })
   })
 
-  it.effect("a call's span is the client's, under the names of OpenTelemetry's conventions", () => {
+  it.effect("the span of a call is a client span with the attribute names of OpenTelemetry's conventions", () => {
     const { spans, tracer } = recordSpans()
     const { layer, sent } = answering(() =>
       sent.length === 1 ? Response.json(cited) : inPieces(sse(transcript), 64, close)
@@ -563,7 +563,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("an answer without counts of tokens is an answer", () => {
+  it.effect("an answer without token counts decodes", () => {
     const { layer, sent } = answering(() => {
       const counts = [null, undefined, { input_tokens: null, output_tokens: 3 }][sent.length - 1]
       return Response.json({ ...cited, usage: counts })
@@ -584,7 +584,7 @@ describe("Messages.create", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("waits ten idle timeouts for the answer, no longer", () => {
+  it.effect("waits at most ten idle timeouts for the answer", () => {
     const { layer } = answering(() => new Promise(() => {}), { idleTimeout: "10 seconds" })
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(Messages.create(request))
@@ -746,7 +746,7 @@ const cut = transcript.slice(0, 9)
 
 describe("Messages.stream", () => {
   it.effect.each([1, 2, 3, 7, 64, 100_000])(
-    "gives typed events, in pieces of %d bytes",
+    "decodes events that arrive in pieces of %d bytes",
     (size) =>
       Effect.gen(function*() {
         for (const newline of ["\n", "\r\n"]) {
@@ -769,7 +769,7 @@ describe("Messages.stream", () => {
       })
   )
 
-  it.effect("ends after message_stop, whatever follows", () => {
+  it.effect("ends after message_stop and ignores the rest", () => {
     const { layer } = answering(() => inPieces(`${sse(transcript)}event: x\ndata: nonsense\n\n`, 100_000, () => {}))
     return Effect.gen(function*() {
       assert.strictEqual((yield* Stream.runCollect(Messages.stream(request))).length, transcript.length)
@@ -821,7 +821,7 @@ describe("Messages.stream", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a stall is Stalled after the idle timeout", () => {
+  it.effect("a stream that stalls is Stalled after the idle timeout", () => {
     const { layer } = answering(() => inPieces(sse(cut), 100_000, () => new Promise(() => {})), {
       idleTimeout: "5 seconds"
     })
@@ -855,7 +855,7 @@ describe("Messages.stream", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("passes over what gateways add to the events of the API", () => {
+  it.effect("skips events that gateways add to those of the API", () => {
     const extra = [
       "event: ping\ndata: {}\n\n",
       "event: ping\ndata: \n\n",
@@ -874,7 +874,7 @@ describe("Messages.stream", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("takes events that are named by their data only, or by their event line only", () => {
+  it.effect("accepts events that have their type only in the data, or only in the event line", () => {
     const unnamed = transcript.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("")
     const named = transcript.map(({ type, ...event }) => `event: ${type}\ndata: ${JSON.stringify(event)}\n\n`).join("")
     return Effect.forEach([unnamed, named], (text) => {
@@ -885,7 +885,7 @@ describe("Messages.stream", () => {
     })
   })
 
-  it.effect("takes null for counts of tokens", () => {
+  it.effect("accepts null as a token count", () => {
     const events = transcript.map((event) => {
       if (event === started) return { ...started, message: { ...started.message, usage: null } }
       return event.type === "message_delta" ? { ...event, usage: null } : event
@@ -1069,7 +1069,7 @@ describe("Messages on the emulator", () => {
       assert.strictEqual(citation?.type === "char_location" && citation.document_title, "Contract")
     }).pipe(Effect.provide(layer)))
 
-  it.effect("a streamed answer amounts to a message", () =>
+  it.effect("a streamed answer adds up to a message", () =>
     Effect.gen(function*() {
       const file = yield* Files.upload(FileSource.text("The contract ends in May.", "contract.txt"))
       const block = yield* ContentBlock.forFile(file, { citations: true })
@@ -1097,7 +1097,7 @@ describe("Messages on the emulator", () => {
       }
     }).pipe(Effect.provide(layer)))
 
-  it.effect("a missing, an expired and a mismatched file are typed", () =>
+  it.effect("missing, expired and mismatched files are typed errors", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const missing = yield* Effect.flip(Messages.create(ask([document])))

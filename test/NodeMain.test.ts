@@ -43,7 +43,7 @@ const asked = Effect.gen(function*() {
 })
 
 // They mostly wait, so they wait together.
-describe.concurrent("a program that is told to end", () => {
+describe.concurrent("a program that receives a signal", () => {
   const test = (title: string, body: Effect.Effect<void, unknown, Emulator.Emulator | Scope.Scope>) =>
     it.live(title, () => body.pipe(Effect.scoped, Effect.provide(NodeEmulator.layerServer())), 60_000)
 
@@ -61,7 +61,7 @@ describe.concurrent("a program that is told to end", () => {
   }
 
   test(
-    "ends within its limit while a deletion hangs, and says so",
+    "ends within its limit if a deletion hangs, and says so",
     Effect.gen(function*() {
       yield* hang
       const { child: process_, exited, said } = yield* child("300 millis")
@@ -87,7 +87,7 @@ describe.concurrent("a program that is told to end", () => {
   )
 
   test(
-    "ends within a few seconds under the platform's runMain too, since a deletion is given up after an interruption",
+    "ends within a few seconds under the platform's runMain too, because deletions are limited after an interruption",
     Effect.gen(function*() {
       yield* hang
       const { child: process_, exited } = yield* child("platform")

@@ -72,7 +72,7 @@ describe("PromptFile", () => {
       assert.deepStrictEqual(JSON.parse(text), { source: { type: "file", file_id: "file_Ä/ß?#" } })
     }))
 
-  it.effect("requests without such a part pass unchanged", () =>
+  it.effect("requests without a file part pass unchanged", () =>
     Effect.gen(function*() {
       for (
         const text of [
@@ -89,7 +89,7 @@ describe("PromptFile", () => {
       }
     }))
 
-  it.effect("a file that neither a document nor an image block takes fails", () =>
+  it.effect("a file that neither a document nor an image block accepts fails", () =>
     Effect.gen(function*() {
       for (const type of ["text/csv", "image/svg+xml"]) {
         assert.strictEqual((yield* Effect.flip(PromptFile.part(file(type))))._tag, "InvalidFileType")

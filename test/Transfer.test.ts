@@ -113,7 +113,7 @@ describe("downloadToFile", () => {
       assert.deepStrictEqual((yield* fs.readDirectory(directory)).sort(), ["dangling", "folder", "link", "there"])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("refuses a path and an onExisting that are neither, and leaves nothing", () =>
+  it.effect("refuses an invalid path or onExisting, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -187,7 +187,7 @@ describe("downloadToFile", () => {
       assert.deepStrictEqual(closedWhileWriting, [false])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("replaces a file and keeps its permissions, or keeps both", () =>
+  it.effect("replaces a file and keeps its permissions, or keeps both files", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -208,7 +208,7 @@ describe("downloadToFile", () => {
       assert.strictEqual((yield* fs.readDirectory(directory)).length, 3)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("P3: the content is synced before it gets its name, and the name after", () =>
+  it.effect("P3: the content is synced before the rename, and the directory after it", () =>
     Effect.gen(function*() {
       const directory = yield* folder
       const id = yield* generate("chart.png")
@@ -226,7 +226,7 @@ describe("downloadToFile", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("a file that another program makes during the download is not overwritten", () =>
+  it.effect("a file that another program creates during the download is not overwritten", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* folder
@@ -333,7 +333,7 @@ describe("downloadToFile", () => {
         })
       }).pipe(Effect.scoped, Effect.provide(layer)))
 
-    it.effect("when the disk is full, and of how much, where the size is known", () =>
+    it.effect("when the disk is full, with the total if the size is known", () =>
       Effect.gen(function*() {
         assert.strictEqual(
           (yield* failure(full, "directory")).message,
@@ -501,7 +501,7 @@ describe("many files", () => {
       assert.deepStrictEqual(yield* emulator.files, [])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("P12: one that fails is a result, and the others go on", () =>
+  it.effect("P12: a failure is a result, and the other inputs continue", () =>
     Effect.gen(function*() {
       const inputs = [
         { source: FileSource.text("a", "a.txt") },
@@ -522,7 +522,7 @@ describe("many files", () => {
       )
     }).pipe(Effect.provide(layer)))
 
-  it.effect("P12: what is not an input, and a source that dies or interrupts itself, is a failure like any other", () =>
+  it.effect("P12: an invalid input, and a source that dies or interrupts itself, are failures like any other", () =>
     Effect.gen(function*() {
       const source = FileSource.text("x", "x.txt")
       const inputs = [
@@ -555,7 +555,7 @@ describe("many files", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.effect("stopOnError ends with the failure and begins no more", () =>
+  it.effect("stopOnError ends with the failure and starts no more inputs", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const inputs = Stream.map(
@@ -583,7 +583,7 @@ describe("many files", () => {
       }).pipe(Effect.provide(layer)))
   }
 
-  it.live("no more at a time than asked, eight by default", () =>
+  it.live("at most concurrency inputs run at a time, eight by default", () =>
     Effect.gen(function*() {
       const real = yield* Files.Files
       for (const [concurrency, limit] of [[undefined, 8], [3, 3]] as const) {
@@ -605,7 +605,7 @@ describe("many files", () => {
       }
     }).pipe(Effect.provide(layer)))
 
-  it.effect("inputs that end in a failure still give the results of what was begun", () =>
+  it.effect("if the inputs fail, those that were begun still give their results", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const exit = yield* Effect.exit(
@@ -618,7 +618,7 @@ describe("many files", () => {
       assert.strictEqual(seen.length, 5)
     }).pipe(Effect.provide(layer)))
 
-  it.live("interruption breaks uploads off, stores none of them, and says what was under way", () => {
+  it.live("interruption aborts uploads, stores none of them, and logs which were in progress", () => {
     const logged: Array<unknown> = []
     const logger = Logger.make<unknown, void>(({ fiber, message }) => {
       logged.push(message, fiber.getRef(References.CurrentLogAnnotations))
@@ -678,7 +678,7 @@ describe("lookups", () => {
       }).pipe(Effect.provide(layer)))
   }
 
-  it.live("beta: however many ask, eight requests at a time", () =>
+  it.live("beta: at most eight lookups run at a time, across all callers", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       let running = 0
@@ -729,7 +729,7 @@ describe("lookups", () => {
       assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
     }).pipe(Effect.provide(layer)))
 
-  it.effect("a failed request fails the lookups that it was for, not those of another client", () =>
+  it.effect("a failed request fails only the lookups that share it, not those of another client", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const { id } = yield* Files.upload(FileSource.text("x", "x.txt"))
@@ -766,7 +766,7 @@ describe("uploadScoped", () => {
       yield* Effect.scoped(Effect.flatMap(upload, (file) => Files.delete(file.id)))
     }).pipe(Effect.provide(layer)))
 
-  it.effect("a deletion is tried again; one that keeps failing is logged, and the result is kept", () => {
+  it.effect("a deletion is retried; if it keeps failing, a warning is logged and the result is kept", () => {
     const logged: Array<unknown> = []
     const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
     return Effect.gen(function*() {
@@ -829,7 +829,7 @@ describe("uploadScoped", () => {
       }))
   })
 
-  it.effect("with expiresIn the service lets go of it when the process can't", () =>
+  it.effect("with expiresIn the service removes the file if the process can't", () =>
     Effect.gen(function*() {
       const file = yield* Effect.scoped(Files.uploadScoped(FileSource.text("x", "x.txt"), { expiresIn: "1 hour" }))
       assert.strictEqual(
@@ -867,7 +867,7 @@ describe("progress", () => {
       assert.strictEqual((yield* progress.snapshot).rate, 0)
     }))
 
-  it.effect("the rate is that since the last look, where that is longer ago than five seconds", () =>
+  it.effect("the rate covers the time since the last snapshot if that is longer than five seconds", () =>
     Effect.gen(function*() {
       const progress = yield* Progress.make
       const meter = yield* progress.begin("a", 1_000_000)
@@ -878,7 +878,7 @@ describe("progress", () => {
       }
     }))
 
-  it.effect("there is a rate again soon after the clock was set back", () =>
+  it.effect("the rate recovers soon after the clock was set back", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(1_000_000_000)
       const progress = yield* Progress.make
@@ -893,7 +893,7 @@ describe("progress", () => {
       }
     }))
 
-  it.effect("snapshots come at the interval while bytes move, and none while nothing does", () =>
+  it.effect("snapshots come at the interval while bytes move, and not otherwise", () =>
     Effect.gen(function*() {
       const progress = yield* Progress.make
       const seen: Array<number> = []
@@ -911,7 +911,7 @@ describe("progress", () => {
       assert.deepStrictEqual(seen, [0, 2, 4, 6, 8, 10, 10])
     }))
 
-  it.live("uploads and downloads are counted, failed ones are not, and there is no total while a size is unknown", () =>
+  it.live("uploads and downloads are counted except failed ones, and there is no total while a size is unknown", () =>
     Effect.gen(function*() {
       const directory = yield* folder
       const fs = yield* FileSystem.FileSystem

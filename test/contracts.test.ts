@@ -39,7 +39,7 @@ const uploads = Effect.map(
 )
 
 describe("the application that asks about contracts", () => {
-  it.live("uploads each content once, asks every question once, and goes on where it was", () =>
+  it.live("uploads each content once, asks every question once, and continues where it stopped", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* place
       const contracts = [{ key: "a", source: path("a.txt") }, { key: "same", source: path("same.txt") }]
@@ -50,7 +50,7 @@ describe("the application that asks about contracts", () => {
       assert.strictEqual((yield* answersIn(folder)).length, 2 * questions.length)
     }).pipe(Effect.scoped, Effect.provide(services)))
 
-  it.live("takes a presigned URL, and goes on after a contract that fails", () =>
+  it.live("accepts a presigned URL, and continues after a contract that fails", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* place
       const url = `${yield* served("Ends on 31 December.", "text/plain")}/contract.txt?signature=x`
@@ -65,7 +65,7 @@ describe("the application that asks about contracts", () => {
       assert.notInclude(lines.join("\n"), "signature")
     }).pipe(Effect.scoped, Effect.provide(services)))
 
-  it.live("asks a question again whose answer was torn by a kill, and no other", () =>
+  it.live("asks only the question again whose answer was torn by a kill", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const { folder, path } = yield* place

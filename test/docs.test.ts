@@ -41,7 +41,7 @@ for (const page of pages()) {
   const text = read(page)
 
   describe(`${page}`, () => {
-    it("every snippet stands in an example or a test, which is compiled and run", () => {
+    it("every snippet is part of an example or a test, which is compiled and run", () => {
       for (const [, snippet = ""] of text.matchAll(/^```ts\n([^]*?)^```/gm)) {
         assert.isTrue(
           programs.some((program) => program.includes(withoutIndentation(snippet))),
@@ -56,7 +56,7 @@ for (const page of pages()) {
       assert.deepStrictEqual(opening.filter((language) => !/^(ts|sh|text|json|python|diff|yaml)$/.test(language)), [])
     })
 
-    it("every link leads to a file, which the package holds where it holds the page", () => {
+    it("every link leads to a file, which the package contains if it contains the page", () => {
       for (const link of linksOf(text)) {
         const target = targetOf(page, link)
         if (target === undefined) {
@@ -70,7 +70,7 @@ for (const page of pages()) {
       }
     })
 
-    it("every link to a heading finds it", () => {
+    it("every link to a heading leads to one", () => {
       for (const [link, anchor] of anchorsOf(text)) {
         const target = link === "" ? page : targetOf(page, link) ?? page
         if (!target.endsWith(".md")) continue
@@ -78,7 +78,7 @@ for (const page of pages()) {
       }
     })
 
-    it("no heading comes twice beneath the same one", () => {
+    it("no heading has two subheadings with the same text", () => {
       const above: Array<string> = []
       const headings = Array.from(
         text.replaceAll(/^```[^]*?^```/gm, "").matchAll(/^(#+) (.*)$/gm),
@@ -90,7 +90,7 @@ for (const page of pages()) {
       assert.deepStrictEqual(headings, Array.from(new Set(headings)))
     })
 
-    it("the paths that it names are there", () => {
+    it("the paths that it names exist", () => {
       for (const [, named = ""] of text.matchAll(/`((?:docs|examples|scripts|src|test|bench)\/[\w./-]+\.\w+)`/g)) {
         assert.isTrue(fs.existsSync(named), `${page} names ${named}`)
       }
@@ -100,7 +100,7 @@ for (const page of pages()) {
 
 describe("pages of docs/", () => {
   for (const page of pages().filter((page) => page.startsWith("docs/"))) {
-    it(`${page} begins with what it is for, and with a snippet`, () => {
+    it(`${page} begins with its purpose and a snippet`, () => {
       const [title = "", ...paragraphs] = read(page).split("\n\n")
       assert.match(title, /^# \S/)
       assert.match(paragraphs[0] ?? "", /^[A-Z`][^]*[.:]$/)
@@ -167,7 +167,7 @@ describe("README.md", () => {
 })
 
 describe("models", () => {
-  it("pages, examples and docstrings name no model that has ended", () => {
+  it("pages, examples and docstrings name no retired model", () => {
     const texts = [...pages(), ...filesBelow("examples", /\.ts$/), ...filesBelow("src", /\.ts$/)]
     for (const file of texts.filter((file) => !file.startsWith("src/emulator/internal/model/"))) {
       for (const [name] of read(file).matchAll(/claude-(?:sonnet|opus|haiku)-[\w-]+/g)) {
@@ -176,7 +176,7 @@ describe("models", () => {
     }
   })
 
-  it("examples hold it once, and ANTHROPIC_MODEL overrides it", () => {
+  it("examples name the model once, and ANTHROPIC_MODEL overrides it", () => {
     const named = filesBelow("examples", /\.ts$/).filter((file) => read(file).includes(defaultModel))
     assert.deepStrictEqual(named, ["examples/shared/example.ts"])
     assert.include(read("examples/shared/example.ts"), `process.env["ANTHROPIC_MODEL"] ?? "${defaultModel}"`)
@@ -186,13 +186,13 @@ describe("models", () => {
 describe("examples", () => {
   const numbered = fs.readdirSync("examples").filter((name) => /^\d+_.*\.ts$/.test(name))
 
-  it("each has a number of its own", () => {
+  it("each example has a unique number", () => {
     const numbers = numbered.map((name) => name.slice(0, 2))
     assert.deepStrictEqual(numbers.filter((number, i) => numbers.indexOf(number) !== i), [])
     assert.strictEqual(numbers[0], "01")
   })
 
-  it("each stands in examples/README.md", () => {
+  it("each example is listed in examples/README.md", () => {
     const linked = new Set(linksOf(read("examples/README.md")))
     for (const name of [...numbered, "demo.ts"]) assert.isTrue(linked.has(name), name)
   })

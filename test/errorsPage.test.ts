@@ -171,7 +171,7 @@ describe(`${page}`, () => {
   for (const tag of tags) {
     // What each program of a section fails with; the blocks of the page are written anew with UPDATE_PAGES=1.
     if (tag === "RequestFailed") continue
-    it.effect(`${tag} stands there, and looks as it is printed`, () =>
+    it.effect(`${tag} has a section with the message as it is printed`, () =>
       Effect.gen(function*() {
         const program = failures[tag]
         assert.isDefined(program, `there is no program that fails with ${tag}`)

@@ -113,7 +113,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.strictEqual(reasonOf(clean(error)), "UnexpectedResponse")
       }))
 
-    it.live("a JSON answer is bounded", () =>
+    it.live("the size of a JSON answer is bounded", () =>
       Effect.gen(function*() {
         const server = yield* rawServer(({ socket }) =>
           void socket.write(http(200, Buffer.concat([Buffer.from("{\"data\":[\""), Buffer.alloc(20_000_000, 97)])))
@@ -125,7 +125,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.match(error.message, /longer than 16777216 bytes/)
       }))
 
-    it.live("an error page is cut to a sentence, and an echoed key is taken out", () =>
+    it.live("an error page is shortened to a sentence, and an echoed key is removed", () =>
       Effect.gen(function*() {
         const server = yield* rawServer(({ head, socket }) => {
           const echoed = /x-api-key: (\S+)/i.exec(head)?.[1] ?? ""
@@ -140,7 +140,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.include(error.message, "[redacted]")
       }))
 
-    it.live("no answer ends in time, and says when the outcome is unknown", () =>
+    it.live("a missing answer ends in time, and says when the outcome is unknown", () =>
       Effect.gen(function*() {
         const server = yield* rawServer(() => undefined)
         const layer = client(transport, server.url, { idleTimeout: "20 millis" })
@@ -190,7 +190,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.strictEqual(error.requestId, "req_short")
       }))
 
-    it.live("a file that is too large for the service stops being read", () =>
+    it.live("a file that is too large for the service is not read further", () =>
       Effect.gen(function*() {
         const path = `${yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()}/large.bin`
         fs.closeSync(fs.openSync(path, "w"))
@@ -218,7 +218,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.notInclude(open, path)
       }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))
 
-    it.live("a refused connection is known not to have done anything", () =>
+    it.live("the outcome of a refused connection is known", () =>
       Effect.gen(function*() {
         const url = yield* Effect.scoped(Effect.map(rawServer(() => undefined), (server) => server.url))
         const error = clean(
@@ -244,7 +244,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.include(error.message, "x.txt may have been stored")
       }))
 
-    it.live("another stored size is an error, and that file is deleted again", () =>
+    it.live("a different stored size is an error, and that file is deleted again", () =>
       Effect.gen(function*() {
         const server = yield* rawServer(async ({ head, socket, waitFor }) => {
           if (head.startsWith("POST")) await waitFor(100)
@@ -341,7 +341,7 @@ it.live("a connection that breaks in the middle of an upload says how far it cam
     assert.match(error.message, /x\.bin.*after \d+ of 40000000 bytes/)
   }))
 
-it.live("an upload that is not taken ends as stalled, one that moves slowly does not", () =>
+it.live("an upload that the service does not read ends as Stalled, a slow one does not", () =>
   Effect.gen(function*() {
     const slow = yield* rawServer(async ({ received, socket, waitFor }) => {
       // Longer in all than the idle timeout, but never without progress.
@@ -376,7 +376,7 @@ it.live("an upload that is not taken ends as stalled, one that moves slowly does
     assert.isFalse(error.isOutcomeUnknown)
   }))
 
-it.live("what can be known before sending is refused without a request", () =>
+it.live("problems that can be known before sending are refused without a request", () =>
   Effect.gen(function*() {
     const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
     const large = `${directory}/large.bin`
@@ -455,7 +455,7 @@ it.live("a listing whose cursor repeats ends", () =>
     }
   }))
 
-it.live("an empty page with a cursor is passed over", () =>
+it.live("an empty page with a cursor is skipped", () =>
   Effect.gen(function*() {
     const server = yield* rawServer(({ socket }, count) =>
       void socket.write(

@@ -13,7 +13,7 @@ describe("INVARIANTS.md", () => {
     assert.deepStrictEqual(promises, Array.from({ length: 19 }, (_, n) => `P${n + 1}`))
   })
 
-  it("names a proof in each row", () => {
+  it("names a test in each row", () => {
     const rows = page.split("\n").filter((line) => /^\| (P\d+)? /.test(line))
     assert.strictEqual(proofs.length, rows.length)
   })

@@ -39,8 +39,8 @@ const within = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds: number) =>
 
 const hello = FileSource.text("x", "a.txt")
 
-describe("an answer that comes before the file was sent", () => {
-  it.live("is not a success, whatever it says, and its file is deleted", () =>
+describe("an answer that comes before the file is completely sent", () => {
+  it.live("is never a success, and its file is deleted", () =>
     Effect.gen(function*() {
       let handed = 0
       const server = yield* rawServer(({ head, socket }) => {
@@ -122,14 +122,14 @@ describe("a lost upload", () => {
   const lost = ({ method }: HttpMock.Received) =>
     method === "POST" ? new Response("{}", { status: 502 }) : Response.json({ data: [file({})], next_page: null })
 
-  it.live("is looked for although its own request holds the last place", () =>
+  it.live("is searched although its own request holds the last concurrency permit", () =>
     Effect.gen(function*() {
       const policy = Policy.stack(Policy.concurrency(1), Policy.retry({ baseDelay: "10 millis" }))
       const found = yield* within(Effect.provide(Files.upload(hello), over(lost, policy)), 5)
       assert.strictEqual(found.id, "file_1")
     }))
 
-  it.live("does not wait for another one of its name that is far from done", () =>
+  it.live("does not wait for another upload of the same name that is far from done", () =>
     Effect.gen(function*() {
       const slow = Stream.forever(Stream.fromEffect(Effect.as(Effect.sleep("50 millis"), new Uint8Array(1))))
       // The slow one never comes to be answered: its body does not end.
@@ -199,7 +199,7 @@ describe("a source that can be read only once", () => {
     )
   }
 
-  it.effect("an upload that the program itself tries again is not stored as nothing either", () =>
+  it.effect("an upload that the program itself retries is not stored as an empty file either", () =>
     Effect.gen(function*() {
       let count = 0
       const layer = over(
@@ -242,7 +242,7 @@ it.live("a URL that breaks off is fetched again, and the upload is whole", () =>
     assert.strictEqual(store.heads.length, 2)
   }))
 
-describe("a TLS handshake that does not come to its end", () => {
+describe("a TLS handshake that does not complete", () => {
   const breaking: ReadonlyArray<readonly [what: string, hangUp: (socket: Socket) => void]> = [
     ["reset", (socket) => socket.resetAndDestroy()],
     ["closed", (socket) => socket.end()],
@@ -279,7 +279,7 @@ describe("a TLS handshake that does not come to its end", () => {
     }))
 })
 
-it.live("an error's body that never ends is read only so far, and its status still says enough", () =>
+it.live("the endless body of an error is read only in part, and its status still classifies it", () =>
   Effect.gen(function*() {
     let given = 0
     const endless = () =>
@@ -296,7 +296,7 @@ it.live("an error's body that never ends is read only so far, and its status sti
     assert.isBelow(error.message.length, 1000)
   }))
 
-describe("what no types check", () => {
+describe("arguments that no type checks", () => {
   const untyped = (value: unknown) => JSON.parse(JSON.stringify(value))
   const policies: ReadonlyArray<readonly [option: string, Policy.Policy]> = [
     ["concurrency", Policy.concurrency(NaN)],
@@ -397,7 +397,7 @@ describe("what no types check", () => {
     }))
 })
 
-it.live("a URL's content that came compressed is refused, not stored as it came", () =>
+it.live("the compressed content of a URL is refused, not stored compressed", () =>
   Effect.gen(function*() {
     const server = yield* rawServer(({ socket }) =>
       void socket.write(http(200, zlib.gzipSync("a,b\n"), { "content-type": "text/csv", "content-encoding": "gzip" }))
@@ -412,7 +412,7 @@ it.live("a URL's content that came compressed is refused, not stored as it came"
     assert.strictEqual(server.heads.length, 1)
   }))
 
-it.effect("a beta client does not take a GA page for the whole listing", () =>
+it.effect("a beta client refuses a GA page instead of ending the listing", () =>
   Effect.gen(function*() {
     const layer = over(() => Response.json({ data: [file({})], next_page: "p1" }), Policy.stack(), {
       dialect: "beta"
@@ -421,7 +421,7 @@ it.effect("a beta client does not take a GA page for the whole listing", () =>
     assert.include(error.message, "dialect")
   }))
 
-it.effect("ids from an iterator are there for each run of the stream", () =>
+it.effect("ids from an iterator are available to each run of the stream", () =>
   Effect.gen(function*() {
     const layer = over(() => Response.json({ data: [file({})], next_page: null }), Policy.stack())
     const files = yield* Effect.provide(Files.Files, layer)
@@ -430,7 +430,7 @@ it.effect("ids from an iterator are there for each run of the stream", () =>
     assert.strictEqual((yield* Stream.runCollect(list)).length, 1)
   }))
 
-it.live("a kept-alive socket that was closed meanwhile costs nothing but another socket", () =>
+it.live("a kept-alive socket that was closed in the meantime is replaced by another one", () =>
   Effect.gen(function*() {
     const seen = new Set<unknown>()
     const server = yield* rawServer(({ socket }) => {

@@ -96,7 +96,7 @@ describe("upload cache", () => {
       assert.strictEqual(yield* requests, 0)
     }).pipe(Effect.provide(layer)))
 
-  it.effect("what this client deletes is handed out no more, also when the store could not be told", () =>
+  it.effect("a file that this client deletes is not returned again, even if the store could not be updated", () =>
     Effect.gen(function*() {
       const store = overMap(new Map())
       let isAway = false
@@ -116,7 +116,7 @@ describe("upload cache", () => {
       }).pipe(Effect.provide(cache))
     }).pipe(Effect.provide(layer)))
 
-  it.effect("an entry from a future, after a clock was set back, is looked up", () =>
+  it.effect("an entry from the future, after a clock was set back, is looked up", () =>
     withCache(Effect.gen(function*() {
       yield* TestClock.setTime(1_000_000_000_000)
       yield* UploadCache.get(text("content"))
@@ -191,7 +191,7 @@ describe("upload cache", () => {
       assert.strictEqual(fetched, 6)
     })).pipe(Effect.provide(layer)))
 
-  describe("with a key that tells the content", () => {
+  describe("with a key that identifies the content", () => {
     /** A place on the web that counts how often it is asked. */
     const web = (body: () => Response) => {
       const state = { fetched: 0 }
@@ -208,7 +208,7 @@ describe("upload cache", () => {
     }
     const source = FileSource.url("http://elsewhere.localhost/report.txt")
 
-    it.effect("a URL is read once for its upload, and not at all for a hit", () =>
+    it.effect("a URL is read once for its upload, and not at all on a hit", () =>
       withCache(Effect.gen(function*() {
         const { layer, state } = web(() => new Response("content", { headers: { "content-length": "7" } }))
         const get = (key: string) => Effect.provide(UploadCache.get(source, { key }), layer)
@@ -224,14 +224,14 @@ describe("upload cache", () => {
         assert.strictEqual(yield* posts, 3)
       })).pipe(Effect.provide(layer)))
 
-    it.effect("a source of unknown size is read twice, since a lost upload is looked for by its size", () =>
+    it.effect("a source of unknown size is read twice, because a lost upload is searched by its size", () =>
       withCache(Effect.gen(function*() {
         const { layer, state } = web(() => new Response(new Blob(["content"]).stream()))
         const file = yield* Effect.provide(UploadCache.get(source, { key: "v1" }), layer)
         assert.deepStrictEqual([file.size_bytes, state.fetched], [7, 2])
       })).pipe(Effect.provide(layer)))
 
-    it.effect("a source that can be read only once is taken", () =>
+    it.effect("a source that can be read only once is accepted", () =>
       withCache(Effect.gen(function*() {
         const bytes = new TextEncoder().encode("content")
         const once = FileSource.stream(Stream.make(bytes), { filename: "once.txt", size: 7 })

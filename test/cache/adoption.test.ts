@@ -40,8 +40,8 @@ const contentOf = ({ id }: { readonly id: string }) =>
 
 const stored = Effect.flatMap(Emulator.Emulator, (emulator) => emulator.files)
 
-describe("an upload that is done and can't be noted down, since the store is away", () => {
-  it.effect("is found again by the same cache, for which it is no upload that was lost", () =>
+describe("a finished upload that can't be recorded because the store is away", () => {
+  it.effect("is found again by the same cache", () =>
     Effect.gen(function*() {
       const values = new Map<string, string>()
       const store = overMap(values)
@@ -78,8 +78,8 @@ describe("an upload that is done and can't be noted down, since the store is awa
     }).pipe(Effect.provide(layer)))
 })
 
-describe("an upload that was broken off", () => {
-  it.effect("is not found in another content, however many of its name and size were uploaded before", () =>
+describe("an interrupted upload", () => {
+  it.effect("is not found in another content, however many with its name and size were uploaded before", () =>
     Effect.gen(function*() {
       for (let n = 0; n < 51; n++) yield* UploadCache.get(data(numbered(n)))
       const error = yield* lose(UploadCache.get(data("new!")))
@@ -98,7 +98,7 @@ describe("an upload that was broken off", () => {
       assert.strictEqual(yield* contentOf(file), "v2v2")
     }).pipe(Effect.provide(layer)))
 
-  it.effect("is not found in what another key of the same workspace uploaded through the same store", () =>
+  it.effect("is not found among uploads that another key of the same workspace made through the same store", () =>
     Effect.gen(function*() {
       const { apiKey, url } = yield* Emulator.Emulator
       const bearer = Layer.succeed(Files.Files, yield* Files.make({ authToken: apiKey, baseUrl: url }))
@@ -133,7 +133,7 @@ describe("an upload that was broken off", () => {
       }).pipe(Effect.provide(layer)))
   }
 
-  it.effect("is found again under a name that the service gives back composed", () =>
+  it.effect("is found again under a name that the service returns in composed Unicode form", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const get = UploadCache.get(FileSource.text("abcd", "e\u0301.txt"))
@@ -145,7 +145,7 @@ describe("an upload that was broken off", () => {
 })
 
 describe("a path", () => {
-  it.live("is read anew when another file took its place, inode and time of modification", () =>
+  it.live("is read again if another file took its place, inode and modification time", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const path = `${yield* fs.makeTempDirectoryScoped()}/package.json`

@@ -71,7 +71,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
           yield* body((effect, options) => Effect.provide(effect, cache(options))).pipe(Effect.provide(cache()))
         })).pipe(Effect.provide(layer)))
 
-    test("the same content is uploaded once, whatever it is called and wherever it comes from", (another) =>
+    test("the same content is uploaded once, under any name and from any source", (another) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const path = `${yield* Effect.orDie(fs.makeTempDirectory())}/c.txt`
@@ -95,7 +95,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
       }))
 
     test(
-      "P16: however many ask at once, in one process and in several, there is one POST",
+      "P16: concurrent calls, in one process and in several, make one POST",
       (another) =>
         Effect.gen(function*() {
           const asked = Array.from({ length: 12 }, (_, n) => UploadCache.get(text("content", `${n}.txt`)))
@@ -136,7 +136,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual(yield* requests, after)
       }))
 
-    test("a file that is about to expire is not handed out", () =>
+    test("a file that is about to expire is not returned", () =>
       Effect.gen(function*() {
         const first = yield* UploadCache.get(text("content"), { expiresIn: "1 hour" })
         yield* TestClock.adjust("49 minutes")
@@ -147,7 +147,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual(second.expires_at, null)
       }))
 
-    test("what this client deletes is handed out no more, by any cache over the store", (another) =>
+    test("a file that this client deletes is not returned again, by any cache over the store", (another) =>
       Effect.gen(function*() {
         const first = yield* UploadCache.get(text("content"))
         yield* Files.delete(first.id)
@@ -161,7 +161,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual(yield* posts, 3)
       }))
 
-    test("maxAge is the cache's or the call's, and 0 looks up every time", (another) =>
+    test("maxAge comes from the call, else from the cache, and 0 looks up every time", (another) =>
       Effect.gen(function*() {
         const first = yield* UploadCache.get(text("content"))
         const sent = yield* requests
@@ -178,7 +178,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.notStrictEqual((yield* UploadCache.get(text("content"), { maxAge: 0 })).id, first.id)
       }))
 
-    test("invalidate forgets a file by its id or by its source, and leaves it where it is", (another) =>
+    test("invalidate forgets a file by its id or by its source, and does not delete it", (another) =>
       Effect.gen(function*() {
         const first = yield* UploadCache.get(text("content"))
         yield* UploadCache.invalidate(first.id)
@@ -193,7 +193,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual((yield* UploadCache.get(text("content"))).id, third.id)
       }))
 
-    test("use runs again with a fresh upload when the file is gone", () =>
+    test("use runs again with a new upload if the file is gone", () =>
       Effect.gen(function*() {
         const seen: Array<string> = []
         const run = UploadCache.use(text("content"), (file) =>
@@ -230,7 +230,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual(yield* posts, 3)
       }))
 
-    test("an upload that failed is begun anew, and one whose answer was lost is found again", (another) =>
+    test("a failed upload is repeated, and one whose answer was lost is found again", (another) =>
       Effect.gen(function*() {
         const emulator = yield* Emulator.Emulator
         yield* emulator.addFault(Fault.serverError(upload))

@@ -74,7 +74,7 @@ describe("leases", () => {
       assert.strictEqual(uploads.state.uploads, 1)
     }).pipe(Effect.provide(layer())))
 
-  it.live("a process that stood still for longer than its lease deletes its own upload and takes the other process's file", () =>
+  it.live("a process that was suspended for longer than its lease deletes its own upload and uses the other process's file", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const uploads = yield* gated
@@ -107,7 +107,7 @@ describe("leases", () => {
       assert.strictEqual(ended._tag, "Some")
     }).pipe(Effect.provide(layer())))
 
-  it.effect("a store that does not answer has failed after half a minute", () =>
+  it.effect("a store that does not answer fails after 30 seconds", () =>
     Effect.gen(function*() {
       for (const silent of ["get", "swap"] as const) {
         const asked = yield* Deferred.make<void>()
@@ -123,7 +123,7 @@ describe("leases", () => {
       }
     }).pipe(Effect.provide(layer())))
 
-  it.live("waiting for somebody else's upload of the same content keeps no file open", () =>
+  it.live("waiting for another upload of the same content keeps no file open", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
@@ -194,7 +194,7 @@ describe("a lease after a clock was set back by an hour", () => {
       assert.isTrue(yield* lease.put("still mine"))
     }).pipe(Effect.scoped))
 
-  it.effect("is not taken again by a renewal that comes after its end", () =>
+  it.effect("is not taken again by a renewal that comes after its release", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(2 * hour)
       const values = new Map<string, string>()
@@ -205,7 +205,7 @@ describe("a lease after a clock was set back by an hour", () => {
       assert.deepStrictEqual(Array.from(values.values(), (raw): unknown => JSON.parse(raw)), [{ value: "done" }])
     }).pipe(Effect.scoped))
 
-  it.effect("ends one lease after its holder has died", () =>
+  it.effect("ends one lease length after its holder has died", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(2 * hour)
       const holder = { token: "dead", until: 2 * hour + 30_000, length: 30_000 }
@@ -213,7 +213,7 @@ describe("a lease after a clock was set back by an hour", () => {
       assert.deepStrictEqual(yield* claimedAfter(values, "29 seconds", "2 seconds"), [false, true])
     }).pipe(Effect.scoped))
 
-  it.effect("of a holder that died long ago by any clock is over at once", () =>
+  it.effect("ends at once if its holder died long ago by any clock", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(2 * hour)
       const holder = { token: "dead", until: 1, length: 30_000 }
@@ -222,8 +222,8 @@ describe("a lease after a clock was set back by an hour", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("what is handed out", () => {
-  it.effect("beta: a file expires after the time that was asked for, which the service does not tell", () =>
+describe("returned files", () => {
+  it.effect("beta: a file expires after the requested time, which the service does not report", () =>
     Effect.gen(function*() {
       const seen = new Set<string>()
       for (let n = 0; n < 4; n++) {
@@ -233,7 +233,7 @@ describe("what is handed out", () => {
       assert.strictEqual(seen.size, 4)
     }).pipe(Effect.provide(layer({ dialect: "beta" }))))
 
-  it.effect("use runs again with another file when an answer names the first as expired, though it is still listed", () =>
+  it.effect("use runs again with another file if an answer names the first as expired although it is still listed", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       yield* UploadCache.use(text, (file) =>

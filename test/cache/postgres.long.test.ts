@@ -33,7 +33,7 @@ describe.skipIf(!Postgres.available)("UploadStoreSql on Postgres (apt-get instal
   storeSuite("postgres", place)
   cacheSuite("postgres", place, 40)
 
-  it.live("notes stay when the program's own transaction is rolled back", () =>
+  it.live("records stay when the program's own transaction is rolled back", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const store = yield* UploadStore.UploadStore
@@ -45,7 +45,7 @@ describe.skipIf(!Postgres.available)("UploadStoreSql on Postgres (apt-get instal
       Layer.provideMerge(UploadStoreSql.layer({ table: "uploads_rollback" }), client({ maxConnections: 2 }))
     )))
 
-  it.live("makes its table once, however many processes begin at the same time", () =>
+  it.live("creates its table once, however many processes start at the same time", () =>
     Effect.gen(function*() {
       const layer = Layer.fresh(Layer.provide(UploadStoreSql.layer({ table: "uploads_many" }), client()))
       yield* Effect.forEach(Array.from({ length: 12 }), () => Effect.provide(read, layer), { concurrency: "unbounded" })

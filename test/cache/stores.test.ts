@@ -45,7 +45,7 @@ describe("the directory store", () => {
       }).pipe(Effect.provide(UploadStore.layerDirectory(directory)))
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
-  it.live("a value is on disk before swap gives true", () =>
+  it.live("a value is on disk before swap succeeds with true", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const names: Array<string> = []
@@ -123,7 +123,7 @@ describe("the directory store", () => {
       }).pipe(Effect.scoped, Effect.provide(platform)))
   }
 
-  describe("when it is opened, removes what a process that was killed had begun to write", () => {
+  describe("opening it removes the temporary files of a process that was killed", () => {
     const old = 1
     const temporary = (n: number) => `.${String(n).padStart(24, "0")}.part`
     /** A file of the store's own pattern, or not, in a folder of its own pattern, or not; and whether it goes. */
@@ -148,7 +148,7 @@ describe("the directory store", () => {
         }).pipe(Effect.scoped, Effect.provide(platform)))
     }
 
-    it.live("nothing behind a link, and no folder of that name", () =>
+    it.live("nothing behind a link is removed, and no folder", () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const elsewhere = yield* fs.makeTempDirectoryScoped()

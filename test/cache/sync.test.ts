@@ -71,7 +71,7 @@ const over = (store: UploadStore.UploadStore["Service"]) =>
   Layer.fresh(Layer.provide(UploadCache.layer(), Layer.succeed(UploadStore.UploadStore, store)))
 
 describe("sync", () => {
-  it.live("uploads what is new or changed, and says what became of every path", () =>
+  it.live("uploads new and changed files, and reports every path", () =>
     Effect.gen(function*() {
       const root = yield* folderOf({ "a.txt": "a", "b.txt": "b", "deep/er/c.txt": "c", "copy of a.txt": "a" })
       const first = yield* run(root, { concurrency: 1 })
@@ -136,7 +136,7 @@ describe("sync", () => {
       assert.deepStrictEqual(yield* paths({ include: [".env", "*.txt"] }), [".env", "b.txt"])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("P12: one bad file does not stop the rest, and it is tried again the next time", () =>
+  it.live("P12: one bad file does not stop the rest, and it is retried by the next run", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const root = yield* folderOf({ "a.txt": "a", "bad:name.txt": "b", "c.txt": "c" })
@@ -283,7 +283,7 @@ describe("sync", () => {
       })
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("two runs over the same folder at once come to the same end", () =>
+  it.live("two runs over the same folder at once reach the same end state", () =>
     Effect.gen(function*() {
       const root = yield* folderOf({ "a.txt": "a", "b.txt": "b", "c.txt": "c" })
       const again = Effect.provide(run(root), Layer.fresh(UploadCache.layer()))
@@ -358,7 +358,7 @@ describe("what sync uploads", () => {
       assert.deepStrictEqual(found, contents)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("a file whose time of modification lies ahead is read once", () =>
+  it.live("a file whose modification time lies ahead is read once", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const root = yield* folderOf({ "a.md": "a" })
@@ -550,7 +550,7 @@ describe("what sync deletes", () => {
       assert.notInclude(yield* ids, old)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("never a file that somebody was given after its deletion failed", () =>
+  it.live("never a file that was returned to someone after its deletion failed", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator
       const root = yield* withoutB
@@ -562,7 +562,7 @@ describe("what sync deletes", () => {
       assert.strictEqual((yield* stored).length, 2)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  it.live("a file is not handed out while sync deletes it", () =>
+  it.live("a file is not returned while sync deletes it", () =>
     Effect.gen(function*() {
       const store = yield* UploadStore.UploadStore
       const real = yield* Files.Files
@@ -631,7 +631,7 @@ describe("what sync deletes", () => {
       return typeof error === "object" && error !== null && "reason" in error ? error.reason : error
     })
 
-  it.live("nothing after its lease has passed to another process", () =>
+  it.live("nothing after another process has taken over its lease", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const values = new Map<string, string>()

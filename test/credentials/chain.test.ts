@@ -45,7 +45,7 @@ const profiles = Effect.gen(function*() {
   return { ANTHROPIC_CONFIG_DIR: path }
 })
 
-describe("of several credentials in the environment the first one is used", () => {
+describe("the first of several credentials in the environment is used", () => {
   const all = { ...secrets, ...federation, ANTHROPIC_PROFILE: "named" }
   const order: ReadonlyArray<readonly [removed: string | undefined, header: string, value: string]> = [
     [undefined, "authorization", "Bearer canary-header"],
@@ -73,7 +73,7 @@ describe("of several credentials in the environment the first one is used", () =
       }
     }).pipe(Effect.provide(folder)))
 
-  it.effect("and one warning names those that are not", () =>
+  it.effect("one warning names the credentials that are not used", () =>
     Effect.gen(function*() {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => {
@@ -92,7 +92,7 @@ describe("of several credentials in the environment the first one is used", () =
 })
 
 describe("the environment", () => {
-  it.effect("without anything says in one sentence what to do", () =>
+  it.effect("says in one sentence what to do if it has no credential", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(open({}))
       assert.include(error.message, "ANTHROPIC_API_KEY")
@@ -101,7 +101,7 @@ describe("the environment", () => {
       assert.strictEqual(explained.message, error.message)
     }))
 
-  it.effect("whose named profile is missing is an error, and nothing below it is tried", () =>
+  it.effect("fails if its named profile is missing, and nothing below it is tried", () =>
     Effect.gen(function*() {
       const env = { ...federation, ...(yield* profiles), ANTHROPIC_PROFILE: "other" }
       const error = yield* Effect.flip(open(env))
@@ -120,14 +120,14 @@ describe("the environment", () => {
       ])
     }).pipe(Effect.provide(folder)))
 
-  it.effect("without a home has workload identity all the same", () =>
+  it.effect("provides workload identity even without a home", () =>
     Effect.gen(function*() {
       const { credentials } = yield* Effect.provide(open(federation), disk)
       assert.strictEqual((yield* headersOf(credentials)).authorization, "Bearer token-1")
       assert.strictEqual(credentials.identity, "organization org_f workspace default")
     }))
 
-  it.effect("of a runtime without files has what needs none, and says so of the rest", () =>
+  it.effect("provides credentials that need no files on a runtime without files, and explains the rest", () =>
     Effect.gen(function*() {
       const { credentials } = yield* open(federation)
       assert.strictEqual((yield* headersOf(credentials)).authorization, "Bearer token-1")
@@ -136,19 +136,19 @@ describe("the environment", () => {
       assert.include((yield* Effect.flip(open(file))).message, "FileSystem")
     }))
 
-  it.effect("with a rule and no identity token asks for one", () =>
+  it.effect("asks for an identity token if it has only a rule", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(open({ ...federation, ANTHROPIC_IDENTITY_TOKEN: " " }))
       assert.strictEqual(error.option, "ANTHROPIC_IDENTITY_TOKEN_FILE")
     }))
 
-  it.effect("gives values without the space around them, and an empty one counts as unset", () =>
+  it.effect("trims its values, and an empty one counts as unset", () =>
     Effect.gen(function*() {
       const { credentials } = yield* open({ ANTHROPIC_API_KEY: " \n", ANTHROPIC_AUTH_TOKEN: " canary-token\n" })
       assert.deepStrictEqual(yield* headersOf(credentials), { authorization: "Bearer canary-token" })
     }))
 
-  it.effect("says where tokens are exchanged, unless code does", () =>
+  it.effect("sets where tokens are exchanged, unless an option does", () =>
     Effect.gen(function*() {
       const env = { ...federation, ANTHROPIC_BASE_URL: "https://environment.example/x/v1/" }
       const first = yield* open(env)
@@ -161,7 +161,7 @@ describe("the environment", () => {
 })
 
 describe("an identity", () => {
-  it.effect("is a digest of a key, the same in every client, and tells nothing of it", () =>
+  it.effect("is a digest of a key, the same in every client, that reveals nothing of it", () =>
     Effect.gen(function*() {
       const of = (key: string) =>
         Effect.map(
@@ -173,7 +173,7 @@ describe("an identity", () => {
       assert.notInclude(yield* of("sk-ant-canary"), "canary")
     }))
 
-  it.effect("is what the option says", () =>
+  it.effect("is taken from the option", () =>
     Effect.gen(function*() {
       const identity = "team files"
       const layers = [

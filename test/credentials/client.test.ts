@@ -80,7 +80,7 @@ describe("a token that the service refuses", () => {
       ])
     }))
 
-  it.effect("a second time is refused for good, and the next call asks for another one", () =>
+  it.effect("is final if it is refused a second time, and the next call obtains another one", () =>
     Effect.gen(function*() {
       const api = service()
       const files = yield* clientOf(api, {}, Policy.retry())
@@ -105,7 +105,7 @@ describe("a token that the service refuses", () => {
       assert.strictEqual(api.seen.length, 3)
     }))
 
-  it.effect("by 64 requests at once is renewed once", () =>
+  it.effect("is renewed once for 64 concurrent requests", () =>
     Effect.gen(function*() {
       const api = service(() => Effect.as(Effect.yieldNow, page()))
       const files = yield* clientOf(api)
@@ -116,7 +116,7 @@ describe("a token that the service refuses", () => {
       assert.strictEqual(api.state.isAsked, 2)
     }))
 
-  it.effect("and can't be had anew leaves what the service said", () =>
+  it.effect("leaves the service's error if it can't be renewed", () =>
     Effect.gen(function*() {
       const api = service()
       let count = 0
@@ -131,7 +131,7 @@ describe("a token that the service refuses", () => {
       assert.include(error.message, "the service refused the token: check the Effect that provides it.")
     }))
 
-  it.effect("a key is sent once, and the error says which", () =>
+  it.effect("is not sent again if it is a key, and the error names it", () =>
     Effect.gen(function*() {
       const api = service()
       api.state.from = 1
@@ -144,7 +144,7 @@ describe("a token that the service refuses", () => {
       assert.include(error.message, "the service refused the key.")
     }))
 
-  it.effect("a forbidden request (403) renews nothing", () =>
+  it.effect("is not renewed for a forbidden request (403)", () =>
     Effect.gen(function*() {
       const api = service(() =>
         Effect.sync(() =>
@@ -156,7 +156,7 @@ describe("a token that the service refuses", () => {
     }))
 })
 
-describe("an upload whose token ends under way", () => {
+describe("an upload whose token expires midway", () => {
   const size = 500_000
 
   const stored = () =>
@@ -194,7 +194,7 @@ describe("an upload whose token ends under way", () => {
       assert.strictEqual(api.seen.length, 2)
     }))
 
-  it.effect("is the 401 where the source is spent, and the next upload is right", () =>
+  it.effect("fails with the 401 if the source is spent, and the next upload succeeds", () =>
     Effect.gen(function*() {
       const { api } = uploads()
       // A service that reads what it is sent before it refuses it.
@@ -258,7 +258,7 @@ describe("with the emulator", () => {
   })
 
   it.effect(
-    "a login: renewed, used, expired in the middle of a listing of a thousand pages",
+    "a login is renewed, used, and expires in the middle of a listing of a thousand pages",
     () =>
       Effect.gen(function*() {
         const { emulator } = yield* login
@@ -299,7 +299,7 @@ describe("with the emulator", () => {
       assert.strictEqual((yield* emulator.files).length, 1)
     }).pipe(Effect.provide(world)))
 
-  it.effect("workload identity, end to end", () =>
+  it.effect("workload identity works end to end", () =>
     Effect.gen(function*() {
       const { emulator, write } = yield* login
       const { writeConfig } = yield* Folder
@@ -320,7 +320,7 @@ describe("with the emulator", () => {
       assert.strictEqual((yield* emulator.tokens).length, 2)
     }).pipe(Effect.provide(world)))
 
-  it.effect("a login that is over is an error that says to log in again", () =>
+  it.effect("an ended login is an error that says to log in again", () =>
     Effect.gen(function*() {
       const { emulator } = yield* login
       const files = yield* build()
@@ -373,7 +373,7 @@ describe("a request carries one credential, to one address", () => {
       }
     }))
 
-  it.effect("betas of the client stay, each once", () =>
+  it.effect("the client's betas are kept, without duplicates", () =>
     Effect.gen(function*() {
       const api = service()
       const files = yield* clientOf(api, { betas: ["one", "oauth-2025-04-20"], dialect: "beta" })
@@ -384,7 +384,7 @@ describe("a request carries one credential, to one address", () => {
       )
     }))
 
-  it.effect("a header given by hand and credentials exclude each other; beside none it is the credential", () =>
+  it.effect("a credential header and credentials exclude each other; with Credentials.none the header is the credential", () =>
     Effect.gen(function*() {
       const api = service()
       const headers = { Authorization: "Bearer token-5" }
@@ -398,7 +398,7 @@ describe("a request carries one credential, to one address", () => {
       assert.strictEqual(api.seen[0]?.headers["authorization"], "Bearer token-5")
     }))
 
-  it.effect("none goes out without a credential, to a gateway that authorizes", () =>
+  it.effect("with Credentials.none requests have no credential, for a gateway that authorizes", () =>
     Effect.gen(function*() {
       const seen: Array<Seen> = []
       const http = Layer.succeed(
@@ -420,7 +420,7 @@ describe("a request carries one credential, to one address", () => {
       assert.deepStrictEqual(names.filter((name) => /key|auth|token/.test(name)), [])
     }))
 
-  it.effect("a redirect to another address gets nothing", () =>
+  it.effect("a redirect to another address receives nothing", () =>
     Effect.gen(function*() {
       const api = service(() => new Response(null, { status: 307, headers: { location: "https://evil.example/" } }))
       const error = yield* Effect.flip((yield* clientOf(api)).listPage())
@@ -460,7 +460,7 @@ describe("a request carries one credential, to one address", () => {
       for (const { url } of api.seen) assert.match(url, /^https:\/\/api\.anthropic\.com\//)
     }))
 
-  it.effect("the address of credentials is the client's, unless the client has one", () =>
+  it.effect("the base URL of credentials is used unless the client has one", () =>
     Effect.gen(function*() {
       const api = service()
       const credentials = Layer.succeed(
@@ -527,8 +527,8 @@ describe("Foundry", () => {
     }))
 })
 
-describe("who is asking", () => {
-  it.effect("is one to the rate limit, whatever token stands for it", () =>
+describe("the identity of the caller", () => {
+  it.effect("is the same to the rate limit with every token", () =>
     Effect.gen(function*() {
       const api = service()
       const files = yield* clientOf(
@@ -552,7 +552,7 @@ describe("who is asking", () => {
       assert.isAtLeast(api.state.isAsked, 4)
     }))
 
-  it.effect("opens its own circuit, and not that of others at the same host", () =>
+  it.effect("opens its own circuit, not that of others at the same host", () =>
     Effect.gen(function*() {
       const http = Layer.succeed(
         HttpClient.HttpClient,
@@ -595,7 +595,7 @@ describe("one call", () => {
       assert.strictEqual(api.seen.at(-1)?.headers["anthropic-workspace-id"], "wrkspc_client")
     }))
 
-  it.effect("can't bring its own credential", () =>
+  it.effect("can't set a credential of its own", () =>
     Effect.gen(function*() {
       const api = service()
       const files = yield* clientOf(api)
@@ -607,7 +607,7 @@ describe("one call", () => {
     }))
 })
 
-it.effect("a token that can't be had is an error of the call, and nothing is sent", () =>
+it.effect("a token that can't be obtained is an error of the call, and nothing is sent", () =>
   Effect.gen(function*() {
     const api = service()
     const token: typeof api.token = Effect.die("unused")

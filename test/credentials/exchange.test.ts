@@ -49,7 +49,7 @@ const failure = (answer: () => Effect.Effect<Response>) =>
 
 describe("the token endpoint", () => {
   it.effect.each([500, 502, 503, 504, 529, 429, 408])(
-    "that answers %i is asked again, a few times",
+    "is asked again a few times if it answers %i",
     (status) =>
       Effect.gen(function*() {
         const { error, exchanges } = yield* failure(() => json(status, { error: "server_error" }))
@@ -60,7 +60,7 @@ describe("the token endpoint", () => {
       })
   )
 
-  it.effect("is asked no more often for the retry policy of the client that waits for its token", () =>
+  it.effect("is not asked more often because of the client's retry policy", () =>
     Effect.gen(function*() {
       const server = endpoint()
       server.state.answer = () => json(503, { error: "server_error" })
@@ -75,7 +75,7 @@ describe("the token endpoint", () => {
       assert.strictEqual(server.state.exchanges.length, 4)
     }))
 
-  it.effect("that answers for a while only with 503 gives a token in the end", () =>
+  it.effect("gives a token after answering 503 for a while", () =>
     Effect.gen(function*() {
       const server = endpoint()
       server.state.answer = () => {
@@ -90,14 +90,14 @@ describe("the token endpoint", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).authorization, "Bearer token-2")
     }))
 
-  it.effect("that wants to be left alone for longer than a caller waits is left alone", () =>
+  it.effect("is not asked again if it requests a longer wait than a caller accepts", () =>
     Effect.gen(function*() {
       const { error, exchanges } = yield* failure(() => json(429, {}, { "retry-after": "3600" }))
       assert.strictEqual(exchanges, 1)
       assert.deepStrictEqual(error.retryAfter, Duration.hours(1))
     }))
 
-  it.effect("that refuses is asked once, and the error says what to look at", () =>
+  it.effect("is asked once if it refuses, and the error says what to check", () =>
     Effect.gen(function*() {
       const { error, exchanges } = yield* failure(() =>
         json(401, {
@@ -128,20 +128,20 @@ describe("the token endpoint", () => {
     ["a list", ["token-canary"]],
     ["a number", 1],
     ["nothing", null]
-  ])("whose answer holds %s is an error that repeats none of it", ([, body]) =>
+  ])("fails without repeating its answer if that holds %s", ([, body]) =>
     Effect.gen(function*() {
       const { error } = yield* failure(() => json(200, body))
       assert.isFalse(error.isRetryable)
     }))
 
-  it.effect("may write the lifetime as a text, and the type in any case", () =>
+  it.effect("may send the lifetime as a string, and the type in any letter case", () =>
     Effect.gen(function*() {
       const server = endpoint()
       server.state.answer = () => json(200, { access_token: "a", expires_in: "3600", token_type: "bEARER" })
       assert.strictEqual((yield* headersOf(yield* open(server))).authorization, "Bearer a")
     }))
 
-  it.effect("that answers with more than a MiB is read no further", () =>
+  it.effect("is not read beyond a MiB of its answer", () =>
     Effect.gen(function*() {
       const server = endpoint()
       server.state.answer = () => Effect.sync(() => new Response("x".repeat((1 << 20) + 1)))
@@ -149,7 +149,7 @@ describe("the token endpoint", () => {
       assert.include(error.message, "longer than")
     }))
 
-  it.effect("that redirects is not followed", () =>
+  it.effect("is not followed if it redirects", () =>
     Effect.gen(function*() {
       const { error, exchanges } = yield* failure(() =>
         Effect.sync(() => new Response(null, { status: 307, headers: { location: "https://evil.example" } }))
@@ -158,7 +158,7 @@ describe("the token endpoint", () => {
       assert.include(error.message, "redirects")
     }))
 
-  it.effect("that gives no answer is given up after a minute", () =>
+  it.effect("fails after a minute without an answer", () =>
     Effect.gen(function*() {
       const server = endpoint()
       server.state.answer = () => Effect.never
@@ -169,7 +169,7 @@ describe("the token endpoint", () => {
       assert.include(error.message, "within")
     }))
 
-  it.effect("that can't be reached is named, and the request's body is not", () =>
+  it.effect("is named in the error if it can't be reached, and the request's body is not", () =>
     Effect.gen(function*() {
       let count = 0
       const client = HttpClient.make((request) => {
@@ -191,7 +191,7 @@ describe("the token endpoint", () => {
       assert.notInclude(inspect(error, { depth: 9 }), "canary")
     }))
 
-  it.effect("is not asked over plain http to another machine, unless that is allowed", () =>
+  it.effect("is not asked over plain http on another machine, unless that is allowed", () =>
     Effect.gen(function*() {
       const baseUrl = "http://gateway:4000"
       const error = yield* Effect.flip(open(endpoint(), { baseUrl }))
@@ -218,7 +218,7 @@ describe("a federation in code", () => {
       assert.strictEqual(credentials.identity, "organization org_1 workspace default")
     }))
 
-  it.effect("whose identity token can't be had says why", () =>
+  it.effect("says why its identity token can't be obtained", () =>
     Effect.gen(function*() {
       const credentials = yield* open(endpoint(), { identityToken: Effect.fail({ message: "no metadata server" }) })
       const error = yield* Effect.flip(headersOf(credentials))
@@ -226,7 +226,7 @@ describe("a federation in code", () => {
     }))
 
   it.effect.each(["ruleId", "organizationId"] as const)(
-    "without %s is refused at once",
+    "is refused at once without %s",
     (option) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(open(endpoint(), { [option]: " " }))
@@ -234,7 +234,7 @@ describe("a federation in code", () => {
       })
   )
 
-  it.effect("with a file and no file system is refused at once", () =>
+  it.effect("is refused at once with a token file but no file system", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(open(endpoint(), { identityToken: { file: "/x" } }))
       assert.include(error.message, "FileSystem")

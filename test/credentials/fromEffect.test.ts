@@ -19,8 +19,8 @@ const build = <E>(
     (context) => Context.get(context, Credentials.Credentials)
   )
 
-describe("a token out of an Effect", () => {
-  it.effect("is asked for when it is needed, and again before it ends", () =>
+describe("a token from an Effect", () => {
+  it.effect("is obtained when it is needed, and again before it expires", () =>
     Effect.gen(function*() {
       let count = 0
       const credentials = yield* build(Effect.gen(function*() {
@@ -36,7 +36,7 @@ describe("a token out of an Effect", () => {
       assert.strictEqual((yield* headersOf(credentials)).authorization, "Bearer token-2")
     }))
 
-  it.effect("without an end is kept until the service refuses it", () =>
+  it.effect("is kept until the service refuses it if it has no expiry", () =>
     Effect.gen(function*() {
       let count = 0
       const credentials = yield* build(Effect.sync(() => Redacted.make(`token-${++count}`)), { betas: [] })
@@ -47,7 +47,7 @@ describe("a token out of an Effect", () => {
       assert.deepStrictEqual(yield* headersOf(credentials), { authorization: "Bearer token-2" })
     }))
 
-  it.effect("that fails, or is nothing, is a typed error", () =>
+  it.effect("is a typed error if its Effect fails or gives nothing", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(headersOf(yield* build(Effect.fail({ message: "vault is sealed" }))))
       assert.strictEqual(error._tag, "CredentialsFailed")
@@ -60,7 +60,7 @@ describe("a token out of an Effect", () => {
       }
     }))
 
-  it.effect("is somebody else in each layer, unless it says who it is", () =>
+  it.effect("has a different identity in each layer unless one is given", () =>
     Effect.gen(function*() {
       const token = Effect.succeed(Redacted.make("t"))
       assert.notStrictEqual((yield* open(token)).identity, (yield* open(token)).identity)

@@ -43,7 +43,7 @@ const seconds = (amount: number) => TestClock.adjust(Duration.seconds(amount))
 const failureOf = <A>(effect: Effect.Effect<A, FilesError.CredentialsFailed>) => Effect.flip(effect)
 
 describe("the token of a profile", () => {
-  it.effect("goes as Bearer with the beta and the workspace, and is not exchanged while it lasts", () =>
+  it.effect("is sent as Bearer with the beta and the workspace, and is not exchanged while it is valid", () =>
     Effect.gen(function*() {
       const { writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -62,7 +62,7 @@ describe("the token of a profile", () => {
       assert.deepStrictEqual(server.state.exchanges, [])
     }).pipe(Effect.provide(folder)))
 
-  it.effect("is renewed in time, written down for the next process, and the identity stays", () =>
+  it.effect("is renewed before it expires and saved for the next process, and the identity stays", () =>
     Effect.gen(function*() {
       const { files, readToken, writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", { ...oauth, base_url: "https://home.example/" })
@@ -106,7 +106,7 @@ describe("the token of a profile", () => {
       ])
     }).pipe(Effect.provide(folder)))
 
-  it.effect("that another process has renewed is taken from the file", () =>
+  it.effect("is taken from the file if another process has renewed it", () =>
     Effect.gen(function*() {
       const { writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -120,7 +120,7 @@ describe("the token of a profile", () => {
       assert.deepStrictEqual(server.state.exchanges, [])
     }).pipe(Effect.provide(folder)))
 
-  it.effect("that is refused is renewed, although its time is not over", () =>
+  it.effect("is renewed if the service refuses it before it expires", () =>
     Effect.gen(function*() {
       const { writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -151,7 +151,7 @@ describe("the token of a profile", () => {
       assert.strictEqual(server.state.exchanges.length, 1)
     }).pipe(Effect.provide(folder)))
 
-  it.effect("whose refresh token another program has spent is read again before the login is given up", () =>
+  it.effect("is read again before the login fails if another program has spent the refresh token", () =>
     Effect.gen(function*() {
       const { writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -170,7 +170,7 @@ describe("the token of a profile", () => {
       assert.strictEqual(server.state.exchanges.length, 1)
     }).pipe(Effect.provide(folder)))
 
-  it.effect("that can't be written is kept in memory, and its refresh token with it", () =>
+  it.effect("is kept in memory with its refresh token if the file can't be written", () =>
     Effect.gen(function*() {
       const { path, readToken, writeConfig, writeToken } = yield* Folder
       const fs = yield* FileSystem.FileSystem
@@ -195,7 +195,7 @@ describe("the token of a profile", () => {
       )
     }).pipe(Effect.provide(folder)))
 
-  it.effect("is written down although whoever asked for it was interrupted, and the layer is gone", () =>
+  it.effect("is saved even if its caller was interrupted and the layer is closed", () =>
     Effect.gen(function*() {
       const { readToken, writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -216,7 +216,7 @@ describe("the token of a profile", () => {
       assert.strictEqual((yield* readToken("work")).refresh_token, "refresh-9")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("whose lock a dead process left is renewed all the same, and the lock goes", () =>
+  it.effect("is renewed despite the lock of a dead process, which is removed", () =>
     Effect.gen(function*() {
       const { files, write, writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -227,7 +227,7 @@ describe("the token of a profile", () => {
       assert.notInclude((yield* files).join(), "lock")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("is renewed although somebody else's file has the name of the lock, and that file is kept", () =>
+  it.effect("is renewed although a foreign file has the lock's name, and that file is kept", () =>
     Effect.gen(function*() {
       const { files, write, writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -238,7 +238,7 @@ describe("the token of a profile", () => {
       assert.include((yield* files).join(), "credentials/work.json.lock")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("in a file that a symbolic link leads to is written there, and the link stays", () =>
+  it.effect("is written to the target of a symbolic link, and the link stays", () =>
     Effect.gen(function*() {
       const { path, write, writeConfig } = yield* Folder
       const fs = yield* FileSystem.FileSystem
@@ -252,7 +252,7 @@ describe("the token of a profile", () => {
     }).pipe(Effect.provide(folder)))
 
   it.effect.each([0o644, 0o640, 0o620, 0o602, 0o666])(
-    "in a file with mode %o is refused with the chmod to run",
+    "is refused in a file with mode %o, with the chmod to run",
     (mode) =>
       Effect.gen(function*() {
         const { path, writeConfig, writeToken } = yield* Folder
@@ -265,7 +265,7 @@ describe("the token of a profile", () => {
       }).pipe(Effect.provide(folder))
   )
 
-  it.effect("that has expired and can't be renewed says so; while it lasts it serves", () =>
+  it.effect("is used while it is valid, and says so when it has expired and can't be renewed", () =>
     Effect.gen(function*() {
       const { writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", { authentication: { type: "user_oauth" } })
@@ -287,7 +287,7 @@ describe("the token of a profile", () => {
     ["an access_token of no header", { access_token: "canary canary" }],
     ["a time that is none", { access_token: "token-canary", expires_at: "soon" }],
     ["a list", ["token-canary"]]
-  ])("in a file with %s is an error that repeats none of it", ([, json]) =>
+  ])("is an error that repeats nothing of the file if that has %s", ([, json]) =>
     Effect.gen(function*() {
       const { writeConfig, writeToken } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -297,7 +297,7 @@ describe("the token of a profile", () => {
       assert.notInclude(JSON.stringify(error), "canary")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("without a credentials file says to log in", () =>
+  it.effect("asks to log in if there is no credentials file", () =>
     Effect.gen(function*() {
       const { writeConfig } = yield* Folder
       yield* writeConfig("work", oauth)
@@ -312,14 +312,14 @@ describe("a profile's file", () => {
       return error
     })
 
-  it.effect("that is not there is an error with its path", () =>
+  it.effect("is an error with its path if it does not exist", () =>
     Effect.gen(function*() {
       const { path } = yield* Folder
       assert.include((yield* refusal({ name: "other" })).message, `${path}/configs/other.json`)
     }).pipe(Effect.provide(folder)))
 
   it.effect.each(["..", ".", "a/b", "a\\b", "", " ", "ä", "a\nb"])(
-    "is not looked for by the name %j",
+    "is not searched under the name %j",
     (name) =>
       Effect.gen(function*() {
         const { message } = yield* refusal({ name })
@@ -332,14 +332,14 @@ describe("a profile's file", () => {
     ["has no authentication", "{}", "authentication"],
     ["is of a type that is not known", "{\"authentication\":{\"type\":\"magic\"}}", "type"],
     ["has a number for an address", "{\"base_url\":1,\"authentication\":{\"type\":\"user_oauth\"}}", "base_url"]
-  ])("that %s is an error that says where", ([, text, word]) =>
+  ])("is an error that says where if it %s", ([, text, word]) =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       yield* write("configs/work.json", text)
       assert.include((yield* refusal({})).message, word)
     }).pipe(Effect.provide(folder)))
 
-  it.effect("says where its gaps may be filled", () =>
+  it.effect("names the variables that can fill its gaps", () =>
     Effect.gen(function*() {
       const { writeConfig } = yield* Folder
       yield* writeConfig("work", { authentication: { type: "oidc_federation" } })
@@ -350,14 +350,14 @@ describe("a profile's file", () => {
       assert.include((yield* refusal({}, organization)).message, "ANTHROPIC_IDENTITY_TOKEN_FILE")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("of an address over plain http is refused before a token goes there", () =>
+  it.effect("is refused before a token is sent if its address is plain http", () =>
     Effect.gen(function*() {
       const { writeConfig } = yield* Folder
       yield* writeConfig("work", { ...oauth, base_url: "http://home.example" })
       assert.include((yield* refusal({})).message, "plain http")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("is the one that ANTHROPIC_PROFILE names, else the active one, else default", () =>
+  it.effect("is named by ANTHROPIC_PROFILE, else the active one, else default", () =>
     Effect.gen(function*() {
       const { write, writeConfig } = yield* Folder
       for (const name of ["default", "active", "named"]) yield* writeConfig(name, { ...oauth, organization_id: name })
@@ -371,7 +371,7 @@ describe("a profile's file", () => {
       assert.include(yield* identity({}), "organization default")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("lies below XDG_CONFIG_HOME, else below HOME", () =>
+  it.effect("is found below XDG_CONFIG_HOME, else below HOME", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const { path } = yield* Folder
@@ -390,7 +390,7 @@ describe("a profile's file", () => {
       assert.include((yield* Effect.flip(at({}))).message, "HOME")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("on Windows lies below APPDATA", () =>
+  it.effect("is found below APPDATA on Windows", () =>
     Effect.gen(function*() {
       const { path } = yield* Folder
       const posix = yield* Path.Path
@@ -418,7 +418,7 @@ describe("workload identity in a profile", () => {
     }
   })
 
-  it.effect("exchanges the token in the file, keeps what it gets, and sends no workspace", () =>
+  it.effect("exchanges the token in the file, caches the result, and sends no workspace", () =>
     Effect.gen(function*() {
       const { readToken, write, writeConfig } = yield* Folder
       yield* writeConfig("work", federation(yield* write("identity", " assertion-1\n")))
@@ -447,7 +447,7 @@ describe("workload identity in a profile", () => {
       assert.deepStrictEqual(next.state.exchanges, [])
     }).pipe(Effect.provide(folder)))
 
-  it.effect("takes no kept token of another rule or workspace", () =>
+  it.effect("does not use a cached token of another rule or workspace", () =>
     Effect.gen(function*() {
       const { write, writeConfig } = yield* Folder
       const config = federation(yield* write("identity", "assertion-1"))
@@ -459,7 +459,7 @@ describe("workload identity in a profile", () => {
       assert.strictEqual(server.state.exchanges[0]?.body.workspace_id, "wrkspc_2")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("reads a token file that was replaced under way, and waits for one that is empty just then", () =>
+  it.effect("reads a token file again after it was replaced, and waits while it is briefly empty", () =>
     Effect.gen(function*() {
       const { write, writeConfig } = yield* Folder
       const fs = yield* FileSystem.FileSystem
@@ -486,7 +486,7 @@ describe("workload identity in a profile", () => {
       assert.strictEqual(server.state.exchanges[1]?.body.assertion, "assertion-2")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("works without a place to keep its token", () =>
+  it.effect("works if its token can't be cached", () =>
     Effect.gen(function*() {
       const { path, write, writeConfig } = yield* Folder
       const fs = yield* FileSystem.FileSystem

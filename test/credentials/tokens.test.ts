@@ -45,7 +45,7 @@ const after = (tokens: Tokens.Tokens<number>, seconds: number) =>
   })
 
 describe("a token", () => {
-  it.effect("is asked for when it is first needed, and once", () =>
+  it.effect("is obtained when it is first needed, and only once", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(undefined)
       assert.deepStrictEqual(source.asked, [])
@@ -55,7 +55,7 @@ describe("a token", () => {
       assert.deepStrictEqual(source.asked, [undefined])
     }))
 
-  it.effect("of an hour is renewed behind the requests in its last two minutes, and before them in its last 30 s", () =>
+  it.effect("with an hour's lifetime is renewed in the background in its last two minutes, and before requests in its last 30 s", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       assert.strictEqual(yield* tokens.get, 1)
@@ -67,7 +67,7 @@ describe("a token", () => {
       assert.strictEqual(yield* after(tokens, 3600 - 29), 3)
     }))
 
-  it.effect("of a minute has margins to its size: it isn't asked for at each request", () =>
+  it.effect("with a minute's lifetime has proportional margins, so it is not renewed at each request", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(60)
       for (let second = 0; second < 600; second++) yield* after(tokens, 1)
@@ -75,7 +75,7 @@ describe("a token", () => {
       assert.isAtLeast(source.asked.length, 10)
     }))
 
-  it.effect("that has ended when it is given serves once, and is not asked for in a loop", () =>
+  it.effect("is used once if it has already expired when it is obtained, and not obtained in a loop", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(0)
       assert.strictEqual(yield* tokens.get, 1)
@@ -83,7 +83,7 @@ describe("a token", () => {
       assert.strictEqual(source.asked.length, 2)
     }))
 
-  it.effect("is asked for once by 64 fibers at a time, the first of which goes away", () =>
+  it.effect("is obtained once for 64 concurrent fibers, even if the first is interrupted", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       yield* tokens.get
@@ -101,7 +101,7 @@ describe("a token", () => {
       assert.strictEqual(source.asked.length, 2)
     }))
 
-  it.effect("that can't be had fails for all who wait, and is asked for again by the next one", () =>
+  it.effect("fails for all waiting fibers if it can't be obtained, and the next caller tries again", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       source.failure = failure
@@ -116,7 +116,7 @@ describe("a token", () => {
       assert.strictEqual(yield* tokens.get, 2)
     }))
 
-  it.effect("is renewed behind the requests at most every 5 seconds while that fails", () =>
+  it.effect("is renewed in the background at most every 5 seconds while that fails", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       yield* tokens.get
@@ -132,7 +132,7 @@ describe("a token", () => {
 })
 
 describe("a token that is refused", () => {
-  it.effect("is asked for again, with word of which one no longer serves", () =>
+  it.effect("is obtained again, and acquire receives the one that no longer serves", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       const value = yield* tokens.get
@@ -142,7 +142,7 @@ describe("a token that is refused", () => {
       assert.strictEqual(yield* tokens.get, 2)
     }))
 
-  it.effect("long after it was renewed drops nothing, however many such answers come", () =>
+  it.effect("is not dropped by late refusals of an older token", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       const old = yield* tokens.get
@@ -155,7 +155,7 @@ describe("a token that is refused", () => {
       assert.strictEqual(source.asked.length, 2)
     }))
 
-  it.effect("by many requests at once is renewed once", () =>
+  it.effect("is renewed once if many requests are refused at once", () =>
     Effect.gen(function*() {
       const { source, tokens } = yield* make(3600)
       const value = yield* tokens.get
@@ -171,7 +171,7 @@ describe("a token that is refused", () => {
 })
 
 describe("a clock", () => {
-  it.effect("that is set back by an hour makes no token last longer: it is renewed behind the next request", () =>
+  it.effect("that is set back by an hour prolongs no token: it is renewed in the background by the next request", () =>
     Effect.gen(function*() {
       yield* TestClock.adjust("10 hours")
       const { source, tokens } = yield* make(3600)
@@ -183,7 +183,7 @@ describe("a clock", () => {
       assert.strictEqual(source.asked.length, 2)
     }))
 
-  it.effect("that is set back while renewals fail doesn't stop them", () =>
+  it.effect("that is set back while renewals fail does not stop them", () =>
     Effect.gen(function*() {
       yield* TestClock.adjust("10 hours")
       const { source, tokens } = yield* make(3600)
@@ -198,7 +198,7 @@ describe("a clock", () => {
     }))
 })
 
-it.effect("when the layer is gone nobody waits for ever, and no renewal goes on", () =>
+it.effect("when the layer is closed nobody waits for ever, and renewals stop", () =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
     let isInterrupted = false

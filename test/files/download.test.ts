@@ -59,10 +59,10 @@ const failureOf = (result: Effect.Success<ReturnType<typeof download>>) =>
 
 const contents = (from: ReturnType<typeof serving>) => from.requests().filter(({ path }) => path.endsWith("/content"))
 
-describe("an HTML page that came instead of a content", () => {
+describe("an HTML page instead of the content", () => {
   const page = () => new Response("<html>sign in</html>", { headers: { "content-type": "text/html; charset=utf-8" } })
 
-  it.effect("is UnexpectedResponse, and nothing of it is handed out", () =>
+  it.effect("is UnexpectedResponse, and none of it is delivered", () =>
     Effect.gen(function*() {
       const from = serving(page)
       const chunks: Array<Uint8Array> = []
@@ -76,7 +76,7 @@ describe("an HTML page that came instead of a content", () => {
       assert.deepStrictEqual(chunks, [])
     }))
 
-  it.effect("is asked for again where the policy allows", () =>
+  it.effect("is requested again if the policy allows", () =>
     Effect.gen(function*() {
       const from = serving((_, n) => n === 1 ? page() : new Response(whole, { headers: { "content-length": "300" } }))
       assert.isTrue(isWhole(yield* download(from)))
@@ -94,12 +94,12 @@ describe("a content whose length was not announced", () => {
   const unannounced = (bytes: Uint8Array, headers: Record<string, string> = {}) =>
     new Response(body(bytes), { headers })
 
-  it.effect("is complete when it has the size that the metadata tells", () =>
+  it.effect("is complete if it has the size in the metadata", () =>
     Effect.gen(function*() {
       assert.isTrue(isWhole(yield* download(serving(() => unannounced(whole)), Policy.stack())))
     }))
 
-  it.effect("is an error when it ends before that, chunked or not", () =>
+  it.effect("is an error if it ends before that, chunked or not", () =>
     Effect.gen(function*() {
       for (const headers of [{}, { "transfer-encoding": "chunked" }]) {
         const from = serving(() => unannounced(whole.subarray(0, 31), headers))
@@ -110,14 +110,14 @@ describe("a content whose length was not announced", () => {
       }
     }))
 
-  it.effect("is continued where it ended too early, under a retry policy", () =>
+  it.effect("is continued where it ended, under a retry policy", () =>
     Effect.gen(function*() {
       const from = serving((_, n) => n === 1 ? unannounced(whole.subarray(0, 31)) : part(31, 299))
       assert.isTrue(isWhole(yield* download(from)))
       assert.strictEqual(contents(from)[1]?.headers["range"], "bytes=31-")
     }))
 
-  it.effect("may be longer than the metadata tells, and an image may be shorter too", () =>
+  it.effect("may be longer than the metadata says, and an image may also be shorter", () =>
     Effect.gen(function*() {
       assert.isTrue(isWhole(yield* download(serving(() => unannounced(whole), { size_bytes: 299 }))))
       assert.isTrue(
@@ -125,7 +125,7 @@ describe("a content whose length was not announced", () => {
       )
     }))
 
-  it.effect("is handed out where the metadata can't be had", () =>
+  it.effect("is delivered if the metadata can't be looked up", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((request) =>
         request.path.endsWith("/content") ? unannounced(whole) : new Response("", { status: 403 })
@@ -135,7 +135,7 @@ describe("a content whose length was not announced", () => {
 })
 
 describe("the rest of a content that broke off", () => {
-  it.effect("may come in several parts: a part that is shorter than asked for is followed by the next", () =>
+  it.effect("may come in several parts: a part that is shorter than requested is followed by the next", () =>
     Effect.gen(function*() {
       const from = serving((_, n) =>
         n === 1 ? broken() : n === 2 ? part(100, 149) : n === 3 ? part(150, 198) : part(199, 299)
@@ -149,13 +149,13 @@ describe("the rest of a content that broke off", () => {
       ])
     }))
 
-  it.effect("may tell the length that the beginning did not", () =>
+  it.effect("may announce the length that the beginning did not", () =>
     Effect.gen(function*() {
       const from = serving((_, n) => n === 1 ? broken({}) : n === 2 ? part(100, 149) : part(150, 299))
       assert.isTrue(isWhole(yield* download(from)))
     }))
 
-  it.effect("is asked for under the condition that the content is the same", () =>
+  it.effect("is requested under the condition that the content is the same", () =>
     Effect.gen(function*() {
       for (
         const [etag, condition] of [["\"v1\"", "\"v1\""], ["W/\"v1\"", undefined], [undefined, undefined]] as const
@@ -189,7 +189,7 @@ describe("the rest of a content that broke off", () => {
     ["ten bytes too many", () => part(100, 299, { "content-length": "210" }, new Uint8Array(210))]
   ]
   for (const [how, answer] of wrong) {
-    it.effect(`is an error when it has ${how}, and never a success`, () =>
+    it.effect(`is an error if it has ${how}`, () =>
       Effect.gen(function*() {
         const from = serving((_, n) => n === 1 ? broken({ "content-length": "300", etag: "\"v1\"" }) : answer())
         const error = failureOf(yield* download(from))
@@ -197,7 +197,7 @@ describe("the rest of a content that broke off", () => {
       }))
   }
 
-  it.effect("may break off again, also while it passes over what was handed out", () =>
+  it.effect("may break off again, even while it skips delivered bytes", () =>
     Effect.gen(function*() {
       const from = serving((_, n) => {
         if (n === 1) return broken()
@@ -208,7 +208,7 @@ describe("the rest of a content that broke off", () => {
       assert.strictEqual(contents(from)[2]?.headers["range"], "bytes=100-")
     }))
 
-  it.effect("is not asked for without a retry policy", () =>
+  it.effect("is not requested without a retry policy", () =>
     Effect.gen(function*() {
       const from = serving(() => broken())
       const error = failureOf(yield* download(from, Policy.stack()))

@@ -9,7 +9,7 @@ const id = (n: number) => FileMetadata.FileId.make(`file_${n}`)
 const page = () => Response.json({ data: [wire({ id: "file_1" }), wire({ id: "file_2" })], next_page: null })
 
 describe("lookups that share a request", () => {
-  it.effect("P7: one who leaves does not stop it, and once all have left it is given up", () =>
+  it.effect("P7: interrupting one lookup does not stop the request, and interrupting all of them aborts it", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(() => Effect.as(Effect.sleep("1 minute"), page()))
       yield* Effect.gen(function*() {
@@ -26,7 +26,7 @@ describe("lookups that share a request", () => {
       }).pipe(Effect.provide(layerOf(from.client, Policy.standard())))
     }))
 
-  it.effect("give those who stay their answer, whoever was first", () =>
+  it.effect("give the remaining lookups their answer, even if the first is interrupted", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(() => Effect.as(Effect.sleep("1 minute"), page()))
       const stays = Effect.gen(function*() {
@@ -41,7 +41,7 @@ describe("lookups that share a request", () => {
       assert.lengthOf(from.requests(), 1)
     }))
 
-  it.effect("don't share what one of them overrides", () =>
+  it.effect("don't share the overrides of one of them", () =>
     Effect.gen(function*() {
       let asked = 0
       const from = HttpMock.answering(() => asked++ < 2 ? failure(500) : page())

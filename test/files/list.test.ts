@@ -44,7 +44,7 @@ describe("a listing that can't end", () => {
     }))
 })
 
-describe("a listing whose files are deleted while it goes on", () => {
+describe("a listing whose files are deleted while it runs", () => {
   /** The beta dialect, where a cursor is the id of a file. */
   const store = (count: number) => {
     let files = Array.from({ length: count }, (_, n) => file(count - n))
@@ -68,7 +68,7 @@ describe("a listing whose files are deleted while it goes on", () => {
     return { from, left: () => files.map((file) => file["id"]) }
   }
 
-  it.effect("finishes, and gives each file once: all are deleted as they come", () =>
+  it.effect("finishes, and gives each file once, if all are deleted as they come", () =>
     Effect.gen(function*() {
       const { from, left } = store(45)
       const seen: Array<string> = []
@@ -80,7 +80,7 @@ describe("a listing whose files are deleted while it goes on", () => {
       assert.strictEqual(seen.length, 45)
     }))
 
-  it.effect("finishes, and gives each file once: every second is deleted, some of one moment with its neighbours", () =>
+  it.effect("finishes, and gives each file once, if every second is deleted and some have the same timestamp as their neighbours", () =>
     Effect.gen(function*() {
       const { from, left } = store(45)
       const seen: Array<string> = []
@@ -94,7 +94,7 @@ describe("a listing whose files are deleted while it goes on", () => {
       assert.strictEqual(left().length, 23)
     }))
 
-  it.effect("fails with the service's own words when its first page can't be had", () =>
+  it.effect("fails with the service's own message if its first page can't be fetched", () =>
     Effect.gen(function*() {
       const { from } = store(5)
       const error = yield* Effect.flip(
@@ -105,7 +105,7 @@ describe("a listing whose files are deleted while it goes on", () => {
     }))
 })
 
-describe("an answer about another file than was asked for", () => {
+describe("an answer about another file than requested", () => {
   const other = HttpMock.answering((request) => {
     if (request.method === "DELETE") return Response.json({ id: "file_other", type: "file_deleted" })
     const data = wire({ id: "file_other" })
@@ -130,8 +130,8 @@ describe("an answer about another file than was asked for", () => {
   }
 })
 
-describe("functions of one file", () => {
-  it.effect("are given to forEach as they are: the index is not taken for options", () =>
+describe("functions that take one id", () => {
+  it.effect("can be passed to forEach directly: the index is not taken for options", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((request) => {
         const id = request.path.split("/").at(3)

@@ -32,7 +32,7 @@ const spansOf = (effect: Effect.Effect<unknown, unknown, Files.Files>) =>
     return spans
   })
 
-describe("the span of an operation has the API's own name, is a client's, and says which file it was about", () => {
+describe("the span of an operation has the API's own name, is a client span, and names its file", () => {
   for (const [name, effect] of operations) {
     it.effect(name, () =>
       Effect.gen(function*() {
@@ -44,7 +44,7 @@ describe("the span of an operation has the API's own name, is a client's, and sa
       }))
   }
 
-  it.effect("anthropic.files.list is one for each page, with the number of files on it", () =>
+  it.effect("each page has a span anthropic.files.list with the number of its files", () =>
     Effect.gen(function*() {
       const spans = yield* spansOf(Stream.runDrain(Files.list()))
       const pages = spans.filter(({ name }) => name === "anthropic.files.list")
@@ -53,7 +53,7 @@ describe("the span of an operation has the API's own name, is a client's, and sa
       assert.strictEqual(pages[0]?.attributes.get("files.count"), 1)
     }))
 
-  it.effect("neither a file's name nor its content is in any", () =>
+  it.effect("no span contains a file's name or content", () =>
     Effect.gen(function*() {
       for (const [, effect] of operations) {
         const spans = yield* spansOf(effect)

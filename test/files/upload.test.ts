@@ -8,7 +8,7 @@ import { drive, layerOf, ok } from "../policy/support.ts"
 const encoder = new TextEncoder()
 
 describe("a source that is fetched from a URL", () => {
-  it.effect("and breaks off is fetched again, as often as the retry policy allows", () =>
+  it.effect("is fetched again if it breaks off, as often as the retry policy allows", () =>
     Effect.gen(function*() {
       let gets = 0
       const from = HttpMock.answering((request) => {
@@ -31,7 +31,7 @@ describe("a source that is fetched from a URL", () => {
     }))
 })
 
-describe("an option that is misspelt", () => {
+describe("a misspelt option", () => {
   it.effect("is refused before anything is sent", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering(() => ok())
@@ -45,7 +45,7 @@ describe("an option that is misspelt", () => {
     }))
 })
 
-describe("a file of another size than was sent", () => {
+describe("a stored file with another size than was sent", () => {
   const answering = (file: Record<string, unknown>) => {
     const deleted: Array<string> = []
     const from = HttpMock.answering((request) => {
@@ -57,7 +57,7 @@ describe("a file of another size than was sent", () => {
   }
   const hello = FileSource.text("hello", "a.txt")
 
-  it.effect("is deleted again when it can only be this upload's", () =>
+  it.effect("is deleted again if it can only be this upload's", () =>
     Effect.gen(function*() {
       const { deleted, from } = answering({ filename: "a.txt", size_bytes: 4 })
       const error = yield* Effect.flip(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.stack())))
@@ -66,7 +66,7 @@ describe("a file of another size than was sent", () => {
       assert.deepStrictEqual(deleted, ["/v1/files/file_1"])
     }))
 
-  it.effect("is left alone when it is older than the upload, or known to be another upload's", () =>
+  it.effect("is kept if it is older than the upload, or known to be another upload's", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.UTC(2030, 0, 1))
       const older = answering({ filename: "a.txt", size_bytes: 4, created_at: "2029-12-01T00:00:00.000001Z" })

@@ -67,7 +67,7 @@ const json = (response: http.ServerResponse, body: unknown, headers: Record<stri
   response.end(JSON.stringify(body))
 }
 
-it.live("Entra's token comes out of @azure/identity, here of a managed identity", () =>
+it.live("the Entra token comes from @azure/identity, here from a managed identity", () =>
   Effect.gen(function*() {
     const served = yield* serve((_, response) =>
       json(response, {
@@ -85,7 +85,7 @@ it.live("Entra's token comes out of @azure/identity, here of a managed identity"
     assert.include(decodeURIComponent(served.requests[0] ?? ""), "resource=https://ai.azure.com")
   }), 60_000)
 
-it.live("Google's token comes out of google-auth-library, here of the metadata server", () =>
+it.live("the Google token comes from google-auth-library, here from the metadata server", () =>
   Effect.gen(function*() {
     const served = yield* serve((url, response) => {
       const flavor = { "metadata-flavor": "Google" }
@@ -112,7 +112,7 @@ it.live("Google's token comes out of google-auth-library, here of the metadata s
   }), 60_000)
 
 describe("a package that only some platforms need", () => {
-  it.effect("says what to install where it is missing", () =>
+  it.effect("says what to install if it is missing", () =>
     Effect.gen(function*() {
       const name = "effect-anthropic-files-missing-peer"
       const error = yield* Effect.flip(peer("the token", name, () => import(/* @vite-ignore */ name)))

@@ -67,7 +67,7 @@ describe("AWS", () => {
       assert.include((yield* build(Aws.layer({ region: "ap-1" }), env)).baseUrl, "ap-1")
     }))
 
-  it.effect("a key goes as Bearer, and one in code hides AWS credentials in the environment", () =>
+  it.effect("a key is sent as Bearer, and a key in code takes precedence over AWS credentials in the environment", () =>
     Effect.gen(function*() {
       const env = {
         AWS_ACCESS_KEY_ID: "AKIAENV",
@@ -83,7 +83,7 @@ describe("AWS", () => {
       assert.include(signed.authorization, "Credential=AKIA/")
     }))
 
-  it.effect("temporary credentials are asked for once, and again before they end", () =>
+  it.effect("temporary credentials are obtained once, and again before they expire", () =>
     Effect.gen(function*() {
       let count = 0
       const aws = yield* build(Aws.layer({
@@ -105,7 +105,7 @@ describe("AWS", () => {
       assert.include((yield* headersOf(aws, request)).authorization, "Credential=AKIA3/")
     }))
 
-  it.effect("a signer of one's own is given the request and what is signed of it", () =>
+  it.effect("a custom signer receives the request and its signed headers", () =>
     Effect.gen(function*() {
       const seen: Array<Aws.Unsigned> = []
       const aws = yield* build(Aws.layer({
@@ -130,7 +130,7 @@ describe("AWS", () => {
       assert.include(error.message, "HSM away")
     }))
 
-  it.effect("the region may stand in AWS's shared files, the credentials file first", () =>
+  it.effect("the region may come from AWS's shared files, the credentials file first", () =>
     Effect.gen(function*() {
       const { path, write } = yield* Folder
       const config = yield* write(
@@ -175,7 +175,7 @@ describe("AWS", () => {
       assert.strictEqual(aws.baseUrl, "https://gateway.example")
     }))
 
-  it.effect("AWS's own chain is asked where nothing else is there, and says what to do when it has nothing", () =>
+  it.effect("AWS's own chain is used last, and says what to do if it finds nothing", () =>
     Effect.gen(function*() {
       const { path, write } = yield* Folder
       yield* write("nothing", "")
@@ -196,7 +196,7 @@ describe("AWS", () => {
       assert.include(error.message, "AWS_ACCESS_KEY_ID")
     }).pipe(Effect.provide(folder)))
 
-  it.effect("AWS's own chain takes a profile of the shared files", () =>
+  it.effect("AWS's own chain uses a profile of the shared files", () =>
     Effect.gen(function*() {
       const { write } = yield* Folder
       const shared = yield* write("shared", "[dev]\naws_access_key_id = AKIADEV\naws_secret_access_key = canary\n")
@@ -216,7 +216,7 @@ describe("Google Cloud", () => {
   const token = Effect.succeed(Redacted.make("ya29.canary"))
   const place = { project: "my-project", workspaceId: "wrkspc_1" }
 
-  it.effect("sends Google's token to the workspace's address", () =>
+  it.effect("sends the Google token to the workspace's base URL", () =>
     Effect.gen(function*() {
       const google = yield* build(GoogleCloud.layer({ ...place, token }))
       assert.strictEqual(
@@ -242,7 +242,7 @@ describe("Google Cloud", () => {
       assert.deepStrictEqual(Object.keys(yield* headersOf(yield* build(layer, own))), ["authorization"])
     }))
 
-  it.effect("a token is asked for again before it ends, not at each request", () =>
+  it.effect("a token is obtained again before it expires, not for each request", () =>
     Effect.gen(function*() {
       let count = 0
       const client: GoogleCloud.AuthClient = {
@@ -256,7 +256,7 @@ describe("Google Cloud", () => {
       assert.strictEqual((yield* headersOf(google)).authorization, "Bearer ya29.2")
     }))
 
-  it.effect("no token, or a failure, is a typed error", () =>
+  it.effect("a missing token and a failure are typed errors", () =>
     Effect.gen(function*() {
       const of = (getAccessToken: GoogleCloud.AuthClient["getAccessToken"]) =>
         Effect.flatMap(
@@ -279,14 +279,14 @@ describe("Google Cloud", () => {
       assert.strictEqual((yield* refused(GoogleCloud.layer(options))).option, option)
     }))
 
-  it.effect("an address of one's own needs no project and no workspace", () =>
+  it.effect("a custom base URL needs no project and no workspace", () =>
     Effect.gen(function*() {
       const google = yield* build(GoogleCloud.layer({ baseUrl: "https://gateway.example/", skipAuth: true }))
       assert.strictEqual(google.baseUrl, "https://gateway.example")
       assert.deepStrictEqual(yield* headersOf(google), {})
     }))
 
-  it.effect("Google's library reads a key file's project, and asks the token endpoint in it", () =>
+  it.effect("Google's library reads the project and the token endpoint from a key file", () =>
     Effect.gen(function*() {
       const { path, write } = yield* Folder
       const file = yield* write(
@@ -320,14 +320,14 @@ describe("Google Cloud", () => {
 })
 
 describe("Foundry", () => {
-  it.effect("sends a key as x-api-key to the resource's address", () =>
+  it.effect("sends a key as x-api-key to the resource's base URL", () =>
     Effect.gen(function*() {
       const foundry = yield* build(Foundry.layer({ resource: "my-resource", apiKey: key }))
       assert.strictEqual(foundry.baseUrl, "https://my-resource.services.ai.azure.com/anthropic")
       assert.deepStrictEqual(yield* headersOf(foundry), { "x-api-key": "canary-key" })
     }))
 
-  it.effect("sends a token of Entra as Bearer, and one in code hides the key in the environment", () =>
+  it.effect("sends an Entra token as Bearer, and a token in code takes precedence over the key in the environment", () =>
     Effect.gen(function*() {
       const env = { ANTHROPIC_FOUNDRY_API_KEY: "environment-key", ANTHROPIC_FOUNDRY_RESOURCE: "r" }
       const token = Effect.succeed(Redacted.make("canary-token"))
@@ -338,7 +338,7 @@ describe("Foundry", () => {
     }))
 
   it.effect.each(["my-resource", "my-resource.services.ai.azure.com", "https://my-resource.services.ai.azure.com/x"])(
-    "takes %s for the resource",
+    "accepts %s as the resource",
     (resource) =>
       Effect.gen(function*() {
         const foundry = yield* build(Foundry.layer({ resource, apiKey: key }))
@@ -376,7 +376,7 @@ describe("Foundry", () => {
       assert.strictEqual((yield* refused(Foundry.layer(options), env)).option, option)
     }))
 
-  it.effect("one in code hides the other in the environment", () =>
+  it.effect("a resource or base URL in code takes precedence over the environment", () =>
     Effect.gen(function*() {
       const foundry = yield* build(Foundry.layer({ baseUrl: "https://h.example/x", apiKey: key }), {
         ANTHROPIC_FOUNDRY_RESOURCE: "r"

@@ -201,7 +201,7 @@ it.effect.prop(
     })
 )
 
-describe("what is signed of a body", () => {
+describe("the signed digest of a body", () => {
   const hashOf = (body: HttpBody.HttpBody) =>
     Effect.gen(function*() {
       const client = yield* build({ region: "eu-west-1", workspaceId: "wrkspc_1", credentials })
@@ -211,7 +211,7 @@ describe("what is signed of a body", () => {
 
   const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
-  it.effect("a digest of what is in memory, and nothing of what is streamed", () =>
+  it.effect("is computed in memory, and left out of a stream", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* hashOf(HttpBody.empty), sha256(""))
       assert.strictEqual(yield* hashOf(HttpBody.text("abc")), sha256("abc"))
