@@ -318,6 +318,28 @@ describe("twins", () => {
       assert.strictEqual((yield* emulator.files).length, 2)
     })))
 
+  it.effect("is found below a slower one that began earlier: newest first need not mean by time", () =>
+    withEmulator(Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* TestClock.setTime(1_000_123)
+      // Now the client knows the service's clock.
+      yield* Files.upload(FileSource.text("first", "first.txt"))
+      yield* TestClock.adjust("20 seconds")
+      yield* emulator.addFault(Fault.reset({ at: "after", ...upload }))
+      const lost = yield* Effect.forkChild(Files.upload(hello))
+      while ((yield* emulator.files).length < 2) yield* settle
+      const began = DateTime.makeUnsafe(1_010_123)
+      yield* emulator.seed({ filename: "slow.txt", content: "slow", createdAt: began })
+      const file = yield* drive(Fiber.join(lost), 1000)
+      assert.deepStrictEqual((yield* emulator.files).map(({ filename }) => filename).toSorted(), [
+        "a.txt",
+        "first.txt",
+        "slow.txt"
+      ])
+      assert.strictEqual(file.filename, "a.txt")
+      assert.deepStrictEqual(yield* operations, ["upload", "upload", "list"])
+    })))
+
   it.effect("a file of this client's that is accounted for is not adopted", () =>
     withEmulator(Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator

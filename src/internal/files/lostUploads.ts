@@ -125,16 +125,19 @@ export const makeLostUploads = (options: {
     let cursor: string | undefined
     for (let count = 0; count < maxPages; count++) {
       const [files, next] = yield* newestPage(upload.client, pageSize, cursor)
+      let isOlder = false
       for (const file of files) {
         const created = file.created_at.epochMilliseconds
         const order = clock.order(created, began.monotonic, began.wall)
-        // Newest first: all further files are older, unless timestamps are truncated to seconds.
-        if (order === "before" && precisionOf(created) < 1000) return { certain, unclear }
+        isOlder = order === "before" && precisionOf(created) < 1000
         if (order === "before" || taken.has(file.id) || !isLike(file, upload, size, tellsExpiry)) continue
         const isSameName = file.filename.normalize() === upload.filename.normalize()
         if (order === "after" && isSameName) certain.push(file)
         else if (isSameName || isChangedName(file.filename, upload.filename)) unclear.push(file)
       }
+      // Newest first, but not strictly: a file that was uploaded slowly may have the time when its upload began, and stand
+      // above files with a later time. So the whole page is searched, and no further one if its last file is older.
+      if (isOlder) return { certain, unclear }
       if (next === null || next === undefined) return { certain, unclear }
       cursor = next
     }
