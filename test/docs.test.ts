@@ -19,6 +19,21 @@ const programs = ["examples", "test"].flatMap((folder) => filesBelow(folder, /\.
   withoutIndentation(read(file))
 )
 
+/** What each public module exports, members of its interfaces included, by the module's name. */
+const exported = new Map(
+  ["", "/emulator", "/fleet", "/platform", "/testing"].flatMap((folder) =>
+    fs.readdirSync(`src${folder}`).filter((name) => name.endsWith(".ts")).map((name) => {
+      const text = read(`src${folder}/${name}`)
+      const declared = text.matchAll(/^export (?:const|class|interface|type|function) (\w+)/gm)
+      const members = text.matchAll(/^ {2}readonly (\w+)\??:/gm)
+      const lists = Array.from(text.matchAll(/^export (?:type )?\{([^]*?)\}/gm), ([, list = ""]) => list).join(",")
+      const passedOn = lists.replaceAll(/\/\*[^]*?\*\//g, "").matchAll(/(\w+)\s*(?:,|$)/g)
+      const names = [...declared, ...members, ...passedOn].map(([, found = ""]) => found)
+      return [name.slice(0, -".ts".length), new Set(names)] as const
+    })
+  )
+)
+
 const { files, homepage } = JSON.parse(read("package.json")) as {
   readonly files: ReadonlyArray<string>
   readonly homepage: string
@@ -88,6 +103,15 @@ for (const page of pages()) {
         }
       )
       assert.deepStrictEqual(headings, Array.from(new Set(headings)))
+    })
+
+    it("the members of modules that it names exist", () => {
+      for (const [, code = ""] of text.replaceAll(/^```[^]*?^```/gm, "").matchAll(/`([^`\n]+)`/g)) {
+        for (const [, name = "", member = ""] of code.matchAll(/(?<![\w./])([A-Z]\w+)\.([A-Za-z]\w*)/g)) {
+          const found = exported.get(name)
+          if (found !== undefined) assert.isTrue(found.has(member), `${page} names ${name}.${member}`)
+        }
+      }
     })
 
     it("the paths that it names exist", () => {
