@@ -40,6 +40,11 @@ const parts = {
 }
 
 describe("docs/coming-from-the-sdk.md", () => {
+  it("names the version of the SDK that it was compared with", () => {
+    const { version } = JSON.parse(read(`${sdk}/package.json`)) as { readonly version: string }
+    assert.include(page, `\`@anthropic-ai/sdk\` ${version.split(".").slice(0, 2).join(".")} `)
+  })
+
   for (const [part, names] of Object.entries(parts)) {
     it(`names all ${part}`, () => {
       assert.isNotEmpty(names)
