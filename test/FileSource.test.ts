@@ -453,18 +453,22 @@ layer(Folder.layer)("path", (it) => {
       assert.strictEqual(Buffer.from(bytes).toString(), "made later")
     }))
 
-  it.effect("a Blob whose file is shortened or removed in the meantime fails, without an uncaught error", () =>
-    Effect.gen(function*() {
-      const { write } = yield* Folder
-      for (const spoil of [(file: string) => fs.truncateSync(file, 10), (file: string) => fs.rmSync(file)]) {
-        const file = write("blob.bin", pattern(3 * MiB))
-        const blob = yield* Effect.promise(() => fs.openAsBlob(file))
-        spoil(file)
-        const { reason, seen } = yield* failure(FileSource.blob(blob, "blob.bin"))
-        assert.strictEqual(reason, "Failed")
-        assert.isBelow(seen, 3 * MiB)
-      }
-    }))
+  // A Blob over a file is a copy in Deno, and in Bun it is what the file holds when it is read.
+  it.effect.skipIf("Bun" in globalThis || "Deno" in globalThis)(
+    "a Blob whose file is shortened or removed in the meantime fails, without an uncaught error",
+    () =>
+      Effect.gen(function*() {
+        const { write } = yield* Folder
+        for (const spoil of [(file: string) => fs.truncateSync(file, 10), (file: string) => fs.rmSync(file)]) {
+          const file = write("blob.bin", pattern(3 * MiB))
+          const blob = yield* Effect.promise(() => fs.openAsBlob(file))
+          spoil(file)
+          const { reason, seen } = yield* failure(FileSource.blob(blob, "blob.bin"))
+          assert.strictEqual(reason, "Failed")
+          assert.isBelow(seen, 3 * MiB)
+        }
+      })
+  )
 
   it.effect("a path can't colour or break the line that reports it", () =>
     Effect.gen(function*() {

@@ -41,6 +41,9 @@ const client = (
     Layer.orDie
   )
 
+const isBun = "Bun" in globalThis
+const isDeno = "Deno" in globalThis
+
 const run = <A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.runCollect(stream)
 
 /** Nothing that a user sees of an error may hold the key. */
@@ -186,7 +189,9 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.strictEqual(error._tag, "TransferInterrupted")
         if (error._tag !== "TransferInterrupted") return
         assert.include(["Reset", "Truncated"], error.reason)
-        assert.deepStrictEqual([error.transferred, error.expected, error.fileId], [4, 10, "file_1"])
+        assert.deepStrictEqual([error.expected, error.fileId], [10, "file_1"])
+        // The fetch of Bun may drop what comes together with the end.
+        assert.include(transport === "fetch" && isBun ? [0, 4] : [4], error.transferred)
         assert.strictEqual(error.requestId, "req_short")
       }))
 
@@ -211,11 +216,16 @@ for (const transport of ["node:http", "fetch"] as const) {
           reasonOf(error)
         )
         if (transport === "node:http") assert.isBelow(read, 50_000_000)
-        const open = fs.readdirSync("/proc/self/fd").map((fd) => {
-          const target = `/proc/self/fd/${fd}`
-          return fs.existsSync(target) ? fs.readlinkSync(target) : ""
-        })
-        assert.notInclude(open, path)
+        const isOpen = () =>
+          fs.readdirSync("/proc/self/fd").some((fd) => {
+            const target = `/proc/self/fd/${fd}`
+            return fs.existsSync(target) && fs.readlinkSync(target) === path
+          })
+        // Deno closes a file once a read that is under way has ended.
+        yield* Effect.suspend(() => isOpen() ? Effect.fail("open") : Effect.void).pipe(
+          Effect.retry(Schedule.spaced("5 millis")),
+          Effect.timeout("1 second")
+        )
       }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))
 
     it.live("the outcome of a refused connection is known", () =>
@@ -227,7 +237,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         assert.strictEqual(reasonOf(error), "Unreachable")
         assert.isTrue(error.isRetryable)
         assert.isFalse(error.isOutcomeUnknown)
-        assert.include(error.message, "ECONNREFUSED")
+        assert.match(error.message, /ECONNREFUSED|Connection refused/)
       }))
 
     it.live("a connection that breaks after the upload leaves the outcome unknown", () =>
@@ -270,7 +280,7 @@ for (const transport of ["node:http", "fetch"] as const) {
       }))
 
     // The fetch of Node 22 and 26 keeps a socket open for four seconds after an abort, plain fetch with a signal too.
-    const keepsOpen = transport === "fetch" && !process.versions.node.startsWith("24.")
+    const keepsOpen = transport === "fetch" && !isBun && !isDeno && !process.versions.node.startsWith("24.")
     it.live.skipIf(keepsOpen)("an interruption closes the connection at once", () =>
       Effect.gen(function*() {
         let started = () => {}

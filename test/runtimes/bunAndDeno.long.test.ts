@@ -30,18 +30,32 @@ const run = (command: ReadonlyArray<string>, ...args: ReadonlyArray<string>) =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** The contract suite as one file, so that a runtime resolves nothing. */
+/** The suites of suites.ts, and at least how many tests each has. */
+const suites = [
+  [
+    "contract",
+    "the contract suite is green, in process, over NodeFiles, over fetch, over a page's client and in a folder",
+    150
+  ],
+  ["faults", "what goes wrong on the wire is an error in time, over NodeFiles and over fetch", 35],
+  ["policies", "retries, lost uploads and sockets under policies are as on Node", 300],
+  ["sources", "every kind of source is read and refused as on Node", 250],
+  ["transfers", "transfers to and from disk are as on Node", 70],
+  ["cache", "an upload cache in a folder keeps its promises", 60]
+] as const
+
+/** The suites as one file, so that a runtime resolves nothing. */
 const bundled = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
-  const outfile = `${yield* fs.makeTempDirectoryScoped()}/contract.mjs`
+  const outfile = `${yield* fs.makeTempDirectoryScoped()}/suites.mjs`
   yield* Effect.promise(() =>
     esbuild.build({
-      entryPoints: [fileURLToPath(new URL("contract.ts", import.meta.url))],
+      entryPoints: [fileURLToPath(new URL("suites.ts", import.meta.url))],
       outfile,
       bundle: true,
       format: "esm",
       platform: "node",
-      // The suite is imported for what it does.
+      // Suites are imported for what they do.
       ignoreAnnotations: true,
       alias: { "@effect/vitest": runner },
       banner: { js: "import { createRequire as $r } from \"node:module\"; const require = $r(import.meta.url);" }
@@ -64,18 +78,22 @@ for (const [name, title] of [["bun", "Bun"], ["deno", "Deno"]] as const) {
   const command = commandOf(name)
 
   describe.skipIf(command === undefined)(`in ${title}`, () => {
-    it.live(
-      "the contract suite is green, in process, over NodeFiles, over fetch and in a folder",
-      () =>
-        Effect.scoped(Effect.gen(function*() {
-          const { code, stderr, stdout } = yield* run(command ?? [], yield* bundled)
-          assert.strictEqual(code, 0, stderr)
-          const results = stdout.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line))
-          assert.deepStrictEqual(results.filter(({ failure }) => failure !== null), [])
-          assert.isAtLeast(results.length, 100)
-        })),
-      300_000
-    )
+    for (const [suite, title, least] of suites) {
+      it.live(
+        title,
+        () =>
+          Effect.scoped(Effect.gen(function*() {
+            const { code, stderr, stdout } = yield* run(command ?? [], yield* bundled, suite)
+            const results = stdout.split("\n").filter((line) => line.startsWith("{\"title\"")).map((line) =>
+              JSON.parse(line)
+            )
+            assert.deepStrictEqual(results.filter(({ failure }) => failure !== null), [], stderr)
+            assert.strictEqual(code, 0, stderr)
+            assert.isAtLeast(results.length, least)
+          })),
+        300_000
+      )
+    }
 
     it.live(
       "P5: 300 MB go up over NodeFiles in flat memory",

@@ -12,6 +12,16 @@ const proxyMessage = (proxy: string, status: number | undefined, cause: Error): 
   return `the proxy ${proxy} can't be reached (${why}): check its address, in HTTPS_PROXY for example.`
 }
 
+/** User name and password in a URL. */
+const userinfo = /\/\/[^\s/]*@/g
+
+/** Node 22 names the proxy by its whole URL, with the password, in the message and in the stack. */
+const withoutPassword = (cause: Error): Error => {
+  const message = cause.message.replaceAll(userinfo, "//")
+  if (message === cause.message) return cause
+  return Object.assign(new Error(message), "code" in cause ? { code: cause.code } : {})
+}
+
 /** The proxy in between failed: not a byte of the request reached the service. */
 export class ProxyError extends Error {
   readonly _tag = "ProxyError"
@@ -21,7 +31,7 @@ export class ProxyError extends Error {
   readonly status: number | undefined
 
   constructor(proxy: string, status: number | undefined, cause: Error) {
-    super(proxyMessage(proxy, status, cause), { cause })
+    super(proxyMessage(proxy, status, cause), { cause: withoutPassword(cause) })
     this.name = "ProxyError"
     this.proxy = proxy
     this.status = status

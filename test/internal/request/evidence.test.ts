@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { inspect } from "node:util"
 import { codeOf, evidenceOf, explain, wordsOf } from "../../../src/internal/request/evidence.ts"
 import { ProxyError, UnsentError } from "../../../src/internal/request/transportErrors.ts"
 
@@ -121,4 +122,15 @@ describe("the description of a failure", () => {
   it("https to an http port is described as not speaking TLS", () => {
     assert.strictEqual(explain(errors.wrongVersion)?.what, "it does not speak TLS")
   })
+})
+
+it("the error of a proxy keeps no user name and no password of what it was caused by", () => {
+  const cause = withFields("Failed to establish tunnel to h:443 via http://some%40one:canary@p:1/: HTTP/1.1 407", {
+    code: "ERR_PROXY_TUNNEL",
+    statusCode: 407
+  })
+  const error = new ProxyError("http://p:1", 407, cause)
+  assert.notMatch(inspect(error, { showHidden: true, depth: 9 }), /canary|some/)
+  assert.deepInclude(error.cause, { message: "Failed to establish tunnel to h:443 via http://p:1/: HTTP/1.1 407" })
+  assert.isTrue(evidenceOf(error).isUnsent)
 })
