@@ -1,7 +1,7 @@
 /**
  * What suites take of `@effect/vitest`. It stands in for that when they are bundled for a runtime without vitest.
  */
-import { Cause, Effect, Exit, type Layer, type Scope } from "effect"
+import { Cause, Effect, Exit, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 
 export { assert } from "chai"
@@ -49,7 +49,7 @@ export const layer =
   <A, E>(provided: Layer.Layer<A, E>) => (title: string, group: (it: { readonly effect: Effects }) => void): void =>
     describe(
       title,
-      () => group({ effect: over((body) => Effect.provide(Effect.provide(body, provided), TestClock.layer())) })
+      () => group({ effect: over((body) => Effect.provide(body, Layer.provideMerge(provided, TestClock.layer()))) })
     )
 
 /** Runs the tests one after another. Each prints a line of JSON: its title, and what went wrong or `null`. */
