@@ -151,14 +151,20 @@ describe("a limit on silence", () => {
 
   it.live("leaves no timer behind", () =>
     Effect.gen(function*() {
-      const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
-      const before = timers()
-      const fiber = yield* fork(guarded(() => Effect.never, 60_000))
-      assert.strictEqual(timers(), before + 1)
-      yield* guarded(() => Effect.yieldNow, 60_000)
-      assert.strictEqual(timers(), before + 1)
+      const set = vi.spyOn(globalThis, "setTimeout")
+      const cleared = vi.spyOn(globalThis, "clearTimeout")
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.restoreAllMocks()))
+      // Those of this length alone: the test runner has timers of its own.
+      const open = () => {
+        const handles = set.mock.calls.flatMap(([, millis], i) => millis === 61_234 ? [set.mock.results[i]?.value] : [])
+        return handles.filter((handle) => !cleared.mock.calls.some(([given]) => given === handle)).length
+      }
+      const fiber = yield* fork(guarded(() => Effect.never, 61_234))
+      assert.strictEqual(open(), 1)
+      yield* guarded(() => Effect.yieldNow, 61_234)
+      assert.strictEqual(open(), 1)
       yield* Fiber.interrupt(fiber)
-      assert.strictEqual(timers(), before)
+      assert.strictEqual(open(), 0)
     }))
 })
 
