@@ -102,7 +102,8 @@ const checkContents = (unpacked) => {
     assert.equal(packed.scripts?.[script], undefined, `users would run our ${script} script`)
   }
   for (const [entry, target] of Object.entries(packed.exports)) {
-    for (const pattern of target === null ? [] : typeof target === "string" ? [target] : Object.values(target)) {
+    const patterns = typeof target === "string" ? [target] : Object.values(target ?? {})
+    for (const pattern of patterns) {
       const [before, after = ""] = pattern.slice("./".length).split("*")
       const found = pattern.includes("*")
         ? files.some((file) => file.startsWith(before) && file.endsWith(after))

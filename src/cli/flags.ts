@@ -117,7 +117,7 @@ const units: Readonly<Record<string, Duration.Unit>> = {
 }
 
 /** `90s`, `12h`, `7d`, or in words, `7 days`. */
-export const parseDuration = (text: string): Option.Option<Duration.Duration> => {
+const parseDuration = (text: string): Option.Option<Duration.Duration> => {
   const short = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text.trim())
   const unit = units[short?.[2] ?? ""]
   const found = unit === undefined
@@ -155,7 +155,7 @@ const symbols: Readonly<Record<string, string>> = {
 }
 
 /** `1500`, `10MB`, `1.5 GiB`, `10m`. */
-export const parseBytes = (text: string): Option.Option<number> => {
+const parseBytes = (text: string): Option.Option<number> => {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
   const symbol = symbols[match?.[2]?.toLowerCase() ?? "?"]
   return symbol === undefined

@@ -15,6 +15,7 @@ import * as Flags from "../flags.ts"
 import * as Folder from "../folder.ts"
 import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
+import type { Style } from "../screen/style.ts"
 import { Settings } from "../settings.ts"
 import * as UploadFlags from "../uploadFlags.ts"
 import { program } from "../usage.ts"
@@ -26,6 +27,55 @@ const actionOf = (result: Done): Item["action"] => {
   if (result._tag === "Deleted") return "deleted"
   if (result.uploaded) return "uploaded"
   return result._tag === "Unchanged" ? "unchanged" : "reused"
+}
+
+interface Chosen extends Folder.Chosen {
+  readonly delete: boolean
+}
+
+/** Shows what a run would do. */
+const plan = Effect.fnUntraced(function*(directory: string, chosen: Chosen) {
+  const output = yield* Output
+  const differences = yield* UploadCache.check(directory, Folder.optionsOf(chosen))
+  const concerns = ({ _tag }: UploadCache.Difference) => _tag === "Gone" ? chosen.delete : _tag !== "Unchanged"
+  if (!differences.some(concerns)) yield* output.note("Nothing would be uploaded or deleted.")
+  for (const one of differences.filter(concerns)) {
+    if (one._tag === "Failed") {
+      yield* output.problem(one.error, { path: one.path })
+      continue
+    }
+    yield* output.item({
+      action: "planned",
+      would: one._tag === "Gone" ? "delete" : "upload",
+      path: one.path,
+      bytes: one.size,
+      ...(one.id === undefined ? undefined : { id: one.id })
+    }, Folder.differenceLine(one, output.style))
+  }
+})
+
+/** Asks whether the files that are gone may be deleted. Gives how many may be: none, or those that somebody agreed to. */
+const agreed = Effect.fnUntraced(function*(directory: string, chosen: Chosen, most: number) {
+  const output = yield* Output
+  const gone = Folder.goneOf(yield* UploadCache.check(directory, Folder.optionsOf(chosen)))
+  if (gone.length === 0) return most
+  if (gone.length > most) return yield* tooMany(gone.length, most)
+  const files = gone.map(({ path, size }) => ({ filename: path, size_bytes: size }))
+  const isAgreed = yield* Confirm.confirm(
+    warning(files),
+    `Delete ${Format.files(gone.length)} after the uploads?`,
+    false
+  )
+  if (!isAgreed) yield* output.note("Nothing will be deleted.")
+  return isAgreed ? gone.length : 0
+})
+
+const lineOf = (result: Done, style: Style): string | undefined => {
+  const path = printable(result.path)
+  if (result._tag === "Deleted") return `${style.red("-")} ${path}`
+  if (result._tag === "Unchanged" && !result.uploaded) return undefined
+  const mark = result._tag === "New" ? style.green("+") : style.yellow("~")
+  return `${mark} ${path} (${Format.bytes(result.file.size_bytes)})`
 }
 
 export const sync = define({
@@ -47,58 +97,23 @@ export const sync = define({
     const output = yield* Output
     const { concurrency } = yield* Settings
     yield* UploadFlags.check({ expiresIn })
-    const options = Folder.optionsOf(chosen)
     const most = Option.getOrElse(limit, () => maxDelete)
 
-    const plan = Effect.gen(function*() {
-      const differences = yield* UploadCache.check(directory, options)
-      if (!differences.some((one) => one._tag === "Gone" ? chosen.delete : one._tag !== "Unchanged")) {
-        yield* output.note("Nothing would be uploaded or deleted.")
+    const tell = (result: UploadCache.SyncResult) => {
+      if (result._tag === "Failed" || result._tag === "DeleteFailed") {
+        return output.problem(result.error, { path: result.path })
       }
-      for (const one of differences) {
-        if (one._tag === "Failed") yield* output.problem(one.error, { path: one.path })
-        else if (one._tag === "Gone" ? chosen.delete : one._tag !== "Unchanged") {
-          yield* output.item({
-            action: "planned",
-            would: one._tag === "Gone" ? "delete" : "upload",
-            path: one.path,
-            bytes: one.size,
-            ...(one.id === undefined ? undefined : { id: one.id })
-          }, Folder.differenceLine(one, output.style))
-        }
-      }
-    })
-
-    /** How many files may be deleted: none, those that somebody agreed to, or as many as --max-delete allows. */
-    const allowed = Effect.gen(function*() {
-      if (!chosen.delete || yes) return chosen.delete ? most : 0
-      const gone = Folder.goneOf(yield* UploadCache.check(directory, options))
-      if (gone.length === 0) return most
-      if (gone.length > most) return yield* tooMany(gone.length, most)
-      const files = gone.map(({ path, size }) => ({ filename: path, size_bytes: size }))
-      const agreed = yield* Confirm.confirm(
-        warning(files),
-        `Delete ${Format.files(gone.length)} after the uploads?`,
-        yes
-      )
-      if (!agreed) yield* output.note("Nothing will be deleted.")
-      return agreed ? gone.length : 0
-    })
-
-    const line = (result: Done): string | undefined => {
-      const path = printable(result.path)
-      if (result._tag === "Deleted") return `${output.style.red("-")} ${path}`
-      if (result._tag === "Unchanged" && !result.uploaded) return undefined
-      const mark = result._tag === "New" ? output.style.green("+") : output.style.yellow("~")
-      return `${mark} ${path} (${Format.bytes(result.file.size_bytes)})`
+      const item = result._tag === "Deleted" ? { id: result.id } : { id: result.file.id, file: result.file }
+      return output.item({ action: actionOf(result), path: result.path, ...item }, lineOf(result, output.style))
     }
 
     const run = Effect.gen(function*() {
-      const maxDeletions = yield* allowed
+      const asks = chosen.delete && !yes
+      const maxDeletions = asks ? yield* agreed(directory, chosen, most) : most
       const results = UploadCache.sync(directory, {
-        ...options,
+        ...Folder.optionsOf(chosen),
         concurrency,
-        delete: maxDeletions > 0 || (chosen.delete && yes),
+        delete: chosen.delete && (yes || maxDeletions > 0),
         maxDeletions,
         expiresIn: Option.getOrUndefined(expiresIn),
         progress: output.progress
@@ -106,16 +121,10 @@ export const sync = define({
       let isEmpty = true
       yield* output.watch(Stream.runForEach(results, (result) => {
         isEmpty = false
-        if (result._tag === "Failed" || result._tag === "DeleteFailed") {
-          return output.problem(result.error, { path: result.path })
-        }
-        const item = result._tag === "Deleted"
-          ? { id: result.id }
-          : { id: result.file.id, file: result.file }
-        return output.item({ action: actionOf(result), path: result.path, ...item }, line(result))
+        return tell(result)
       }))
       if (isEmpty) yield* output.note(`No file in ${printable(directory)} matches: nothing was uploaded.`)
     })
-    yield* Effect.provide(dryRun ? plan : run, CacheLayer.layer(cacheDir))
+    yield* Effect.provide(dryRun ? plan(directory, chosen) : run, CacheLayer.layer(cacheDir))
   }, Effect.provide(Client.layer))
 })

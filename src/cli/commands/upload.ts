@@ -21,7 +21,7 @@ import { define } from "../define.ts"
 import { UsageError } from "../failure.ts"
 import * as Flags from "../flags.ts"
 import * as Inputs from "../inputs.ts"
-import { Output } from "../output.ts"
+import { type NewItem, Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { Settings } from "../settings.ts"
 import * as UploadFlags from "../uploadFlags.ts"
@@ -45,6 +45,105 @@ const sourceOf = (
 /** The URL without its query, which may hold a signature. */
 const shownPath = (input: Inputs.Input): string =>
   input._tag === "Url" ? input.path.replace(/[?#].*$/s, "") : input.path
+
+interface Given extends UploadFlags.Given {
+  readonly inputs: ReadonlyArray<string>
+  readonly name: Option.Option<string>
+  readonly mime: Option.Option<string>
+  readonly once: boolean
+  readonly filesFrom: Option.Option<string>
+}
+
+/** What is wrong with the combination of inputs and flags, before any input is read. */
+const problemOf = ({ filesFrom, inputs, once }: Given): string | undefined => {
+  const readsStdin = inputs.includes("-")
+  if (inputs.length === 0 && Option.isNone(filesFrom)) {
+    return "There is nothing to upload: name a path, a URL, or - for standard input."
+  }
+  if (readsStdin && Option.contains(filesFrom, "-")) {
+    return "Standard input is either a file or a list of files, not both."
+  }
+  return readsStdin && once
+    ? "--once reads its input twice, which standard input does not allow: save it to a file first."
+    : undefined
+}
+
+/** The inputs that the arguments name. */
+const inputsOf = Effect.fnUntraced(function*(given: Given) {
+  const problem = problemOf(given)
+  if (problem !== undefined) return yield* new UsageError({ message: problem })
+  yield* UploadFlags.check(given)
+  const all = yield* Inputs.expand(given.inputs, Option.getOrUndefined(given.filesFrom))
+  if (Option.isSome(given.name) && all.length !== 1) {
+    return yield* new UsageError({ message: `--name needs a single file; there are ${all.length}.` })
+  }
+  return all
+})
+
+const planned = (input: Inputs.Input): readonly [item: NewItem, line: string] => {
+  const path = shownPath(input)
+  const { size } = input
+  return [
+    { action: "planned", would: "upload", path, ...(size === undefined ? undefined : { bytes: size }) },
+    `would upload ${printable(path)}${size === undefined ? "" : ` (${Format.bytes(size)})`}`
+  ]
+}
+
+/** Bytes of all inputs; `undefined` if the size of one is not known. */
+const totalOf = (inputs: ReadonlyArray<Inputs.Input>): number | undefined =>
+  inputs.reduce<number | undefined>(
+    (sum, { size }) => sum === undefined || size === undefined ? undefined : sum + size,
+    0
+  )
+
+interface Uploaded {
+  readonly file: FileMetadata
+  /** Whether it was uploaded now, and not before. */
+  readonly isNew: boolean
+}
+
+/** Uploads an input, unless the cache has a file of its content. */
+const throughCache = Effect.fnUntraced(function*(
+  source: ReturnType<typeof sourceOf>,
+  options: Parameters<typeof UploadCache.get>[1]
+) {
+  const { progress } = yield* Output
+  let isNew = false
+  const watched: Progress = {
+    ...progress,
+    begin: (name, total) => {
+      isNew = true
+      return progress.begin(name, total)
+    }
+  }
+  const file = yield* UploadCache.get(source, { ...options, progress: watched })
+  if (!isNew) {
+    const meter = yield* progress.begin(file.filename, file.size_bytes)
+    meter.set(file.size_bytes)
+    meter.end(true)
+  }
+  return { file, isNew }
+})
+
+const lineOf = (output: Output["Service"], name: string, { file, isNew }: Uploaded): string => {
+  const id = printable(file.id)
+  if (!output.isTerminal) return `${id}\t${name}`
+  const size = Format.padStart(Format.bytes(file.size_bytes), 8)
+  const room = Math.max(8, output.columns - file.id.length - 14)
+  const shown = Format.middle(isNew ? name : `${name} (already there)`, room)
+  return `${output.style.green("✓")} ${output.style.cyan(id)}  ${size}  ${shown}`
+}
+
+const tell = (output: Output["Service"], input: Inputs.Input, uploaded: Uploaded): Effect.Effect<void> => {
+  const { file, isNew } = uploaded
+  const isStdin = input._tag === "Stdin"
+  const name = printable(isStdin ? file.filename : shownPath(input))
+  const path = isStdin ? "-" : shownPath(input)
+  return output.item(
+    { action: isNew ? "uploaded" : "reused", path, id: file.id, file },
+    lineOf(output, name, uploaded)
+  )
+}
 
 export const upload = define({
   name: "upload",
@@ -72,116 +171,43 @@ export const upload = define({
     dryRun: Confirm.flags.dryRun
   },
   main: "uploaded",
-  run: Effect.fnUntraced(function*({ cacheDir, dryRun, expiresIn, filesFrom, inputs, mime, name, once }) {
+  run: Effect.fnUntraced(function*({ cacheDir, dryRun, ...given }) {
     const output = yield* Output
     const { concurrency } = yield* Settings
     const { stdin } = yield* Stdio.Stdio
-    if (inputs.length === 0 && Option.isNone(filesFrom)) {
-      return yield* new UsageError({
-        message: "There is nothing to upload: name a path, a URL, or - for standard input."
-      })
-    }
-    const readsStdin = inputs.includes("-")
-    if (readsStdin && Option.contains(filesFrom, "-")) {
-      return yield* new UsageError({ message: "Standard input is either a file or a list of files, not both." })
-    }
-    if (readsStdin && once) {
-      return yield* new UsageError({
-        message: "--once reads its input twice, which standard input does not allow: save it to a file first."
-      })
-    }
-    yield* UploadFlags.check({ name, mime, expiresIn })
-    const all = yield* Inputs.expand(inputs, Option.getOrUndefined(filesFrom))
-    if (Option.isSome(name) && all.length !== 1) {
-      return yield* new UsageError({ message: `--name needs a single file; there are ${all.length}.` })
-    }
-    if (all.length === 0) return yield* output.note("No file was found: nothing was uploaded.")
-    if (dryRun) {
-      return yield* output.items(all.map((input) =>
-        [
-          {
-            action: "planned",
-            would: "upload",
-            path: shownPath(input),
-            ...(input.size === undefined ? undefined : { bytes: input.size })
-          },
-          `would upload ${printable(shownPath(input))}${
-            input.size === undefined ? "" : ` (${Format.bytes(input.size)})`
-          }`
-        ] as const
-      ))
-    }
-    const sizes = all.map(({ size }) => size)
-    yield* output.progress.expect({
-      files: all.length,
-      ...(sizes.some((size) => size === undefined)
-        ? undefined
-        : { bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0) })
-    })
+    const inputs = yield* inputsOf(given)
+    if (inputs.length === 0) return yield* output.note("No file was found: nothing was uploaded.")
+    if (dryRun) return yield* output.items(inputs.map(planned))
+    const bytes = totalOf(inputs)
+    yield* output.progress.expect({ files: inputs.length, ...(bytes === undefined ? undefined : { bytes }) })
     const options = {
-      filename: Option.getOrUndefined(name),
-      mimeType: Option.getOrUndefined(mime),
-      expiresIn: Option.getOrUndefined(expiresIn)
+      filename: Option.getOrUndefined(given.name),
+      mimeType: Option.getOrUndefined(given.mime),
+      expiresIn: Option.getOrUndefined(given.expiresIn)
     }
+    const sourceFor = (input: Inputs.Input) => sourceOf(input, stdin, options.filename)
 
-    const plainly = (input: Inputs.Input) =>
-      Effect.map(
-        Transfer.upload({ source: sourceOf(input, stdin, options.filename), ...options }, output.progress),
-        (file) => ({ file, uploaded: true })
-      )
-
-    const throughCache = (input: Inputs.Input) =>
-      Effect.gen(function*() {
-        let uploaded = false
-        const progress: Progress = {
-          ...output.progress,
-          begin: (name, total) => {
-            uploaded = true
-            return output.progress.begin(name, total)
-          }
-        }
-        const file = yield* UploadCache.get(sourceOf(input, stdin, undefined), { ...options, progress })
-        if (!uploaded) {
-          const meter = yield* output.progress.begin(file.filename, file.size_bytes)
-          meter.set(file.size_bytes)
-          meter.end(true)
-        }
-        return { file, uploaded }
-      })
-
-    const tell = (input: Inputs.Input, file: FileMetadata, uploaded: boolean) => {
-      const name = printable(input._tag === "Stdin" ? file.filename : shownPath(input))
-      const line = output.isTerminal
-        ? `${output.style.green("✓")} ${output.style.cyan(printable(file.id))}  ${
-          Format.padStart(Format.bytes(file.size_bytes), 8)
-        }  ${
-          Format.middle(
-            uploaded ? name : `${name} (already there)`,
-            Math.max(8, output.columns - file.id.length - 14)
-          )
-        }`
-        : `${printable(file.id)}\t${name}`
-      return output.item({
-        action: uploaded ? "uploaded" : "reused",
-        path: input._tag === "Stdin" ? "-" : shownPath(input),
-        id: file.id,
-        file
-      }, line)
-    }
-
-    const each = <E, R>(
-      one: (input: Inputs.Input) => Effect.Effect<{ readonly file: FileMetadata; readonly uploaded: boolean }, E, R>
-    ) =>
+    const uploadAll = <E, R>(upload: (input: Inputs.Input) => Effect.Effect<Uploaded, E, R>) =>
       output.watch(Stream.runDrain(Stream.mapEffect(
-        Stream.fromIterable(all),
+        Stream.fromIterable(inputs),
         (input) =>
-          Effect.matchEffect(one(input), {
+          Effect.matchEffect(upload(input), {
             onFailure: (error) => output.problem(error, { path: shownPath(input) }),
-            onSuccess: ({ file, uploaded }) => tell(input, file, uploaded)
+            onSuccess: (uploaded) => tell(output, input, uploaded)
           }),
         { concurrency, unordered: true }
       )))
 
-    yield* once ? Effect.provide(each(throughCache), CacheLayer.layer(cacheDir)) : each(plainly)
+    if (given.once) {
+      return yield* uploadAll((input) => throughCache(sourceFor(input), options)).pipe(
+        Effect.provide(CacheLayer.layer(cacheDir))
+      )
+    }
+    yield* uploadAll((input) =>
+      Effect.map(
+        Transfer.upload({ source: sourceFor(input), ...options }, output.progress),
+        (file) => ({ file, isNew: true })
+      )
+    )
   }, Effect.provide(Client.layer))
 })

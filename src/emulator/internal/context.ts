@@ -3,7 +3,6 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Dialect } from "../../internal/wire/constants.ts"
 import type { ApiError, ConnectionReset, RequestBodyFailed } from "./http/apiError.ts"
@@ -67,6 +66,3 @@ export class RequestContext extends Context.Service<RequestContext, {
   readonly notes: Notes
   readonly limits: Limits
 }>()("effect-anthropic-files/emulator/RequestContext") {}
-
-/** Time as the emulator sees it: the Clock's, and what `advance` has added. */
-export type Now = Effect.Effect<number>

@@ -893,8 +893,8 @@ const classifyTransport = (
   const own = said === "" || said === code ? undefined : said
   const why = explained?.what ?? own ?? (code === undefined ? "no cause is known" : undefined)
   const evidence = why === undefined || (code !== undefined && !why.includes(code)) ? code : undefined
-  const because = [why, evidence === undefined ? undefined : why === undefined ? evidence : `(${evidence})`]
-    .filter(Predicate.isNotUndefined).join(" ")
+  const shownEvidence = why === undefined || evidence === undefined ? evidence : `(${evidence})`
+  const because = [why, shownEvidence].filter(Predicate.isNotUndefined).join(" ")
   const advice = explained?.advice === undefined ? undefined : `${explained.advice}.`
   const beneath = { isRetryable: !isPermanent, ...(cause === undefined ? undefined : { cause }) }
   if (isUnsent) {

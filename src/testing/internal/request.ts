@@ -114,7 +114,7 @@ export const readWire = (
 }
 
 /** The parts of a multipart body; of a malformed one, those before the fault. */
-export const parseParts = (contentType: string, bytes: Uint8Array): ReadonlyArray<Part> => {
+const parseParts = (contentType: string, bytes: Uint8Array): ReadonlyArray<Part> => {
   const parts: Array<Part> = []
   const parser = MultipartParser.make({
     headers: { "content-type": contentType },

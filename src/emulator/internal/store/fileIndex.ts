@@ -4,7 +4,7 @@
 import type { FileRecord, Page, PageQuery } from "./records.ts"
 
 /** How long metadata outlives its content: 30 days, as the service documents. */
-export const retentionMillis = 30 * 24 * 60 * 60 * 1000
+const retentionMillis = 30 * 24 * 60 * 60 * 1000
 
 export interface FileIndex {
   readonly add: (record: FileRecord) => void
