@@ -1039,6 +1039,13 @@ describe("url, as stores and apps give them", () => {
     ["attachment; filename=\"C:\\\\temp\\\\r.pdf\"", "r.pdf"],
     ["attachment; filename=\"J\u00c3\u00a4hrlich.pdf\"", "Jährlich.pdf"],
     ["attachment; filename=\"J\u00e4hrlich.pdf\"", "Jährlich.pdf"],
+    ["attachment; filename=my report.pdf", "my report.pdf"],
+    ["attachment; filename=my report.pdf ; size=3", "my report.pdf"],
+    ["attachment; filename*=iso-8859-1'en'%A3%20rates.pdf", "£ rates.pdf"],
+    ["attachment; filename*=nonsense'en'x.pdf; filename=y.pdf", "y.pdf"],
+    ["attachment; filename=\"=?UTF-8?B?SsOkaHJsaWNoLnBkZg==?=\"", "Jährlich.pdf"],
+    ["attachment; filename==?utf-8?q?J=C3=A4hrlich_100%.pdf?=", "Jährlich 100%.pdf"],
+    ["attachment; filename=\"=?UTF-8?B?SsOkaHI=?= =?UTF-8?B?bGljaC5wZGY=?=\"", "Jährlich.pdf"],
     ["attachment; filename*=UTF-8''%FF.pdf", "77"],
     ["attachment; filename=\"\"", "77"],
     ["inline", "77"]
@@ -1048,6 +1055,14 @@ describe("url, as stores and apps give them", () => {
         answering({ "content-disposition": header })
       )
       assert.strictEqual(content.filename, name)
+    }))
+
+  it.effect.each([204, 206])("an answer of %i is not the content", (status) =>
+    Effect.gen(function*() {
+      const { error } = yield* failure(FileSource.url("https://a.example/a.txt")).pipe(
+        over(() => new Response(status === 204 ? null : "a part", { status }))
+      )
+      assert.include(error.message, `answered ${status} instead of its content`)
     }))
 
   it.effect("behind redirects, the last URL names the file, and no request has more headers than it needs", () =>

@@ -24,6 +24,13 @@ describe("a listing that can't end", () => {
       assert.strictEqual(from.requests().length, 3)
     }))
 
+  it.effect("takes an empty cursor for none", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering((_, n) => Response.json({ data: [file(n)], next_page: n === 2 ? "" : `p${n}` }))
+      assert.lengthOf(yield* under(Stream.runCollect(Files.list()), from), 2)
+      assert.lengthOf(from.requests(), 2)
+    }))
+
   it.effect("fails after a hundred empty pages in a row, each with a new cursor", () =>
     Effect.gen(function*() {
       const from = HttpMock.answering((_, n) => Response.json({ data: [], next_page: `p${n}` }))

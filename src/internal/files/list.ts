@@ -68,7 +68,9 @@ export const makeList = (
     ): Effect.Effect<FilePage, FilesError> => {
       const subject = subjectOf(client.connection, "list")
       const read = (answer: Answer): Effect.Effect<FilePage, FilesError> =>
-        decodePage(subject, answer, (page) => {
+        decodePage(subject, answer, (given) => {
+          // Some gateways write no cursor as an empty one.
+          const page = given.next_page === "" ? { ...given, next_page: null } : given
           const problem = problemOf(page, dialect, asked)
           if (problem !== undefined) return Effect.fail(unexpected(subject, answer.response, problem, ""))
           // Pages are newest first.

@@ -1,6 +1,7 @@
 /**
  * File names from paths, forms, URLs and headers.
  */
+import * as Base64 from "effect/encoding/Base64"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 
@@ -57,15 +58,43 @@ const asUtf8 = (text: string): string => {
   return decoded.includes("\ufffd") ? text : decoded
 }
 
+const fromBytes = (charset: string, bytes: Uint8Array): string | undefined =>
+  Result.getOrUndefined(
+    Result.try({ try: () => new TextDecoder(charset, { fatal: true }).decode(bytes), catch: () => undefined })
+  )
+
+const bytesOfPercent = (text: string): Uint8Array =>
+  Uint8Array.from(
+    text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    (character) => character.charCodeAt(0)
+  )
+
+/** An encoded word of mail (RFC 2047), which some servers put into headers of HTTP too. */
+const encodedWord = /=\?([\w-]+)\?([bq])\?([^?]*)\?=/i
+
+const decodeWords = (text: string): string =>
+  encodedWord.test(text)
+    ? text.replace(/\?=\s+=\?/g, "?==?").replace(
+      new RegExp(encodedWord, "gi"),
+      (word, charset: string, kind: string, content: string) => {
+        const bytes = kind.toLowerCase() === "b"
+          ? Result.getOrUndefined(Base64.decode(content))
+          : bytesOfPercent(content.replaceAll("_", " ").replaceAll("%", "%25").replaceAll("=", "%"))
+        return (bytes === undefined ? undefined : fromBytes(charset, bytes)) ?? word
+      }
+    )
+    : text
+
 /**
- * The filename of a content-disposition header (RFC 6266): the last component of `filename*`, else of `filename`.
+ * The filename of a content-disposition header (RFC 6266): the last component of `filename*`, else of `filename`. What
+ * servers write although they should not is read as they mean it: blanks without quotes, encoded words.
  */
 export const nameOfDisposition = (header: string | undefined): string | undefined => {
   if (header === undefined) return undefined
-  const extended = /;\s*filename\*\s*=\s*"?utf-8'[^']*'([^;"\s]+)/i.exec(header)?.[1]
-  const [, quoted, token] = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/i.exec(header) ?? []
-  const plain = quoted === undefined ? token : quoted.replace(/\\(["\\])/g, "$1")
-  const name = (extended === undefined ? undefined : decode(extended)) ?? (plain === undefined ? "" : asUtf8(plain))
-  const base = baseName(name)
+  const [, charset = "", encoded = ""] = /;\s*filename\*\s*=\s*"?([\w-]+)'[^']*'([^;"\s]+)/i.exec(header) ?? []
+  const [, quoted, token] = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]+))/i.exec(header) ?? []
+  const plain = quoted === undefined ? token?.trim() : quoted.replace(/\\(["\\])/g, "$1")
+  const extended = charset === "" ? undefined : fromBytes(charset, bytesOfPercent(encoded))
+  const base = baseName(extended ?? (plain === undefined ? "" : decodeWords(asUtf8(plain))))
   return base === "" ? undefined : base
 }

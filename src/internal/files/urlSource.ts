@@ -113,7 +113,7 @@ const get = (client: HttpClient.HttpClient, failed: Failed, start: URL): Effect.
       const response = yield* ask(client, failed, target)
       const { headers, status } = response
       // fetch follows redirects by itself, and reports the final URL.
-      if (status >= 200 && status < 300) return { response, url: parseUrl(response.url) ?? target }
+      if (status === 200 || status === 203) return { response, url: parseUrl(response.url) ?? target }
       yield* letGo(response)
       const location = headers["location"]
       if (!isRedirect(status) || location === undefined) {
