@@ -348,12 +348,12 @@ const filenameProblem = (filename: unknown): string | undefined => {
   // A name has no more characters than UTF-16 units.
   const length = filename.length > Wire.maxFilenameLength ? Array.from(filename).length : filename.length
   if (length > Wire.maxFilenameLength) {
-    return `The name has ${length} characters; the service accepts at most ${Wire.maxFilenameLength}.`
+    return `The name has ${length} characters; the service accepts at most ${Wire.maxFilenameLength}: pass another name as the upload's filename.`
   }
   if (Wire.forbiddenFilenameCharacters.test(filename)) {
     return `“${
       printable(filename)
-    }” contains one of < > : " | ? * \\ / or a control character, which the service refuses.`
+    }” contains one of < > : " | ? * \\ / or a control character, which the service refuses: pass another name as the upload's filename.`
   }
   return loneSurrogate.test(filename)
     ? `“${printable(filename)}” contains half a character (a lone surrogate), which UTF-8 can't express.`
