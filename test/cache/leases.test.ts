@@ -8,6 +8,7 @@ import { TestClock } from "effect/testing"
 import type { Key } from "../../src/internal/cache/keys.ts"
 import * as Leases from "../../src/internal/cache/lease.ts"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
+import { makeGate } from "../support/gate.ts"
 import { platform, rewrite } from "./stores.ts"
 
 const files = (options: Partial<Files.Options> = {}) =>
@@ -34,17 +35,17 @@ const until = (condition: () => boolean) => Effect.andThen(tick, tick).pipe(Effe
 /** The files in the context, whose uploads wait at a gate. */
 const gated = Effect.gen(function*() {
   const real = yield* Files.Files
-  const gate = yield* Deferred.make<void>()
+  const gate = yield* makeGate
   const state = { uploads: 0 }
   const layer = Layer.succeed(Files.Files, {
     ...real,
     upload: (source, options) =>
       Effect.suspend(() => {
         state.uploads++
-        return Effect.andThen(Deferred.await(gate), real.upload(source, options))
+        return Effect.andThen(gate.pass, real.upload(source, options))
       })
   })
-  return { layer, open: Deferred.succeed(gate, undefined), state }
+  return { layer, open: gate.open, state }
 })
 
 describe("leases", () => {

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, FileSystem, Layer } from "effect"
+import { Effect, Fiber, FileSystem, Layer } from "effect"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import * as UploadStoreSql from "effect-anthropic-files/UploadStoreSql"
 import { SqlClient } from "effect/sql"
 import * as FailingFileSystem from "../support/FailingFileSystem.ts"
+import { makeGate } from "../support/gate.ts"
 import * as Sqlite from "../support/sqlite.ts"
 import { places, platform } from "./stores.ts"
 import { key, read, storeSuite } from "./storeSuite.ts"
@@ -92,20 +93,15 @@ describe("the directory store", () => {
     }).pipe(Effect.scoped, Effect.provide(platform)))
 
   for (const others of [1, 3, 7]) {
-    it.live(`a swap that stood still while ${others} others went through gives false`, () =>
+    it.live(`a swap that is suspended while ${others} others succeed returns false`, () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const directory = yield* fs.makeTempDirectoryScoped()
         const last = 5 + others
-        const about = yield* Deferred.make<void>()
-        const goOn = yield* Deferred.make<void>()
+        const gate = yield* makeGate
         const slow = Layer.succeed(FileSystem.FileSystem, {
           ...fs,
-          link: (from, to) =>
-            Effect.andThen(
-              Deferred.succeed(about, undefined),
-              Effect.andThen(Deferred.await(goOn), fs.link(from, to))
-            )
+          link: (from, to) => Effect.andThen(gate.pass, fs.link(from, to))
         })
         const swap = (current: string | undefined, next: string) =>
           Effect.flatMap(UploadStore.UploadStore, (store) => store.swap(key, current, next))
@@ -113,9 +109,9 @@ describe("the directory store", () => {
         yield* Effect.gen(function*() {
           for (let n = 0; n < 5; n++) yield* swap(n === 0 ? undefined : `v${n - 1}`, `v${n}`)
           const fiber = yield* Effect.forkChild(Effect.provide(swap("v4", "mine"), Layer.provide(inFolder, slow)))
-          yield* Deferred.await(about)
+          yield* gate.reached
           for (let n = 5; n < last; n++) assert.isTrue(yield* swap(`v${n - 1}`, `v${n}`))
-          yield* Deferred.succeed(goOn, undefined)
+          yield* gate.open
           assert.isFalse(yield* Fiber.join(fiber))
           assert.strictEqual(yield* read, `v${last - 1}`)
           assert.isTrue(yield* swap(`v${last - 1}`, "next"))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, FileSystem, Layer, Path, PlatformError, Stream } from "effect"
+import { Effect, Fiber, FileSystem, Layer, Path, PlatformError, Stream } from "effect"
 import { FileMetadata, Files, type FilesError, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -7,6 +7,7 @@ import * as Progress from "effect-anthropic-files/Progress"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
+import { makeGate } from "../support/gate.ts"
 import { platform, rewrite } from "./stores.ts"
 
 const files = Layer.unwrap(
@@ -567,20 +568,15 @@ describe("what sync deletes", () => {
       const store = yield* UploadStore.UploadStore
       const real = yield* Files.Files
       const root = yield* withoutB
-      const begun = yield* Deferred.make<void>()
-      const goOn = yield* Deferred.make<void>()
-      const slow = Layer.succeed(Files.Files, {
-        ...real,
-        delete: (id) =>
-          Effect.andThen(Deferred.succeed(begun, undefined), Effect.andThen(Deferred.await(goOn), real.delete(id)))
-      })
+      const gate = yield* makeGate
+      const slow = Layer.succeed(Files.Files, { ...real, delete: (id) => Effect.andThen(gate.pass, real.delete(id)) })
       const fiber = yield* Effect.forkChild(
         Effect.provide(run(root, { delete: true }), Layer.provide(over(store), slow))
       )
-      yield* Deferred.await(begun)
+      yield* gate.reached
       const get = UploadCache.get(FileSource.text("b", "b.txt"))
       const meanwhile = yield* get
-      yield* Deferred.succeed(goOn, undefined)
+      yield* gate.open
       assert.deepStrictEqual(deleted(yield* Fiber.join(fiber)), ["b.txt"])
       assert.strictEqual((yield* get).id, meanwhile.id)
       assert.include(yield* ids, meanwhile.id)
@@ -591,32 +587,27 @@ describe("what sync deletes", () => {
       const store = yield* UploadStore.UploadStore
       const real = yield* Files.Files
       const root = yield* withoutB
-      const found = yield* Deferred.make<void>()
-      const goOn = yield* Deferred.make<void>()
+      const gate = yield* makeGate
       const slow = Layer.succeed(Files.Files, {
         ...real,
-        list: (options) =>
-          Stream.concat(
-            real.list(options),
-            Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(found, undefined), Deferred.await(goOn)))
-          )
+        list: (options) => Stream.concat(real.list(options), Stream.fromEffectDrain(gate.pass))
       })
-      // To which all is old.
+      // For this cache every entry is old.
       const looking = Layer.fresh(UploadCache.layer({ maxAge: 1 })).pipe(
         Layer.provide(slow),
         Layer.provide(Layer.succeed(UploadStore.UploadStore, store))
       )
       const get = UploadCache.get(FileSource.text("b", "b.txt"))
       const fiber = yield* Effect.forkChild(Effect.provide(get, looking))
-      yield* Deferred.await(found)
+      yield* gate.reached
       assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["b.txt"])
-      yield* Deferred.succeed(goOn, undefined)
+      yield* gate.open
       yield* Fiber.join(fiber)
       const later = yield* get
       assert.include(yield* ids, later.id)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
-  /** Runs it, deletions included, until the first result, does something else, and goes on. */
+  /** Runs a sync with deletions until the first result, does something else, and continues. */
   const pausedBy = <E, R>(root: string, meanwhile: Effect.Effect<unknown, E, R>) =>
     Effect.gen(function*() {
       let isFirst = true

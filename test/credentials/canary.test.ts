@@ -10,7 +10,7 @@ import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import { recordSpans } from "../support/spans.ts"
-import { driven, environment, Folder, folder } from "./support.ts"
+import { driven, environment, Folder, folder, writeLogin } from "./support.ts"
 
 // Every one in full, and a half of it that would do for a guess.
 const secrets = {
@@ -28,7 +28,14 @@ const secrets = {
   google: "ya29.canary-google-token-0123456789abcdef"
 }
 
-/** Repeats whatever it was sent in everything that it says, and grants tokens. */
+/** A login in the profile `work` whose token expires at this time, in epoch seconds. */
+const loginUntil = (expires_at: number) =>
+  writeLogin(
+    { authentication: { type: "user_oauth", client_id: "c" } },
+    { access_token: secrets.access, expires_at, refresh_token: secrets.refresh }
+  )
+
+/** Repeats whatever it was sent in everything that it answers, and issues tokens. */
 const echo = (mode: { status: number; grants: boolean; isBroken: boolean }) =>
   HttpMock.answering(({ bytes, request }) =>
     Effect.gen(function*() {
@@ -75,9 +82,8 @@ const kinds: ReadonlyArray<
   [
     "a profile",
     Effect.gen(function*() {
-      const { path, writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", { authentication: { type: "user_oauth", client_id: "c" } })
-      yield* writeToken("work", { access_token: secrets.access, expires_at: 90, refresh_token: secrets.refresh })
+      const { path } = yield* Folder
+      yield* loginUntil(90)
       return Credentials.profile({ name: "work", configDir: path }) as Layer.Layer<
         Credentials.Credentials,
         unknown,
@@ -189,7 +195,7 @@ for (const redactBodies of [true, false]) {
   it.effect(`what is exchanged at the token endpoint is in no recording, with redactBodies ${redactBodies}`, () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
-      const { path, writeConfig, writeToken } = yield* Folder
+      const { path } = yield* Folder
       const cassette = `${path}/cassette.json`
       const { client: service } = HttpMock.answering(({ path }) =>
         path.endsWith("/oauth/token")
@@ -201,8 +207,7 @@ for (const redactBodies of [true, false]) {
           })
           : Response.json({ data: [], next_page: null })
       )
-      yield* writeConfig("work", { authentication: { type: "user_oauth", client_id: "c" } })
-      yield* writeToken("work", { access_token: secrets.access, expires_at: -1, refresh_token: secrets.refresh })
+      yield* loginUntil(-1)
       const recorder = Recorder.layerRecord(cassette, { redactBodies }).pipe(
         Layer.provide(Layer.succeed(HttpClient.HttpClient, service))
       )

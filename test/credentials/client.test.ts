@@ -15,7 +15,7 @@ import * as Foundry from "effect-anthropic-files/platform/Foundry"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { driven, environment, Folder, folder } from "./support.ts"
+import { driven, environment, Folder, folder, writeLogin } from "./support.ts"
 
 interface Seen {
   readonly method: string
@@ -247,13 +247,13 @@ describe("with the emulator", () => {
 
   const login = Effect.gen(function*() {
     const emulator = yield* Emulator
-    const { write, writeConfig, writeToken } = yield* Folder
-    yield* writeConfig("work", {
+    const { write } = yield* Folder
+    const config = {
       base_url: emulator.url,
       organization_id: emulator.organization,
       authentication: { type: "user_oauth", client_id: "client-1" }
-    })
-    yield* writeToken("work", { access_token: "expired", expires_at: -1, refresh_token: "refresh-0" })
+    }
+    yield* writeLogin(config, { access_token: "expired", expires_at: -1, refresh_token: "refresh-0" })
     return { emulator, write }
   })
 

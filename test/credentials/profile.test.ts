@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Path, Scope } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Path, Scope } from "effect"
 import { Credentials, type FilesError } from "effect-anthropic-files"
 import { TestClock } from "effect/testing"
-import { driven, endpoint, environment, Folder, folder, headersOf } from "./support.ts"
+import { driven, endpoint, environment, Folder, folder, headersOf, writeLogin } from "./support.ts"
 
 const oauth = {
   version: "1.0",
@@ -19,6 +19,12 @@ const stored = (more: object = {}) => ({
   refresh_token: "refresh-0",
   ...more
 })
+
+/** A login in the profile `work`. */
+const login = (token: object = stored(), mode?: number) => writeLogin(oauth, token, mode)
+
+/** A login whose token has expired. */
+const expiredLogin = login(stored({ expires_at: -1 }))
 
 /** The credentials of a profile, over a token endpoint. */
 const open = (
@@ -45,9 +51,7 @@ const failureOf = <A>(effect: Effect.Effect<A, FilesError.CredentialsFailed>) =>
 describe("the token of a profile", () => {
   it.effect("is sent as Bearer with the beta and the workspace, and is not exchanged while it is valid", () =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored())
+      yield* login()
       const server = endpoint()
       const credentials = yield* open(server)
       const expected = {
@@ -64,9 +68,9 @@ describe("the token of a profile", () => {
 
   it.effect("is renewed before it expires and saved for the next process, and the identity stays", () =>
     Effect.gen(function*() {
-      const { files, readToken, writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", { ...oauth, base_url: "https://home.example/" })
-      yield* writeToken("work", stored({ account_email: "a@b.example", some_key: [1] }))
+      const { files, readToken } = yield* Folder
+      const token = stored({ account_email: "a@b.example", some_key: [1] })
+      yield* writeLogin({ ...oauth, base_url: "https://home.example/" }, token)
       const server = endpoint()
       const credentials = yield* open(server)
       const { identity } = credentials
@@ -86,7 +90,10 @@ describe("the token of a profile", () => {
       assert.isUndefined(exchange?.headers["authorization"])
       assert.match(exchange?.headers["user-agent"] ?? "", /^effect-anthropic-files\//)
       const { expires_at, ...rest } = yield* readToken("work")
-      assert.closeTo(Number(expires_at), 3590 + 3600, 10)
+      // The clock advances while the file is read and written.
+      const now = (yield* Clock.currentTimeMillis) / 1000
+      assert.isAtLeast(Number(expires_at), 3590 + 3600)
+      assert.isAtMost(Number(expires_at), now + 3600)
       assert.deepStrictEqual(rest, {
         version: "1.0",
         type: "oauth_token",
@@ -108,9 +115,8 @@ describe("the token of a profile", () => {
 
   it.effect("is taken from the file if another process has renewed it", () =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored())
+      const { writeToken } = yield* Folder
+      yield* login()
       const server = endpoint()
       const credentials = yield* open(server)
       yield* headersOf(credentials)
@@ -122,9 +128,7 @@ describe("the token of a profile", () => {
 
   it.effect("is renewed if the service refuses it before it expires", () =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored())
+      yield* login()
       const server = endpoint()
       const credentials = yield* open(server)
       const used = yield* credentials.headersFor({} as never)
@@ -137,9 +141,7 @@ describe("the token of a profile", () => {
 
   it.effect("is renewed once by 64 fibers of 4 clients of one profile", () =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored({ expires_at: -1 }))
+      yield* expiredLogin
       const server = endpoint()
       const clients = yield* Effect.forEach(Array.from({ length: 4 }), () => open(server))
       const all = yield* driven(Effect.forEach(
@@ -153,9 +155,8 @@ describe("the token of a profile", () => {
 
   it.effect("is read again before the login fails if another program has spent the refresh token", () =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored({ expires_at: -1 }))
+      const { writeToken } = yield* Folder
+      yield* expiredLogin
       const server = endpoint()
       server.state.answer = () =>
         Effect.gen(function*() {
@@ -172,10 +173,9 @@ describe("the token of a profile", () => {
 
   it.effect("is kept in memory with its refresh token if the file can't be written", () =>
     Effect.gen(function*() {
-      const { path, readToken, writeConfig, writeToken } = yield* Folder
+      const { path, readToken } = yield* Folder
       const fs = yield* FileSystem.FileSystem
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored({ expires_at: -1 }))
+      yield* expiredLogin
       const server = endpoint()
       const broken = { ...fs, rename: () => fs.rename("/nowhere/a", "/nowhere/b") }
       const credentials = yield* Effect.provideService(open(server), FileSystem.FileSystem, broken)
@@ -197,9 +197,8 @@ describe("the token of a profile", () => {
 
   it.effect("is saved even if its caller was interrupted and the layer is closed", () =>
     Effect.gen(function*() {
-      const { readToken, writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored({ expires_at: -1 }))
+      const { readToken } = yield* Folder
+      yield* expiredLogin
       const server = endpoint()
       const scope = yield* Scope.make()
       const asked = yield* Deferred.make<void>()
@@ -218,9 +217,8 @@ describe("the token of a profile", () => {
 
   it.effect("is renewed despite the lock of a dead process, which is removed", () =>
     Effect.gen(function*() {
-      const { files, write, writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored({ expires_at: -1 }))
+      const { files, write } = yield* Folder
+      yield* expiredLogin
       yield* write("credentials/work.json.lock", "effect-anthropic-files 0123456789")
       const credentials = yield* open(endpoint())
       assert.strictEqual((yield* driven(headersOf(credentials), 2000)).authorization, "Bearer token-1")
@@ -229,9 +227,8 @@ describe("the token of a profile", () => {
 
   it.effect("is renewed although a foreign file has the lock's name, and that file is kept", () =>
     Effect.gen(function*() {
-      const { files, write, writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", stored({ expires_at: -1 }))
+      const { files, write } = yield* Folder
+      yield* expiredLogin
       yield* write("credentials/work.json.lock", "somebody else's")
       const credentials = yield* open(endpoint())
       assert.strictEqual((yield* driven(headersOf(credentials), 2000)).authorization, "Bearer token-1")
@@ -255,9 +252,8 @@ describe("the token of a profile", () => {
     "is refused in a file with mode %o, with the chmod to run",
     (mode) =>
       Effect.gen(function*() {
-        const { path, writeConfig, writeToken } = yield* Folder
-        yield* writeConfig("work", oauth)
-        yield* writeToken("work", stored(), mode)
+        const { path } = yield* Folder
+        yield* login(stored(), mode)
         const error = yield* failureOf(headersOf(yield* open(endpoint())))
         assert.include(error.message, mode.toString(8))
         assert.include(error.message, `chmod 600 ${path}/credentials/work.json`)
@@ -267,9 +263,7 @@ describe("the token of a profile", () => {
 
   it.effect("is used while it is valid, and says so when it has expired and can't be renewed", () =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", { authentication: { type: "user_oauth" } })
-      yield* writeToken("work", { access_token: "token-0", expires_at: 100 })
+      yield* writeLogin({ authentication: { type: "user_oauth" } }, { access_token: "token-0", expires_at: 100 })
       const server = endpoint()
       const credentials = yield* open(server)
       yield* seconds(90)
@@ -289,9 +283,7 @@ describe("the token of a profile", () => {
     ["a list", ["token-canary"]]
   ])("is an error that repeats nothing of the file if that has %s", ([, json]) =>
     Effect.gen(function*() {
-      const { writeConfig, writeToken } = yield* Folder
-      yield* writeConfig("work", oauth)
-      yield* writeToken("work", json as object)
+      yield* login(json as object)
       const error = yield* failureOf(headersOf(yield* open(endpoint())))
       assert.include(error.message, "work.json")
       assert.notInclude(JSON.stringify(error), "canary")

@@ -1,5 +1,5 @@
 /**
- * Profiles in a folder of their own, a token endpoint that is written down, and time that goes on while files are read.
+ * Profiles in a temporary folder, a token endpoint that records its requests, and a clock that advances while files are read.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -11,14 +11,14 @@ import { TestClock } from "effect/testing"
 
 export const disk = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
-/** A folder for profiles, gone with its scope. */
+/** A folder for profiles, removed with its scope. */
 export class Folder extends Context.Service<Folder, {
   readonly path: string
   readonly writeConfig: (name: string, json: object) => Effect.Effect<void>
   readonly writeToken: (name: string, json: object, mode?: number) => Effect.Effect<void>
   readonly write: (file: string, text: string) => Effect.Effect<string>
   readonly readToken: (name: string) => Effect.Effect<Record<string, unknown>>
-  /** All files below, by their path in it. */
+  /** All files in the folder, by their relative path. */
   readonly files: Effect.Effect<ReadonlyArray<string>>
 }>()("test/Folder") {}
 
@@ -34,7 +34,7 @@ export const folder: Layer.Layer<Folder | FileSystem.FileSystem | Path.Path> = L
       const write = (file: string, text: string, mode = 0o600) =>
         Effect.orDie(Effect.gen(function*() {
           const target = join(path, file)
-          // As the programs that share a profile do: nobody reads half of a file.
+          // Written like programs that share a profile do, so that nobody reads a partial file.
           yield* fs.writeFileString(`${target}.new`, text)
           yield* fs.chmod(`${target}.new`, mode)
           yield* fs.rename(`${target}.new`, target)
@@ -57,6 +57,13 @@ export const folder: Layer.Layer<Folder | FileSystem.FileSystem | Path.Path> = L
   disk
 ).pipe(Layer.orDie)
 
+/** A login in the profile `work`: its config and its token. */
+export const writeLogin = (config: object, token: object, mode?: number): Effect.Effect<void, never, Folder> =>
+  Effect.flatMap(
+    Folder,
+    ({ writeConfig, writeToken }) => Effect.andThen(writeConfig("work", config), writeToken("work", token, mode))
+  )
+
 export interface Exchange {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -65,11 +72,11 @@ export interface Exchange {
 
 export interface Endpoint {
   readonly exchanges: Array<Exchange>
-  /** What is answered next; without one, tokens that are numbered. */
+  /** How requests are answered; by default with numbered tokens. */
   answer: ((exchange: Exchange) => Effect.Effect<Response>) | undefined
 }
 
-/** A token endpoint that gives `token-1`, `token-2` … for an hour, and `refresh-1`, `refresh-2` … with them. */
+/** A token endpoint that issues `token-1`, `token-2` … for an hour, with `refresh-1`, `refresh-2` … */
 export const endpoint = () => {
   const state: Endpoint = { exchanges: [], answer: undefined }
   const { client } = HttpMock.answering(({ json, request }) =>
@@ -97,14 +104,14 @@ export const environment = (env: Record<string, string>) => ConfigProvider.layer
 
 const request = HttpClientRequest.get("https://api.anthropic.com/v1/files")
 
-/** What a request is authorized with, without the redaction. */
+/** The headers that authorize a request, without the redaction. */
 export const headersOf = (credentials: Credentials.Credentials["Service"], of = request) =>
   Effect.map(credentials.headersFor(of), (headers) =>
     Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name, Redacted.isRedacted(value) ? Redacted.value(value) : value])
     ))
 
-/** Runs an effect while the clock goes on in small steps, as long as it takes to read and write files. */
+/** Runs an effect while the test clock advances in small steps, since reading and writing files takes real time. */
 export const driven = <A, E, R>(effect: Effect.Effect<A, E, R>, step = 10): Effect.Effect<A, E, R> =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
