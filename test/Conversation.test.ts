@@ -7,6 +7,7 @@ import * as Messages from "effect-anthropic-files/Messages"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
+import { clients } from "./support/emulated.ts"
 
 const params: Messages.Params = { model: "claude-sonnet-5-5", max_tokens: 64 }
 
@@ -31,14 +32,7 @@ const watched = (gate: (question: string) => Effect.Effect<void> = () => Effect.
           }))
     )
   )
-  const services = Layer.unwrap(
-    Effect.map(
-      Emulator.Emulator,
-      ({ apiKey, url }) =>
-        Layer.mergeAll(Files.layer({ apiKey, baseUrl: url }), Messages.layer({ apiKey, baseUrl: url }))
-    )
-  )
-  const layer = services.pipe(Layer.provide(client), Layer.provideMerge(Emulator.layer()))
+  const layer = clients.pipe(Layer.provide(client), Layer.provideMerge(Emulator.layer()))
   return { sent, layer }
 }
 

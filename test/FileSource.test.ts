@@ -745,15 +745,16 @@ describe("readableStream", () => {
     }))
 })
 
+/** Answers the requests of a URL source. */
+const over = (answer: (request: HttpClientRequest.HttpClientRequest, url: URL) => HttpMock.Reply) =>
+  Effect.provideService(
+    HttpClient.HttpClient,
+    HttpMock.answering(({ request }) => answer(request, urlOf(request))).client
+  )
+
 describe("url", () => {
   const secret = "canary0123456789"
   const address = `https://bucket.example/folder/report%20one.pdf?X-Amz-Signature=${secret}#${secret}`
-
-  const over = (answer: (request: HttpClientRequest.HttpClientRequest, url: URL) => HttpMock.Reply) =>
-    Effect.provideService(
-      HttpClient.HttpClient,
-      HttpMock.answering(({ request }) => answer(request, urlOf(request))).client
-    )
 
   const answering = (body: BodyInit | null, init?: ResponseInit) => over(() => new Response(body, init))
 
@@ -1019,12 +1020,6 @@ describe("url", () => {
 })
 
 describe("url, as stores and apps give them", () => {
-  const over = (answer: (request: HttpClientRequest.HttpClientRequest, url: URL) => HttpMock.Reply) =>
-    Effect.provideService(
-      HttpClient.HttpClient,
-      HttpMock.answering(({ request }) => answer(request, urlOf(request))).client
-    )
-
   const answering = (headers: Record<string, string>, body: BodyInit | null = "hello") =>
     over(() => new Response(body, { headers }))
 

@@ -21,6 +21,7 @@ import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
+import { clients } from "./support/emulated.ts"
 import { urlOf } from "./support/mock.ts"
 import { recordSpans } from "./support/spans.ts"
 
@@ -656,14 +657,7 @@ describe("MessageBatches.plan of files that only the code execution tool can rea
 })
 
 describe("MessageBatches on the emulator", () => {
-  const client = Layer.unwrap(
-    Effect.map(
-      Emulator.Emulator,
-      ({ apiKey, url }) =>
-        Layer.mergeAll(Files.layer({ apiKey, baseUrl: url }), MessageBatches.layer({ apiKey, baseUrl: url }))
-    )
-  )
-  const layer = Layer.provideMerge(client, Emulator.layer({ batchDelay: "1 hour" }))
+  const layer = Layer.provideMerge(clients, Emulator.layer({ batchDelay: "1 hour" }))
 
   it.effect("answers every question about every file", () =>
     Effect.gen(function*() {

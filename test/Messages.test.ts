@@ -22,6 +22,7 @@ import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
+import { clients } from "./support/emulated.ts"
 import { urlOf } from "./support/mock.ts"
 import { recordSpans } from "./support/spans.ts"
 
@@ -1041,14 +1042,7 @@ describe("Messages.outputs", () => {
 })
 
 describe("Messages on the emulator", () => {
-  const client = Layer.unwrap(
-    Effect.map(
-      Emulator.Emulator,
-      ({ apiKey, url }) =>
-        Layer.mergeAll(Files.layer({ apiKey, baseUrl: url }), Messages.layer({ apiKey, baseUrl: url }))
-    )
-  )
-  const layer = Layer.provideMerge(client, Emulator.layer())
+  const layer = Layer.provideMerge(clients, Emulator.layer())
 
   const ask = (content: ReadonlyArray<Messages.BlockParam>, tools?: ReadonlyArray<object>): Messages.Request => ({
     model: "claude-sonnet-5-5",

@@ -25,15 +25,11 @@ import * as Transfer from "effect-anthropic-files/Transfer"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { safeName, withSuffix } from "../src/internal/disk/safeName.ts"
+import { files } from "./support/emulated.ts"
 import * as FailingFileSystem from "./support/FailingFileSystem.ts"
 import * as ScriptedFileSystem from "./support/ScriptedFileSystem.ts"
 
 const { FileId } = FileMetadata
-
-const files = (options: Partial<Files.Options> = {}) =>
-  Layer.unwrap(
-    Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url, ...options }))
-  )
 
 const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 

@@ -1,19 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
-import { Files } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
-import * as Messages from "effect-anthropic-files/Messages"
 import { FetchHttpClient } from "effect/http"
 import { answerAll, cleanUp, layerCache, questions } from "../examples/contracts/contracts.ts"
 import { served } from "../examples/shared/served.ts"
 import { platform } from "./cache/stores.ts"
+import { clients } from "./support/emulated.ts"
 import { recordSpans } from "./support/spans.ts"
 
-const services = Layer.unwrap(Effect.map(Emulator.Emulator, ({ apiKey, url }) => {
-  const options = { apiKey, baseUrl: url }
-  return Layer.mergeAll(Files.layer(options), Messages.layer(options))
-})).pipe(Layer.provideMerge(Layer.mergeAll(NodeEmulator.layerServer(), FetchHttpClient.layer, platform)))
+const services = clients.pipe(
+  Layer.provideMerge(Layer.mergeAll(NodeEmulator.layerServer(), FetchHttpClient.layer, platform))
+)
 
 const place = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem

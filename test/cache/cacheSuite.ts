@@ -7,12 +7,8 @@ import * as UploadCache from "effect-anthropic-files/UploadCache"
 import type * as UploadStore from "effect-anthropic-files/UploadStore"
 import type { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
+import { files } from "../support/emulated.ts"
 import { type Place, platform } from "./stores.ts"
-
-export const files = (options: Partial<Files.Options> = {}) =>
-  Layer.unwrap(
-    Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url, ...options }))
-  )
 
 export const layer = files().pipe(Layer.provideMerge(Emulator.layer()), Layer.provideMerge(platform))
 

@@ -8,13 +8,9 @@ import { TestClock } from "effect/testing"
 import type { Key } from "../../src/internal/cache/keys.ts"
 import * as Leases from "../../src/internal/cache/lease.ts"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
+import { files } from "../support/emulated.ts"
 import { makeGate } from "../support/gate.ts"
 import { platform, rewrite } from "./stores.ts"
-
-const files = (options: Partial<Files.Options> = {}) =>
-  Layer.unwrap(
-    Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url, ...options }))
-  )
 
 const layer = (options?: Partial<Files.Options>) =>
   UploadCache.layer().pipe(

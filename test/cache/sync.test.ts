@@ -7,15 +7,12 @@ import * as Progress from "effect-anthropic-files/Progress"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
 import * as UploadStore from "effect-anthropic-files/UploadStore"
 import { overMap } from "../../src/internal/cache/memoryStore.ts"
+import { files } from "../support/emulated.ts"
 import { makeGate } from "../support/gate.ts"
 import { platform, rewrite } from "./stores.ts"
 
-const files = Layer.unwrap(
-  Effect.map(Emulator.Emulator, ({ apiKey, url }) => Files.layer({ apiKey, baseUrl: url }))
-)
-
 const layer = UploadCache.layer().pipe(
-  Layer.provideMerge(files),
+  Layer.provideMerge(files()),
   Layer.provideMerge(Layer.mergeAll(Emulator.layer(), UploadStore.layerMemory, platform))
 )
 
