@@ -114,14 +114,21 @@ describe.runIf(isRun)(`ingest on the command line${needsPostgres}`, () => {
     live(
       "pause, cancel and resume, with --dry-run first",
       Effect.gen(function*() {
-        const { ingest } = yield* setUp
+        const { env, ingest } = yield* setUp
         code(yield* ingest("add", "steered", yield* folder(files(3, "steered"))), 0)
         assert.strictEqual((yield* ingest("pause", "steered")).out, "paused steered\n")
         assert.include(lines((yield* ingest("status", "steered")).out), "state\tpaused")
+        const paused = yield* start(["ingest", "run", "steered"], { env })
+        yield* until(() => /steered is paused: the runner waits/.test(paused.err()))
+        paused.kill("SIGTERM")
+        code(yield* paused.ended, 0)
         assert.strictEqual((yield* ingest("resume", "steered")).out, "resumed steered\n")
         assert.lengthOf(lines((yield* ingest("run", "steered", "--dry-run")).out), 3)
         assert.lengthOf(lines((yield* ingest("cancel", "steered", "--dry-run")).out), 3)
         assert.strictEqual((yield* ingest("cancel", "steered")).out, "cancelled 3 items of steered\n")
+        const cancelled = yield* ingest("run", "steered")
+        code(cancelled, 0)
+        assert.match(cancelled.err, /steered is cancelled: anthropic-files ingest resume steered takes it up again/)
         assert.strictEqual((yield* ingest("resume", "steered")).out, "resumed 3 items of steered\n")
         assert.deepStrictEqual(yield* (yield* Emulator).files, [])
         const all = yield* ingest("status")

@@ -88,6 +88,22 @@ describe.runIf(isRun)(`one bad item among others${needsPostgres}`, () => {
         assert.lengthOf(files, 5)
       }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(ingestWith({ sweepInterval: "1 second" }), server))))
 
+    it.effect("a key that the database can't store is a failed item under a shortened one, and the others are added", () =>
+      Effect.gen(function*() {
+        const long = `${"a".repeat(600)}/${"ä".repeat(600)}`
+        const entries = [
+          { key: "good", source: "/good" },
+          new Manifest.Malformed({ key: long, message: "its name is too long" }),
+          new Manifest.Malformed({ key: "half\ud800", message: "NUL \0" }),
+          new Manifest.Malformed({ key: "", message: "no name" })
+        ]
+        const added = yield* Ingest.add("unstorable", Stream.fromIterable(entries))
+        assert.deepStrictEqual(added, { added: 4, existing: 0, malformed: 3 })
+        const found = yield* rows("unstorable")
+        assert.lengthOf(found.filter(({ error_tag }) => error_tag === "InvalidItem"), 3)
+        assert.isTrue(found.some(({ key }) => key === "half\\ud800"))
+      }).pipe(Effect.provide(here)))
+
     it.effect("a malformed line is a failed item with its number; the line that mends it takes its place", () =>
       Effect.gen(function*() {
         const { directory } = yield* corpus(2, (n) => `line ${n}`)

@@ -96,6 +96,20 @@ const report = (ingest: string) =>
       Stream.runForEach(output.status)
     ))
 
+/** A runner of a paused ingest would seem to hang. */
+const notePause = Effect.fnUntraced(function*(ingest: string) {
+  const output = yield* Output
+  const all = yield* Ingest.list
+  const { state } = all.find(({ name }) => name === ingest) ?? {}
+  const name = printable(ingest)
+  if (state === "paused") {
+    yield* output.note(`${name} is paused: the runner waits until ${program} ingest resume ${name}.`)
+  }
+  if (state === "cancelled") {
+    yield* output.note(`${name} is cancelled: ${program} ingest resume ${name} takes it up again.`)
+  }
+})
+
 const plan = Effect.fnUntraced(function*(ingest: string) {
   const output = yield* Output
   yield* Stream.runForEach(
@@ -162,7 +176,10 @@ export const run = define({
     const running = Effect.gen(function*() {
       const services = yield* Effect.raceFirst(Effect.asSome(Layer.build(layer)), Effect.as(stopped, Option.none()))
       if (Option.isNone(services)) return
-      const work = output.live(Stream.map(statuses(ingest), frameOf), Stream.runForEach(events, tell))
+      const work = Effect.andThen(
+        notePause(ingest),
+        output.live(Stream.map(statuses(ingest), frameOf), Stream.runForEach(events, tell))
+      )
       yield* (output.isReporting ? Effect.raceFirst(work, Effect.andThen(report(ingest), Effect.never)) : work).pipe(
         Effect.provide(services.value)
       )

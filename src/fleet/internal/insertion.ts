@@ -4,9 +4,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { printable, shorten } from "../../internal/text.ts"
 import type * as Database from "./database.ts"
 import { databaseFailed, type IngestFailed } from "./failed.ts"
-import { type Entry, isMalformed, type Item, Malformed, parseItem } from "./manifestItem.ts"
+import { type Entry, isMalformed, type Item, keyProblem, Malformed, parseItem } from "./manifestItem.ts"
 import type { Added } from "./model.ts"
 
 /** How many rows one statement inserts. */
@@ -14,10 +15,18 @@ const batchSize = 1_000
 
 /** Items made by a program are validated like those of a file. */
 const checked = (entry: Entry): Entry => {
-  if (isMalformed(entry)) return entry
+  if (isMalformed(entry)) return storable(entry)
   const parsed = parseItem(entry, false)
   return "item" in parsed ? parsed.item : new Malformed({ key: keyOf(parsed.key), message: parsed.message })
 }
+
+/** What is malformed may have a key that the database can't store: a very long path, or half a character. */
+const storable = (entry: Malformed): Malformed =>
+  new Malformed({
+    ...entry,
+    key: keyProblem(entry.key) === undefined ? entry.key : shorten(entry.key) || keyOf(undefined),
+    message: printable(entry.message)
+  })
 
 const keyOf = (key: string | undefined): string => key ?? "item without a key"
 

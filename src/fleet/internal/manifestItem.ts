@@ -61,7 +61,8 @@ const isStorable = (text: string): boolean => !text.includes("\0") && !loneSurro
 
 const utf8 = new TextEncoder()
 
-const keyProblem = (key: unknown): string | undefined => {
+/** What is wrong with a key. */
+export const keyProblem = (key: unknown): string | undefined => {
   if (!Predicate.isString(key)) return `key is ${kindOf(key)}; it has to be a string.`
   if (key === "") return "key is empty."
   if (!isStorable(key)) return "key has a NUL or half a character in it."
