@@ -1,5 +1,5 @@
 /**
- * Bundles the command line into dist/cli with all that it needs, effect included, so that `npx effect-anthropic-files`
+ * Bundles the command line into dist/cli with all its dependencies, effect included, so that `npx effect-anthropic-files`
  * works from an empty folder. Each command is a chunk that is loaded on demand.
  */
 import * as esbuild from "esbuild"
@@ -10,7 +10,7 @@ const outdir = "dist/cli"
 
 fs.rmSync(outdir, { recursive: true, force: true })
 
-/** Providers of credentials, which are large and mostly not needed: loaded where they are installed. */
+/** Providers of credentials. They are large and rarely needed, so they are not bundled, and loaded if they are installed. */
 const { peerDependencies, peerDependenciesMeta } = JSON.parse(fs.readFileSync("package.json", "utf8"))
 const bundled = ["aws4fetch", "redis"]
 const external = Object.keys(peerDependencies).filter((name) =>
@@ -27,11 +27,11 @@ const { metafile } = await esbuild.build({
   target: "node22.21",
   external,
   minify: true,
-  // Names of classes and functions stand in messages for those who develop this.
+  // Names of classes and functions appear in messages for developers.
   keepNames: false,
   legalComments: "none",
   plugins: [{
-    // Its client alone, without the modules of Redis Stack.
+    // Only its client, without the modules of Redis Stack.
     name: "redis-client",
     setup: (build) => {
       build.onResolve(
@@ -40,7 +40,7 @@ const { metafile } = await esbuild.build({
       )
     }
   }, {
-    // Platform-node's other HTTP client, loaded by nothing here: 700 KB.
+    // The other HTTP client of platform-node (700 KB), which nothing here loads.
     name: "no-undici",
     setup: (build) => {
       build.onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "none" }))
@@ -49,7 +49,7 @@ const { metafile } = await esbuild.build({
   }],
   metafile: true,
   logLevel: "warning",
-  // What CommonJS dependencies ask for at run time.
+  // CommonJS dependencies need `require` at run time.
   banner: {
     js:
       "import { createRequire as $createRequire } from \"node:module\"; const require = $createRequire(import.meta.url);"
@@ -67,10 +67,10 @@ for (const { inputs } of Object.values(metafile.outputs)) {
   }
 }
 
-/** Packages under the MIT licence that leave its text to their repository. */
+/** Packages under the MIT licence whose text is only in their repository. */
 const copyrights = { "@redis/client": "Copyright (c) 2022-2025, Redis, inc." }
 
-/** The text of the MIT licence is the one of this package. */
+/** The text of the MIT licence, from this package. */
 const mit = (copyright) => fs.readFileSync("LICENSE", "utf8").replace(/^Copyright .*$/m, copyright)
 
 const licence = (name) => {
@@ -78,7 +78,7 @@ const licence = (name) => {
   const file = fs.readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry))
   const { license, version } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"))
   const copyright = license === "MIT" ? copyrights[name] : undefined
-  if (file === undefined && copyright === undefined) throw new Error(`${name} is bundled, and has no licence file`)
+  if (file === undefined && copyright === undefined) throw new Error(`${name} is bundled, but has no licence file`)
   const text = file === undefined ? mit(copyright) : fs.readFileSync(path.join(folder, file), "utf8")
   return `${name} ${version}\n\n${text.trim()}\n`
 }
@@ -90,5 +90,5 @@ fs.writeFileSync(
   }`
 )
 
-// What `demo` works with.
+// The files that `demo` uses.
 fs.cpSync("examples/assets", path.join(outdir, "assets"), { recursive: true })

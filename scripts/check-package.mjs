@@ -1,7 +1,7 @@
 /**
  * Checks the package as a user gets it: the packed tarball, installed into an empty project.
  *
- * Expects `npm run build` to have run. Nothing here reaches the network except npm, for packages not in its cache.
+ * Run `npm run build` first. Only npm uses the network, for packages that are not in its cache.
  */
 import * as assert from "node:assert/strict"
 import { spawn, spawnSync } from "node:child_process"
@@ -39,12 +39,12 @@ const filesIn = (folder) =>
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"))
     .toSorted()
 
-/** Packs, and answers with the tarball and the folder it unpacks to. */
+/** Packs the package. Gives the tarball and the folder that it is unpacked to. */
 const pack = () => {
   heading("Pack")
   const [info] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", temp]))
   console.log(`${info.filename}: ${info.entryCount} files, ${info.size} bytes packed, ${info.unpackedSize} unpacked`)
-  // A relative name: GNU tar on Windows takes "C:" for a host.
+  // A relative path, since GNU tar on Windows takes "C:" for a host.
   run("tar", ["-xf", info.filename], { cwd: temp })
   return { tarball: path.join(temp, info.filename), unpacked: path.join(temp, "package") }
 }
@@ -87,7 +87,7 @@ const checkContents = (unpacked) => {
   for (const file of files) {
     const text = fs.readFileSync(path.join(unpacked, file), "utf8")
     assert.doesNotMatch(text, /sk-ant-[\w-]{24,}/, `${file} holds what looks like an API key`)
-    assert.ok(!text.includes(root), `${file} names a folder of the machine it was built on`)
+    assert.ok(!text.includes(root), `${file} contains a path of the machine it was built on`)
     if (file.endsWith(".map")) {
       const map = JSON.parse(text)
       for (const source of map.sources) {
@@ -111,13 +111,13 @@ const checkContents = (unpacked) => {
       assert.ok(found, `exports["${entry}"] leads to ${pattern}, which is not in the package`)
     }
   }
-  // The command line is bundled, and nobody imports it.
+  // The command line is bundled, and can't be imported.
   const isModule = (file) => /^dist\/.+\.js$/.test(file) && !file.startsWith("dist/cli/")
   for (const file of files.filter(isModule)) {
     assert.ok(files.includes(file.replace(/\.js$/, ".d.ts")), `${file} has no declarations`)
   }
   checkLinks(unpacked, files)
-  console.log("nothing unexpected; no keys; maps, exports and links lead somewhere")
+  console.log("no unexpected files, no keys; maps, exports and links lead to files")
 
   const modules = files
     .filter(isModule)
@@ -128,15 +128,15 @@ const checkContents = (unpacked) => {
 }
 
 /**
- * On npm a relative link of the README leads into the repository, and on a disk into the package: each has to be in
- * both. Links to the repository by its URL are checked against the working tree.
+ * A relative link of the README leads into the repository on npm, and into the package on a disk, so its target has to be in
+ * both. Links to the repository by URL are checked with the working tree.
  */
 const checkLinks = (unpacked, files) => {
   const repository = `${manifest.homepage.replace(/#.*$/, "")}/blob/main/`
   for (const page of files.filter((file) => file.endsWith(".md"))) {
     for (const target of linksOf(fs.readFileSync(path.join(unpacked, page), "utf8"))) {
       if (target.startsWith(repository)) {
-        assert.ok(fs.existsSync(target.slice(repository.length)), `${page} links to ${target}, which is not there`)
+        assert.ok(fs.existsSync(target.slice(repository.length)), `${page} links to ${target}, which does not exist`)
       } else if (!/^\w+:/.test(target)) {
         const file = path.posix.join(path.posix.dirname(page), target)
         assert.ok(
@@ -172,7 +172,7 @@ const install = (tarball) => {
         strict: true,
         exactOptionalPropertyTypes: true,
         noUncheckedIndexedAccess: true,
-        // Our declarations have to hold under a user's compiler, so they are checked here.
+        // Checks our declarations with a user's compiler.
         skipLibCheck: false
       },
       include: ["*.ts"]
@@ -181,14 +181,13 @@ const install = (tarball) => {
 }
 
 /**
- * The commands from an empty folder: npm alone, nothing else of this package's peers, no key. `npx` finds them by the
- * package's name.
+ * Runs the commands from an empty folder, without peers and without a key. `npx` finds them by the name of the package.
  */
 const checkCommands = async (tarball) => {
   heading("Commands from an empty folder")
   const empty = path.join(temp, "empty")
   fs.mkdirSync(empty)
-  // npm would install peers by itself; the commands have to do without them.
+  // npm would install peers, but the commands have to work without them.
   run("npm", [
     "install",
     tarball,
@@ -200,7 +199,10 @@ const checkCommands = async (tarball) => {
   ], {
     cwd: empty
   })
-  assert.ok(!fs.existsSync(path.join(empty, "node_modules/effect")), "effect got installed: this would prove nothing")
+  assert.ok(
+    !fs.existsSync(path.join(empty, "node_modules/effect")),
+    "effect was installed, so this check would prove nothing"
+  )
   const { ANTHROPIC_API_KEY: _, ANTHROPIC_AUTH_TOKEN: __, ANTHROPIC_BASE_URL: ___, ...env } = process.env
   const options = { cwd: empty, env }
   for (const name of Object.keys(manifest.bin)) {
@@ -239,15 +241,15 @@ const checkCommands = async (tarball) => {
     emulator.kill("SIGTERM")
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 10_000))])
     const isServing = await fetch(url).then(() => true, () => false)
-    assert.ok(!isServing, "the emulator outlives the npx that started it")
-    console.log("version, help, emulator and ls run with nothing else installed, and SIGTERM to npx ends them")
-    console.log("a platform whose package is not there names the package to add with -p")
+    assert.ok(!isServing, "the emulator is still running after the npx that started it")
+    console.log("version, help, emulator and ls run without other packages, and SIGTERM to npx ends them")
+    console.log("a platform without its package names the package to add with -p")
   } finally {
     emulator.kill("SIGKILL")
   }
 }
 
-/** Durable ingest: Postgres and Redis are in the command's own bundle. */
+/** Durable ingest: the clients of Postgres and Redis are in the bundle. */
 const checkIngest = async (client) => {
   const [Effect, Postgres, Redis] = await Promise.all([
     import("effect/Effect"),
@@ -270,13 +272,13 @@ const checkIngest = async (client) => {
     assert.equal(JSON.parse(ingest("status", "corpus", "--json")).items[0].data.counts.done, 1)
   })
   await Effect.runPromise(Effect.scoped(check))
-  console.log("ingest add, run and status run with a Postgres and a Redis and nothing else installed")
+  console.log("ingest add, run and status run with Postgres and Redis, and without other packages")
 }
 
-/** Modules that need an optional peer to be loaded. */
+/** Modules that need an optional peer. */
 const peers = { "./fleet/NodeIngest": "@effect/sql-pg" }
 
-/** What a platform's credentials need that is not in the tarball, and the variables that lead there. */
+/** Platforms, with the package that their credentials need, and variables that make them use it. */
 const platforms = [
   ["aws", "@aws-sdk/credential-provider-node", { AWS_REGION: "us-east-1", ANTHROPIC_AWS_WORKSPACE_ID: "wrkspc_1" }],
   [
@@ -287,7 +289,7 @@ const platforms = [
   ["foundry", "@azure/identity", { ANTHROPIC_FOUNDRY_RESOURCE: "r" }]
 ]
 
-/** Imports every public module, in types and at run time; internals must stay out of reach. */
+/** Imports every public module, as types and at run time. Internal modules must not be importable. */
 const checkImports = (entries, internals) => {
   heading("Import")
   const specifierOf = (entry) => entry.replace(/^\./, manifest.name)
@@ -310,7 +312,7 @@ const checkImports = (entries, internals) => {
     )
     assert.ok(status !== 0 && stderr.includes(`'${peer}'`), `${entry} has to ask for ${peer}, and nothing else`)
   }
-  // The oldest TypeScript that is promised, and the last one before 7. Nothing is written, declarations are checked.
+  // The oldest supported TypeScript, and the last one before 7. They check declarations, and write nothing.
   for (const folder of ["scripts/typescript-5.7", "scripts/typedoc"]) {
     const tsc = path.join(root, folder, "node_modules/typescript/bin/tsc")
     for (const resolution of [["--module", "nodenext"], ["--module", "esnext", "--moduleResolution", "bundler"]]) {
@@ -329,11 +331,11 @@ const checkImports = (entries, internals) => {
     }
     console.log(JSON.stringify(reachable))`
   const reachable = JSON.parse(run(process.execPath, ["--input-type=module", "-e", probe], { cwd: project }))
-  assert.deepEqual(reachable, [], "internal modules that can be imported: give their folder a null in exports")
-  console.log(`${specifiers.length} modules compile and load, ${internals.length} internal ones stay out of reach`)
+  assert.deepEqual(reachable, [], "internal modules can be imported: set their folder to null in exports")
+  console.log(`${specifiers.length} modules compile and load, ${internals.length} internal ones can't be imported`)
 }
 
-/** Links what is installed here into the project, for what the examples import besides. */
+/** Links packages that are installed here into the project, for the other imports of the examples. */
 const linkOthers = (folder = "node_modules") => {
   for (const name of fs.readdirSync(folder)) {
     if (name.startsWith(".") || name === manifest.name) continue
@@ -343,7 +345,7 @@ const linkOthers = (folder = "node_modules") => {
   }
 }
 
-/** The examples of the tarball, and with them the snippets of its pages, against the package as it is installed. */
+/** Compiles the examples of the tarball, and the snippets of its pages, with the installed package. */
 const checkExamples = (unpacked) => {
   heading("Examples")
   fs.cpSync(path.join(unpacked, "examples"), path.join(project, "examples"), { recursive: true })
@@ -360,7 +362,7 @@ const checkExamples = (unpacked) => {
         exactOptionalPropertyTypes: true,
         noEmit: true,
         allowImportingTsExtensions: true,
-        // What is linked finds the project's own effect.
+        // Linked packages use the effect of the project.
         preserveSymlinks: true,
         skipLibCheck: true
       },
@@ -371,7 +373,7 @@ const checkExamples = (unpacked) => {
   console.log(`${filesIn(path.join(project, "examples")).filter((file) => /\.m?ts$/.test(file)).length} files compile`)
 }
 
-/** The first TypeScript block of the README, compiled and run as a user would paste it. */
+/** Compiles and runs the first TypeScript block of the README, as a user would paste it. */
 const checkReadme = () => {
   heading("README")
   if (!fs.existsSync("README.md")) return console.log("skipped: there is no README.md yet")
@@ -384,7 +386,7 @@ const checkReadme = () => {
   const runner = "test/package/run-readme.mjs"
   if (!fs.existsSync(runner)) return console.log(`not run: there is no ${runner} yet`)
   fs.copyFileSync(runner, path.join(project, "run-readme.mjs"))
-  // The runner starts the emulator and sets these itself: a real key must not get anywhere near this program.
+  // The runner starts the emulator and sets these itself, so that no real key is used.
   const { ANTHROPIC_API_KEY: _, ANTHROPIC_AUTH_TOKEN: __, ANTHROPIC_BASE_URL: ___, ...env } = process.env
   console.log(run(process.execPath, ["run-readme.mjs"], { cwd: project, env, timeout: 60_000 }).trim())
   console.log("the first block runs against the emulator of the installed package")
@@ -396,7 +398,7 @@ try {
   heading("publint")
   console.log(run("npx", ["--no-install", "publint", "run", tarball, "--strict"]).trim())
   heading("attw")
-  // attw does not expand "./*", so it is told every module.
+  // attw does not expand "./*", so it gets every module.
   run("npx", [
     "--no-install",
     "attw",
@@ -416,7 +418,7 @@ try {
   checkExamples(unpacked)
   console.log("\nThe package is fine.")
 } catch (error) {
-  console.error(`\nThe package is not fine: ${error.message}`)
+  console.error(`\nThe package is broken: ${error.message}`)
   process.exitCode = 1
 } finally {
   fs.rmSync(temp, { recursive: true, force: true })

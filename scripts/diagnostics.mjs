@@ -1,6 +1,6 @@
 /**
- * Effect's own diagnostics over the whole project. Any finding fails, suggestions too, which the tool itself lets pass;
- * a rule that is not for us is turned off in tsconfig.json, under `plugins`.
+ * Runs Effect's diagnostics over the whole project. Any finding fails, suggestions too, which the tool itself accepts.
+ * Rules are turned off in tsconfig.json, under `plugins`.
  */
 import { spawnSync } from "node:child_process"
 import * as path from "node:path"
@@ -18,5 +18,5 @@ for (const found of diagnostics) {
   console.log(`${file}:${found.line}:${found.column} ${found.severity} ${found.name}: ${found.message}`)
 }
 console.log(`${diagnostics.length} findings in ${summary.filesChecked} files`)
-// A file the tool did not get to is not a file without findings.
+// Files that the tool did not check count as a failure.
 process.exitCode = diagnostics.length === 0 && summary.filesChecked === summary.totalFiles ? 0 : 1

@@ -1,5 +1,5 @@
 /**
- * Runs the tests that take minutes, every `*.long.test.ts`, and no others: `npm run test:long`, with the arguments of vitest.
+ * Runs only the tests that take minutes, `*.long.test.ts`: `npm run test:long`, with the arguments of vitest.
  */
 import { spawnSync } from "node:child_process"
 

@@ -1,6 +1,6 @@
 /**
- * Makes the files that the examples upload: a PDF with real text, a PNG with a chart, a CSV. All three tell of the same
- * made-up lighthouse, so that questions about them have answers. Run again, it writes the same bytes.
+ * Makes the files that the examples upload: a PDF with real text, a PNG with a chart, a CSV. All three are about the
+ * same made-up lighthouse, so that questions about them have answers. Every run writes the same bytes.
  */
 import * as fs from "node:fs"
 import * as zlib from "node:zlib"

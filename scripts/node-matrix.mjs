@@ -1,8 +1,8 @@
 /**
  * Runs the tests on other Node versions: `node scripts/node-matrix.mjs 22 26`.
  *
- * Each version comes from npm into a cache of its own, outside the project's dependency tree: the tree then has one
- * `node`, the one in node_modules/.bin, and stays installable on every platform.
+ * Each version is installed from npm into its own cache, outside the project's dependency tree, so that the tree has one
+ * `node`, in node_modules/.bin, and can be installed on every platform.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"

@@ -1,14 +1,14 @@
 /**
- * The two house rules oxlint has no rule for, as an oxlint plugin (see .oxlintrc.json).
+ * Two rules of this project that oxlint does not have, as a plugin (see .oxlintrc.json).
  *
  * `house/imports` keeps src/ in layers: cli -> fleet, emulator, testing -> core -> internal, and the core free of Node.
- * Built-in no-restricted-imports sees neither `import("…")` nor which folder a file is in.
+ * The built-in no-restricted-imports checks neither `import("…")` nor the folder of a file.
  */
 import * as path from "node:path"
 
 const folders = ["emulator", "testing", "fleet", "cli"]
 
-/** What each layer of src/ may not import from. */
+/** The layers that each layer of src/ may not import. */
 const forbidden = {
   core: ["emulator", "testing", "fleet", "cli", "node"],
   node: folders,
@@ -35,10 +35,10 @@ const layerOf = (file) => {
 const complaint = (file, specifier) => {
   const layer = layerOf(file)
   if (specifier === "effect-anthropic-files" || specifier.startsWith("effect-anthropic-files/")) {
-    return "inside src/ import by relative path, not by the package's own name"
+    return "within src/, import by relative path, not by the name of the package"
   }
   if (specifier === "effect" || specifier === "@effect/platform-node" || /^effect\/[a-z][\w-]*$/.test(specifier)) {
-    return `"${specifier}" is a barrel: library code imports by subpath ("effect/Effect"), it starts faster and bundles smaller`
+    return `"${specifier}" is a barrel: import by subpath ("effect/Effect"), which starts faster and bundles smaller`
   }
   if (isNode(specifier)) {
     return forbidden[layer].includes("node")
@@ -46,7 +46,7 @@ const complaint = (file, specifier) => {
       : undefined
   }
   if (!specifier.startsWith(".")) return undefined
-  if (!specifier.endsWith(".ts")) return `relative imports name the file: "${specifier}" should end in .ts`
+  if (!specifier.endsWith(".ts")) return `relative imports name a file: "${specifier}" should end in .ts`
   const target = path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier))
   if (target.startsWith("../")) return `"${specifier}" is outside src/ and would be missing from the package`
   const targetLayer = layerOf(target)

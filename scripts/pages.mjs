@@ -1,26 +1,26 @@
 /**
- * What the pages of the documentation hold, for the checks of links and snippets.
+ * Reads the pages of the documentation, for the checks of links and snippets.
  */
 import * as fs from "node:fs"
 
-/** Code is no place for links. */
+/** Links in code are not links. */
 const withoutCode = (text) => text.replaceAll(/^```[^]*?^```/gm, "").replaceAll(/`[^`\n]*`/g, "")
 
-/** Where the links, pictures and `src` attributes of a page lead, without those to places within it. */
+/** The targets of links, pictures and `src` attributes of a page, except those within the page. */
 export const linksOf = (text) =>
   Array.from(
     withoutCode(text).matchAll(/\]\(([^)\s]+)[^)]*\)|(?:src|href|srcset)="([^"]+)"/g),
     ([, link, attribute]) => (link ?? attribute).replace(/#.*$/, "")
   ).filter((target) => target !== "")
 
-/** Links with the place within the page that they lead to: `[page, anchor]`, where the page may be empty. */
+/** Links with an anchor: `[page, anchor]`, where the page may be empty. */
 export const anchorsOf = (text) =>
   Array.from(
     withoutCode(text).matchAll(/\]\(([^)#\s]*)#([^)\s]+)\)/g),
     ([, page, anchor]) => [page, anchor]
   ).filter(([page]) => !/^\w+:/.test(page))
 
-/** What a heading is called in a link, as GitHub and npm make it. */
+/** The anchor of a heading, as GitHub and npm make it. */
 export const headingsOf = (text) =>
   Array.from(
     text.replaceAll(/^```[^]*?^```/gm, "").matchAll(/^#+ +(.*)$/gm),
@@ -31,7 +31,7 @@ export const headingsOf = (text) =>
       )
   )
 
-/** Every page that a reader comes to. */
+/** Every page for readers. */
 export const pages = () =>
   [
     ...fs.readdirSync(".").filter((name) => name.endsWith(".md")),

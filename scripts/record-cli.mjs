@@ -1,6 +1,6 @@
 /**
- * Records the command line at work, for the README: real commands on a pseudo-terminal against the emulator, drawn as an
- * SVG that plays by itself. `npm run record`.
+ * Records the command line for the README: real commands on a pseudo-terminal against the emulator, drawn as an animated
+ * SVG. `npm run record`.
  */
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -14,7 +14,7 @@ const bin = path.resolve("dist/cli/bin.js")
 const target = "docs/cli.svg"
 const runner = path.resolve("scripts/terminal/run.py")
 
-/** Milliseconds between two pictures, and the longest that nothing happens. */
+/** Milliseconds between two frames, and the longest pause. */
 const pictureEvery = 220
 const longestPause = 1300
 
@@ -27,7 +27,7 @@ for (const [i, name] of ["harbour.tiff", "jetty.tiff", "lantern-room.tiff", "log
   fs.writeFileSync(path.join(home, "scans", name), Buffer.alloc(9_000_000 + i * 7_000_000, i))
 }
 
-// Slow enough to be watched, with one refusal that is waited for.
+// Slow enough to watch, with one refusal and its wait.
 const match = { operation: "upload" }
 const faults = [
   {
@@ -49,7 +49,7 @@ const frames = []
 const screen = new Screen(columns)
 let elapsed = 0
 
-/** Time between two frames is what passed, but nobody wants to wait for long. */
+/** The time between two frames is the real one, but limited. */
 const snapshot = (milliseconds) => {
   elapsed += Math.min(milliseconds, longestPause)
   const shown = screen.lines.slice(Math.max(0, screen.lines.length - rows))
@@ -83,7 +83,7 @@ const run = async (env, args, answer) => {
   child.stdout.setEncoding("utf8")
   child.stdout.on("data", (data) => {
     const now = performance.now()
-    // What is drawn between two pictures belongs to the later one.
+    // Output between two frames belongs to the later one.
     if (now - last >= pictureEvery) {
       snapshot(now - last)
       last = now
@@ -135,7 +135,7 @@ const width = Math.ceil(columns * cellWidth + 2 * margin)
 const height = Math.ceil(rows * cellHeight + 2 * margin + 26)
 const escape = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c])
 
-/** Cells of the same style as one text, each at the column where it stands. */
+/** Joins cells of the same style to texts, each at its column. */
 const runsOf = (line) => {
   const runs = []
   for (const [column, { style, text }] of line.entries()) {
@@ -153,7 +153,7 @@ const tspan = ({ column, style, text }) => {
   const names = [colors[style.color] ?? "", style.bold ? "b" : "", style.dim ? "d" : ""].filter((name) => name !== "")
   const attributes = [
     `x="${(margin + (column + lead) * cellWidth).toFixed(1)}"`,
-    // Fonts differ in width; columns do not.
+    // Fonts differ in width, so the width of the text is set.
     `textLength="${(shown.length * cellWidth).toFixed(1)}"`,
     ...(names.length === 0 ? [] : [`class="${names.join(" ")}"`])
   ]
@@ -163,7 +163,7 @@ const tspan = ({ column, style, text }) => {
 const total = elapsed + 2500
 const pictures = frames.map(({ at, lines }) => ({ at, lines: lines.map((line) => runsOf(line).map(tspan).join("")) }))
 
-/** What stands in a row, and from when until when: a row that stays as it is is drawn once. */
+/** The contents of a row, with their times: a row that does not change is drawn once. */
 const spans = Array.from({ length: rows }, (_, row) => {
   const found = []
   for (const { at, lines } of pictures) {
@@ -210,5 +210,5 @@ ${texts.join("\n")}
 `
 )
 console.log(
-  `${target}: ${frames.length} pictures, ${texts.length} lines, ${seconds} s, ${fs.statSync(target).size} bytes`
+  `${target}: ${frames.length} frames, ${texts.length} lines, ${seconds} s, ${fs.statSync(target).size} bytes`
 )

@@ -1,11 +1,11 @@
 /**
- * A release as one command: `npm run release`, on an up-to-date `main` with nothing uncommitted.
+ * Makes a release: `npm run release`, on an up-to-date `main` without uncommitted changes.
  *
- * It turns the pending changesets into the next version and its CHANGELOG, checks and tests all of it, commits, tags, and
- * pushes the tag. The workflow `release.yml` then builds that tag again from the lockfile and puts it on npm's stage,
- * with provenance; nobody can install it before a maintainer has looked at it and says `npm stage approve <id>`.
+ * It turns the pending changesets into the next version and its CHANGELOG, checks and tests everything, commits, tags, and
+ * pushes the tag. The workflow `release.yml` then builds the tag from the lockfile, and stages it on npm with provenance.
+ * Nobody can install it before a maintainer has looked at it and runs `npm stage approve <id>`.
  *
- * `--dry-run` stops before anything is committed, and puts everything back.
+ * `--dry-run` stops before the commit, and restores everything.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -31,11 +31,11 @@ const run = (command, args, { quiet = false } = {}) => {
 const git = (...args) => run("git", args, { quiet: true })
 const manifest = () => JSON.parse(fs.readFileSync("package.json", "utf8"))
 
-if (git("status", "--porcelain") !== "") fail("there are changes that are not committed.")
+if (git("status", "--porcelain") !== "") fail("there are uncommitted changes.")
 if (git("rev-parse", "--abbrev-ref", "HEAD") !== "main") fail("releases are made on main.")
 git("fetch", "--tags", "origin", "main")
 if (git("rev-parse", "HEAD") !== git("rev-parse", "FETCH_HEAD")) {
-  fail("main is not what origin has: pull or push first.")
+  fail("main differs from origin: pull or push first.")
 }
 
 const pending = fs.readdirSync(".changeset").filter((name) => name.endsWith(".md") && name !== "README.md")
@@ -50,7 +50,7 @@ if (pending.length > 0) {
 
 const { version } = manifest()
 const tag = `v${version}`
-if (git("tag", "--list", tag) !== "") fail(`${tag} is there already: describe what is new with \`npx changeset\`.`)
+if (git("tag", "--list", tag) !== "") fail(`${tag} exists already: describe the changes with \`npx changeset\`.`)
 if (!fs.readFileSync("CHANGELOG.md", "utf8").includes(`\n## ${version}\n`)) fail(`CHANGELOG.md has no "## ${version}".`)
 
 if (!process.argv.includes("--skip-checks")) {

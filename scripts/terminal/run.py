@@ -15,7 +15,7 @@ def resize(fd, columns, rows):
 columns, rows, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 pid, fd = pty.fork()
 if pid == 0:
-    # The size is there before the program looks.
+    # The size is set before the program starts.
     resize(0, columns, rows)
     os.execvp(program[0], program)
 resize(fd, columns, rows)

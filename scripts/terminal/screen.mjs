@@ -1,6 +1,6 @@
 /**
- * As much of a terminal as the command line needs: text, line ends, cursor up, erasing, colour, and whether the cursor
- * is shown. What it does not know it takes for a fault.
+ * The parts of a terminal that the command line uses: text, line ends, cursor up, erasing, colour, and whether the cursor is
+ * shown. Unknown sequences are errors.
  */
 import { displayWidth } from "effect/cli/CliOutput"
 
@@ -35,7 +35,7 @@ export class Screen {
    */
   write(data) {
     const text = this.pending + data
-    // A sequence may be cut in two.
+    // A sequence may be split between two chunks.
     // oxlint-disable-next-line no-control-regex
     const cut = /\u001b(\[[0-9;?]*)?$/.exec(text)
     this.pending = cut === null ? "" : cut[0]
@@ -96,7 +96,7 @@ export class Screen {
     else if (kind === "m") this.#paint(parameters)
     else if (parameters === "?25" && kind === "l") this.cursorShown = false
     else if (parameters === "?25" && kind === "h") this.cursorShown = true
-    else throw new Error(`The screen does not know ${JSON.stringify(sequence)}`)
+    else throw new Error(`Unknown sequence: ${JSON.stringify(sequence)}`)
   }
 
   /** @param {string} parameters */
@@ -113,7 +113,7 @@ export class Screen {
     }
   }
 
-  /** The screen as text, without what is blank at its end. */
+  /** The screen as text, without blanks at the end. */
   get text() {
     return this.lines.map((line) => line.map((cell) => (cell ?? blank).text).join("").trimEnd()).join("\n").trimEnd()
   }
