@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { isIPv4 } from "node:net"
 import { InvalidConfig } from "../FilesError.ts"
 import type { Proxies } from "./agents.ts"
 
@@ -45,6 +46,21 @@ const read = (environment: Environment, name: string) =>
 
 const nameIn = (environment: Environment, name: string) => environment[name.toLowerCase()] ? name.toLowerCase() : name
 
+const toAddress = (number: number): string => [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join(".")
+
+/** The addresses of a mask (`10.0.0.0/8`) as a range, which is what Node understands; anything else as it is. */
+const asRange = (entry: string): string => {
+  const [, address = "", bits] = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(entry) ?? []
+  if (bits === undefined || !isIPv4(address) || Number(bits) > 32) return entry
+  const size = 2 ** (32 - Number(bits))
+  const number = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0)
+  const first = number - number % size
+  return `${toAddress(first)}-${toAddress(first + size - 1)}`
+}
+
+/** `NO_PROXY` as Node reads it. Others also take masks, and blanks between entries. */
+const exceptions = (text: string): string => text.split(/[\s,]+/).filter((entry) => entry !== "").map(asRange).join(",")
+
 /**
  * `undefined` when all requests go straight to the service. `NO_PROXY` holds for a proxy that is given in code too.
  */
@@ -67,7 +83,7 @@ export const proxiesOf = (
       env: {
         HTTP_PROXY: http?.href ?? "",
         HTTPS_PROXY: https?.href ?? "",
-        NO_PROXY: read(environment, "NO_PROXY") ?? ""
+        NO_PROXY: exceptions(read(environment, "NO_PROXY") ?? "")
       }
     }
   })

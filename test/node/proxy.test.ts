@@ -149,6 +149,33 @@ const failure = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
 const withPassword = (url: string) => url.replace("//", `//some%40one:${encodeURIComponent(password)}@`)
 
 for (const isTls of [true, false]) {
+  describe(`${isTls ? "https" : "http"} around a proxy`, () => {
+    const variable = isTls ? "HTTPS_PROXY" : "HTTP_PROXY"
+    it.live(
+      "NO_PROXY takes masks and blanks, and a mask leaves other networks to the proxy",
+      () =>
+        Effect.scoped(Effect.gen(function*() {
+          const [api, gate] = [yield* service(isTls), yield* proxy({ isTls: false })]
+          for (
+            const direct of [
+              "127.0.0.0/8",
+              "127.0.0.1/32",
+              "0.0.0.0/0",
+              "example.com 127.0.0.1",
+              "10.0.0.0/8 127.1.2.3/8"
+            ]
+          ) {
+            yield* withEnvironment({ [variable]: gate.url, NO_PROXY: direct })(lookup(api.url))
+          }
+          assert.deepStrictEqual(gate.asked, [])
+          for (const proxied of ["128.0.0.0/8", "127.0.0.2/32", "127.0.0.1/33", "127.0.0.256/8"]) {
+            yield* withEnvironment({ [variable]: gate.url, NO_PROXY: proxied })(lookup(api.url))
+          }
+          assert.lengthOf(gate.asked, 4)
+        }))
+    )
+  })
+
   for (const isTlsProxy of [true, false]) {
     describe(`${isTls ? "https" : "http"} through ${isTlsProxy ? "an https" : "an http"} proxy`, () => {
       const variable = isTls ? "HTTPS_PROXY" : "HTTP_PROXY"

@@ -385,12 +385,19 @@ interface Facts {
   readonly isOutcomeUnknown: boolean
 }
 
+/** The code of what the service has been seen to say in words alone. */
+const codeOfWords = (words: string): string | undefined => {
+  if (/you have reached your specified [\w ]*usage limits?/i.test(words)) return "enforced_spend_limit_reached"
+  return /organization has been disabled/i.test(words) ? "organization_on_hold" : undefined
+}
+
 const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]): FilesError => {
   const { headers, json, status } = response
   const { operation } = subject
   const envelope = readEnvelope(json)
   const { errorCode } = envelope
   const words = envelope.message ?? ""
+  const meaning = errorCode ?? codeOfWords(words)
   const said = quote(subject, wordsIn(json, response.body))
   const delay = retryAfter(headers, response.now)
   const details = detailsIn(subject, json)
@@ -405,7 +412,7 @@ const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]
     errorType: envelope.type === undefined ? undefined : quote(subject, envelope.type),
     errorCode: errorCode === undefined ? undefined : quote(subject, errorCode),
     details,
-    isRetryable: isRetryable(status, headers, errorCode),
+    isRetryable: isRetryable(status, headers, meaning),
     isOutcomeUnknown
   })
   const flat = (...parts: ReadonlyArray<string | undefined>) => ({ operation, ...about(...parts) })
@@ -433,7 +440,7 @@ const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]
       })
       : invalid(`${failing}: the request ${what}.`)
 
-  switch (errorCode) {
+  switch (meaning) {
     case "file_not_downloadable":
       return new FileNotDownloadable({
         ...flat(`${file} was uploaded, and only files that a tool or skill made can be downloaded.`),

@@ -418,6 +418,20 @@ describe("the meaning of a code", () => {
       }
     }))
 
+  it.effect.each<readonly [status: number, words: string, meaning: RegExp]>([
+    [400, "You have reached your specified API usage limits. You will regain access on 2026-12-01.", /spend limit/],
+    [429, "You have reached your specified workspace API usage limits.", /spend limit/],
+    [400, "This organization has been disabled.", /on hold/]
+  ])("a %i that says without a code “%s” is about billing, and final", ([status, words, meaning]) =>
+    Effect.sync(() => {
+      const type = status === 429 ? "rate_limit_error" : "invalid_request_error"
+      const error = answer(subjectOf("list"), { status, json: envelopeOf(type, undefined, words) })
+      assert.strictEqual(outcomeOf(error), "BillingBlocked")
+      assert.isFalse(error.isRetryable)
+      assert.match(error.message, meaning)
+      assert.isUndefined(error.errorCode)
+    }))
+
   it.effect.each([405, 407, 410, 415, 418, 422, 431, 451, 499])(
     "an unknown %i says what it is",
     (status) =>
