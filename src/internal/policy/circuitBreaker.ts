@@ -77,10 +77,10 @@ const withCircuitBreaker = (
 ): HttpClient.HttpClient =>
   through(client, (request, send, { clock, fiber, overrides }) => {
     if (overrides.circuitBreaker === false) return send(request)
-    const origin = urlOf(request)?.origin ?? ""
-    const identity = fiber.getRef(CurrentOwnRequest)?.identity
+    const own = fiber.getRef(CurrentOwnRequest)
+    const origin = own?.origin ?? urlOf(request)?.origin ?? ""
     // What fails for one of several that ask, an encryption key of its own for example, must not stop the others.
-    const key = identity === undefined ? origin : `${origin} ${identity}`
+    const key = own === undefined ? origin : `${origin} ${own.identity}`
     const sent = steady === undefined ? send(request) : Effect.provideService(send(request), Clock.Clock, clock)
     const guarded = breaker.execute(sent, { key, classify: outcomeOf(clock) })
     const timed = steady === undefined ? guarded : Effect.provideService(guarded, Clock.Clock, steady)

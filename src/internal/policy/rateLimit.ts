@@ -13,7 +13,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
-import { CurrentOwnRequest } from "../request/ownRequest.ts"
+import type { Operation } from "../../FilesError.ts"
+import { CurrentOwnRequest, type OwnRequest } from "../request/ownRequest.ts"
 import { serviceTime } from "../request/serviceTime.ts"
 import { monotonicMillis, pauseIn } from "../request/silence.ts"
 import { ofLines } from "../sha256.ts"
@@ -114,6 +115,32 @@ const kindOf = (path: string): Kind => {
   return /\/v1\/messages(\/|$)/.test(path) ? "messages" : "other"
 }
 
+/** What a request of another program asks for, and where. */
+const addressed = (request: HttpClientRequest.HttpClientRequest): { readonly baseUrl: string; readonly kind: Kind } => {
+  const url = urlOf(request)
+  const path = url?.pathname ?? ""
+  const kind = kindOf(path)
+  const base = kind === "other" ? "" : path.slice(0, path.indexOf("/v1/"))
+  return { baseUrl: `${url?.origin ?? ""}${base}`, kind }
+}
+
+const kinds: Readonly<Record<Operation, Kind>> = {
+  upload: "files",
+  list: "files",
+  metadata: "files",
+  download: "files",
+  delete: "files",
+  contentBlock: "files",
+  createMessage: "messages",
+  streamMessage: "messages",
+  createBatch: "batches",
+  getBatch: "batches",
+  listBatches: "batches",
+  cancelBatch: "batches",
+  deleteBatch: "batches",
+  batchResults: "batches"
+}
+
 const limitOf = (kind: Kind, isBeta: boolean, options: RateLimitOptions): number | undefined => {
   switch (kind) {
     case "files":
@@ -149,20 +176,19 @@ const makeLane = (identity: string, limit: number | undefined, { minute, options
 
 const makeLanes = (context: Limited) => {
   const lanes = new Map<string, Lane>()
-  return (request: HttpClientRequest.HttpClientRequest, identity: string | undefined): Lane => {
+  return (request: HttpClientRequest.HttpClientRequest, own: OwnRequest | undefined): Lane => {
     const { headers } = request
-    const url = urlOf(request)
-    const path = url?.pathname ?? ""
-    const kind = kindOf(path)
+    const { baseUrl, kind } = own === undefined
+      ? addressed(request)
+      : { baseUrl: own.baseUrl, kind: kinds[own.operation] }
     const isBeta = (headers["anthropic-beta"] ?? "").includes(filesBeta)
     const limit = limitOf(kind, isBeta, context.options)
-    const base = kind === "other" ? "" : path.slice(0, path.indexOf("/v1/"))
     // No header holds a line break.
     const name = [
       kind,
-      `${url?.origin ?? ""}${base}`,
+      baseUrl,
       // A token changes, and whoever is asking does not.
-      identity === undefined ? headers["x-api-key"] ?? headers["authorization"] ?? "" : JSON.stringify(identity),
+      own === undefined ? headers["x-api-key"] ?? headers["authorization"] ?? "" : JSON.stringify(own.identity),
       headers["anthropic-workspace-id"] ?? "",
       limit
     ].join("\n")
@@ -250,7 +276,7 @@ const withRateLimit = (context: Limited, client: HttpClient.HttpClient): HttpCli
   const laneOf = makeLanes(context)
   return through(client, (request, send, { clock, fiber, overrides }) => {
     if (overrides.rateLimit === false) return send(request)
-    const lane = laneOf(request, fiber.getRef(CurrentOwnRequest)?.identity)
+    const lane = laneOf(request, fiber.getRef(CurrentOwnRequest))
     const maxWait = millisOr(overrides.rateLimit?.maxWait, millisOr(context.options.maxWait, 300_000))
     const sent = () =>
       Effect.matchEffect(send(request), {

@@ -10,6 +10,8 @@ import { defaultBaseUrl } from "../wire/constants.ts"
 export interface Address {
   /** Without a slash or `/v1` at its end. */
   readonly baseUrl: string
+  /** Its scheme, host and port. */
+  readonly origin: string
   /** Whether it is plain http to another machine, which only `allowPlainHttp` lets pass. */
   readonly isExposed: boolean
 }
@@ -60,7 +62,7 @@ export const parseAddress = Effect.fnUntraced(function*(
     )
   }
   const path = url.pathname.replace(/\/+$/, "").replace(/\/v1$/, "").replace(/\/+$/, "")
-  return { baseUrl: `${url.origin}${path}`, isExposed }
+  return { baseUrl: `${url.origin}${path}`, origin: url.origin, isExposed }
 })
 
 const warned = new Set<string>()

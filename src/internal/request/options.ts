@@ -86,6 +86,8 @@ export interface Options extends ClientOptions {
 
 export interface Settings {
   readonly baseUrl: string
+  /** The scheme, host and port of the base URL. */
+  readonly origin: string
   readonly dialect: Dialect
   /** Sent with every request, besides what authorizes it. */
   readonly headers: Headers.Headers
@@ -288,6 +290,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   }
   return {
     baseUrl: address.baseUrl,
+    origin: address.origin,
     dialect,
     headers: Headers.fromInput(headers),
     secretHeaders,

@@ -3,8 +3,14 @@
  * request all the same.
  */
 import * as Context from "effect/Context"
+import type { Operation } from "../../FilesError.ts"
 
 export interface OwnRequest {
+  readonly operation: Operation
+  /** Without `/v1`. */
+  readonly baseUrl: string
+  /** The scheme, host and port of the base URL. */
+  readonly origin: string
   /** Who is asking, whatever token stands for that at the moment. */
   readonly identity: string
   /**

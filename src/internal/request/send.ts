@@ -137,6 +137,7 @@ const redactedNames = (
  */
 const contextOf = (
   { retry, settings }: Connection,
+  operation: Operation,
   { needsFreshSocket }: Attempt,
   authorization: Authorization
 ) =>
@@ -147,6 +148,9 @@ const contextOf = (
   const own = oneSpan(context, settings.propagateTrace).pipe(
     Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
     Context.add(CurrentOwnRequest, {
+      operation,
+      baseUrl: settings.baseUrl,
+      origin: settings.origin,
       identity: settings.credentials.identity,
       isRetriedAbove: retry !== undefined,
       needsFreshSocket
@@ -388,7 +392,7 @@ const sendOnce = <A>(
     })
   return unlessSilent(sent, {
     limit,
-    provide: contextOf(connection, attempt, authorization),
+    provide: contextOf(connection, subject.operation, attempt, authorization),
     onSilence: (waited) => {
       if (response === undefined) return failed(silent(subject, progress, waited))
       return isSuccess(response, request)
