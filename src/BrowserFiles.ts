@@ -55,7 +55,7 @@ const over = <E>(
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> =>
   Layer.provideMerge(services, policy === undefined ? layerHttpClient : Layer.provide(policy, layerHttpClient))
 
-/** By this header a program says that it knows who can read a key in a page. The service answers no page without it. */
+/** With this header a program accepts that a page's key is readable. Without it the service rejects requests of pages. */
 const directAccess = "anthropic-dangerous-direct-browser-access"
 
 const isUnconfirmed = ({ apiKey, authToken, baseUrl, headers }: Files.Options): boolean =>
@@ -66,8 +66,8 @@ const isUnconfirmed = ({ apiKey, authToken, baseUrl, headers }: Files.Options): 
 const unconfirmed = new InvalidConfig({
   option: "headers",
   message:
-    "Everybody who opens the page can read its key, so the service answers no page that does not accept that: send "
-    + `requests to a server of yours that adds the key, or set the header ${directAccess} to "true".`
+    "Everyone who opens the page can read its key, so the service rejects pages that do not accept that: send requests "
+    + `to a server of your own that adds the key, or set the header ${directAccess} to "true".`
 })
 
 /**

@@ -172,7 +172,7 @@ export class ContextWindowExceeded
  * Bytes stopped flowing, or their count differs from the announced one.
  *
  * - `Truncated`: the body ended before its announced length;
- * - `Overrun`: it went on past it;
+ * - `Overrun`: the body continued past its announced length;
  * - `Stalled`: no byte moved for the client's `idleTimeout`;
  * - `Reset`: the connection broke;
  * - `SizeMismatch`: the service stored a different number of bytes than was sent. That file is deleted again.

@@ -404,7 +404,7 @@ export const ContentBlockStart = open({ type: Schema.Literal("content_block_star
 /** @see {@link ContentBlockStart:var} */
 export interface ContentBlockStart extends TypeOf<typeof ContentBlockStart> {}
 
-/** A block goes on. */
+/** A block continues. */
 export const ContentBlockDelta = open({ type: Schema.Literal("content_block_delta"), index, delta: Delta })
 
 /** @see {@link ContentBlockDelta:var} */

@@ -128,7 +128,7 @@ export const withStore: {
       ))
   ))
 
-/** A store that says itself what is wrong knows better. */
+/** The store's own error if it explains the failure, else a general one. */
 const storeFailed = (error: unknown): PolicyFailed =>
   error instanceof PolicyFailed ? error : new PolicyFailed({
     message: "A policy's store can't be reached: check its address, or leave the store out.",

@@ -244,7 +244,7 @@ export const make = Effect.fnUntraced(function*(
   const cache: CacheContext = {
     files,
     internals,
-    // A Files of another make gets a cache of its own, because which files it reaches is not known.
+    // A Files that this package did not make gets a cache of its own, because which files it reaches is not known.
     identity: internals?.identity ?? ofLines("unknown", yield* token),
     leases,
     isLocal: store.isLocal,

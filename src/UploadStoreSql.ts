@@ -92,7 +92,7 @@ export const layer = (options: {
         orElse: () => sql`CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR(191) PRIMARY KEY, value TEXT NOT NULL)`
         // Some databases fail if two clients create it at the same time.
       }).pipe(Effect.retry({ times: 1 }))
-      // A user who may read and write the table need not have the right to create one.
+      // Read first, because a user who may use the table may lack the right to create one.
       yield* Effect.mapError(Effect.catch(sql`SELECT id FROM ${table} WHERE id = ''`, () => made), onError)
       const get = (key: string) =>
         Effect.map(

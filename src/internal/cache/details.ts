@@ -25,9 +25,9 @@ export interface Details {
     source: FileSource<R>,
     options: UploadOptions
   ) => Effect.Effect<Detailed, Failure, R>
-  /** Whether anything is known of a file. */
+  /** Whether there is a record of a file. */
   readonly isKnown: (id: FileId) => Effect.Effect<boolean, UploadStoreFailed>
-  /** Forgets all that is known of a file that the service no longer has. */
+  /** Removes all records of a file that the service no longer has. */
   readonly forgetGone: (id: FileId) => Effect.Effect<void, UploadStoreFailed>
 }
 

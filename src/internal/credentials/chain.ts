@@ -44,7 +44,7 @@ const customHeaders = ({ variables }: Place): Effect.Effect<Candidate, InvalidCo
   if (variables.customHeaders === undefined) return Effect.succeed(absent(source, "the variable is not set"))
   return Effect.map(parseCustomHeaders(Redacted.value(variables.customHeaders)), (headers) => {
     const given = Object.entries(headers).filter(([name]) => Static.credentialHeaders.has(name.toLowerCase()))
-    if (given.length === 0) return absent(source, "none of its headers carries a credential")
+    if (given.length === 0) return absent(source, "none of its headers is a credential")
     const option = names.customHeaders
     return {
       source,

@@ -9,11 +9,11 @@ import { ofLines } from "../sha256.ts"
 import { kindOf } from "../text.ts"
 import { type Authorization, make, type Shape } from "./service.ts"
 
-/** Quotes that were meant for a shell: docker's `--env-file` and others keep them as a part of the value. */
+/** Whether a value is in quotes that were meant for a shell: docker's `--env-file` and others keep them in the value. */
 export const isQuoted = (text: string): boolean => /^(["'`]).*\1$/.test(text)
 
-/** What to say of a value in quotes. */
-export const sayUnquoted = "stands in quotes, which belong to no such value: take them off where it is set"
+/** What is wrong with a value in quotes, as the end of a sentence. */
+export const quotedProblem = "is in quotes, which are not part of such a value: remove them where it is set"
 
 /** Whether a header can hold a text as a credential: printable ASCII without spaces. */
 export const isHeaderText = (text: string): boolean => /^[\x21-\x7e]+$/.test(text)
@@ -38,7 +38,7 @@ export const secretText = (
   if (!Predicate.isString(value)) return invalid(`${option} is ${kindOf(value)}; expected a string.`)
   const text = value.trim()
   if (text === "") return invalid(`${option} is empty: ${instead}.`)
-  if (isQuoted(text)) return invalid(`${option} ${sayUnquoted}.`)
+  if (isQuoted(text)) return invalid(`${option} ${quotedProblem}.`)
   // The message never holds the value, not even in part.
   return isHeaderText(text)
     ? Effect.succeed(text)

@@ -1,5 +1,5 @@
 /**
- * Lookups that are made at the same time share requests.
+ * Lookups by id. Those that are made at the same time share requests.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import type { ListError } from "../../FilesError.ts"
 import { Overrides } from "../policy/options.ts"
 import { maxIdsPerRequest } from "../wire/constants.ts"
 
-/** The client that is asked. */
+/** The part of a client that lookups need. */
 export interface Lister {
   readonly list: (options: { readonly ids: Iterable<FileId> }) => Stream.Stream<FileMetadata, ListError>
 }
@@ -25,7 +25,7 @@ export const byId = (files: Lister, ids: Iterable<FileId>) =>
     return (id: FileId): Option.Option<FileMetadata> => Option.fromUndefinedOr(found.get(id))
   })
 
-/** One who waits for an answer that others may be waiting for as well. */
+/** A caller that waits for a shared answer. */
 interface Asker {
   hasLeft: boolean
   onLeave: () => void
@@ -41,8 +41,8 @@ interface Find extends Request.Request<Option.Option<FileMetadata>, ListError> {
 const Find = Request.tagged<Find>("Find")
 
 /**
- * What may share a request. Clients may differ in key, workspace and dialect; and what one call overrides of its
- * policies is not to happen to others.
+ * Keys of lookups that may share a request: only those of one client, since clients may differ in key, workspace and
+ * dialect, and with the same overrides, since the policies of one call must not apply to others.
  */
 const keys = new WeakMap<Lister, WeakMap<Overrides, object>>()
 
@@ -53,7 +53,7 @@ const keyOf = (files: Lister, overrides: Overrides): object => {
   return key
 }
 
-/** Ends once nobody waits any more. */
+/** Ends, with an interruption, once no caller waits any more. */
 const allLeft = (askers: ReadonlyArray<Asker>): Effect.Effect<never> =>
   Effect.callback((resume) => {
     const look = () => {
@@ -79,7 +79,7 @@ const finder = RequestResolver.batchN(
   maxIdsPerRequest
 )
 
-/** A file's metadata, or `None`, by a request that is shared with lookups made at the same time. */
+/** A file's metadata, or `None`, from a request that is shared with lookups made at the same time. */
 export const find = (
   files: Lister,
   id: FileId

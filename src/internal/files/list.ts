@@ -69,7 +69,7 @@ export const makeList = (
       const subject = subjectOf(client.connection, "list")
       const read = (answer: Answer): Effect.Effect<FilePage, FilesError> =>
         decodePage(subject, answer, (given) => {
-          // Some gateways write no cursor as an empty one.
+          // Some gateways send an empty cursor instead of none.
           const page = given.next_page === "" ? { ...given, next_page: null } : given
           const problem = problemOf(page, dialect, asked)
           if (problem !== undefined) return Effect.fail(unexpected(subject, answer.response, problem, ""))

@@ -110,7 +110,7 @@ export const makeLostUploads = (options: {
   readonly tellsExpiry: boolean
 }): LostUploads => {
   const { clock, newestPage, tellsExpiry } = options
-  /** Those in progress, and those whose outcome was never learned. */
+  /** Uploads in progress, and those whose outcome was never learned. */
   const members = new Set<Member>()
   /** Ids of files that are known to belong to uploads of this client. */
   const taken = new Set<string>()
@@ -135,8 +135,8 @@ export const makeLostUploads = (options: {
         if (order === "after" && isSameName) certain.push(file)
         else if (isSameName || isChangedName(file.filename, upload.filename)) unclear.push(file)
       }
-      // Newest first, but not strictly: a file that was uploaded slowly may have the time when its upload began, and stand
-      // above files with a later time. So the whole page is searched, and no further one if its last file is older.
+      // Newest first, but not strictly: a file that was uploaded slowly may have the time at which its upload began, and be
+      // listed above files with a later time. So the whole page is searched, and no further one if its last file is older.
       if (isOlder) return { certain, unclear }
       if (next === null || next === undefined) return { certain, unclear }
       cursor = next
@@ -270,7 +270,7 @@ const asLatin1 = (name: string): string =>
 /** A name without the features that services change: case, Unicode form, blanks. */
 const foldName = (name: string): string => name.normalize("NFKC").trim().toLowerCase().replace(/[\s_]+/g, "_")
 
-/** Letters and digits of a name, whatever stands between them. */
+/** The letters and digits of a name, with a hyphen for anything between them. */
 const skeleton = (name: string): string =>
   name.normalize("NFKD").replace(/\p{M}+/gu, "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "")
 
@@ -288,7 +288,7 @@ const isChangedName = (stored: string, sent: string): boolean => {
     latin1,
     asLatin1(latin1),
     asLatin1(sent.normalize("NFC")),
-    // What is not ASCII is replaced, or left out.
+    // Characters beyond ASCII are replaced or left out.
     ...[sent.normalize("NFC"), bare].flatMap((name) => [name.replace(nonAscii, "-"), name.replace(nonAscii, "")])
   ].map(skeleton)
   return [stored, decoded(stored), stored.replace(/^.*[/\\]/, "")].some((name) => forms.includes(skeleton(name)))

@@ -69,7 +69,7 @@ const bytesOfPercent = (text: string): Uint8Array =>
     (character) => character.charCodeAt(0)
   )
 
-/** An encoded word of mail (RFC 2047), which some servers put into headers of HTTP too. */
+/** An encoded word of mail (RFC 2047), which some servers use in HTTP headers too. */
 const encodedWord = /=\?([\w-]+)\?([bq])\?([^?]*)\?=/i
 
 const decodeWords = (text: string): string =>
@@ -86,8 +86,8 @@ const decodeWords = (text: string): string =>
     : text
 
 /**
- * The filename of a content-disposition header (RFC 6266): the last component of `filename*`, else of `filename`. What
- * servers write although they should not is read as they mean it: blanks without quotes, encoded words.
+ * The filename of a content-disposition header (RFC 6266): the last component of `filename*`, else of `filename`. Common
+ * violations are read as they are meant: blanks without quotes, encoded words.
  */
 export const nameOfDisposition = (header: string | undefined): string | undefined => {
   if (header === undefined) return undefined

@@ -112,7 +112,7 @@ const get = (client: HttpClient.HttpClient, failed: Failed, start: URL): Effect.
     for (let redirects = 0; redirects <= maxRedirects; redirects++) {
       const response = yield* ask(client, failed, target)
       const { headers, status } = response
-      // fetch follows redirects by itself, and reports the final URL. Another status of success is not the whole content.
+      // fetch follows redirects by itself, and reports the final URL. Other statuses of success don't have the whole content.
       if (status === 200 || status === 203) return { response, url: parseUrl(response.url) ?? target }
       yield* letGo(response)
       const location = headers["location"]

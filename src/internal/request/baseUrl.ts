@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { InvalidConfig } from "../../FilesError.ts"
 import { fixableConfig } from "../advice.ts"
-import { isQuoted, sayUnquoted } from "../credentials/static.ts"
+import { isQuoted, quotedProblem } from "../credentials/static.ts"
 import { defaultBaseUrl } from "../wire/constants.ts"
 
 export interface Address {
@@ -35,7 +35,7 @@ export const parseAddress = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Address, InvalidConfig> {
   const refuse = (message: string) => new InvalidConfig({ option, message })
   const text = String(input).trim()
-  if (isQuoted(text)) return yield* refuse(`The base URL ${sayUnquoted}.`)
+  if (isQuoted(text)) return yield* refuse(`The base URL ${quotedProblem}.`)
   // The value itself is not repeated: it may hold a password.
   const url = yield* Effect.try({
     try: () => new URL(text),

@@ -76,7 +76,7 @@ export const essence = (mimeType: string): string => (mimeType.split(";")[0] ?? 
 
 const essencePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
-/** The type that a content-type states, unless that is generic or malformed: then the name of a file has to decide. */
+/** The type that a content-type states, unless it is generic or malformed: then the name of a file has to decide. */
 export const statedMimeType = (header: string | undefined): string | undefined => {
   const type = essence(header ?? "")
   return essencePattern.test(type) && !generic.has(type) && !type.includes("*") ? type : undefined

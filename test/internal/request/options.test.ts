@@ -113,8 +113,8 @@ describe("the base URL", () => {
     ["http://0.0.0.0", "plain http"],
     ["http://[::2]", "plain http"],
     ["http://user:hunter2@10.0.0.1", "user name or password"],
-    ["\"https://api.anthropic.com\"", "stands in quotes"],
-    ["'https://api.anthropic.com'", "stands in quotes"]
+    ["\"https://api.anthropic.com\"", "is in quotes"],
+    ["'https://api.anthropic.com'", "is in quotes"]
   ])("%s is refused: %s", ([baseUrl, words]) =>
     Effect.gen(function*() {
       const error = yield* refusalOf({ baseUrl })
@@ -146,7 +146,7 @@ describe("keys", () => {
           const given = { apiKey: undefined, [option]: Redacted.make(` ${quote}${key}${quote}`) }
           const error = yield* refusalOf(given)
           assert.strictEqual(error.option, option)
-          assert.include(error.message, "stands in quotes")
+          assert.include(error.message, "is in quotes")
         }
       }
     }))
