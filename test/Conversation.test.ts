@@ -11,7 +11,7 @@ import { clients } from "./support/emulated.ts"
 
 const params: Messages.Params = { model: "claude-sonnet-5-5", max_tokens: 64 }
 
-/** The messages that were sent, and a gate that each passes. */
+/** The messages that were sent, and an effect that runs before each one. */
 const watched = (gate: (question: string) => Effect.Effect<void> = () => Effect.void) => {
   const sent: Array<Messages.Request> = []
   const client = Layer.effect(
@@ -247,7 +247,7 @@ const stored: FileMetadata.FileMetadata = {
 
 const apiKey = Redacted.make("sk-ant-test-0123456789")
 
-/** The services over answers to messages that are given one after another; files are stored and deleted as asked. */
+/** The services over scripted answers to messages, used in order; files are stored and deleted as requested. */
 const answering = (answers: ReadonlyArray<Json>, onDelete: Effect.Effect<void> = Effect.void) => {
   const sent: Array<Messages.Request> = []
   const deleted: Array<string> = []

@@ -17,7 +17,7 @@ import { urlOf } from "./support/mock.ts"
 
 const MiB = 1 << 20
 
-/** Bytes that differ at every place, so that a chunk read twice or left out shows. */
+/** Bytes that differ by position, so that a chunk that is read twice or skipped shows. */
 const pattern = (size: number): Uint8Array<ArrayBuffer> => {
   const bytes = new Uint8Array(size)
   for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >>> 8) * 17 + (i >>> 16)) & 0xff
@@ -31,7 +31,7 @@ interface Read {
   readonly bytes: Uint8Array
 }
 
-/** Opens a source and reads it to its end. */
+/** Opens a source and reads it to the end. */
 const read = <R>(source: FileSource.FileSource<R>): Effect.Effect<Read, SourceFailed, R> =>
   Effect.scoped(Effect.gen(function*() {
     const content = yield* source.open
@@ -73,7 +73,7 @@ class Folder extends Context.Service<Folder, {
         at,
         write: (name: string, content: Uint8Array | string) => {
           fs.writeFileSync(at(name), content)
-          // Written a while ago: a change within the clock's granularity could not be told from none.
+          // Written a while ago, because a change within the clock's granularity would not show.
           fs.utimesSync(at(name), new Date(0), new Date(0))
           return at(name)
         }
@@ -82,7 +82,7 @@ class Folder extends Context.Service<Folder, {
   ).pipe(Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
 }
 
-/** How many descriptors this process holds on a path. */
+/** How many descriptors of a path this process has open. */
 const descriptors = (path: string) =>
   Effect.sync(() => {
     let count = 0
@@ -90,7 +90,7 @@ const descriptors = (path: string) =>
       try {
         if (fs.readlinkSync(`/proc/self/fd/${fd}`) === path) count++
       } catch {
-        // The listing's own descriptor is gone by now.
+        // The listing's own descriptor is closed by now.
       }
     }
     return count
@@ -134,7 +134,7 @@ layer(Folder.layer)("path", (it) => {
       assert.strictEqual(opened.size, size)
       assert.strictEqual(opened.filename, `${name}.bin`)
       assert.strictEqual(opened.mimeType, undefined)
-      // What fits a chunk is at hand as a whole.
+      // Content that fits into a chunk is available as a whole.
       assert.strictEqual(opened.bytes !== undefined, size <= MiB)
       if (opened.bytes !== undefined) assert.isTrue(same(opened.bytes, content))
       assert.strictEqual(yield* descriptors(file), 0)
@@ -349,7 +349,7 @@ layer(Folder.layer)("path", (it) => {
 
   const cases = Object.entries(changes).flatMap(([what, change]) =>
     [1, 1000, MiB, MiB + 1, 3 * MiB, 3 * MiB + 5].flatMap((size) => {
-      // One read for each chunk, and one that looks beyond the end.
+      // One read for each chunk, and one beyond the end.
       const reads = Math.ceil(size / MiB) + 1
       return Array.from({ length: reads }, (_, index) => ({ what, change, size, at: index + 1, reads }))
     })
@@ -758,7 +758,7 @@ describe("url", () => {
 
   const answering = (body: BodyInit | null, init?: ResponseInit) => over(() => new Response(body, init))
 
-  /** The query stands nowhere: not in the fields, not in the cause, not in what a log prints. */
+  /** The query appears nowhere: not in the fields, not in the cause, not in a log. */
   const checkSecret = (error: SourceFailed) => {
     assert.notInclude(error.message, secret)
     assert.notInclude(JSON.stringify(error), secret)
@@ -944,7 +944,7 @@ describe("url", () => {
 
   it.effect("a URL that the transport itself refuses is not repeated either", () =>
     Effect.gen(function*() {
-      // fetch takes no URL with credentials and says so with the whole of it.
+      // fetch refuses a URL with credentials, and repeats the whole URL in its error.
       const { error, reason } = yield* failure(FileSource.url(`http://user:${secret}@127.0.0.1:1/?${secret}`)).pipe(
         Effect.provide(FetchHttpClient.layer)
       )
@@ -963,7 +963,7 @@ describe("url", () => {
       assert.isTrue(done !== undefined, "still waiting after an hour")
     }))
 
-  /** A server whose bodies never bring a byte, until the test is over: a source that waits for one ends then too. */
+  /** A server whose bodies never send a byte. They are closed when the test ends, so that nothing waits for them. */
   const silent = (status: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
@@ -1217,7 +1217,7 @@ describe("a second run", () => {
         Effect.andThen(Effect.exit(Stream.runDrain(stream)), Effect.exit(Stream.mkUint8Array(stream))))
     )
 
-  /** A stream whose n-th run gives the n-th of these. */
+  /** A stream whose n-th run gives the n-th of these contents. */
   const changing = (...runs: ReadonlyArray<ReadonlyArray<string>>) => {
     let run = 0
     return FileSource.stream(
@@ -1512,7 +1512,7 @@ describe("things of other makes", () => {
           type: "text/csv",
           name: "a.csv",
           arrayBuffer: () => Promise.resolve(pattern(size).buffer),
-          // As polyfills have it.
+          // As in polyfills.
           stream: () => Readable.from([Buffer.from(pattern(size))])
         }
         const { bytes, content } = yield* read(FileSource.blob(like as never))

@@ -6,7 +6,7 @@ const Codec = Schema.toCodecJson(FilesError.FilesError)
 const encode = Schema.encodeUnknownEffect(Codec)
 const decode = Schema.decodeUnknownEffect(Codec)
 
-/** Through JSON as a queue, a log or another process would carry it. */
+/** Through JSON, as in a queue, a log or another process. */
 const roundTrip = (error: FilesError.FilesError) =>
   Effect.flatMap(encode(error), (json) => decode(JSON.parse(JSON.stringify(json)) as unknown))
 
@@ -39,7 +39,7 @@ const reasons = [
 
 const classes = [...flat, FilesError.RequestFailed, ...reasons, FilesError.InvalidConfig] as const
 
-/** The own fields, without the cause, of which JSON keeps only a part. */
+/** The error's own fields without the cause, of which JSON keeps only a part. */
 const fieldsOf = (error: object): Record<string, unknown> => {
   const { cause: _, reason, stack: _stack, ...fields } = error as Record<string, unknown>
   const own = { ...fields, message: (error as Error).message }

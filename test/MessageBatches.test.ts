@@ -492,7 +492,7 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  /** A batch that has ended when it is asked about the fourth time, and the seconds of each time. */
+  /** A batch that has ended at the fourth lookup, and the second of each lookup. */
   const polled = () => {
     const asked: Array<number> = []
     const { layer } = answering((_url, _method, now) => {

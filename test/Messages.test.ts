@@ -725,7 +725,7 @@ const turns = (
 
 const encoder = new TextEncoder()
 
-/** A body in pieces of `size` bytes, and what comes after them. */
+/** A body in pieces of `size` bytes, followed by another stream. */
 const inPieces = (text: string, size: number, end: (controller: ReadableStreamDefaultController) => void) => {
   const bytes = encoder.encode(text)
   let offset = 0

@@ -28,7 +28,7 @@ const child = (how: string) =>
     return { child, exited: Effect.promise(() => exit), said: () => said }
   })
 
-/** Deletions are asked for and not answered. */
+/** A service that never answers deletions. */
 const hang = Effect.flatMap(
   Emulator.Emulator,
   (emulator) => emulator.addFault(Fault.stall({ at: "response", after: 0, match: { operation: "delete" } }))
@@ -42,7 +42,7 @@ const asked = Effect.gen(function*() {
   })
 })
 
-// They mostly wait, so they wait together.
+// Concurrent, because they mostly wait.
 describe.concurrent("a program that receives a signal", () => {
   const test = (title: string, body: Effect.Effect<void, unknown, Emulator.Emulator | Scope.Scope>) =>
     it.live(title, () => body.pipe(Effect.scoped, Effect.provide(NodeEmulator.layerServer())), 60_000)

@@ -18,7 +18,7 @@ const file = (mime_type: string, id = "file_011CNha8iCJcU1wXNR6q4V8w"): FileMeta
   scope: null
 })
 
-/** What leaves, for what a provider sends. */
+/** The request that is sent, for a provider's request. */
 const sent = (body: HttpBody.HttpBody) =>
   Effect.gen(function*() {
     let text = ""

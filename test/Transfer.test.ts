@@ -54,7 +54,7 @@ const contentRequests = Effect.gen(function*() {
   return (yield* emulator.requests).filter((request) => request.url.includes("/content")).length
 })
 
-/** Which option a call was refused for. */
+/** The option that a call was refused for. */
 const optionOf = (error: unknown): string =>
   error instanceof FilesError.RequestFailed && error.reason._tag === "InvalidRequest"
     ? String(error.reason.option)
@@ -151,7 +151,7 @@ describe("downloadToFile", () => {
             return new Proxy(file, {
               get: (target, property): unknown =>
                 property === "writeAll"
-                  // Begun, it can't be called off.
+                  // Once begun, it can't be cancelled.
                   ? () =>
                     Effect.promise(() => {
                       writing++
@@ -623,7 +623,7 @@ describe("many files", () => {
       const emulator = yield* Emulator.Emulator
       const begun = yield* Deferred.make<void>()
       let count = 0
-      // Each gives half of what it promised, and then nothing.
+      // Each gives half of its declared bytes, and then stalls.
       const inputs = Stream.map(Stream.range(1, 20), (n) => ({
         filename: `${n}.bin`,
         source: FileSource.stream(
@@ -758,7 +758,7 @@ describe("uploadScoped", () => {
       assert.strictEqual((yield* emulator.files).length, 1)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(yield* emulator.files, [])
-      // A file that somebody else deleted first is not a failure.
+      // A file that someone else has deleted is not a failure.
       yield* Effect.scoped(Effect.flatMap(upload, (file) => Files.delete(file.id)))
     }).pipe(Effect.provide(layer)))
 
@@ -785,7 +785,7 @@ describe("uploadScoped", () => {
   })
 
   describe("a deletion that hangs", () => {
-    /** How long the scope takes to close when it is left in that way. */
+    /** How long the scope takes to close after this exit. */
     const closing = (leave: Effect.Effect<unknown>, isInterrupted: boolean) =>
       Effect.gen(function*() {
         const begun = yield* Deferred.make<void>()

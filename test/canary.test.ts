@@ -57,7 +57,7 @@ it.live("a key is in no span, log, error or printed value", () =>
       Effect.provideService(Tracer.Tracer, tracer),
       Effect.provide(Logger.layer([logger])),
       Effect.provideService(References.MinimumLogLevel, "Trace"),
-      // The worst a user can ask for.
+      // The most revealing way to print it.
       Effect.provideService(HttpClient.TracerDisabledWhen, () => false),
       Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
     )
@@ -65,6 +65,6 @@ it.live("a key is in no span, log, error or printed value", () =>
     assert.include(printed, "anthropic-version")
     assert.include(printed, "[redacted]")
     assert.notInclude(printed, key)
-    // Nor a part of it that would give it away.
+    // Nor a telling part of it.
     assert.notInclude(printed, key.slice(-16))
   }))

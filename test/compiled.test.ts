@@ -17,7 +17,7 @@ const modules = fs.readdirSync("src", { recursive: true, encoding: "utf8" })
   })
   .filter(({ examples }) => examples.length > 0)
 
-/** A folder that is ignored by Git and by the other tools, and from which packages are found. */
+/** A folder that Git and other tools ignore, and from which packages are resolved. */
 const folder = Effect.acquireRelease(
   Effect.sync(() => {
     fs.mkdirSync("dist", { recursive: true })
@@ -48,7 +48,7 @@ describe("docstrings", () => {
       const files = modules.flatMap(({ examples, name }) =>
         examples.map((example, i) => {
           const file = `${name.replaceAll("/", "-").replace(/\.ts$/, "")}.${i + 1}.ts`
-          // An example that exports nothing would be a script, which shares its names with the others.
+          // An example without exports would be a script, whose names are global.
           fs.writeFileSync(path.join(to, file), `${example}\nexport {}\n`)
           return file
         })

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process"
 import { questions } from "../examples/contracts/contracts.ts"
 import { platform } from "./cache/stores.ts"
 
-/** Few: the leases of a killed process keep the next one waiting for 30 seconds. */
+/** Only a few, because the leases of a killed process make the next one wait for 30 seconds. */
 const rounds = Number(process.env["KILL_ROUNDS"] ?? 4)
 
 /** Set KILL_SEED to repeat a run's moments. */
@@ -15,7 +15,7 @@ const seed = process.env["KILL_SEED"] ?? String(Date.now())
 
 const contracts = 12
 
-/** Runs the application in a process of its own. Gives its exit code, or `null` when it was killed. */
+/** Runs the application in a process of its own. Returns its exit code, or `null` if it was killed. */
 const run = (manifest: string, folder: string, kill?: Duration.Duration) =>
   Effect.gen(function*() {
     const { apiKey, url } = yield* Emulator.Emulator
@@ -56,7 +56,7 @@ it.live(
 
         const text = yield* fs.readFileString(`${folder}/state/answers.jsonl`)
         const asked = text.split("\n").flatMap((line) => {
-          // What a kill has torn is no answer.
+          // A record that was torn by a kill is not an answer.
           if (!line.endsWith("}")) return []
           const { key, question } = JSON.parse(line) as { readonly key: string; readonly question: string }
           return [`${key}: ${question}`]

@@ -27,7 +27,7 @@ const answersIn = (folder: string) =>
     (text) => text.trimEnd().split("\n").filter((line) => line !== "")
   )
 
-/** One run of the application, as a process of its own has it. */
+/** One run of the application, with the state of a new process. */
 const run = (folder: string, contracts: Parameters<typeof answerAll>[0]) =>
   Effect.provide(answerAll(contracts, folder), Layer.fresh(layerCache(folder)))
 

@@ -11,10 +11,10 @@ const filesBelow = (folder: string, extension: RegExp): ReadonlyArray<string> =>
 
 const read = (file: string) => fs.readFileSync(file, "utf8")
 
-/** A snippet out of the middle of a function stands further to the left on a page. */
+/** On a page, a snippet from the middle of a function is indented less. */
 const withoutIndentation = (text: string) => text.trim().replaceAll(/^ +/gm, "")
 
-/** What is compiled and run: a snippet of a page stands in one of these. */
+/** The files that are compiled and run. Each snippet of a page is part of one of them. */
 const programs = ["examples", "test"].flatMap((folder) => filesBelow(folder, /\.m?ts$/)).map((file) =>
   withoutIndentation(read(file))
 )

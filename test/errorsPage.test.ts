@@ -31,7 +31,7 @@ const report = FileSource.text("The lamp was lit on 359 nights.", "report.txt")
 const upload = Files.upload(report)
 const disk = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
-/** A program over the client, and what it is answered. */
+/** A program over the client, and the answers that it gets. */
 const answered = <A, E>(
   program: Effect.Effect<A, E, Files.Files | Messages.Messages>,
   answer: HttpMock.Answer,
@@ -150,7 +150,7 @@ const failures: Record<string, Effect.Effect<unknown, unknown>> = {
   )
 }
 
-/** Every tag that a program may see, by the schemas themselves. */
+/** Every tag that a program may see, according to the schemas. */
 const tags = [
   ...FilesError.FilesError.members.map((member) => member.fields._tag.schema.literal),
   ...FilesError.Reason.members.map((member) => member.fields._tag.schema.literal),

@@ -24,7 +24,7 @@ const temporary = Effect.acquireRelease(
 
 const pdf = path.resolve("examples/assets/lighthouse.pdf")
 
-/** What a recipe is given on its command line, and whether it leaves a file behind on purpose. */
+/** A recipe's command line, and whether it leaves a file behind on purpose. */
 const argumentsOf = (recipe: string, directory: string, ids: { readonly upload: string; readonly made: string }) => {
   const questions = path.join(directory, "questions.jsonl")
   fs.writeFileSync(questions, "\"How many nights was the lamp lit?\"\n\"Who visited?\"\n")
@@ -47,7 +47,7 @@ const argumentsOf = (recipe: string, directory: string, ids: { readonly upload: 
   return found
 }
 
-/** Runs a program as `node file …` would, in this process, and gives the lines that it prints. */
+/** Runs a program as `node file …` would, but in this process, and returns the lines that it prints. */
 const run = Effect.fnUntraced(function*(file: string, args: ReadonlyArray<string>, env: Record<string, string>) {
   const lines: Array<string> = []
   const argv = process.argv
@@ -68,7 +68,7 @@ const run = Effect.fnUntraced(function*(file: string, args: ReadonlyArray<string
   return lines
 })
 
-/** What there is before each run, the one file uploaded and the other made by a tool. */
+/** The files that exist before each run: one that was uploaded and one that a tool made. */
 const seeded = Effect.gen(function*() {
   const emulator = yield* Emulator.Emulator
   yield* emulator.reset
@@ -77,13 +77,13 @@ const seeded = Effect.gen(function*() {
   return { upload: upload.id, made: made.id }
 })
 
-/** Two runs differ in their ids and folders alone. */
+/** Two runs differ only in their ids and folders. */
 const normalised = (lines: ReadonlyArray<string>, directory: string) =>
   lines.map((line) =>
     (directory === "" ? line : line.replaceAll(directory, "…")).replaceAll(/file_(?!upload|made)\w+/g, "file_…")
   )
 
-// One server for all of them, since effect reads the environment once.
+// One server for all recipes, because Effect reads the environment only once.
 layer(NodeEmulator.layerServer(), { excludeTestServices: true })("recipes of the official SDK", (it) => {
   it.effect("the README's program prints the same with both", () =>
     Effect.gen(function*() {

@@ -46,7 +46,7 @@ const isDeno = "Deno" in globalThis
 
 const run = <A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.runCollect(stream)
 
-/** Nothing that a user sees of an error may hold the key. */
+/** No visible part of an error may contain the key. */
 const clean = <E extends FilesError.FilesError>(error: E): E => {
   assert.notInclude(JSON.stringify(error), key)
   assert.notInclude(error.message, key)
@@ -190,7 +190,7 @@ for (const transport of ["node:http", "fetch"] as const) {
         if (error._tag !== "TransferInterrupted") return
         assert.include(["Reset", "Truncated"], error.reason)
         assert.deepStrictEqual([error.expected, error.fileId], [10, "file_1"])
-        // The fetch of Bun may drop what comes together with the end.
+        // Bun's fetch may drop bytes that arrive together with the end.
         assert.include(transport === "fetch" && isBun ? [0, 4] : [4], error.transferred)
         assert.strictEqual(error.requestId, "req_short")
       }))
@@ -221,7 +221,7 @@ for (const transport of ["node:http", "fetch"] as const) {
             const target = `/proc/self/fd/${fd}`
             return fs.existsSync(target) && fs.readlinkSync(target) === path
           })
-        // Deno closes a file once a read that is under way has ended.
+        // Deno closes a file only after a read in progress has ended.
         yield* Effect.suspend(() => isOpen() ? Effect.fail("open") : Effect.void).pipe(
           Effect.retry(Schedule.spaced("5 millis")),
           Effect.timeout("1 second")
@@ -302,7 +302,7 @@ for (const transport of ["node:http", "fetch"] as const) {
           run(Files.download(id))
         ]
         for (const operation of operations) {
-          // The best of three: a busy machine may be late, a connection that is left open always is.
+          // The best of three: a busy machine may be late once, but a connection that is left open always is.
           let best = Infinity
           for (let round = 0; round < 3 && best >= 100; round++) {
             const reached = new Promise<void>((resolve) => {

@@ -7,7 +7,7 @@ const hasKey = (process.env["ANTHROPIC_API_KEY"] ?? "").trim() !== ""
 
 if (!hasKey) console.log("test/live.test.ts: skipped, there is no ANTHROPIC_API_KEY")
 
-/** Two files of a few bytes, eleven requests, nothing left behind. */
+/** Uploads two files of a few bytes, makes eleven requests, and leaves nothing behind. */
 for (const dialect of ["ga", "beta"] as const) {
   it.live.skipIf(!hasKey)(`the real service, ${dialect}: a file's life`, () =>
     Effect.gen(function*() {

@@ -40,7 +40,7 @@ it.live("500 MB go up and come down in a process whose heap is 48 MB", () =>
       const result = yield* transfer(kind, port, bytes, path)
       console.log(`${kind} of 500 MB: at most ${result.peakMegabytes} MB resident`)
       assert.strictEqual(result.transferred, bytes)
-      // Buffers live outside the heap: a file that stood in memory would be far beyond this.
+      // Buffers are outside the heap. A whole file in memory would far exceed this.
       assert.isBelow(result.peakMegabytes, 250)
     }
   }), 120_000)
@@ -49,6 +49,6 @@ it.live("the results of many inputs are not kept", () =>
   Effect.gen(function*() {
     const { heap: [early, late], results } = yield* many(Number(process.env["MEMORY_INPUTS"] ?? 50_000))
     console.log(`deleteAll: ${early.toFixed(1)} MB after a tenth of ${results}, ${late.toFixed(1)} MB after all`)
-    // A hundred bytes kept of each would be beyond this.
+    // Keeping a hundred bytes of each result would exceed this.
     assert.isBelow(late, early + results * 0.0001)
   }), 600_000)

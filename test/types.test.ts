@@ -24,7 +24,7 @@ interface ErrorsOf {
   readonly delete: Effect.Error<ReturnType<Service["delete"]>>
 }
 
-/** The tags that `Effect.catchTag` takes for an operation: any other one does not compile. */
+/** The tags that `Effect.catchTag` accepts for an operation. Any other one does not compile. */
 type Catchable<Operation extends keyof ErrorsOf> = Types.Tags<ErrorsOf[Operation]>
 
 /** What `catchTag` of the operation refuses. */
@@ -195,7 +195,7 @@ describe("requests of messages", () => {
     expectTypeOf<string>().not.toExtend<keyof Messages.Request>()
     expectTypeOf<string>().not.toExtend<keyof Messages.Params>()
     expectTypeOf<string>().not.toExtend<keyof Messages.MessageParam>()
-    // Of a union, the names that any of its members has.
+    // The names that any member of a union has.
     type Fields<A> = A extends unknown ? keyof A : never
     expectTypeOf<string>().not.toExtend<Fields<Messages.BlockParam>>()
     expectTypeOf<string>().not.toExtend<Fields<Messages.DocumentParam["source"]>>()

@@ -33,7 +33,7 @@ const over = (
     Layer.orDie
   )
 
-/** What hangs fails the test by its own limit, and says so. */
+/** An effect that hangs fails the test with a limit of its own, and says so. */
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds: number) =>
   Effect.timeoutOrElse(effect, { duration: seconds * 1000, orElse: () => Effect.die(new Error("it hangs")) })
 
@@ -67,7 +67,7 @@ describe("an answer that comes before the file is completely sent", () => {
 })
 
 describe("a clock that is set back", () => {
-  /** Wall time jumps when it is told to, monotonic time does not. */
+  /** The wall clock can be set; the monotonic clock can't. */
   const jumping = Effect.map(Clock.Clock, (real) => {
     const state = { offset: 0 }
     const clock = new Proxy(real, {
@@ -132,7 +132,7 @@ describe("a lost upload", () => {
   it.live("does not wait for another upload of the same name that is far from done", () =>
     Effect.gen(function*() {
       const slow = Stream.forever(Stream.fromEffect(Effect.as(Effect.sleep("50 millis"), new Uint8Array(1))))
-      // The slow one never comes to be answered: its body does not end.
+      // The slow upload is never answered, because its body does not end.
       const layer = over(lost, Policy.retry({ baseDelay: "10 millis" }))
       yield* Effect.provide(
         Effect.gen(function*() {

@@ -41,7 +41,7 @@ describe("upload cache", () => {
       for (const print of all) assert.match(print, /^[0-9a-f]{64}$/)
       assert.strictEqual(yield* of({ apiKey }), all[0])
       assert.strictEqual(yield* of({ apiKey, dialect: "beta" }), all[0])
-      // A key that is replaced is the same to a cache where its credentials say so.
+      // A replaced key is the same to a cache if its credentials have the same identity.
       const named = (key: Redacted.Redacted<string>) =>
         Effect.map(Files.Files, (files) => internalsOf(files)?.identity ?? "").pipe(
           Effect.provide(Layer.provide(Files.layerCredentials(), Credentials.apiKey(key, { identity: "team" })))
@@ -109,7 +109,7 @@ describe("upload cache", () => {
       yield* Effect.gen(function*() {
         const first = yield* UploadCache.get(text("content"))
         isAway = true
-        // The deletion is done, whatever the store says.
+        // The deletion succeeds even if the store fails.
         yield* Files.delete(first.id)
         isAway = false
         assert.notStrictEqual((yield* UploadCache.get(text("content"))).id, first.id)
@@ -187,12 +187,12 @@ describe("upload cache", () => {
       assert.strictEqual(fetched, 3)
       yield* deleteElsewhere(first.id)
       assert.notStrictEqual((yield* run).id, first.id)
-      // To tell what it is, to tell it again after it was gone, and for the upload.
+      // Once for its hash, once for the hash after the file was gone, and once for the upload.
       assert.strictEqual(fetched, 6)
     })).pipe(Effect.provide(layer)))
 
   describe("with a key that identifies the content", () => {
-    /** A place on the web that counts how often it is asked. */
+    /** A web server that counts its requests. */
     const web = (body: () => Response) => {
       const state = { fetched: 0 }
       const layer = Layer.effect(
@@ -216,7 +216,7 @@ describe("upload cache", () => {
         assert.deepStrictEqual([first.filename, first.size_bytes, state.fetched], ["report.txt", 7, 1])
         assert.strictEqual((yield* get("v1")).id, first.id)
         assert.strictEqual(state.fetched, 1)
-        // Another key is another content, whatever is in it.
+        // Another key means another content, whatever it contains.
         assert.notStrictEqual((yield* get("v2")).id, first.id)
         assert.strictEqual(state.fetched, 2)
         yield* Effect.provide(UploadCache.invalidate(source, { key: "v1" }), layer)

@@ -17,12 +17,12 @@ const layer = UploadCache.layer().pipe(
 
 const upload: Fault.Options = { match: { operation: "upload" } }
 
-/** Everything here has one name, and by its content one size: a listing does not tell them apart. */
+/** All files here have the same name, and contents of the same length: a listing can't tell them apart. */
 const data = (content: string) => FileSource.text(content, "data.json")
 
 const numbered = (n: number) => String(n).padStart(4, "0")
 
-/** The next upload is broken off before it is stored, and nobody knows that. */
+/** The next upload is interrupted before it is stored, with an unknown outcome. */
 const lose = <A, E, R>(get: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     yield* (yield* Emulator.Emulator).addFault(Fault.reset({ at: "before", ...upload }))
@@ -50,7 +50,7 @@ describe("a finished upload that can't be recorded because the store is away", (
         isRetryable: true,
         isOutcomeUnknown: false
       })
-      // From the moment on in which the intent is noted down.
+      // From the moment when the intent is recorded.
       const away = Layer.succeed(UploadStore.UploadStore, {
         ...store,
         swap: (key, current, next) =>
@@ -68,7 +68,7 @@ describe("a finished upload that can't be recorded because the store is away", (
         yield* TestClock.adjust("5 seconds")
         assert.strictEqual((yield* UploadCache.get(source)).id, first.id)
         assert.lengthOf(yield* stored, 1)
-        // Forgotten it is uploaded anew.
+        // Once forgotten, it is uploaded again.
         yield* UploadCache.invalidate(first.id)
         assert.notStrictEqual((yield* UploadCache.get(source)).id, first.id)
       }).pipe(Effect.provide(cache))
@@ -146,12 +146,12 @@ describe("a path", () => {
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const path = `${yield* fs.makeTempDirectoryScoped()}/package.json`
-      // What archives restore.
+      // As archives restore it.
       const at = 499_162_500
       const write = (content: string) => Effect.andThen(fs.writeFileString(path, content), fs.utimes(path, at, at))
       yield* write("aaaa")
       yield* UploadCache.get(FileSource.path(path))
-      // Many file systems give the next file the inode that this one had.
+      // Many file systems reuse the inode for the next file.
       yield* fs.remove(path)
       yield* write("bbbb")
       assert.strictEqual(yield* contentOf(yield* UploadCache.get(FileSource.path(path))), "bbbb")

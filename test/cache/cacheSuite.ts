@@ -22,7 +22,7 @@ export const requests = Effect.gen(function*() {
   return (yield* emulator.requests).length
 })
 
-/** By somebody else, so that this client's cache hears nothing of it. */
+/** Deletes as another client, so that this client's cache does not notice. */
 export const deleteElsewhere = (id: FileMetadata.FileId) =>
   Effect.gen(function*() {
     const { apiKey, url } = yield* Emulator.Emulator
@@ -35,16 +35,16 @@ export const text = (content: string, name = "x.txt") => FileSource.text(content
 export const upload: Fault.Options = { match: { operation: "upload" } }
 
 /**
- * What the cache promises over every store.
+ * The promises of the cache over every store.
  *
- * @param lookUps requests that 30 entries may take when they are looked up at the same time
+ * @param lookUps how many requests it may take to look up 30 entries at the same time
  */
 export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
   describe(`upload cache, ${name}`, () => {
     const test = (
       title: string,
       body: (
-        /** The same store, as another process has it. */
+        /** The same store in another process. */
         another: <A, E, R>(
           effect: Effect.Effect<A, E, R>,
           options?: UploadCache.Options
@@ -84,7 +84,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         ]
         for (const other of others) assert.deepStrictEqual(other, first)
         assert.strictEqual(yield* posts, 1)
-        // Another type is another file, and so is another content.
+        // Another type or another content is another file.
         yield* UploadCache.get(text("content"), { mimeType: "text/markdown" })
         yield* UploadCache.get(text("another"))
         assert.strictEqual(yield* posts, 3)
@@ -125,9 +125,9 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.notStrictEqual(again[0]?.id, gone.id)
         assert.strictEqual(yield* posts, 31)
         const after = yield* requests
-        // One request for as many as the store answers at the same time.
+        // One request for all entries that the store answers at the same time.
         assert.isBelow(after - before, lookUps)
-        // They have been seen just now.
+        // They have just been confirmed.
         yield* another(all)
         assert.strictEqual(yield* requests, after)
       }))
@@ -150,7 +150,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         const second = yield* another(UploadCache.get(text("content")))
         assert.notStrictEqual(second.id, first.id)
         assert.strictEqual((yield* UploadCache.get(text("content"))).id, second.id)
-        // Also when the service says that it is gone already.
+        // Also if the service says that it is already gone.
         yield* deleteElsewhere(second.id)
         yield* Effect.flip(Files.delete(second.id))
         assert.notStrictEqual((yield* UploadCache.get(text("content"))).id, second.id)
@@ -183,7 +183,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         const third = yield* UploadCache.get(text("content"))
         assert.strictEqual(new Set([first.id, second.id, third.id]).size, 3)
         assert.strictEqual((yield* (yield* Emulator.Emulator).files).length, 3)
-        // What is not known is forgotten already.
+        // Forgetting an unknown file has no effect.
         yield* UploadCache.invalidate(text("never seen"))
         yield* UploadCache.invalidate("file_unknown" as FileMetadata.FileId)
         assert.strictEqual((yield* UploadCache.get(text("content"))).id, third.id)
@@ -244,7 +244,7 @@ export const cacheSuite = (name: string, place: Place, lookUps = 10): void => {
         assert.strictEqual(yield* posts, sent)
         assert.strictEqual((yield* UploadCache.get(text("b"))).id, found.id)
 
-        // The same name and size, but not the same content: that one must not be taken for it.
+        // Another content with the same name and size, which must not be taken for it.
         yield* emulator.addFault(Fault.serverError(upload))
         yield* Effect.flip(UploadCache.get(text("c")))
         const other = yield* UploadCache.get(text("c"))

@@ -4,7 +4,7 @@ import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import { counts, expected, layer, place, run } from "./killing.ts"
 
-/** 20 with `npm run test:long`; set KILL_ROUNDS=100 for a long look. */
+/** 20 with `npm run test:long`; set KILL_ROUNDS=100 for a longer run. */
 const rounds = Number(process.env["KILL_ROUNDS"] ?? 20)
 
 /** Set KILL_SEED to repeat a run's moments. */

@@ -14,7 +14,7 @@ export interface Place {
   readonly directory: string
 }
 
-/** A folder of 24 files: six names, four of each, all of one size, so that only the content tells them apart. */
+/** A folder of 24 files: six names, four files each, all of the same size, so that only their contents differ. */
 export const place: Effect.Effect<Place, never, FileSystem.FileSystem | Scope.Scope> = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const root = yield* fs.makeTempDirectoryScoped()
@@ -32,13 +32,13 @@ export const place: Effect.Effect<Place, never, FileSystem.FileSystem | Scope.Sc
 export interface Run {
   readonly what: "sync" | "get"
   readonly place: Place
-  /** Of the worker's cache. */
+  /** The lease of the worker's cache. */
   readonly lease?: "400 millis" | "30 seconds"
-  /** Kills the worker when this ends; it begins once the worker has loaded its modules. */
+  /** Starts once the worker has loaded its modules. When it ends, the worker is killed. */
   readonly kill?: Effect.Effect<unknown, never, Emulator.Emulator>
 }
 
-/** Runs a worker in a process of its own, and gives its exit code, or `null` when it was killed. */
+/** Runs a worker in a process of its own, and returns its exit code, or `null` if it was killed. */
 export const run = ({ kill, lease = "400 millis", place, what }: Run) =>
   Effect.gen(function*() {
     const { apiKey, url } = yield* Emulator.Emulator
@@ -66,7 +66,7 @@ export const run = ({ kill, lease = "400 millis", place, what }: Run) =>
     return yield* exited
   }).pipe(Effect.scoped)
 
-/** Until the emulator has that many files. */
+/** Waits until the emulator has that many files. */
 export const untilStored = (count: number): Effect.Effect<void, never, Emulator.Emulator> =>
   Effect.gen(function*() {
     const emulator = yield* Emulator.Emulator

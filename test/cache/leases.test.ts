@@ -18,7 +18,7 @@ const layer = (options?: Partial<Files.Options>) =>
     Layer.provideMerge(Layer.mergeAll(Emulator.layer(), UploadStore.layerMemory, platform))
   )
 
-/** A cache over that store, as another process has it. */
+/** A cache over that store in another process. */
 const over = (store: UploadStore.UploadStore["Service"]) =>
   Layer.fresh(Layer.provide(UploadCache.layer(), Layer.succeed(UploadStore.UploadStore, store)))
 
@@ -64,7 +64,7 @@ describe("leases", () => {
       const first = yield* Effect.forkChild(get(store))
       yield* until(() => uploads.state.uploads === 1)
       const second = yield* Effect.forkChild(Effect.provideService(get(watched), Clock.Clock, late))
-      // It has looked, found the lease held, waited, and looked again.
+      // It has read the lease, found it held, waited, and read it again.
       yield* until(() => looks >= 3 || uploads.state.uploads > 1)
       yield* uploads.open
       assert.strictEqual((yield* Fiber.join(second)).id, (yield* Fiber.join(first)).id)
@@ -155,7 +155,7 @@ describe("a lease after a clock was set back by an hour", () => {
   const key: Key<string> = { name: "content-0123456789abcdef", schema: Schema.String }
   const hour = 3_600_000
 
-  /** Leases as a process has them whose clock says an hour less than that of the others. */
+  /** The leases of a process whose clock is an hour behind the others. */
   const behind = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.clockWith((clock) =>
       Effect.provideService(
@@ -168,7 +168,7 @@ describe("a lease after a clock was set back by an hour", () => {
       )
     )
 
-  /** Whether a process with such a clock has the key after each wait. */
+  /** Whether a process with such a clock holds the key after each wait. */
   const claimedAfter = (values: Map<string, string>, ...waits: ReadonlyArray<Duration.Input>) =>
     Effect.gen(function*() {
       const leases = yield* Leases.make(overMap(values), Duration.seconds(30))

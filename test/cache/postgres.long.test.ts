@@ -22,7 +22,7 @@ describe.skipIf(!Postgres.available)("UploadStoreSql on Postgres (apt-get instal
   const client = (options: Partial<PgClient.PgPoolConfig> = {}) =>
     Layer.orDie(PgClient.layer({ path: socket, username: "postgres", database: "postgres", ...options }))
 
-  /** TestClock moves by hours while a statement is under way. */
+  /** TestClock advances by hours while a statement runs. */
   const forLong = { connectionTTL: "1000 days", idleTimeout: "1000 days", connectTimeout: "1000 days" } as const
 
   const place: Place = Effect.sync(() => {

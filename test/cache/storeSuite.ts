@@ -7,7 +7,7 @@ export const key = "content-0123456789abcdef"
 
 export const read = Effect.flatMap(UploadStore.UploadStore, (store) => store.get(key))
 
-/** What every store promises. */
+/** The promises of every store. */
 export const storeSuite = (name: string, place: Place): void => {
   describe(`store: ${name}`, () => {
     const withStore = <A, E, R>(body: Effect.Effect<A, E, R | UploadStore.UploadStore>) =>

@@ -122,7 +122,7 @@ describe("the directory store", () => {
   describe("opening it removes the temporary files of a process that was killed", () => {
     const old = 1
     const temporary = (n: number) => `.${String(n).padStart(24, "0")}.part`
-    /** A file of the store's own pattern, or not, in a folder of its own pattern, or not; and whether it goes. */
+    /** A file and a folder that match the store's name patterns or not, and whether the file is removed. */
     const cases: ReadonlyArray<readonly [title: string, folder: string, name: string, at: number, goes: boolean]> = [
       ["an old temporary file", "ef", temporary(1), old, true],
       ["not one that is being written", "ef", temporary(2), Date.now() / 1000, false],

@@ -8,7 +8,7 @@ import * as Sqlite from "../support/sqlite.ts"
 
 export const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 
-/** What was made once can be reached by as many as there are layers, each like another process. */
+/** Makes a store once. Each build of the layer reaches it like another process. */
 export type Place = Effect.Effect<
   Layer.Layer<UploadStore.UploadStore, UploadStore.UploadStoreFailed>,
   never,
@@ -58,7 +58,7 @@ export const places: ReadonlyArray<readonly [name: string, place: Place]> = [
   ...(Redis.available ? [["redis", inRedis] as const] : [])
 ]
 
-/** For every record whose key begins like that. */
+/** Changes every record whose key has this prefix. */
 export const rewrite = (values: Map<string, string>, prefix: string, change: (record: string) => string): void => {
   for (const [key, record] of values) if (key.startsWith(prefix)) values.set(key, change(record))
 }

@@ -39,7 +39,7 @@ const write = (root: string, contents: Readonly<Record<string, string>>) =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    // Each time a second later, and long ago: a file's clock is not looked at that closely.
+    // Long ago, and a second later each time, because timestamps may be coarse.
     const at = Date.now() / 1000 - 3600 + age++
     for (const [name, content] of Object.entries(contents)) {
       const file = path.join(root, name)
@@ -57,11 +57,11 @@ const outcome = (results: ReadonlyArray<UploadCache.SyncResult>) =>
     "uploaded" in result && result.uploaded ? `${result._tag}, uploaded` : result._tag
   ]))
 
-/** Which paths' files were deleted. */
+/** The paths whose files were deleted. */
 const deleted = (results: ReadonlyArray<UploadCache.SyncResult>) =>
   results.flatMap((result) => result._tag === "Deleted" ? [result.path] : [])
 
-/** Which option a call was refused for. */
+/** The option that a call was refused for. */
 const optionOf = (error: FilesError.RequestFailed | UploadStore.UploadStoreFailed) =>
   error._tag === "RequestFailed" && error.reason._tag === "InvalidRequest" ? error.reason.option : error._tag
 
@@ -92,7 +92,7 @@ describe("sync", () => {
 
       yield* write(root, { "b.txt": "B", "d.txt": "d", "a.txt": "a" })
       assert.deepStrictEqual(outcome(yield* run(root)), {
-        // Written anew, with the same content.
+        // Written again with the same content.
         "a.txt": "Unchanged",
         "b.txt": "Changed, uploaded",
         "deep/er/c.txt": "Unchanged",
@@ -168,7 +168,7 @@ describe("sync", () => {
       yield* fs.remove(`${root}/shared.txt`)
       yield* write(root, { "b.txt": "B" })
       yield* fs.rename(`${root}/c.txt`, `${root}/renamed.txt`)
-      // Nobody asked for it.
+      // Deletions were not requested.
       yield* run(root)
       assert.strictEqual((yield* stored).length, before + 1)
       const results = yield* run(root, { delete: true })
@@ -184,7 +184,7 @@ describe("sync", () => {
         results.filter((result) => result._tag === "Deleted").map((result) => result.path).sort(),
         ["a.txt", "b.txt"]
       )
-      // Uploaded again when it is back.
+      // Uploaded again once it is back.
       yield* write(root, { "a.txt": "a" })
       assert.strictEqual(outcome(yield* run(root))["a.txt"], "New, uploaded")
     }).pipe(Effect.scoped, Effect.provide(layer)))
@@ -238,7 +238,7 @@ describe("sync", () => {
       const left = new Set((yield* stored).map((file) => file.id))
       for (const file of all) assert.isTrue(left.has(file.id))
       yield* fs.remove(`${root}/../a.txt.kept`)
-      // What was refused is still to be done.
+      // The refused deletions are still pending.
       assert.strictEqual((yield* run(root, { delete: true })).filter(({ _tag }) => _tag === "Deleted").length, 2)
       assert.strictEqual((yield* stored).length, 3)
     }).pipe(Effect.scoped, Effect.provide(layer)))
@@ -260,7 +260,7 @@ describe("sync", () => {
         yield* run(root)
         assert.strictEqual((yield* requests).length, before)
         assert.strictEqual((yield* emulator.files).length, count)
-        // With another cache, to which all is old.
+        // With another cache, for which every entry is old.
         const old = Layer.fresh(UploadCache.layer({ maxAge: 1 }))
         const results = yield* Effect.provide(run(root, { concurrency: 100 }), old)
         assert.isTrue(results.every(({ _tag }) => _tag === "Unchanged"))
@@ -301,7 +301,7 @@ describe("a folder that is synchronised while its own results are read", () => {
           onSuccess: () => void reasons.push("done")
         }))
       assert.deepStrictEqual(reasons, ["AlreadyRunning", "AlreadyRunning"])
-      // Afterwards it is free, also for the fiber that was refused.
+      // Afterwards the folder is free, even for the fiber that was refused.
       assert.strictEqual((yield* run(root)).length, 2)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
@@ -330,7 +330,7 @@ describe("deletions through a store that other machines reach", () => {
       const fs = yield* FileSystem.FileSystem
       const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
       yield* run(root, { name: "one" })
-      // As another machine sees that path.
+      // The same path on another machine.
       yield* fs.remove(`${root}/b.txt`)
       assert.deepStrictEqual(deleted(yield* run(root, { delete: true, name: "two" })), [])
       assert.strictEqual((yield* stored).length, 2)
@@ -413,7 +413,7 @@ describe("what sync uploads", () => {
       yield* write(root, { "a.md": "A" })
       const results = yield* Effect.provide(run(root, { delete: true }), failing("lstat", "b.md", "Unknown"))
       assert.deepStrictEqual(outcome(results), { "a.md": "Changed, uploaded", "b.md": "Failed" })
-      // Nothing is forgotten either.
+      // The manifest is unchanged too.
       assert.deepStrictEqual(outcome(yield* run(root)), { "a.md": "Unchanged", "b.md": "Unchanged" })
       assert.strictEqual((yield* stored).length, 4)
     }).pipe(Effect.scoped, Effect.provide(layer)))
@@ -422,7 +422,7 @@ describe("what sync uploads", () => {
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const root = yield* folderOf({ "a.md": "a" })
-      // So it is listed; not every file system takes such a name.
+      // This is how it is listed; not every file system accepts such a name.
       const listing = Layer.succeed(FileSystem.FileSystem, {
         ...fs,
         readDirectory: (path, options) =>
@@ -436,7 +436,7 @@ describe("what sync uploads", () => {
 })
 
 describe("what sync deletes", () => {
-  /** A folder of `a.txt` and `b.txt` that were uploaded; then `b.txt` went away. */
+  /** A folder whose `a.txt` and `b.txt` were uploaded, and whose `b.txt` was then removed. */
   const withoutB = Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const root = yield* folderOf({ "a.txt": "a", "b.txt": "b" })
@@ -516,7 +516,7 @@ describe("what sync deletes", () => {
         assert.deepStrictEqual(deleted(yield* run(root, { ...options, delete: true })), [])
       }
       assert.strictEqual((yield* stored).length, 3)
-      // It still is the folder's own.
+      // It still belongs to the folder.
       yield* fs.remove(`${root}/b.txt`)
       assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["b.txt"])
     }).pipe(Effect.scoped, Effect.provide(layer)))

@@ -1,5 +1,5 @@
 /**
- * `node worker.ts sync|get <url> <key> <store> <directory> <lease>`: a process that is killed, or not.
+ * `node worker.ts sync|get <url> <key> <store> <directory> <lease>`: a process that may be killed.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -31,7 +31,7 @@ const get = Effect.gen(function*() {
   yield* Effect.forEach(paths, (path) => UploadCache.get(FileSource.path(path)), { concurrency: 4 })
 })
 
-// Where a killer begins to count.
+// The moment from which the time of a kill is measured.
 process.stdout.write("ready\n")
 const program: Effect.Effect<void, unknown, Layer.Success<typeof layer>> = what === "sync" ? sync : get
 await Effect.runPromise(Effect.provide(program, layer))

@@ -12,7 +12,7 @@ import { inspect } from "node:util"
 import { recordSpans } from "../support/spans.ts"
 import { driven, environment, Folder, folder, writeLogin } from "./support.ts"
 
-// Every one in full, and a half of it that would do for a guess.
+// Every secret in full, and a half of it that would help to guess it.
 const secrets = {
   key: "sk-ant-canary-key-0123456789abcdef",
   authToken: "canary-auth-token-0123456789abcdef",
@@ -149,7 +149,7 @@ for (const [what, make] of kinds) {
         yield* Effect.gen(function*() {
           const files = yield* Files.Files
           const service = yield* Credentials.Credentials
-          // Not the HttpClient: the scripted one remembers what it was asked, headers included.
+          // Not the HttpClient, because the scripted one remembers its requests with their headers.
           seen.push(files, service)
           const id = FileMetadata.FileId.make("file_1")
           const operations: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
@@ -174,14 +174,14 @@ for (const [what, make] of kinds) {
           Effect.provideService(Tracer.Tracer, tracer),
           Effect.provide(Logger.layer([logger])),
           Effect.provideService(References.MinimumLogLevel, "Trace"),
-          // The worst a user can ask for.
+          // The most revealing way to print it.
           Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
         )
         const exported = spans.map(({ attributes, events, name }) => ({ name, attributes, events }))
         const printed = [...seen, ...exported].map((value) => inspect(value, { depth: 12 })).join("\n")
         assert.isAbove(printed.length, 1000)
         for (const secret of pieces) assert.notInclude(printed, secret)
-        // A span whole, which no exporter prints, holds effect's own request, and of that effect hides the headers it knows.
+        // A whole span, which no exporter prints, holds Effect's own request, in which Effect hides the headers that it knows.
         const whole = spans.map((span) => inspect(span, { depth: 12 })).join("\n")
         for (const secret of pieces.filter((piece) => !secrets.awsSession.startsWith(piece))) {
           assert.notInclude(whole, secret)

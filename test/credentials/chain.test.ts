@@ -35,7 +35,7 @@ const open = (env: Env, options?: Credentials.EndpointOptions) =>
 
 const explain = (env: Env) => Effect.provide(Credentials.explain, environment(env))
 
-/** Two profiles, one of them the active one. */
+/** Two profiles, one of which is active. */
 const profiles = Effect.gen(function*() {
   const { path, writeConfig, writeToken } = yield* Folder
   for (const name of ["default", "named"]) {

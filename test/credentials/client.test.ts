@@ -28,7 +28,7 @@ const page = () => Response.json({ data: [], next_page: null })
 const unauthorized = () =>
   Response.json({ type: "error", error: { type: "authentication_error", message: "no" } }, { status: 401 })
 
-/** A service that refuses tokens below a number, and writes down what it was asked. */
+/** A service that refuses tokens below a number, and records its requests. */
 const service = (answer?: (received: HttpMock.Received) => HttpMock.Reply) => {
   const seen: Array<Seen> = []
   const state = { from: 1, isAsked: 0 }
@@ -39,7 +39,7 @@ const service = (answer?: (received: HttpMock.Received) => HttpMock.Reply) => {
     if (number < state.from) return unauthorized()
     return answer === undefined ? page() : answer(received)
   })
-  /** `token-1`, `token-2` …, each for as long as it lasts. */
+  /** `token-1`, `token-2` …, each until it expires. */
   const token = Effect.clockWith((clock) =>
     Effect.sync((): Credentials.Token => ({
       token: Redacted.make(`token-${++state.isAsked}`),
@@ -197,7 +197,7 @@ describe("an upload whose token expires midway", () => {
   it.effect("fails with the 401 if the source is spent, and the next upload succeeds", () =>
     Effect.gen(function*() {
       const { api } = uploads()
-      // A service that reads what it is sent before it refuses it.
+      // A service that reads a body before it refuses it.
       const reading = {
         ...api,
         http: Layer.succeed(
@@ -270,7 +270,7 @@ describe("with the emulator", () => {
         const all = files.list({ limit: 1 }).pipe(
           Stream.tap(() => {
             count++
-            // Every five minutes of a token's ten, and one that is taken away.
+            // Five minutes for each half of a token's ten, and one token that is revoked.
             if (count === 777) {
               return emulator.expireTokens()
             }

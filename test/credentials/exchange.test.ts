@@ -26,7 +26,7 @@ const open = (server: ReturnType<typeof endpoint>, more: Partial<Credentials.Fed
     return yield* Effect.provideContext(Credentials.Credentials, context)
   })
 
-/** Runs to the end, however long that waits. */
+/** Runs an effect to the end, however long it waits. */
 const patiently = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect, { startImmediately: true })

@@ -9,7 +9,7 @@ const open = <E>(
   options?: Credentials.FromEffectOptions
 ) => Effect.provide(Credentials.Credentials, Layer.fresh(Credentials.fromEffect(token, options)))
 
-/** The layer stays open as long as the test. */
+/** Keeps the layer open for as long as the test runs. */
 const build = <E>(
   token: Effect.Effect<Credentials.Token | Redacted.Redacted<string>, E>,
   options?: Credentials.FromEffectOptions

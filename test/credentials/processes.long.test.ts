@@ -11,7 +11,7 @@ const Kept = Schema.fromJsonString(
   Schema.Struct({ access_token: Schema.String, refresh_token: Schema.String, somebody: Schema.String })
 )
 
-/** A login whose access token is over, in a folder that real processes share. */
+/** A login whose access token has expired, in a folder that real processes share. */
 const login = Effect.gen(function*() {
   const emulator = yield* Emulator
   const directory = yield* folder({
@@ -65,7 +65,7 @@ const code = (ended: Ended, expected: number) => assert.strictEqual(ended.code, 
 const leftovers = (directory: string) =>
   fs.readdirSync(`${directory}/credentials`).filter((name) => name !== "work.json")
 
-/** Until the emulator has been asked for a token. */
+/** Waits until a token has been requested from the emulator. */
 const askedForToken = (emulator: Emulator["Service"]): Effect.Effect<void> =>
   Effect.flatMap(emulator.requests, (all) =>
     all.some(({ path }) => path.endsWith("/oauth/token"))
@@ -140,7 +140,7 @@ describe("processes of one profile", () => {
     () =>
       Effect.gen(function*() {
         const { directory, emulator, env, list } = yield* login
-        // It is killed before the token endpoint has looked at the refresh token.
+        // It is killed before the token endpoint has read the refresh token.
         yield* emulator.addFault(Fault.stall({ at: "before", match: { path: "/v1/oauth/token" } }))
         const running = yield* start(["ls", "--profile", "work"], { env })
         yield* askedForToken(emulator)
@@ -159,7 +159,7 @@ describe("processes of one profile", () => {
 
 const megabytes = 500
 
-/** The most memory that a process has had, in MB; 0 where the system does not tell. */
+/** The peak memory of a process in MB; 0 if the system does not report it. */
 const peakOf = (pid: number): number => {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
@@ -180,7 +180,7 @@ const peakWhile = (running: Running) =>
     return { ended, peak }
   })
 
-/** Where the emulator keeps what it is sent. */
+/** Where the emulator stores files. */
 const emulated = (name: string) => fs.mkdtempSync(`${os.tmpdir()}/emulated-${name}-`)
 
 const [kept, keptAgain] = [emulated("first"), emulated("second")]

@@ -160,7 +160,7 @@ describe("the token of a profile", () => {
       const server = endpoint()
       server.state.answer = () =>
         Effect.gen(function*() {
-          // The other one, which takes no lock, writes a moment later.
+          // The other program, which takes no lock, writes a moment later.
           yield* Effect.forkDetach(
             Effect.delay(writeToken("work", stored({ access_token: "token-theirs", expires_at: 7200 })), "300 millis")
           )

@@ -6,11 +6,11 @@ import { credentialsFailed } from "../../src/internal/credentials/failed.ts"
 import * as Tokens from "../../src/internal/credentials/tokens.ts"
 
 interface Source {
-  /** Lifetime of what is given next, seconds; `undefined` for one that doesn't expire. */
+  /** Lifetime of the next token in seconds; `undefined` if it doesn't expire. */
   lifetime: number | undefined
   /** Set while the source fails. */
   failure: CredentialsFailed | undefined
-  /** How long it takes. */
+  /** How long obtaining a token takes. */
   delay: Duration.Input
   readonly asked: Array<number | undefined>
 }
@@ -35,7 +35,7 @@ const make = (lifetime: number | undefined) =>
 
 const failure = credentialsFailed("the token", "No.", { isRetryable: true })
 
-/** What is given after this many seconds, with time for what goes on behind. */
+/** The token after this many seconds, with time for renewals in the background. */
 const after = (tokens: Tokens.Tokens<number>, seconds: number) =>
   Effect.gen(function*() {
     yield* TestClock.adjust(Duration.seconds(seconds))

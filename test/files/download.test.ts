@@ -8,7 +8,7 @@ const whole = Uint8Array.from({ length: 300 }, (_, n) => n % 251)
 
 type Content = (request: HttpMock.Received, n: number) => HttpMock.Reply
 
-/** A service whose file has these bytes, and that answers requests for its content so. */
+/** A service whose file has these bytes, and that answers requests for its content like this. */
 const serving = (content: Content, metadata: Record<string, unknown> = {}) => {
   let n = 0
   return HttpMock.answering((request) =>

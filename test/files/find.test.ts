@@ -52,7 +52,7 @@ describe("lookups that share a request", () => {
       ], { concurrency: "unbounded" })
       const outcomes = yield* drive(Effect.provide(lookups, layerOf(from.client, Policy.retry())), 500)
       assert.deepStrictEqual(outcomes, [false, true, true])
-      // Two that share one, and its retry.
+      // Two lookups that share a request, and its retry.
       assert.lengthOf(from.requests(), 3)
     }))
 })

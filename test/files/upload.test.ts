@@ -72,7 +72,7 @@ describe("a stored file with another size than was sent", () => {
       const older = answering({ filename: "a.txt", size_bytes: 4, created_at: "2029-12-01T00:00:00.000001Z" })
       yield* Effect.flip(Effect.provide(Files.upload(hello), layerOf(older.from.client, Policy.stack())))
       assert.deepStrictEqual(older.deleted, [])
-      // A cache in between that answers with what it answered before.
+      // A cache in between repeats an earlier answer.
       const repeated = answering({ filename: "a.txt", size_bytes: 5, created_at: "2030-01-01T00:00:00.000001Z" })
       yield* Effect.gen(function*() {
         yield* Files.upload(hello)

@@ -14,7 +14,7 @@ interface Served {
   readonly requests: Array<string>
 }
 
-/** A platform's own endpoint for tokens, on this machine. */
+/** A platform's token endpoint, on this machine. */
 const serve = (
   answer: (url: URL, response: http.ServerResponse, headers: http.IncomingHttpHeaders) => void
 ): Effect.Effect<Served, never, Scope.Scope> =>

@@ -99,7 +99,7 @@ const build = (options: Aws.Options) =>
     (context) => Context.get(context, Credentials.Credentials)
   )
 
-/** What the signer of AWS's own packages makes of a request. */
+/** A request as signed by the signer of AWS's own packages. */
 const referee = (
   request: HttpClientRequest.HttpClientRequest,
   own: Record<string, string>,
