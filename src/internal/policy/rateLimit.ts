@@ -27,16 +27,17 @@ import { makeSteadyClock } from "./steadyClock.ts"
 import { nameOf, type Policy, policyOf, responseOf, type Sending, through, urlOf } from "./through.ts"
 
 /**
- * Keeps requests within a rate, in order of arrival. Files, messages and batches have a lane each, for every credential
- * and base URL, and so has every other host: none waits for another.
+ * Keeps requests within a rate, in order of arrival. For every credential and base URL, files, messages and batches each
+ * have a lane of their own, and so has every other host. Lanes do not wait for each other.
  *
- * It learns from answers: after a 429 nothing is sent in its lane for as long as `retry-after` says, and after
- * `anthropic-ratelimit-requests-remaining: 0` nothing until `anthropic-ratelimit-requests-reset`; never for longer than
- * a minute at a time.
+ * It learns from answers. After a 429, nothing is sent in that lane until `retry-after` has passed. After
+ * `anthropic-ratelimit-requests-remaining: 0`, nothing is sent until `anthropic-ratelimit-requests-reset`. It never waits
+ * longer than a minute before it asks again.
  *
- * The counts are kept in the `RateLimiterStore` of effect if one is provided, in Redis for many processes, and in
- * memory otherwise. What it learned from answers each client keeps for itself. A store that fails, or gives no answer
- * for 2 seconds, lets requests pass, with a warning: the service limits them too.
+ * The counts are kept in the `RateLimiterStore` of effect if one is provided, for example in Redis for many processes, and
+ * otherwise in memory. Clients that share a store take turns, however far away from it they are. What a client learned from
+ * answers is not shared. If a store fails, or does not answer within 2 seconds, requests pass with a warning, because the
+ * service limits them too.
  */
 export const rateLimit = (options: RateLimitOptions = {}): Policy =>
   Layer.unwrap(Effect.map(Effect.serviceOption(RateLimiter.RateLimiterStore), (store) =>
