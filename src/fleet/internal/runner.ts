@@ -17,7 +17,6 @@ import { isSqlError } from "effect/sql/SqlError"
 import { monotonicMillis } from "../../internal/request/silence.ts"
 import { mayPass, reasonOf } from "../../internal/sqlReason.ts"
 import { token } from "../../internal/token.ts"
-import { aside } from "./aside.ts"
 import type * as Database from "./database.ts"
 import { type Engine, type IngestQueue, mend, offerAhead, queueOf, type Settings } from "./engine.ts"
 import { anotherRunner, databaseFailed, type IngestFailed, noSuchIngest } from "./failed.ts"
@@ -184,9 +183,15 @@ export const run = <R>(
     }
     const isStopping = yield* Deferred.make<void>()
 
-    yield* Effect.forkScoped(aside(beat(engine, row, current.fatal)))
+    /** Interrupted at the end, before the runner leaves, so that no late heartbeat registers it again. */
+    const inBackground = (effect: Effect.Effect<void>) =>
+      Effect.acquireRelease(
+        Effect.forkDetach(Effect.interruptible(effect)),
+        (fiber) => forAMoment(Fiber.interrupt(fiber))
+      )
+    yield* inBackground(beat(engine, row, current.fatal))
     const takers = yield* startTakers(current, queue, counts, isStopping, forAMoment)
-    const drained = yield* Effect.forkScoped(aside(sweep(current, queue, counts)))
+    const drained = yield* inBackground(sweep(current, queue, counts))
 
     yield* Effect.raceFirst(
       Effect.raceFirst(Deferred.await(current.fatal), Effect.asVoid(settings.stopWhen)),
