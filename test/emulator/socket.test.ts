@@ -5,6 +5,7 @@ import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import { HttpClient } from "effect/http"
 import * as NodeFs from "node:fs"
+import * as NodeHttp from "node:http"
 import * as Net from "node:net"
 import { boundary, call, get, socket, temporaryDirectory, upload } from "./support.ts"
 
@@ -118,6 +119,34 @@ describe("on a socket", () => {
       const late = yield* chunked.receive("request_too_large")
       assert.match(late, /^HTTP\/1.1 413 /)
       assert.deepStrictEqual(yield* emulator.files, [])
+    }).pipe(Effect.scoped, Effect.provide(socket({ maxFileBytes: 1_000_000 }))))
+
+  it.effect("a client that is refused in the middle of a chunked body can go on at once", () =>
+    Effect.gen(function*() {
+      const { apiKey, url } = yield* Emulator
+      const agent = new NodeHttp.Agent({ keepAlive: true, maxSockets: 1 })
+      yield* Effect.addFinalizer(() => Effect.sync(() => agent.destroy()))
+      const ask = (method: string, headers: Record<string, string>, body: string) =>
+        Effect.callback<number | undefined, Error>((resume) => {
+          const request = NodeHttp.request(`${url}/v1/files`, {
+            method,
+            agent,
+            headers: { "x-api-key": Redacted.value(apiKey), "anthropic-version": "2023-06-01", ...headers }
+          }, (response) => {
+            response.resume().once("end", () => resume(Effect.succeed(response.statusCode)))
+          })
+          request.once("error", (error) => resume(Effect.fail(error)))
+          // Without a content-length it is sent in chunks.
+          if (body !== "") request.write(body)
+          request.end()
+        })
+      const type = { "content-type": "multipart/form-data; boundary=b" }
+      const body = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"
+        + "x".repeat(1_500_000)
+      for (let i = 0; i < 3; i++) {
+        assert.strictEqual(yield* ask("POST", type, body), 413)
+        assert.strictEqual(yield* ask("GET", {}, ""), 200)
+      }
     }).pipe(Effect.scoped, Effect.provide(socket({ maxFileBytes: 1_000_000 }))))
 
   it.effect("an upload whose client disconnects leaves nothing behind", () =>

@@ -119,6 +119,13 @@ const onConnection = <E>(
     )
   })
 
+/**
+ * Whether a request is answered before its body has arrived, and the rest of it is of unknown length. Its connection can't be
+ * used again, which the client has to be told, or it would send the next request on it.
+ */
+const isCutOff = (request: HttpServerRequest.HttpServerRequest): boolean =>
+  request.headers["transfer-encoding"] !== undefined && !NodeHttpServerRequest.toIncomingMessage(request).complete
+
 /** Answers one request. */
 export const serve = (handle: Pipeline.Handle, options: ServerOptions) =>
   Effect.gen(function*() {
@@ -146,7 +153,7 @@ export const serve = (handle: Pipeline.Handle, options: ServerOptions) =>
             body.contentLength
           )
         )
-        return HttpServerResponse.setHeaders(answered, cors)
+        return HttpServerResponse.setHeaders(answered, isCutOff(request) ? { ...cors, connection: "close" } : cors)
       }),
       Effect.catch(() => Effect.as(breakConnection(request, "reset"), HttpServerResponse.empty())),
       // The server runs requests uninterruptibly up to their route; faults wait before that.
