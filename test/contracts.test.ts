@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import { FetchHttpClient } from "effect/http"
-import { answerAll, cleanUp, layerCache, questions } from "../examples/contracts/contracts.ts"
+import { answerAll, claim, cleanUp, layerCache, questions, readManifest } from "../examples/contracts/contracts.ts"
 import { served } from "../examples/shared/served.ts"
 import { platform } from "./cache/stores.ts"
 import { clients } from "./support/emulated.ts"
@@ -86,6 +87,60 @@ describe("the application that asks about contracts", () => {
       assert.strictEqual(yield* cleanUp(folder, "expired"), 0)
       assert.strictEqual(yield* cleanUp(folder, "all"), 1)
       assert.deepStrictEqual((yield* emulator.files).map(({ id }) => id), [there.id])
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("takes the paths of a manifest from its own directory, and refuses one it can't follow, by its line", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { path } = yield* place
+      const read = (text: string) =>
+        Effect.andThen(fs.writeFileString(path("manifest.jsonl"), text), readManifest(path("manifest.jsonl")))
+      const url = "https://bucket.example/b.txt?signature=x"
+      assert.deepStrictEqual(
+        yield* read(`{"key":"a","source":"a.txt"}\n\n{"key":"b","source":"${url}"}\n`),
+        [{ key: "a", source: path("a.txt") }, { key: "b", source: url }]
+      )
+      const twice = `{"key":"a","source":"a.txt"}\n{"key":"a","source":"same.txt"}`
+      for (const text of [twice, `{"key":"a","source":"a.txt"}\n{"key":"b"`]) {
+        const { _tag, message } = yield* Effect.flip(read(text))
+        assert.strictEqual(_tag, "Refused")
+        assert.include(message, "Line 2 of ")
+      }
+      const missing = yield* Effect.flip(readManifest(path("missing.jsonl")))
+      assert.include(missing.message, "NotFound")
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("has its directory for itself, unless the process that had it is gone", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { folder } = yield* place
+      const pid = `${folder}/state/running.pid`
+      const refused = yield* Effect.scoped(
+        Effect.andThen(claim(`${folder}/state`), Effect.flip(Effect.scoped(claim(`${folder}/state`))))
+      )
+      assert.include(refused.message, String(process.pid))
+      assert.isFalse(yield* fs.exists(pid))
+      // No process has a number as high as that; an empty file is left by a kill between its making and its writing.
+      for (const left of ["999999999", ""]) {
+        yield* fs.writeFileString(pid, left)
+        yield* Effect.scoped(claim(`${folder}/state`))
+      }
+      yield* fs.writeFileString(`${folder}/file`, "")
+      const { message } = yield* Effect.flip(Effect.scoped(claim(`${folder}/file`)))
+      assert.include(message, `${folder}/file`)
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("deletes the others when one of its files is gone already", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { folder, path } = yield* place
+      const emulator = yield* Emulator.Emulator
+      yield* fs.writeFileString(path("other.txt"), "The rent is 900.")
+      yield* run(folder, [{ key: "a", source: path("a.txt") }, { key: "other", source: path("other.txt") }])
+      // Whoever else cleans up comes first.
+      yield* emulator.addFault(Fault.answer({ status: 404, type: "not_found_error", match: { operation: "delete" } }))
+      yield* cleanUp(folder, "all")
+      assert.strictEqual((yield* emulator.files).length, 1)
     }).pipe(Effect.scoped, Effect.provide(services)))
 
   it.live("has a span for each contract, above those of its requests", () =>

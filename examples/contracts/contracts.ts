@@ -4,9 +4,9 @@
  * was.
  *
  * The state is kept in a directory: `answers.jsonl`, `uploads.jsonl` with the ids of the files that were uploaded
- * here, and the upload cache.
+ * here, and the upload cache. Answers are kept by the contract's key: a contract whose text has changed needs another.
  */
-import { Console, Effect, FileSystem, Layer, Option, Result, Schema, Semaphore, Stream } from "effect"
+import { Console, Data, Effect, FileSystem, Layer, Option, Path, Result, Schema, Semaphore, Stream } from "effect"
 import { Conversation, FileMetadata, Files, FileSource, UploadCache, UploadStore } from "effect-anthropic-files"
 import type { HttpClient } from "effect/http"
 import { model } from "../shared/example.ts"
@@ -18,6 +18,78 @@ export const Contract = Schema.Struct({
   source: Schema.NonEmptyString
 })
 export type Contract = typeof Contract.Type
+
+const isUrl = (source: string): boolean => /^https?:\/\//.test(source)
+
+/** Nothing was done: the manifest or the directory can't be used. */
+export class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
+
+/** Some contracts have no answers yet. */
+export class Unfinished extends Data.TaggedError("Unfinished")<{ readonly message: string }> {}
+
+/** Reads a manifest. A path in it is relative to the manifest's own directory. */
+export const readManifest = Effect.fn("contracts.readManifest")(function*(manifest: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Contract))
+  const text = yield* Effect.mapError(
+    fs.readFileString(manifest),
+    ({ reason }) => new Refused({ message: `${manifest} can't be read (${reason._tag}).` })
+  )
+  const numbered = text.split("\n").map((line, index) => [line, index + 1] as const)
+  const keys = new Set<string>()
+  return yield* Effect.forEach(
+    numbered.filter(([line]) => line.trim() !== ""),
+    ([line, number]) =>
+      Effect.gen(function*() {
+        const where = `Line ${number} of ${manifest}`
+        const { key, source } = yield* Effect.mapError(
+          decode(line),
+          () => new Refused({ message: `${where} is not {"key": …, "source": path or URL}.` })
+        )
+        if (keys.has(key)) return yield* new Refused({ message: `${where} has the key ${key}, as one before it.` })
+        keys.add(key)
+        return { key, source: isUrl(source) ? source : path.resolve(path.dirname(manifest), source) }
+      })
+  )
+})
+
+const isAlive = (pid: number): boolean => pid > 0 && Option.isSome(Option.liftThrowable(() => process.kill(pid, 0))())
+
+/**
+ * Makes the directory if it isn't there, and keeps it to this process until the Scope closes: two at once would ask
+ * every question twice and delete each other's files. What a killed process leaves behind is no obstacle.
+ */
+export const claim = Effect.fn("contracts.claim")(
+  function*(folder: string) {
+    const fs = yield* FileSystem.FileSystem
+    const file = `${folder}/running.pid`
+    const write = fs.writeFileString(file, String(process.pid), { flag: "wx" })
+    const takeOver = Effect.gen(function*() {
+      const owner = Number(yield* fs.readFileString(file))
+      if (isAlive(owner)) {
+        return yield* new Refused({
+          message: `Process ${owner} works in ${folder}: wait for it, or remove ${file} if that is another program.`
+        })
+      }
+      yield* fs.remove(file)
+      yield* write
+    })
+    yield* Effect.acquireRelease(
+      Effect.andThen(
+        fs.makeDirectory(folder, { recursive: true }),
+        Effect.catchIf(write, ({ reason }) => reason._tag === "AlreadyExists", () => takeOver)
+      ),
+      () => Effect.ignore(fs.remove(file))
+    ).pipe(
+      Effect.catchTag(
+        "PlatformError",
+        ({ reason }) =>
+          Effect.fail(new Refused({ message: `${folder} can't be used for the answers (${reason._tag}).` }))
+      )
+    )
+  }
+)
 
 /** A line of `answers.jsonl`. */
 export const Answer = Schema.Struct({
@@ -63,7 +135,7 @@ const lines = Effect.fn(function*<A, I>(path: string, schema: Schema.Codec<A, I>
 const sourceOf = (
   { source }: Contract
 ): FileSource.FileSource<FileSystem.FileSystem | HttpClient.HttpClient> =>
-  /^https?:\/\//.test(source) ? FileSource.url(source) : FileSource.path(source)
+  isUrl(source) ? FileSource.url(source) : FileSource.path(source)
 
 /** The upload cache of the folder, for all runs. */
 export const layerCache = (folder: string) =>
@@ -126,6 +198,9 @@ export const cleanUp = Effect.fn("contracts.cleanUp")(function*(folder: string, 
   const over = found.filter(({ expires_at }) =>
     which === "all" || (expires_at !== null && expires_at.epochMilliseconds <= now)
   )
-  yield* Effect.forEach(over, ({ id }) => Files.delete(id), { concurrency: 4, discard: true })
+  yield* Effect.forEach(over, ({ id }) => Effect.catchTag(Files.delete(id), "FileNotFound", () => Effect.void), {
+    concurrency: 4,
+    discard: true
+  })
   return over.length
 }, Effect.scoped)
