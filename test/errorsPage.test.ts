@@ -144,7 +144,7 @@ const failures: Record<string, Effect.Effect<unknown, unknown>> = {
     Effect.provide(
       Layer.merge(
         PgClient.layer({ host: "127.0.0.1", port: 1, username: "nobody", database: "none" }),
-        Layer.mock(Redis.Redis, { eval: () => () => Effect.never })
+        Layer.mock(Redis.Redis, { eval: () => () => Effect.never, send: () => Effect.succeed([] as never) })
       )
     )
   )
