@@ -146,7 +146,7 @@ const fromBlob = (content: BlobLike, filename: string | undefined): FileSource =
   const name = filename ?? own
   const shown = shorten(name ?? "The Blob")
   const onError = (cause: unknown) =>
-    fail("Failed", `${shown} could not be read to its end. Nothing was stored.`, { source: name, cause })
+    fail("Failed", `${shown} could not be read to the end. Nothing was stored.`, { source: name, cause })
   return make(
     Effect.suspend(() => {
       const { size } = content
@@ -156,7 +156,9 @@ const fromBlob = (content: BlobLike, filename: string | undefined): FileSource =
         return Effect.flatMap(Effect.tryPromise({ try: () => content.arrayBuffer(), catch: onError }), (buffer) => {
           const bytes = toBytes(buffer)
           if (bytes === undefined) {
-            return Effect.fail(fail("Failed", `${shown} gave ${kindOf(buffer)} as its bytes.`, { source: name }))
+            return Effect.fail(
+              fail("Failed", `${shown} gave ${kindOf(buffer)} as its bytes; expected an ArrayBuffer.`, { source: name })
+            )
           }
           return bytes.length === size
             ? Effect.succeed(fromBytes(bytes, name, mimeType))
@@ -199,7 +201,9 @@ const fromReadable = (
   if (isReadableStream(readable)) return Stream.fromReadableStream({ evaluate: () => readable, onError })
   // Polyfills of Blob return Node streams.
   if (isAsyncIterable(readable)) return Stream.fromAsyncIterable(readable, onError)
-  return Stream.fail(fail("Failed", `${shown} gave ${kindOf(readable)} as its stream.`, { source: name }))
+  return Stream.fail(
+    fail("Failed", `${shown} gave ${kindOf(readable)} as its stream; expected a web or Node stream.`, { source: name })
+  )
 }
 
 /** Names what was given in place of an Effect Stream, and what to do with it. */

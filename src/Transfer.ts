@@ -247,7 +247,11 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
     const target = path.join(folder, safeName(filename, id))
     // The name is one segment by construction. This check holds even if the platform reads it differently.
     if (path.dirname(target) !== folder) {
-      return yield* saveFailed(target, "Failed", `“${printable(filename)}” would leave ${printable(folder)}.`)
+      return yield* saveFailed(
+        target,
+        "Failed",
+        `“${printable(filename)}” would be saved outside of ${printable(folder)}.`
+      )
     }
     return yield* save(id, target, options, { name: path.basename(target), total: size_bytes })
   },

@@ -780,7 +780,7 @@ describe("uploadScoped", () => {
       yield* emulator.addFault(Fault.overloaded({ ...ofOperation("delete"), times: null }))
       assert.strictEqual(yield* run, "result")
       assert.strictEqual((yield* emulator.files).length, 1)
-      assert.include(JSON.stringify(logged), "could not be deleted again")
+      assert.include(JSON.stringify(logged), "could not be deleted")
     }).pipe(Effect.provide(Layer.merge(layer, Logger.layer([logger]))))
   })
 

@@ -30,7 +30,7 @@ const sourceFailed = (reason: "Changed" | "Consumed", message: string, source?: 
 const changed = (name: string): SourceFailed =>
   sourceFailed(
     "Changed",
-    `${printable(name)} changed after it was read for its hash: nothing was stored, upload it again.`,
+    `${printable(name)} changed after it was read for its hash. Nothing was stored: upload it again.`,
     name
   )
 

@@ -80,7 +80,9 @@ export const exchange = (endpoint: Endpoint, grant: Grant): Effect.Effect<Grante
     orElse: () =>
       Effect.fail(credentialsFailed(
         grant.source,
-        `The token endpoint of ${endpoint.baseUrl} gave no token within ${Duration.format(longestExchange)}.`,
+        `The token endpoint of ${endpoint.baseUrl} gave no token within ${
+          Duration.format(longestExchange)
+        }: try again later.`,
         { isRetryable: true }
       ))
   })
@@ -126,7 +128,7 @@ const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted
       orElse: () =>
         Effect.fail(credentialsFailed(
           grant.source,
-          `The token endpoint ${url} gave no answer within ${Duration.format(timeout)}.`,
+          `The token endpoint ${url} gave no answer within ${Duration.format(timeout)}: try again later.`,
           { isRetryable: true }
         ))
     }),
@@ -189,7 +191,7 @@ const read = (
       { isRetryable: again, body: scrub(shown(json, answer.text)) }
     )
   }
-  const broken = (what: string) => fail(`The answer of the token endpoint ${url} ${what}.`)
+  const broken = (what: string) => fail(`The answer of the token endpoint ${url} ${what}: check the base URL.`)
   if (answer.isCut) return broken(`is longer than ${maxAnswerBytes} bytes`)
   const token = text(json, "access_token")
   const lifetime = Predicate.hasProperty(json, "expires_in") ? toSeconds(json.expires_in) : NaN

@@ -68,10 +68,12 @@ export const assertionFile = (
 ): Effect.Effect<Redacted.Redacted<string>, CredentialsFailed> => {
   const failed = (what: string) => credentialsFailed(source, `The identity token file ${printable(file)} ${what}.`)
   return readIfThere(disk, file).pipe(
-    Effect.mapError((error) => failed(`can't be read (${error.reason._tag})`)),
+    Effect.mapError((error) => failed(`can't be read (${error.reason._tag}): check its permissions`)),
     Effect.flatMap((text) => {
-      if (text === undefined) return Effect.fail(failed("does not exist"))
-      return text.trim() === "" ? Effect.fail(failed("is empty")) : Effect.succeed(Redacted.make(text.trim()))
+      if (text === undefined) return Effect.fail(failed("does not exist: check its path"))
+      return text.trim() === ""
+        ? Effect.fail(failed("is empty: check what writes it"))
+        : Effect.succeed(Redacted.make(text.trim()))
     }),
     Effect.retry(untilReplaced)
   )

@@ -77,7 +77,7 @@ export const readSecret = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Json | undefined, CredentialsFailed> {
   const { fs } = disk
   const unreadable = (error: PlatformError) =>
-    credentialsFailed(source, `${printable(file)} can't be read (${error.reason._tag}).`)
+    credentialsFailed(source, `${printable(file)} can't be read (${error.reason._tag}): check its permissions.`)
   const target = yield* Effect.mapError(
     Effect.catchIf(fs.realPath(file), isNotFound, () => Effect.undefined),
     unreadable

@@ -75,7 +75,7 @@ export const activeProfile = (disk: Disk, folder: string): Effect.Effect<string,
     onFailure: (error) =>
       new InvalidConfig({
         option: "active_config",
-        message: `${printable(file)} can't be read (${error.reason._tag}).`
+        message: `${printable(file)} can't be read (${error.reason._tag}): check its permissions.`
       }),
     onSuccess: (name) => text(name) ?? "default"
   })
@@ -103,7 +103,8 @@ export const readProfile = Effect.fnUntraced(function*(
   const file = disk.path.join(folder, "configs", `${name}.json`)
   const content = yield* Effect.mapError(
     readIfThere(disk, file),
-    (error) => invalid(`The file of ${source}, ${printable(file)}, can't be read (${error.reason._tag}).`)
+    (error) =>
+      invalid(`The file of ${source}, ${printable(file)}, can't be read (${error.reason._tag}): check its permissions.`)
   )
   if (content === undefined) return undefined
   const decoded = decode(content)

@@ -31,7 +31,7 @@ export const deleteAtEnd = (
     Effect.timeout(limitOf(exit)),
     Effect.catchTag("FileNotFound", () => Effect.void),
     Effect.catchCause((cause) =>
-      offSpan(Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted again", cause), {
+      offSpan(Effect.annotateLogs(Effect.logWarning("An uploaded file could not be deleted", cause), {
         file_id: file.id,
         filename: printable(file.filename)
       }))

@@ -310,7 +310,7 @@ const sizeMismatch = (filename: string, declared: number, given: number): Source
     reason: "SizeMismatch",
     message: `${printable(filename)} was declared with ${declared} bytes but gave ${
       given > declared ? "more" : `only ${given}`
-    }; nothing was stored.`,
+    }. Nothing was stored.`,
     source: filename
   })
 
@@ -356,7 +356,9 @@ const filenameProblem = (filename: unknown): string | undefined => {
     }” contains one of < > : " | ? * \\ / or a control character, which the service refuses: pass another name as the upload's filename.`
   }
   return loneSurrogate.test(filename)
-    ? `“${printable(filename)}” contains half a character (a lone surrogate), which UTF-8 can't express.`
+    ? `“${
+      printable(filename)
+    }” contains half a character (a lone surrogate), which UTF-8 can't express: pass another name as the upload's filename.`
     : undefined
 }
 
