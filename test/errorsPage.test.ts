@@ -1,6 +1,5 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import {
@@ -18,10 +17,11 @@ import {
 } from "effect-anthropic-files"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
-import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
+import * as NodeIngest from "effect-anthropic-files/fleet/NodeIngest"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as FilesTest from "effect-anthropic-files/testing/FilesTest"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { RateLimiter, Redis } from "effect/persistence"
+import { RateLimiter } from "effect/persistence"
 import * as fs from "node:fs"
 
 const page = "docs/errors.md"
@@ -140,14 +140,12 @@ const failures: Record<string, Effect.Effect<unknown, unknown>> = {
     })
   ).pipe(Effect.provide(disk)),
   // Nothing accepts connections at that port.
-  IngestFailed: Effect.scoped(Layer.build(IngestSql.layerRateLimitStore())).pipe(
-    Effect.provide(
-      Layer.merge(
-        PgClient.layer({ host: "127.0.0.1", port: 1, username: "nobody", database: "none" }),
-        Layer.mock(Redis.Redis, { eval: () => () => Effect.never, send: () => Effect.succeed([] as never) })
-      )
+  IngestFailed: Effect.scoped(Layer.build(
+    NodeIngest.layer(
+      { databaseUrl: Redacted.make("postgres://nobody@127.0.0.1:1/none") },
+      (policy) => NodeFiles.layer({ apiKey: Redacted.make("sk-ant-test") }, policy)
     )
-  )
+  ))
 }
 
 /** Every tag that a program may see, according to the schemas. */
