@@ -149,6 +149,26 @@ describe("on a socket", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(socket({ maxFileBytes: 1_000_000 }))))
 
+  it.live.each<readonly [what: string, sent: string]>([
+    ["what is not HTTP", "NONSENSE\r\n\r\n"],
+    ["headers that are too large", `GET / HTTP/1.1\r\nx: ${"x".repeat(20_000)}\r\n\r\n`],
+    ["a CONNECT", "CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n"]
+  ])(
+    "%s, sent while an answer is under way, ends the connection and adds nothing to the answer",
+    ([, sent]) =>
+      Effect.gen(function*() {
+        const emulator = yield* Emulator
+        const { id } = yield* emulator.seed({ filename: "a.txt", content: "x".repeat(100_000), downloadable: true })
+        yield* emulator.setFaults([Fault.drip({ bytes: 100, every: "20 millis", times: null })])
+        const connection = yield* connect()
+        connection.write(`GET /v1/files/${id}/content HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}\r\n`)
+        yield* connection.receive("xxx")
+        connection.write(sent)
+        const received = yield* connection.closed
+        assert.strictEqual(received.split("HTTP/1.1").length, 2, received.slice(-300))
+      }).pipe(Effect.scoped, Effect.provide(socket()))
+  )
+
   it.effect("an upload whose client disconnects leaves nothing behind", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator

@@ -12,7 +12,7 @@ import * as NodeHttp from "node:http"
 import * as NodeNet from "node:net"
 import type * as NodeStreams from "node:stream"
 import * as Random from "../random.ts"
-import { ApiError, ConnectionReset, envelope, forbidden, invalidRequest, RequestBodyFailed } from "./apiError.ts"
+import { type ApiError, ConnectionReset, envelope, forbidden, invalidRequest, RequestBodyFailed } from "./apiError.ts"
 import type * as Pipeline from "./pipeline.ts"
 
 /** Options of the server. */
@@ -203,33 +203,57 @@ const refusalOf = ({ code }: NodeJS.ErrnoException): Refusal => {
   }
 }
 
-/** Answers in the envelope where Node has no response to write to, and closes the connection. */
-const refuse = (socket: NodeStreams.Duplex, [status, reason, message]: Refusal, timeout: number): void => {
-  // The other end may never close.
-  if (socket instanceof NodeNet.Socket) socket.setTimeout(timeout, () => socket.destroy())
+/** The answer to a refused request, in the envelope. */
+const refusedAnswer = ([status, , message]: Refusal) => {
   const id = Effect.runSync(Random.identifier("req"))
-  const body = JSON.stringify(envelope(new ApiError({ status, type: "invalid_request_error", message }), id))
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-type: application/json\r\nrequest-id: ${id}\r\n`
-      + `content-length: ${new TextEncoder().encode(body).byteLength}\r\n\r\n${body}`
-  )
+  const body = JSON.stringify(envelope({ type: "invalid_request_error", message }, id))
+  const headers = {
+    connection: "close",
+    "content-type": "application/json",
+    "request-id": id,
+    "content-length": new TextEncoder().encode(body).byteLength
+  }
+  return { status, body, headers }
+}
+
+/** Whether an answer is being sent on each socket: nothing else may be written between its bytes. */
+const makeAnswering = (server: NodeHttp.Server) => {
+  const responses = new WeakMap<NodeStreams.Duplex, Set<NodeHttp.ServerResponse>>()
+  server.prependListener("request", ({ socket }: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) => {
+    const open = responses.get(socket) ?? new Set()
+    responses.set(socket, open.add(response))
+    response.once("close", () => open.delete(response))
+  })
+  return (socket: NodeStreams.Duplex): boolean =>
+    Array.from(responses.get(socket) ?? []).some(({ headersSent }) => headersSent)
 }
 
 /** What Node would refuse by itself, with an empty answer or none. */
 const refuseWhatNodeRefuses = (server: NodeHttp.Server, timeout: number): void => {
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || error.code === "ECONNRESET") {
+  const isAnswering = makeAnswering(server)
+
+  /** For a socket on which Node has no response to write to. */
+  const refuse = (socket: NodeStreams.Duplex, refusal: Refusal): void => {
+    if (!socket.writable || isAnswering(socket)) {
       socket.destroy()
       return
     }
-    refuse(socket, refusalOf(error), timeout)
+    // The other end may never close.
+    if (socket instanceof NodeNet.Socket) socket.setTimeout(timeout, () => socket.destroy())
+    const { body, headers, status } = refusedAnswer(refusal)
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${status} ${refusal[1]}\r\n${lines.join("")}\r\n${body}`)
+  }
+
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === "ECONNRESET") socket.destroy()
+    else refuse(socket, refusalOf(error))
   })
-  server.on("checkExpectation", ({ socket }) => {
-    refuse(socket, [417, "Expectation Failed", "expect: only 100-continue is supported"], timeout)
+  server.on("checkExpectation", (_, response) => {
+    const { body, headers, status } = refusedAnswer([417, "", "expect: only 100-continue is supported"])
+    response.writeHead(status, headers).end(body)
   })
-  server.on("connect", (_, socket) => {
-    refuse(socket, [405, "Method Not Allowed", "Method Not Allowed"], timeout)
-  })
+  server.on("connect", (_, socket) => refuse(socket, [405, "Method Not Allowed", "Method Not Allowed"]))
 }
 
 /** A server that does not listen yet. */
