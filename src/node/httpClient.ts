@@ -28,6 +28,7 @@ import { CurrentSilence, type Silence } from "../internal/request/silence.ts"
 import { StaleSocketError, UnsentError } from "../internal/request/transportErrors.ts"
 import * as Agents from "./agents.ts"
 import { sendBytes, sendStream } from "./body.ts"
+import { Pool } from "./pool.ts"
 import { Response } from "./response.ts"
 import { isTraced, traced } from "./traced.ts"
 
@@ -51,9 +52,7 @@ interface Origin {
    * sets. It may do so after each of its answers.
    */
   closedAt: bigint | undefined
-  running: number
-  /** What starts those that wait for one of them to end, in order. */
-  readonly waiting: Set<() => void>
+  readonly pool: Pool
 }
 
 const makeOrigin = ({ host, hostname, port, protocol }: URL): Origin => {
@@ -65,36 +64,7 @@ const makeOrigin = ({ host, hostname, port, protocol }: URL): Origin => {
     hostname: hostname.replace(/^\[|\]$/g, ""),
     port: port === "" ? standard : Number(port),
     closedAt: undefined,
-    running: 0,
-    waiting: new Set()
-  }
-}
-
-/**
- * Starts a request once there are fewer than a pool's worth of them, so that the agent always has a socket or makes
- * one. What it gives takes a waiting one out again.
- */
-const enter = (
-  origin: Origin,
-  silence: Silence | undefined,
-  /** It is not to wait: one that runs may be waiting for it. */
-  isNeeded: boolean,
-  start: () => void
-): () => void => {
-  if (isNeeded || origin.running < Agents.maxSockets) {
-    origin.running++
-    start()
-    return () => {}
-  }
-  const endPause = silence?.pause()
-  const begin = () => {
-    endPause?.()
-    start()
-  }
-  origin.waiting.add(begin)
-  return () => {
-    origin.waiting.delete(begin)
-    endPause?.()
+    pool: new Pool(Agents.maxSockets)
   }
 }
 
@@ -103,14 +73,6 @@ const distrust = BigInt(60_000_000_000)
 
 const isDistrusted = ({ closedAt }: Origin, clock: Clock.Clock): boolean =>
   closedAt !== undefined && clock.monotonicTimeNanosUnsafe() - closedAt < distrust
-
-/** A request has ended, and the next one takes its place. */
-const leave = (origin: Origin): void => {
-  const [begin] = origin.waiting
-  if (begin === undefined || origin.running > Agents.maxSockets) return void origin.running--
-  origin.waiting.delete(begin)
-  begin()
-}
 
 interface Transport {
   readonly kept: NodeHttpClient.HttpAgent["Service"]
@@ -193,8 +155,8 @@ class Exchange {
   begin({ needsFreshSocket }: OwnRequest): () => void {
     const { fresh, kept } = this.transport
     const { origin } = this.target
-    const stopWaiting = enter(
-      origin,
+    const stopWaiting = origin.pool.enter(
+      this.clock,
       this.silence,
       Context.get(this.context, IsWithinBody),
       () => this.send(needsFreshSocket || isDistrusted(origin, this.clock) ? fresh : kept)
@@ -217,7 +179,7 @@ class Exchange {
     const { origin } = this.target
     const opened = Result.try(() => this.open(agents))
     if (Result.isFailure(opened)) {
-      leave(origin)
+      origin.pool.leave()
       return this.resume(Effect.fail(encodeError(this.request, opened.failure)))
     }
     const message = opened.success
@@ -228,9 +190,7 @@ class Exchange {
       if (isReleased) return
       isReleased = true
       sending?.interruptUnsafe()
-      if (origin.waiting.size === 0) origin.running--
-      // A moment later its socket is back with the agent.
-      else queueMicrotask(() => leave(origin))
+      origin.pool.leaveSoon()
     }
     this.current = message
     this.release = release
@@ -304,7 +264,7 @@ class Exchange {
   /** The same request again, on a socket of its own. */
   private sendAgain(): void {
     this.current = undefined
-    this.target.origin.running++
+    this.target.origin.pool.again()
     this.send(this.transport.fresh)
   }
 

@@ -185,6 +185,18 @@ describe("a download that breaks off", () => {
       }
     }))
 
+  it.effect("goes on from the start where the service has no range behind what was seen", () =>
+    Effect.gen(function*() {
+      const refused = () => new Response(null, { status: 416, headers: { "content-range": "bytes */1000" } })
+      for (const until of [300, 1000]) {
+        const server = serve([{ until, end: "break", length: until < 1000 }, refused()])
+        const [got, result] = yield* download(server)
+        assert.strictEqual(result._tag, "Success")
+        assert.deepStrictEqual(got, content)
+        assert.lengthOf(server.requests().filter(({ path }) => path.endsWith("/content")), 3)
+      }
+    }))
+
   it.effect("is complete if it breaks after its last byte", () =>
     Effect.gen(function*() {
       const server = serve([{ until: 1000, end: "break" }])

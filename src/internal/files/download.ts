@@ -137,15 +137,20 @@ const whole = (
     const rest = (): Stream.Stream<Uint8Array, FilesError> =>
       Stream.unwrap(Effect.gen(function*() {
         const from = part.received
-        const answer = yield* callFiles(client, {
-          ...request,
-          headers: {
-            ...request.headers,
-            ...(from === 0 ? undefined : { range: `bytes=${from}-` }),
-            ...(from === 0 || validator === undefined ? undefined : { "if-range": validator })
-          },
-          partial: from > 0
-        }, attempt)
+        const ask = (isRanged: boolean) =>
+          callFiles(client, {
+            ...request,
+            headers: {
+              ...request.headers,
+              ...(isRanged ? { range: `bytes=${from}-` } : undefined),
+              ...(isRanged && validator !== undefined ? { "if-range": validator } : undefined)
+            },
+            partial: isRanged
+          }, attempt)
+        // There is nothing behind what was delivered, or the service has no ranges after all: the whole content tells.
+        const answer = from === 0
+          ? yield* ask(false)
+          : yield* Effect.catchIf(ask(true), ({ status }) => status === 416, () => ask(false))
         const isPart = answer.response.status === 206
         yield* report("resumed", `${id} continues after ${from} bytes`, { offset: from, ranged: isPart })
         const now = validatorOf(answer)
