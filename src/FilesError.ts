@@ -20,8 +20,8 @@
  * ```
  */
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { flag } from "./internal/wire/schemas.ts"
 
 /**
  * The client's operations, as errors, spans and metrics name them.
@@ -45,9 +45,6 @@ export const Operation = Schema.Literals([
 
 /** @see {@link Operation:var} */
 export type Operation = typeof Operation.Type
-
-/** A flag that the constructor sets to `false` by default. */
-const flag = Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
 
 const response = {
   /** HTTP status; absent if no answer came or nothing was sent. */

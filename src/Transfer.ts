@@ -50,6 +50,7 @@ import { safeName } from "./internal/disk/safeName.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { offSpan, whole, wholeStream } from "./internal/telemetry.ts"
 import { describeValue, printable } from "./internal/text.ts"
+import { flag } from "./internal/wire/schemas.ts"
 import type { Meter, Progress } from "./Progress.ts"
 
 /**
@@ -68,8 +69,8 @@ export class SaveFailed extends Schema.TaggedError<SaveFailed>("effect-anthropic
   reason: Schema.Literals(["Exists", "Symlink", "NotAFile", "DiskFull", "Failed"]),
   message: Schema.String,
   path: Schema.String,
-  isRetryable: Schema.Boolean,
-  isOutcomeUnknown: Schema.Boolean,
+  isRetryable: flag,
+  isOutcomeUnknown: flag,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
@@ -79,8 +80,6 @@ const saveFailed = (path: string, reason: SaveFailed["reason"], message: string,
     reason,
     message,
     path,
-    isRetryable: false,
-    isOutcomeUnknown: false,
     ...defined({ cause })
   })
 

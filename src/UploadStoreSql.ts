@@ -23,7 +23,6 @@ const onError = (error: SqlError): UploadStoreFailed =>
     operation: "uploadCache",
     message: `The upload store's database failed: ${reasonOf(error)}.`,
     isRetryable: mayPass(error),
-    isOutcomeUnknown: false,
     cause: error
   })
 
@@ -31,9 +30,7 @@ const insideTransaction = () =>
   new UploadStoreFailed({
     operation: "uploadCache",
     message:
-      "SQLite allows one writer at a time, which is this program's own transaction: use the upload cache outside of sql.withTransaction.",
-    isRetryable: false,
-    isOutcomeUnknown: false
+      "SQLite allows one writer at a time, which is this program's own transaction: use the upload cache outside of sql.withTransaction."
   })
 
 /**

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { defined } from "../defined.ts"
+import { flag } from "../wire/schemas.ts"
 
 /** The store could not be read or written. */
 export class UploadStoreFailed
@@ -14,8 +15,8 @@ export class UploadStoreFailed
     {
       operation: Schema.Literal("uploadCache"),
       message: Schema.String,
-      isRetryable: Schema.Boolean,
-      isOutcomeUnknown: Schema.Boolean,
+      isRetryable: flag,
+      isOutcomeUnknown: flag,
       cause: Schema.optionalKey(Schema.Defect())
     }
   )
@@ -27,7 +28,6 @@ export const storeFailed = (message: string, cause?: unknown): UploadStoreFailed
     operation: "uploadCache",
     message,
     isRetryable: true,
-    isOutcomeUnknown: false,
     ...defined({ cause })
   })
 

@@ -21,6 +21,7 @@ import { ofLines } from "../sha256.ts"
 import { whole, wholeStream } from "../telemetry.ts"
 import { describeValue, printable } from "../text.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
+import { flag } from "../wire/schemas.ts"
 import { hash, verified } from "./contents.ts"
 import type { CacheContext, Prepared, UploadOptions, Wanted } from "./context.ts"
 import { forget, getOrUpload, locate } from "./getOrUpload.ts"
@@ -35,8 +36,8 @@ export class SyncFailed extends Schema.TaggedError<SyncFailed>("effect-anthropic
   reason: Schema.Literals(["Unreadable", "Empty", "TooManyDeletions", "TakenOver", "AlreadyRunning"]),
   message: Schema.String,
   directory: Schema.String,
-  isRetryable: Schema.Boolean,
-  isOutcomeUnknown: Schema.Boolean,
+  isRetryable: flag,
+  isOutcomeUnknown: flag,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
@@ -193,7 +194,6 @@ const failing = (directory: string) => (reason: SyncFailed["reason"], message: s
     message,
     directory,
     isRetryable: reason === "TakenOver",
-    isOutcomeUnknown: false,
     ...defined({ cause })
   })
 

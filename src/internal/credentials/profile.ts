@@ -226,12 +226,18 @@ const toItsEnd = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
 /** Another process may have spent the same refresh token, and may be about to write the new one. */
 const rereads = Schedule.upTo(Schedule.exponential("50 millis"), { times: 5 })
 
-const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: string | undefined) => {
+interface LoginFile {
+  readonly read: Effect.Effect<Stored, CredentialsFailed>
+  /** Writes what was granted for a refresh token that is now spent. */
+  readonly write: (stored: Stored, spent: Redacted.Redacted<string>, granted: Granted) => Effect.Effect<void>
+}
+
+/** The credentials file of a login. A grant that can't be written to it is kept in memory. */
+const loginFile = (disk: Disk, profile: Profile): LoginFile => {
   const { credentialsFile, source } = profile
-  // The grant for a spent refresh token, if it could not be written to the file.
   let unsaved: { readonly spent: Redacted.Redacted<string>; readonly granted: Granted } | undefined
 
-  const read: Effect.Effect<Stored, CredentialsFailed> = Effect.gen(function*() {
+  const read = Effect.gen(function*() {
     const json = yield* readSecret(disk, source, credentialsFile)
     if (json === undefined) {
       return yield* credentialsFailed(
@@ -249,7 +255,7 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
     return { ...granted, json: merged(json, granted), refreshToken: granted.refreshToken ?? stored.refreshToken }
   })
 
-  const store = (stored: Stored, spent: Redacted.Redacted<string>, granted: Granted) =>
+  const write: LoginFile["write"] = (stored, spent, granted) =>
     Effect.matchEffect(save(disk, credentialsFile, merged(stored.json, granted)), {
       onSuccess: () =>
         Effect.sync(() => {
@@ -265,44 +271,62 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
       }
     })
 
-  const spend = Effect.fnUntraced(function*(
-    stored: Stored,
-    refreshToken: Redacted.Redacted<string>,
-    clientId: string
-  ): Effect.fn.Return<Lent<Redacted.Redacted<string>>, CredentialsFailed> {
-    const granted = yield* exchange(endpoint, {
+  return { read, write }
+}
+
+type Acquired = Effect.Effect<Lent<Redacted.Redacted<string>>, CredentialsFailed>
+
+/** A token that can't be renewed serves until it expires. */
+const withoutRenewal = (
+  { file, source }: Profile,
+  clientId: string | undefined,
+  stored: Stored,
+  now: number
+): Acquired =>
+  stored.expiresAt === undefined || stored.expiresAt > now
+    ? Effect.succeed(lend(stored))
+    : Effect.fail(credentialsFailed(
+      source,
+      `The token of ${source} has expired and can't be renewed, since there is no ${
+        clientId === undefined ? `client_id in ${printable(file)}` : "refresh token"
+      }: log in again.`
+    ))
+
+const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: string | undefined) => {
+  const { credentialsFile, source } = profile
+  const { read, write } = loginFile(disk, profile)
+
+  const spend = (stored: Stored, refreshToken: Redacted.Redacted<string>, clientId: string): Acquired =>
+    exchange(endpoint, {
       source,
       // The token endpoint refuses a refresh that has the beta of federation.
       betas: oauthBeta,
       fields: { grant_type: "refresh_token", refresh_token: refreshToken, client_id: clientId },
       hint: () => loginAdvice
-    })
-    yield* store(stored, refreshToken, granted)
-    return lend(granted)
-  })
+    }).pipe(
+      Effect.tap((granted) => write(stored, refreshToken, granted)),
+      Effect.map(lend)
+    )
 
-  const cannot = (stored: Stored, now: number): Effect.Effect<Lent<Redacted.Redacted<string>>, CredentialsFailed> =>
-    stored.expiresAt === undefined || stored.expiresAt > now
-      ? Effect.succeed(lend(stored))
-      : Effect.fail(credentialsFailed(
-        source,
-        `The token of ${source} has expired and can't be renewed, since there is no ${
-          clientId === undefined ? `client_id in ${printable(profile.file)}` : "refresh token"
-        }: log in again.`
-      ))
+  /** The token in the file, if it serves. */
+  const current = (stored: Stored, instead: Instead) =>
+    Effect.map(Clock.currentTimeMillis, (now) => serves(stored, instead, now) ? lend(stored) : undefined)
 
-  const renew = (instead: Instead): Effect.Effect<Lent<Redacted.Redacted<string>>, CredentialsFailed> =>
+  const renew = (instead: Instead): Acquired =>
     Effect.gen(function*() {
       const stored = yield* read
-      const now = yield* Clock.currentTimeMillis
-      if (serves(stored, instead, now)) return lend(stored)
+      const found = yield* current(stored, instead)
+      if (found !== undefined) return found
       const { refreshToken } = stored
-      if (clientId === undefined || refreshToken === undefined) return yield* cannot(stored, now)
+      if (clientId === undefined || refreshToken === undefined) {
+        return yield* withoutRenewal(profile, clientId, stored, yield* Clock.currentTimeMillis)
+      }
 
       const again = (error: CredentialsFailed) =>
         Effect.gen(function*() {
           const stored = yield* read
-          if (serves(stored, instead, yield* Clock.currentTimeMillis)) return lend(stored)
+          const found = yield* current(stored, instead)
+          if (found !== undefined) return found
           if (stored.refreshToken === undefined || isSameSecret(stored.refreshToken, refreshToken)) return yield* error
           return yield* spend(stored, stored.refreshToken, clientId)
         })
@@ -319,13 +343,12 @@ const userOAuth = (disk: Disk, endpoint: Endpoint, profile: Profile, clientId: s
     CredentialsFailed
   > {
     const stored = yield* read
-    const now = yield* Clock.currentTimeMillis
-    if (serves(stored, instead, now)) return lend(stored)
-    if (clientId === undefined || stored.refreshToken === undefined) return yield* cannot(stored, now)
-    const settled = Effect.gen(function*() {
-      const stored = yield* read
-      return serves(stored, instead, yield* Clock.currentTimeMillis) ? lend(stored) : undefined
-    }).pipe(Effect.orElseSucceed(() => undefined))
+    const found = yield* current(stored, instead)
+    if (found !== undefined) return found
+    if (clientId === undefined || stored.refreshToken === undefined) {
+      return yield* withoutRenewal(profile, clientId, stored, yield* Clock.currentTimeMillis)
+    }
+    const settled = Effect.orElseSucceed(Effect.flatMap(read, (stored) => current(stored, instead)), () => undefined)
     return yield* toItsEnd(locked(disk, credentialsFile, settled, renew(instead)))
   })
 }

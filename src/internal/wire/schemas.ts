@@ -43,6 +43,9 @@ export const otherType = <const Documented extends string>(
     }
   )
 
+/** A flag that a constructor sets to `false` by default. */
+export const flag = Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
+
 /**
  * Decodes to `null` if the field is absent.
  */
