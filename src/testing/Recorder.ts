@@ -34,6 +34,7 @@ import {
   toSentRequest,
   transportError,
   urlOf,
+  type Wire,
   withBody
 } from "./internal/request.ts"
 import { respond } from "./internal/response.ts"
@@ -175,6 +176,68 @@ interface Slot {
   failure?: string
 }
 
+/** The exchanges that were recorded so far. */
+const makeRecording = (options: RecordOptions) => {
+  const redactBodies = options.redactBodies ?? true
+  const redaction = Redaction.make({ ids: options.redactIds ?? true, bodies: redactBodies })
+  const exchanges: Array<Slot> = []
+  let refused: RecorderFailed | undefined
+
+  /** Whether a record, or a body whose bytes are part of it, holds a key. */
+  const showsSecret = (recorded: object, bytes: Uint8Array, keys: ReadonlyArray<string>): boolean =>
+    holdsSecret([JSON.stringify(recorded), ...(redactBodies ? [] : [latin1.decode(bytes)])], keys)
+
+  return {
+    exchanges,
+    refused: () => refused,
+    /** Begins an exchange; fails for a request that holds a key. */
+    begin: (request: Request, wire: Wire): Effect.Effect<Slot, HttpClientError.HttpClientError> => {
+      const recorded = toRecorded(toSentRequest(request, wire), redaction, redactBodies)
+      if (showsSecret(recorded, wire.bytes, credentials(wire.headers))) {
+        refused ??= secret(request, "request")
+        return Effect.fail(refuse(request, refused))
+      }
+      const slot: Slot = { request: recorded }
+      exchanges.push(slot)
+      return Effect.succeed(slot)
+    },
+    /** @param broken whether the body ended early */
+    answered: (slot: Slot, request: Request, wire: Wire, response: Response, bytes: Uint8Array, broken: boolean) => {
+      const known = broken ? undefined : Cassette.parseBody(response.headers["content-type"] ?? "", bytes)
+      const body = known === undefined ? content(bytes, redactBodies) : redactBody(known, redaction)
+      const recorded: Cassette.Response = {
+        status: response.status,
+        headers: keep("response", response.headers, redaction),
+        ...(bytes.length === 0 ? undefined : { body }),
+        ...(broken ? { broken } : undefined)
+      }
+      if (showsSecret(recorded, bytes, credentials(wire.headers))) refused ??= secret(request, "answer")
+      slot.response = recorded
+    }
+  }
+}
+
+/** The response, whose body is given to `onEnd` when it ends. A body that nobody reads counts as empty. */
+const withRecordedBody = (
+  request: Request,
+  response: Response,
+  onEnd: (bytes: Uint8Array, broken: boolean) => void
+): Response => {
+  const chunks: Array<Uint8Array> = []
+  onEnd(new Uint8Array(), false)
+  return respond(request, {
+    status: response.status,
+    headers: { ...response.headers },
+    body: response.stream.pipe(
+      Stream.map((chunk) => {
+        chunks.push(chunk.slice())
+        return chunk
+      }),
+      Stream.onExit((exit) => Effect.sync(() => onEnd(Bytes.concat(chunks), Exit.isFailure(exit))))
+    )
+  })
+}
+
 /**
  * Sends requests, and records them with their answers in a file that is written when the scope closes. A recording at the
  * path is replaced. The Layer belongs innermost, next to the network.
@@ -191,72 +254,36 @@ export const layerRecord = (
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const client = yield* HttpClient.HttpClient
-      const redactBodies = options.redactBodies ?? true
-      const redaction = Redaction.make({ ids: options.redactIds ?? true, bodies: redactBodies })
-      const slots: Array<Slot> = []
+      const recording = makeRecording(options)
       const recordedAt = DateTime.formatIso(yield* DateTime.now)
-      let refused: RecorderFailed | undefined
 
       const save = Effect.suspend(() => {
-        if (refused !== undefined) return Effect.die(refused)
-        const text = `${JSON.stringify({ version: 1, recordedAt, exchanges: slots }, null, 2)}\n`
+        const text = `${JSON.stringify({ version: 1, recordedAt, exchanges: recording.exchanges }, null, 2)}\n`
         const parent = parentOf(path)
         return Effect.orDie(Effect.andThen(
           parent === path || parent === "" ? Effect.void : fs.makeDirectory(parent, { recursive: true }),
           fs.writeFileString(path, text)
         ))
       })
-      yield* Effect.addFinalizer((exit) => refused !== undefined && Exit.isFailure(exit) ? Effect.void : save)
-
-      const note = (slot: Slot, request: Request, keys: ReadonlyArray<string>, response: Response) => {
-        const chunks: Array<Uint8Array> = []
-        const finish = (broken: boolean) => {
-          const bytes = Bytes.concat(chunks)
-          const known = broken ? undefined : Cassette.parseBody(response.headers["content-type"] ?? "", bytes)
-          const recorded: Cassette.Response = {
-            status: response.status,
-            headers: keep("response", response.headers, redaction),
-            ...(bytes.length === 0
-              ? undefined
-              : { body: known === undefined ? content(bytes, redactBodies) : redactBody(known, redaction) }),
-            ...(broken ? { broken } : undefined)
-          }
-          const shown = [JSON.stringify(recorded), ...(redactBodies ? [] : [latin1.decode(bytes)])]
-          if (holdsSecret(shown, keys)) refused ??= secret(request, "answer")
-          slot.response = recorded
-        }
-        // An answer that nobody reads is recorded without a body.
-        finish(false)
-        return respond(request, {
-          status: response.status,
-          headers: { ...response.headers },
-          body: response.stream.pipe(
-            Stream.map((chunk) => {
-              chunks.push(chunk.slice())
-              return chunk
-            }),
-            Stream.onExit((exit) => Effect.sync(() => finish(Exit.isFailure(exit))))
-          )
-        })
-      }
+      yield* Effect.addFinalizer((exit) => {
+        const refused = recording.refused()
+        if (refused === undefined) return save
+        return Exit.isFailure(exit) ? Effect.void : Effect.die(refused)
+      })
 
       return through(client, (request, send) =>
         Effect.gen(function*() {
           const wire = yield* readWire(request)
-          const keys = credentials(wire.headers)
-          const recorded = toRecorded(toSentRequest(request, wire), redaction, redactBodies)
-          const shown = [JSON.stringify(recorded), ...(redactBodies ? [] : [latin1.decode(wire.bytes)])]
-          if (holdsSecret(shown, keys)) {
-            refused ??= secret(request, "request")
-            return yield* refuse(request, refused)
-          }
-          const slot: Slot = { request: recorded }
-          slots.push(slot)
+          const slot = yield* recording.begin(request, wire)
           const response = yield* Effect.tapError(send(withBody(request, wire)), (error) =>
             Effect.sync(() => {
               slot.failure = codeOf("cause" in error.reason ? error.reason.cause : undefined) ?? error.reason._tag
             }))
-          return note(slot, request, keys, response)
+          return withRecordedBody(
+            request,
+            response,
+            (bytes, broken) => recording.answered(slot, request, wire, response, bytes, broken)
+          )
         }))
     })
   )
