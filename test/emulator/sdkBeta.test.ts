@@ -15,12 +15,15 @@ const all = async <A>(pages: AsyncIterable<A>) => {
   return out
 }
 
+const client = Effect.map(Emulator, (emulator) => {
+  const { beta } = new Anthropic({ apiKey: Redacted.value(emulator.apiKey), baseURL: emulator.url, maxRetries: 0 })
+  return { emulator, files: beta.files }
+})
+
 describe("the official SDK of the beta dialect", () => {
   it.effect("uploads, looks up, downloads and deletes", () =>
     Effect.gen(function*() {
-      const emulator = yield* Emulator
-      const { files } = new Anthropic({ apiKey: Redacted.value(emulator.apiKey), baseURL: emulator.url, maxRetries: 0 })
-        .beta
+      const { emulator, files } = yield* client
       const file = yield* promise(async () =>
         files.upload({ file: await toFile(Buffer.from("hello"), "a.txt", { type: "text/plain" }) })
       )
@@ -38,9 +41,7 @@ describe("the official SDK of the beta dialect", () => {
 
   it.effect("pages both ways", () =>
     Effect.gen(function*() {
-      const emulator = yield* Emulator
-      const { files } = new Anthropic({ apiKey: Redacted.value(emulator.apiKey), baseURL: emulator.url, maxRetries: 0 })
-        .beta
+      const { emulator, files } = yield* client
       const ids: Array<string> = []
       for (let i = 0; i < 45; i++) ids.unshift((yield* emulator.seed({ filename: `${i}` })).id)
       const forwards = yield* promise(() => all(files.list({ limit: 10 })))

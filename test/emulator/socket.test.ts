@@ -64,6 +64,11 @@ const head = (key: string) =>
   `host: 127.0.0.1\r\nx-api-key: ${key}\r\nanthropic-version: 2023-06-01\r\n`
   + `content-type: multipart/form-data; boundary=${boundary}\r\n`
 
+/** An upload whose body stops after its first bytes. */
+const begunUpload = (key: string): string =>
+  `POST /v1/files HTTP/1.1\r\n${head(key)}content-length: 100000\r\n\r\n`
+  + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
+
 describe("on a socket", () => {
   it.effect("a request that is not HTTP, or too large, is refused with an error envelope", () =>
     Effect.gen(function*() {
@@ -174,10 +179,7 @@ describe("on a socket", () => {
       const emulator = yield* Emulator
       yield* Effect.scoped(Effect.gen(function*() {
         const connection = yield* connect()
-        connection.write(
-          `POST /v1/files HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}content-length: 100000\r\n\r\n`
-            + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
-        )
+        connection.write(begunUpload(Redacted.value(emulator.apiKey)))
         while ((yield* emulator.requests).at(-1)?.body === undefined) {
           yield* Effect.promise(() => new Promise(setImmediate))
         }
@@ -200,10 +202,7 @@ describe("on a socket", () => {
           assert.strictEqual(NodeFs.readdirSync(`${directory}/blobs`).length, round)
           yield* emulator.seed({ filename: "whole", content: "whole" })
           const connection = yield* connect()
-          connection.write(
-            `POST /v1/files HTTP/1.1\r\n${head(Redacted.value(emulator.apiKey))}content-length: 100000\r\n\r\n`
-              + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
-          )
+          connection.write(begunUpload(Redacted.value(emulator.apiKey)))
           while (NodeFs.readdirSync(`${directory}/blobs`).length < round + 2) {
             yield* Effect.promise(() => new Promise(setImmediate))
           }
@@ -230,10 +229,7 @@ describe("on a socket", () => {
         downloading.write(`GET /v1/files/${id}/content HTTP/1.1\r\n${head(key)}\r\n`)
         yield* downloading.receive("xxxxxxxxxx")
         const uploading = yield* connect()
-        uploading.write(
-          `POST /v1/files HTTP/1.1\r\n${head(key)}content-length: 100000\r\n\r\n`
-            + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello`
-        )
+        uploading.write(begunUpload(key))
         while ((yield* emulator.requests).at(-1)?.body === undefined) {
           yield* Effect.promise(() => new Promise(setImmediate))
         }
