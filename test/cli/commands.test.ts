@@ -317,6 +317,24 @@ describe("exit codes", () => {
       assert.match(platform.err, /ANTHROPIC_AWS_WORKSPACE_ID/)
     }))
 
+  it.live("4: a file that is called like an option keeps its name", () =>
+    Effect.gen(function*() {
+      const ended = yield* run(["upload", "expiresIn", "--retries", "0"], {
+        env: { ANTHROPIC_API_KEY: "sk-ant-nobody" }
+      })
+      code(ended, 4)
+      assert.match(ended.err, /There is no file at expiresIn\./)
+    }))
+
+  it.live("2: plain http to another machine names the flag that allows it", () =>
+    Effect.gen(function*() {
+      const ended = yield* run(["ls", "--base-url", "http://example.com"], {
+        env: { ANTHROPIC_API_KEY: "sk-ant-nobody" }
+      })
+      code(ended, 2)
+      assert.match(ended.err, /use https or add --allow-plain-http\./)
+    }))
+
   it.live("5: the service can't be reached", () =>
     Effect.gen(function*() {
       const ended = yield* run(["ls", "--retries", "0", "--base-url", "http://127.0.0.1:9"], {

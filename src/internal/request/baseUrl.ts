@@ -56,7 +56,7 @@ export const parseAddress = Effect.fnUntraced(function*(
   if (isExposed && !allowPlainHttp) {
     return yield* fixableConfig(
       option,
-      `The base URL ${url.origin} is plain http, where anybody on a network that is not trusted could read the credential`,
+      `The base URL ${url.origin} is plain http, and others on the network could read the credential`,
       ["use https"],
       "allowPlainHttp"
     )
