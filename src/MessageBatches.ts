@@ -20,6 +20,7 @@
  * })
  * ```
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -56,6 +57,8 @@ import { defined } from "./internal/defined.ts"
 import { encodeBatch, isCustomId } from "./internal/messages/batch.ts"
 import { isError } from "./internal/messages/events.ts"
 import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "./internal/messages/request.ts"
+import { Overrides } from "./internal/policy/options.ts"
+import { type Attempt, decide, newAttempt, overridden } from "./internal/request/attempt.ts"
 import { type CallOptions, type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
@@ -70,7 +73,7 @@ import {
 } from "./internal/request/errors.ts"
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
-import { type Answer as Received, call, connect, send } from "./internal/request/send.ts"
+import { type Answer as Received, call, connect } from "./internal/request/send.ts"
 import { annotate, observe, observeStream, whole } from "./internal/telemetry.ts"
 import { describeValue, excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
@@ -227,7 +230,8 @@ export class MessageBatches extends Context.Service<MessageBatches, {
   readonly delete: (id: string, options?: CallOptions) => Effect.Effect<DeletedBatch, BatchError>
   /**
    * The results of a batch that has ended, decoded as they arrive. A result that can't be decoded fails the stream with
-   * its number, after the results before it.
+   * its number, after the results before it. Under a retry policy, results that break off are asked for again, and go on
+   * with those that have not come yet.
    */
   readonly results: (id: string, options?: CallOptions) => Stream.Stream<BatchResult, BatchResultsError>
   /**
@@ -392,20 +396,46 @@ export const make = Effect.fnUntraced(function*(
 
   const observedResults = observeStream("batchResults", baseUrl)
 
+  /** The results, by one request; `given` are those that earlier ones have brought. */
+  const resultsFrom = Effect.fnUntraced(function*(
+    id: string,
+    options: CallOptions | undefined,
+    attempt: Attempt,
+    given: ReadonlySet<string>
+  ): Effect.fn.Return<Stream.Stream<BatchResult, FilesError>, FilesError> {
+    const called = yield* withCallOptions(connection, "batchResults", options)
+    const subject = subjectOf("batchResults", called, id)
+    // Not the batch's results_url, because a key is never sent to an address that an answer names.
+    const answer = yield* call(called, {
+      subject,
+      method: "GET",
+      path: `${yield* pathOf("batchResults", id)}/results`,
+      headers: { "accept-encoding": "identity" },
+      read: Effect.succeed
+    }, attempt)
+    const ids = new Set(given)
+    const { retry } = connection
+    return decodeResults(subject, answer, content(subject, answer)).pipe(
+      Stream.filter(({ custom_id }) => {
+        if (retry !== undefined) ids.add(custom_id)
+        return !given.has(custom_id)
+      }),
+      Stream.catch((error) =>
+        Stream.unwrap(Effect.gen(function*() {
+          const policy = retry && overridden(retry, yield* Overrides)
+          if (policy === undefined || error._tag !== "TransferInterrupted") return Stream.fail(error)
+          const decision = yield* decide(policy, attempt, {}, error, yield* Clock.Clock)
+          return decision._tag === "Retry" ? yield* resultsFrom(id, options, attempt, ids) : Stream.fail(error)
+        }))
+      )
+    )
+  })
+
   const results = (id: string, options?: CallOptions): Stream.Stream<BatchResult, BatchResultsError> =>
     observedResults(
-      Stream.unwrap(Effect.gen(function*() {
-        const called = yield* withCallOptions(connection, "batchResults", options)
-        const subject = subjectOf("batchResults", called, id)
-        // Not the batch's results_url, because a key is never sent to an address that an answer names.
-        const answer = yield* send(called, {
-          subject,
-          method: "GET",
-          path: `${yield* pathOf("batchResults", id)}/results`,
-          headers: { "accept-encoding": "identity" }
-        })
-        return decodeResults(subject, answer, content(subject, answer))
-      })).pipe(Stream.mapError(toOperationError("batchResults"))),
+      Stream.unwrap(Effect.suspend(() => resultsFrom(id, options, newAttempt(), new Set()))).pipe(
+        Stream.mapError(toOperationError("batchResults"))
+      ),
       { "anthropic.message.batch.id": id }
     )
 

@@ -17,6 +17,7 @@ import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as MessageBatches from "effect-anthropic-files/MessageBatches"
 import * as Messages from "effect-anthropic-files/Messages"
+import * as Policy from "effect-anthropic-files/Policy"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -469,6 +470,41 @@ describe("MessageBatches", () => {
       const error = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_1")))
       assert.strictEqual(error._tag === "TransferInterrupted" && error.reason, "Reset")
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("results that break off go on under a retry policy, each of them once, in whatever order they come", () => {
+    const lines = results.map((result) => JSON.stringify(result))
+    const answers = [
+      () => inPieces(`${lines.slice(0, 2).join("\n")}\n{"custom`, 7, true),
+      () => inPieces(`${lines[1]}\n${lines[0]}\n${lines[2]}\n${lines[3]?.slice(0, 5)}`, 7),
+      () => inPieces(`${lines.toReversed().join("\n")}\n`, 7)
+    ]
+    const { client, requests } = HttpMock.answering((_, n) => answers[n - 1]?.() ?? new Response("", { status: 404 }))
+    const layer = MessageBatches.layer({ apiKey }).pipe(
+      Layer.provide(Policy.retry({ baseDelay: 0 })),
+      Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+    )
+    return Effect.gen(function*() {
+      const decoded = yield* Stream.runCollect(MessageBatches.results("msgbatch_1"))
+      const ids = decoded.map(({ custom_id }) => custom_id)
+      assert.deepStrictEqual(ids.toSorted(), results.map(({ custom_id }) => custom_id).toSorted())
+      assert.lengthOf(requests(), 3)
+    }).pipe(Effect.provide(layer), TestClock.withLive)
+  })
+
+  it.effect("results that keep breaking off fail once the tries are used up", () => {
+    const { client, requests } = HttpMock.answering(() => inPieces(`${JSON.stringify(results[0])}\n{"custom`, 50, true))
+    const layer = MessageBatches.layer({ apiKey }).pipe(
+      Layer.provide(Policy.retry({ baseDelay: 0, times: 2 })),
+      Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+    )
+    return Effect.gen(function*() {
+      let given = 0
+      const run = Stream.runForEach(MessageBatches.results("msgbatch_1"), () => Effect.sync(() => given++))
+      const error = yield* Effect.flip(run)
+      assert.strictEqual(error._tag === "TransferInterrupted" && error.reason, "Reset")
+      assert.deepStrictEqual([requests().length, given], [3, 1])
+    }).pipe(Effect.provide(layer), TestClock.withLive)
   })
 
   it.effect("P5: an endless result is refused before memory is full", () => {
