@@ -170,25 +170,47 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
     return yield* unusable
   }
 
-  const ask = Effect.fn("Conversation.ask")(
+  const ask = makeAsk(messages, params, block)
+  return { file, ask, askAll: makeAskAll(ask) }
+}, whole)
+
+/** The parts of an answer, continued as long as the service pauses it, and the container of the last part. */
+const complete = Effect.fnUntraced(function*(
+  messages: Messages.Messages["Service"],
+  params: Messages.Params,
+  turns: ReadonlyArray<Messages.MessageParam>,
+  before: Messages.Container | null,
+  options: Messages.CallOptions
+) {
+  let container = before
+  let parts: ReadonlyArray<Messages.Message> = []
+  for (;;) {
+    const request = {
+      ...params,
+      ...inContainer(params, container),
+      messages: [...turns, ...assistantTurn(parts)]
+    }
+    const part = yield* messages.create(request, options)
+    parts = [...parts, part]
+    container = part.container ?? container
+    if (part.stop_reason !== "pause_turn") return { parts, container }
+    if (parts.length > maxContinuations) return yield* tooManyPauses()
+  }
+})
+
+const makeAsk = (
+  messages: Messages.Messages["Service"],
+  params: Messages.Params,
+  block: ContentBlock.ContentBlock
+): Conversation["ask"] =>
+  Effect.fn("Conversation.ask")(
     function*(question: string, options?: AskOptions): Effect.fn.Return<Answer, MessageError> {
       const { after, ...callOptions } = options ?? {}
       yield* checkQuestion(question, after)
       const before: ReadonlyArray<Messages.MessageParam> = after?.messages ?? [{ role: "user", content: [block] }]
       const turns = withQuestion(before, question)
-      let container = yield* usable(after?.container ?? null)
-      let parts: ReadonlyArray<Messages.Message> = []
-      for (;;) {
-        const turn = assistantTurn(parts)
-        const part = yield* messages.create(
-          { ...params, ...inContainer(params, container), messages: [...turns, ...turn] },
-          callOptions
-        )
-        parts = [...parts, part]
-        container = part.container ?? container
-        if (part.stop_reason !== "pause_turn") break
-        if (parts.length > maxContinuations) return yield* tooManyPauses()
-      }
+      const last = yield* usable(after?.container ?? null)
+      const { container, parts } = yield* complete(messages, params, turns, last, callOptions)
       const message = joined(parts)
       return {
         question,
@@ -202,29 +224,25 @@ export const about = Effect.fn("Conversation.about")(function*<R = never>(
     whole
   )
 
-  const askAll = (questions: Iterable<string>, options?: AskAllOptions): Stream.Stream<Answer, MessageError> => {
-    const { concurrency = 1, ...callOptions } = options ?? {}
-    // Read now, because an iterator gives its questions only once and a stream may be run again.
-    const [first, ...rest] = questions
-    if (concurrency !== "unbounded" && !(Number.isInteger(concurrency) && concurrency >= 1)) {
-      const message = `concurrency is ${
-        describeValue(concurrency)
-      }; expected a whole number of at least 1, or "unbounded".`
-      return Stream.fail(invalidRequest("createMessage", "concurrency", message))
-    }
-    if (first === undefined) return Stream.empty
-    return Stream.concat(
-      Stream.fromEffect(ask(first, callOptions)),
-      Stream.fromIterable(rest).pipe(
-        // A failure waits its turn as a value; otherwise it would overtake the answers before it.
-        Stream.mapEffect((question) => Effect.result(ask(question, callOptions)), { concurrency }),
-        Stream.mapEffect(Effect.fromResult)
-      )
-    )
+const makeAskAll = (ask: Conversation["ask"]): Conversation["askAll"] => (questions, options) => {
+  const { concurrency = 1, ...callOptions } = options ?? {}
+  // Read now, because an iterator gives its questions only once and a stream may be run again.
+  const [first, ...rest] = questions
+  if (concurrency !== "unbounded" && !(Number.isInteger(concurrency) && concurrency >= 1)) {
+    const given = describeValue(concurrency)
+    const message = `concurrency is ${given}; expected a whole number of at least 1, or "unbounded".`
+    return Stream.fail(invalidRequest("createMessage", "concurrency", message))
   }
-
-  return { file, ask, askAll }
-}, whole)
+  if (first === undefined) return Stream.empty
+  return Stream.concat(
+    Stream.fromEffect(ask(first, callOptions)),
+    Stream.fromIterable(rest).pipe(
+      // A failure waits its turn as a value; otherwise it would overtake the answers before it.
+      Stream.mapEffect((question) => Effect.result(ask(question, callOptions)), { concurrency }),
+      Stream.mapEffect(Effect.fromResult)
+    )
+  )
+}
 
 const isSource = <R>(source: FileMetadata | FileSource<R>): source is FileSource<R> => isFileSource(source)
 

@@ -97,6 +97,32 @@ const sampleEvery = 250
 const timeLeft = (total: number | undefined, bytes: number, rate: number): Duration.Duration | undefined =>
   total === undefined || rate <= 0 ? undefined : Duration.millis(Math.max(0, total - bytes) / rate * 1000)
 
+const progressOf = ({ bytes, name, startedAt, total }: Active, now: number): FileProgress => {
+  const rate = now > startedAt ? bytes / (now - startedAt) * 1000 : 0
+  return { name, bytes, total, rate, remaining: timeLeft(total, bytes, rate) }
+}
+
+/** The overall rate, measured with samples of the byte count. */
+const makeRate = () => {
+  let samples: ReadonlyArray<{ readonly at: number; readonly bytes: number }> = []
+  return {
+    begin: (at: number, bytes: number): void => {
+      if (samples.length === 0) samples = [{ at, bytes }]
+    },
+    /** Takes a sample, and returns the bytes per second. */
+    sample: (now: number, bytes: number): number => {
+      const last = samples.at(-1)
+      if (last === undefined || Math.abs(now - last.at) >= sampleEvery) {
+        // The newest sample is kept whatever its age, because snapshots may be further apart than the window.
+        const kept = samples.filter((sample) => now - sample.at <= rateWindow && now >= sample.at)
+        samples = [...(kept.length > 0 || last === undefined || last.at > now ? kept : [last]), { at: now, bytes }]
+      }
+      const first = samples.find((sample) => now > sample.at)
+      return first === undefined ? 0 : Math.max(0, (bytes - first.bytes) / (now - first.at) * 1000)
+    }
+  }
+}
+
 /** Makes a `Progress` that has counted nothing yet. */
 export const make: Effect.Effect<Progress> = Effect.sync(() => {
   const active = new Set<Active>()
@@ -108,12 +134,12 @@ export const make: Effect.Effect<Progress> = Effect.sync(() => {
   let unknown = 0
   let expected: { readonly files?: number; readonly bytes?: number } = {}
   let version = 0
-  let samples: ReadonlyArray<{ readonly at: number; readonly bytes: number }> = []
+  const rates = makeRate()
 
   const begin: Progress["begin"] = (name, total) =>
     Effect.map(Clock.currentTimeMillis, (startedAt) => {
       const file: Active = { name, total, startedAt, bytes: 0 }
-      if (samples.length === 0) samples = [{ at: startedAt, bytes }]
+      rates.begin(startedAt, bytes)
       active.add(file)
       announced += total ?? 0
       if (total === undefined) unknown++
@@ -128,17 +154,14 @@ export const make: Effect.Effect<Progress> = Effect.sync(() => {
         set,
         end: (succeeded) => {
           if (!active.delete(file)) return
+          if (total === undefined) unknown--
           if (succeeded) {
             done++
-            if (total === undefined) {
-              unknown--
-              announced += file.bytes
-            }
+            if (total === undefined) announced += file.bytes
           } else {
             failed++
             set(0)
             announced -= total ?? 0
-            if (total === undefined) unknown--
           }
           version++
         }
@@ -146,14 +169,7 @@ export const make: Effect.Effect<Progress> = Effect.sync(() => {
     })
 
   const snapshot = Effect.map(Clock.currentTimeMillis, (now): Snapshot => {
-    const last = samples.at(-1)
-    if (last === undefined || Math.abs(now - last.at) >= sampleEvery) {
-      // The newest sample is kept whatever its age, because snapshots may be further apart than the window.
-      const kept = samples.filter((sample) => now - sample.at <= rateWindow && now >= sample.at)
-      samples = [...(kept.length > 0 || last === undefined || last.at > now ? kept : [last]), { at: now, bytes }]
-    }
-    const first = samples.find((sample) => now > sample.at)
-    const rate = first === undefined ? 0 : Math.max(0, (bytes - first.bytes) / (now - first.at) * 1000)
+    const rate = rates.sample(now, bytes)
     const total = expected.bytes ?? (unknown > 0 ? undefined : announced)
     return {
       files: { done, failed, total: expected.files },
@@ -161,16 +177,7 @@ export const make: Effect.Effect<Progress> = Effect.sync(() => {
       total,
       rate,
       remaining: timeLeft(total, bytes, rate),
-      active: Array.from(active, (file) => {
-        const rate = now > file.startedAt ? file.bytes / (now - file.startedAt) * 1000 : 0
-        return {
-          name: file.name,
-          bytes: file.bytes,
-          total: file.total,
-          rate,
-          remaining: timeLeft(file.total, file.bytes, rate)
-        }
-      })
+      active: Array.from(active, (file) => progressOf(file, now))
     }
   })
 
