@@ -71,6 +71,27 @@ describe.runIf(isRun)(`the database of an ingest${needsPostgres}`, () => {
         assert.isFalse("isRetryable" in refused && refused.isRetryable)
       }))
 
+    it.effect("that refuses a runner for good ends it with the reason", () =>
+      Effect.gen(function*() {
+        yield* Effect.provide(add("rights", [{ key: "a", source: "/a" }]), as("postgres"))
+        // The queue is made, and nothing is offered.
+        yield* Effect.provide(
+          Effect.andThen(Ingest.pause("rights"), Stream.runDrain(Ingest.run("rights", { stopWhen: Effect.void }))),
+          as("postgres")
+        )
+        yield* Effect.provide(
+          Effect.andThen(Ingest.resume("rights"), add("rights", [{ key: "b", source: "/b" }])),
+          as("postgres")
+        )
+        yield* statement(
+          "CREATE ROLE worker LOGIN",
+          "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO worker"
+        )
+        const refused = yield* failureOf(Stream.runDrain(Ingest.run("rights")), "worker")
+        assert.include(refused.message, "permission denied for sequence ingest_queue_sequence_seq")
+        assert.isFalse("isRetryable" in refused && refused.isRetryable)
+      }))
+
     it.effect("that a newer version of this package has made is not touched", () =>
       Effect.gen(function*() {
         yield* Effect.provide(Ingest.list, as("postgres"))

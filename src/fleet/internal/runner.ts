@@ -13,9 +13,9 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { isSqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { monotonicMillis } from "../../internal/request/silence.ts"
-import { mayPass, reasonOf } from "../../internal/sqlReason.ts"
+import { isOfValue, mayPass, reasonOf } from "../../internal/sqlReason.ts"
 import { token } from "../../internal/token.ts"
 import type * as Database from "./database.ts"
 import { type Engine, type IngestQueue, mend, offerAhead, queueOf, type Settings } from "./engine.ts"
@@ -79,9 +79,14 @@ const makeForAMoment = (limit: Duration.Duration): ForAMoment => {
 }
 
 /** What went wrong, and whether only the database is away. */
-const explain = (cause: Cause.Cause<unknown>): { readonly why: string; readonly isAway: boolean } => {
+const explain = (
+  cause: Cause.Cause<unknown>
+): { readonly why: string; readonly isAway: boolean; readonly refusal?: SqlError } => {
   const error = Cause.squash(cause)
-  if (isSqlError(error)) return { why: reasonOf(error), isAway: mayPass(error) }
+  if (isSqlError(error)) {
+    const isAway = mayPass(error)
+    return { why: reasonOf(error), isAway, ...(isAway || isOfValue(error) ? undefined : { refusal: error }) }
+  }
   // The queue wraps the error.
   if (Predicate.hasProperty(error, "cause") && Cause.isCause(error.cause)) return explain(error.cause)
   return { why: error instanceof Error ? `${error.name}: ${error.message}` : String(error), isAway: false }
@@ -293,7 +298,7 @@ const letEnd = (
 
 /** Runs until nothing is pending. */
 const sweep = <R>(
-  { engine, ingest, settings }: Run<R>,
+  { engine, fatal, ingest, settings }: Run<R>,
   queue: IngestQueue,
   counts: Counts
 ): Effect.Effect<void> => {
@@ -326,11 +331,17 @@ const sweep = <R>(
     )
   })
 
+  /** A database that refuses for good, because a right is missing for example, would be waited for without end. */
+  const endIfRefused = (cause: Cause.Cause<unknown>): Effect.Effect<unknown> => {
+    const { refusal } = explain(cause)
+    return refusal === undefined ? Effect.void : Deferred.fail(fatal, databaseFailed(refusal))
+  }
+
   return Effect.gen(function*() {
     for (let ticks = 0;; ticks++) {
-      if (ticks % ticksPerSweep === 0) yield* logged("The sweep of an ingest", whole)
+      if (ticks % ticksPerSweep === 0) yield* logged("The sweep of an ingest", Effect.tapCause(whole, endIfRefused))
       const isPending = yield* Effect.catchCause(
-        look,
+        Effect.tapCause(look, endIfRefused),
         (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.succeed(true)
       )
       if (!isPending && !keepRunning) return
