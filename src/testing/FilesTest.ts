@@ -255,6 +255,14 @@ export const seed = (seed: Seed): Effect.Effect<StoredFile, never, FilesTest> =>
 export const fault = (fault: Fault): Effect.Effect<void, never, FilesTest> =>
   Effect.flatMap(FilesTest, (test) => test.fault(fault))
 
+const needsTestClock = Effect.clockWith((clock) =>
+  "adjust" in clock
+    ? Effect.void
+    : Effect.die(
+      new Error("FilesTest.fastForward needs effect's TestClock: use it.effect, or provide TestClock.layer().")
+    )
+)
+
 /** Times that the program may run before the clock is moved. */
 const settling = 10
 
@@ -268,9 +276,12 @@ export const fastForward = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   step: Duration.Input = "1 second"
 ): Effect.Effect<A, E, R> =>
-  Effect.raceFirst(
-    effect,
-    Effect.forever(
-      Effect.andThen(Effect.replicateEffect(Effect.yieldNow, settling, { discard: true }), TestClock.adjust(step))
+  Effect.andThen(
+    needsTestClock,
+    Effect.raceFirst(
+      effect,
+      Effect.forever(
+        Effect.andThen(Effect.replicateEffect(Effect.yieldNow, settling, { discard: true }), TestClock.adjust(step))
+      )
     )
   )

@@ -227,6 +227,12 @@ describe("fastForward", () => {
       assert.deepStrictEqual(times, [100, 2600, 62_600])
     }))
 
+  it.live("says under the real clock what it needs", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(FilesTest.fastForward(Effect.void))
+      assert.include(String(exit), "needs effect's TestClock")
+    }))
+
   it.effect("passes a failure on", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(FilesTest.fastForward(Effect.delay(Effect.fail("late"), "3 hours"), "1 hour"))
