@@ -105,34 +105,38 @@ const apply = (files: Map<string, FileRecord>, change: Change, share: (text: str
   }
 }
 
-/**
- * Reads a journal. A bad line at the end is left by a crash, and is skipped. A bad line before whole ones is damage, and
- * fails.
- */
-export const replay = <E>(
-  path: string,
-  bytes: Stream.Stream<Uint8Array, E>
-): Effect.Effect<Replayed, E | StoreFailed> =>
-  Effect.suspend(() => {
-    const decoder = new TextDecoder()
-    const share = makeShared()
-    const files = new Map<string, FileRecord>()
-    let header: Header | undefined
-    let next = 1
-    let lines = 0
-    let start = 0
-    let length = 0
-    let bad: { readonly line: number; readonly from: number; readonly to: number } | undefined
-    let rest = new Uint8Array(0)
+const corrupt = (path: string, what: string) =>
+  new StoreFailed({
+    reason: "Corrupt",
+    message: `The journal ${path} is damaged: ${what}. Nothing was changed. Restore the folder from a copy, `
+      + "or use another one."
+  })
 
-    const corrupt = (what: string) =>
-      new StoreFailed({
-        reason: "Corrupt",
-        message: `The journal ${path} is damaged: ${what}. Nothing was changed. Restore the folder from a copy, `
-          + "or use another one."
-      })
+/** Takes the lines of a journal one by one. */
+const makeReader = (path: string) => {
+  const decoder = new TextDecoder()
+  const share = makeShared()
+  const files = new Map<string, FileRecord>()
+  let header: Header | undefined
+  let next = 1
+  let lines = 0
+  let start = 0
+  let length = 0
+  let bad: { readonly line: number; readonly from: number; readonly to: number } | undefined
 
-    const take = (line: Uint8Array): StoreFailed | undefined => {
+  const read = (value: Header | Change) => {
+    if ("version" in value) {
+      header = value
+      next = value.next
+      return
+    }
+    apply(files, value, share)
+    if (value.op === "put") next = Math.max(next, value.file.sequence + 1)
+  }
+
+  return {
+    /** @param line without its line feed */
+    take: (line: Uint8Array): StoreFailed | undefined => {
       const from = start
       start += line.byteLength + 1
       const value = parseLine(decoder.decode(line))
@@ -142,39 +146,44 @@ export const replay = <E>(
         return undefined
       }
       if (bad !== undefined) {
-        return corrupt(
-          `line ${bad.line} (bytes ${bad.from} to ${bad.to}) does not match its checksum, and whole lines follow it`
-        )
+        const where = `line ${bad.line} (bytes ${bad.from} to ${bad.to})`
+        return corrupt(path, `${where} does not match its checksum, and whole lines follow it`)
       }
       lines++
       length = start
-      if ("version" in good.value) {
-        header = good.value
-        next = header.next
-        return undefined
-      }
-      apply(files, good.value, share)
-      if (good.value.op === "put") next = Math.max(next, good.value.file.sequence + 1)
+      read(good.value)
       return undefined
-    }
+    },
+    /** @param rest bytes after the last line */
+    end: (rest: Uint8Array): Effect.Effect<Replayed, StoreFailed> =>
+      header === undefined && start + rest.byteLength > 0
+        ? Effect.fail(corrupt(path, "its first line is not that of a journal"))
+        : Effect.succeed({ header, next, files, lines, length })
+  }
+}
 
-    return bytes.pipe(
-      Stream.runForEach((chunk) => {
-        let from = 0
-        for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
-          const line = chunk.subarray(from, end)
-          const failure = take(rest.byteLength === 0 ? line : Bytes.concat([rest, line]))
-          if (failure !== undefined) return Effect.fail(failure)
-          rest = new Uint8Array(0)
-          from = end + 1
-        }
-        if (from < chunk.byteLength) rest = Bytes.concat([rest, chunk.subarray(from)])
-        return Effect.void
-      }),
-      Effect.andThen(Effect.suspend(() =>
-        header === undefined && start + rest.byteLength > 0
-          ? Effect.fail(corrupt("its first line is not that of a journal"))
-          : Effect.succeed({ header, next, files, lines, length })
-      ))
-    )
+/**
+ * Reads a journal. A bad line at the end is left by a crash, and is skipped. A bad line before whole ones is damage, and
+ * fails.
+ */
+export const replay = <E>(
+  path: string,
+  bytes: Stream.Stream<Uint8Array, E>
+): Effect.Effect<Replayed, E | StoreFailed> =>
+  Effect.suspend(() => {
+    const reader = makeReader(path)
+    let rest = new Uint8Array(0)
+    const takeChunk = (chunk: Uint8Array): Effect.Effect<void, StoreFailed> => {
+      let from = 0
+      for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+        const line = chunk.subarray(from, end)
+        const failure = reader.take(rest.byteLength === 0 ? line : Bytes.concat([rest, line]))
+        if (failure !== undefined) return Effect.fail(failure)
+        rest = new Uint8Array(0)
+        from = end + 1
+      }
+      if (from < chunk.byteLength) rest = Bytes.concat([rest, chunk.subarray(from)])
+      return Effect.void
+    }
+    return Effect.andThen(Stream.runForEach(bytes, takeChunk), Effect.suspend(() => reader.end(rest)))
   })
