@@ -121,81 +121,91 @@ export interface Control {
   readonly reset: Effect.Effect<void, StoreFailed>
 }
 
-export const make = (state: State.State): Control => {
-  const { store, tokens } = state
-  const now = Effect.map(Clock.currentTimeMillis, (millis) => millis + state.offset.millis)
+const nowOf = ({ offset }: State.State): Effect.Effect<number> =>
+  Effect.map(Clock.currentTimeMillis, (millis) => millis + offset.millis)
 
-  const seed = Effect.fnUntraced(function*(file: SeedFile) {
-    const at = yield* now
-    const content = typeof file.content === "string"
-      ? new TextEncoder().encode(file.content)
-      : (file.content ?? new Uint8Array(0)).slice()
-    const createdAt = file.createdAt?.epochMilliseconds ?? at
-    const expiresAt = file.expiresIn === undefined
-      ? null
-      : createdAt + Duration.toMillis(Duration.fromInputUnsafe(file.expiresIn))
-    const staging = yield* store.stage
-    if (content.byteLength > 0) yield* staging.write(content)
-    const stored = yield* staging.commit({
-      id: FileId.make(file.id ?? (yield* Random.identifier("file"))),
-      workspace: file.workspace ?? state.workspace,
-      filename: file.filename,
-      mimeType: file.mimeType ?? MimeType.detect(file.filename, content.subarray(0, 512)),
-      createdAt,
-      expiresAt,
-      downloadable: file.downloadable ?? false,
-      scope: file.scope ?? null,
-      countsForQuota: true,
-      purpose: file.purpose ?? null
-    })
-    yield* store.sweep(at)
-    return (yield* store.get(stored.id)) ?? stored
-  }, Effect.scoped)
-
-  const mount = Effect.fnUntraced(function*(id: string, session: string) {
-    const at = yield* now
-    yield* store.sweep(at)
-    const file = yield* store.get(id)
-    if (file === undefined) return yield* new MountFailed({ reason: "NotFound", message: `File not found: ${id}` })
-    if (file.expired) return yield* new MountFailed({ reason: "Expired", message: `File ${id} has expired.` })
-    const { records } = yield* store.page({
-      workspace: file.workspace,
-      scopeId: session,
-      limit: maxFilesPerSession
-    })
-    if (records.length === maxFilesPerSession) {
-      return yield* new MountFailed({
-        reason: "SessionFull",
-        message: `Session ${session} has ${maxFilesPerSession} files already. Mount the file into another session.`
-      })
-    }
-    const content = yield* store.read(file)
-    const staging = yield* store.stage
-    // A store takes over the chunks that it is given, and the one in memory gives out its own: they are copied.
-    yield* Stream.runForEach(content, (chunk) => staging.write(chunk.slice()))
-    return yield* staging.commit({
-      id: FileId.make(yield* Random.identifier("file")),
-      workspace: file.workspace,
-      filename: file.filename,
-      mimeType: file.mimeType,
-      createdAt: at,
-      expiresAt: null,
-      downloadable: false,
-      scope: { id: session, type: "session" },
-      countsForQuota: false,
-      purpose: null
-    })
-  }, Effect.scoped)
-
-  const issueToken = Effect.fnUntraced(function*({ lifetime, workspaces }: TokenOptions = {}) {
-    const reached = workspaces ?? state.workspace
-    return yield* tokens.issue(
-      yield* now,
-      typeof reached === "string" ? [reached] : reached,
-      lifetime === undefined || lifetime === null ? lifetime : Duration.toMillis(Duration.fromInputUnsafe(lifetime))
-    )
+const seed = Effect.fnUntraced(function*(state: State.State, file: SeedFile) {
+  const { store } = state
+  const at = yield* nowOf(state)
+  const content = typeof file.content === "string"
+    ? new TextEncoder().encode(file.content)
+    : (file.content ?? new Uint8Array(0)).slice()
+  const createdAt = file.createdAt?.epochMilliseconds ?? at
+  const expiresAt = file.expiresIn === undefined
+    ? null
+    : createdAt + Duration.toMillis(Duration.fromInputUnsafe(file.expiresIn))
+  const staging = yield* store.stage
+  if (content.byteLength > 0) yield* staging.write(content)
+  const stored = yield* staging.commit({
+    id: FileId.make(file.id ?? (yield* Random.identifier("file"))),
+    workspace: file.workspace ?? state.workspace,
+    filename: file.filename,
+    mimeType: file.mimeType ?? MimeType.detect(file.filename, content.subarray(0, 512)),
+    createdAt,
+    expiresAt,
+    downloadable: file.downloadable ?? false,
+    scope: file.scope ?? null,
+    countsForQuota: true,
+    purpose: file.purpose ?? null
   })
+  yield* store.sweep(at)
+  return (yield* store.get(stored.id)) ?? stored
+}, Effect.scoped)
 
+/** The file, if it can be copied into the session. */
+const mountable = Effect.fnUntraced(function*(state: State.State, id: string, session: string) {
+  const { store } = state
+  const file = yield* store.get(id)
+  if (file === undefined) return yield* new MountFailed({ reason: "NotFound", message: `File not found: ${id}` })
+  if (file.expired) return yield* new MountFailed({ reason: "Expired", message: `File ${id} has expired.` })
+  const { records } = yield* store.page({ workspace: file.workspace, scopeId: session, limit: maxFilesPerSession })
+  if (records.length < maxFilesPerSession) return file
+  return yield* new MountFailed({
+    reason: "SessionFull",
+    message: `Session ${session} has ${maxFilesPerSession} files already. Mount the file into another session.`
+  })
+})
+
+const mount = Effect.fnUntraced(function*(state: State.State, id: string, session: string) {
+  const { store } = state
+  const at = yield* nowOf(state)
+  yield* store.sweep(at)
+  const file = yield* mountable(state, id, session)
+  const content = yield* store.read(file)
+  const staging = yield* store.stage
+  // A store takes over the chunks that it is given, and the one in memory gives out its own: they are copied.
+  yield* Stream.runForEach(content, (chunk) => staging.write(chunk.slice()))
+  return yield* staging.commit({
+    id: FileId.make(yield* Random.identifier("file")),
+    workspace: file.workspace,
+    filename: file.filename,
+    mimeType: file.mimeType,
+    createdAt: at,
+    expiresAt: null,
+    downloadable: false,
+    scope: { id: session, type: "session" },
+    countsForQuota: false,
+    purpose: null
+  })
+}, Effect.scoped)
+
+const issueToken = Effect.fnUntraced(function*(state: State.State, { lifetime, workspaces }: TokenOptions = {}) {
+  const reached = workspaces ?? state.workspace
+  return yield* state.tokens.issue(
+    yield* nowOf(state),
+    typeof reached === "string" ? [reached] : reached,
+    lifetime === undefined || lifetime === null ? lifetime : Duration.toMillis(Duration.fromInputUnsafe(lifetime))
+  )
+})
+
+const contentOf = Effect.fnUntraced(function*({ store }: State.State, id: string) {
+  const file = yield* store.get(id)
+  return file === undefined ? undefined : Bytes.concat(yield* Stream.runCollect(yield* store.read(file)))
+}, Effect.scoped)
+
+export const make = (state: State.State): Control => {
+  const { model, store, tokens } = state
+  const now = nowOf(state)
   return {
     apiKey: state.apiKey,
     workspace: state.workspace,
@@ -206,23 +216,19 @@ export const make = (state: State.State): Control => {
       Effect.andThen(store.all),
       Effect.map((files) => [...files].sort((a, b) => b.sequence - a.sequence))
     ),
-    content: Effect.fnUntraced(function*(id) {
-      const file = yield* store.get(id)
-      if (file === undefined) return undefined
-      return Bytes.concat(yield* Stream.runCollect(yield* store.read(file)))
-    }, Effect.scoped),
-    seed,
-    mount,
+    content: (id) => contentOf(state, id),
+    seed: (file) => seed(state, file),
+    mount: (id, session) => mount(state, id, session),
     armedFaults: Effect.sync(() => state.faults.list()),
     faults: Effect.sync(() => state.faults.list().map(({ fault }) => fault)),
     setFaults: (faults) => Effect.sync(() => state.faults.set(faults)),
     addFault: (fault) => Effect.sync(() => state.faults.add(fault)),
-    rules: Effect.sync(() => state.model.rules.list().map(({ rule }) => rule)),
-    countedRules: Effect.sync(() => state.model.rules.list()),
-    setRules: (rules) => Effect.sync(() => state.model.rules.set(rules)),
-    addRule: (rule) => Effect.sync(() => state.model.rules.add(rule)),
+    rules: Effect.sync(() => model.rules.list().map(({ rule }) => rule)),
+    countedRules: Effect.sync(() => model.rules.list()),
+    setRules: (rules) => Effect.sync(() => model.rules.set(rules)),
+    addRule: (rule) => Effect.sync(() => model.rules.add(rule)),
     tokens: Effect.sync(tokens.list),
-    issueToken,
+    issueToken: (options) => issueToken(state, options),
     expireTokens: (token) => Effect.map(now, (at) => tokens.expire(at, token)),
     revokeTokens: (token) => Effect.sync(() => tokens.revoke(token)),
     now,
