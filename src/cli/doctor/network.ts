@@ -135,7 +135,8 @@ export const tls = (url: URL, way: Way): Effect.Effect<Finding> => {
       "timeout",
       () => end(failed(name, "no answer within 10 s", "Check the network and the proxy.", ExitCode.temporary))
     )
-    request.once("error", (error) => end(unreachable(name, error, way)))
+    // Not once: Node 22 emits the refusal of a proxy again when the request is destroyed.
+    request.on("error", (error) => end(unreachable(name, error, way)))
     request.end()
     return Effect.sync(() => {
       request.destroy()
