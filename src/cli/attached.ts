@@ -26,7 +26,7 @@ export const scoped = Effect.fnUntraced(function*(text: string) {
   return yield* Files.uploadScoped(FileSource.path(text), { expiresIn })
 })
 
-/** The file; one that was uploaded outlives the batch by a day. It is not deleted, since the batch goes on without this process. */
+/** The file; one that was uploaded outlives the batch by a day. It is not deleted, since the batch runs without this process. */
 export const kept = Effect.fnUntraced(function*(text: string) {
   const output = yield* Output
   return isFileId(text)

@@ -1,5 +1,5 @@
 /**
- * Lets a command end by itself on a signal, instead of being interrupted.
+ * Lets a command end on its own after a signal, instead of being interrupted.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -10,7 +10,7 @@ export class Stop extends Context.Service<Stop, {
   readonly claim: Effect.Effect<Effect.Effect<void>>
 }>()("effect-anthropic-files/cli/Stop") {}
 
-/** `onSignal` says whether the command ends by itself. */
+/** `onSignal` says whether the command ends on its own. */
 export const make = (): { readonly stop: Stop["Service"]; readonly onSignal: Effect.Effect<boolean> } => {
   const requested = Deferred.makeUnsafe<void>()
   let isClaimed = false

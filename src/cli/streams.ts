@@ -11,12 +11,12 @@ import * as Terminal from "effect/Terminal"
 import process from "node:process"
 
 export class Streams extends Context.Service<Streams, {
-  /** Waits until it is taken. What nobody reads any longer is dropped. */
+  /** Waits until the data is written. If standard output has no reader any more, it is dropped. */
   readonly out: (data: string | Uint8Array) => Effect.Effect<void>
   readonly err: (text: string) => Effect.Effect<void>
-  /** Comes back when standard output can't be written any longer: its reader is gone, or the disk is full. */
+  /** Ends when standard output can't be written any more: its reader is gone, or the disk is full. */
   readonly closed: Effect.Effect<void>
-  /** Why standard output could not be written, if it could not and its reader is still there: `ENOSPC`. */
+  /** Why standard output could not be written, except because its reader is gone: `ENOSPC` for example. */
   readonly failure: Effect.Effect<string | undefined>
 }>()("effect-anthropic-files/cli/Streams") {}
 
@@ -35,10 +35,10 @@ const writer =
       })
     })
 
-/** Nobody reads what goes wrong with standard error. */
-const unwatched: Closing = { isClosed: () => false, onError: () => {} }
+/** Failures of standard error are ignored, since nothing could report them. */
+const ignored: Closing = { isClosed: () => false, onError: () => {} }
 
-/** Whoever read the output has enough of it, as `head` has. */
+/** Whether the reader of the output has closed it, like `head`. */
 const isReaderGone = (code: string): boolean => code === "EPIPE" || code === "EOF" || code === "ECONNRESET"
 
 export const layer: Layer.Layer<Streams> = Layer.effect(
@@ -52,10 +52,10 @@ export const layer: Layer.Layer<Streams> = Layer.effect(
       Deferred.doneUnsafe(closed, Effect.void)
     }
     process.stdout.on("error", onError)
-    process.stderr.on("error", unwatched.onError)
+    process.stderr.on("error", ignored.onError)
     return {
       out: writer(process.stdout, { isClosed, onError }),
-      err: writer(process.stderr, unwatched),
+      err: writer(process.stderr, ignored),
       closed: Deferred.await(closed),
       failure: Effect.sync(() => why === undefined || isReaderGone(why) ? undefined : why)
     }
@@ -71,7 +71,7 @@ export const hideCursor = "\u001b[?25l"
 
 export const showCursor = "\u001b[?25h"
 
-/** Shows the cursor again however the process ends: a second signal does not wait for any clean-up. */
+/** Shows the cursor again however the process ends, since a second signal waits for no clean-up. */
 const watchCursor = Effect.sync(() => {
   let isHidden = false
   process.once("exit", () => {
@@ -83,12 +83,12 @@ const watchCursor = Effect.sync(() => {
   }
 })
 
-/** effect's terminal, except that it shows on standard error, and takes its size from there. */
+/** Effect's terminal, except that it draws on standard error, and has its size. */
 export const layerTerminal: Layer.Layer<Terminal.Terminal> = Layer.effect(
   Terminal.Terminal,
   Effect.gen(function*() {
     const { readInput, readLine } = yield* NodeTerminal.make()
-    const write = writer(process.stderr, unwatched)
+    const write = writer(process.stderr, ignored)
     const seeCursor = yield* watchCursor
     return Terminal.make({
       columns: Effect.sync(() => size().columns),

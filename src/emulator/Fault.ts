@@ -66,7 +66,7 @@ const Common = Schema.Struct(common)
 /** Options of every fault: `match`, `skip`, `times`, `probability`, `seed`. */
 export interface Options extends Schema.Schema.Type<typeof Common> {}
 
-/** The request waits, and then goes on. */
+/** The request waits, and then continues. */
 export const Latency = Schema.TaggedStruct("Latency", {
   /** How long the request waits. */
   duration: Wait,

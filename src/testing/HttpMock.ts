@@ -127,7 +127,7 @@ export class MockFailed extends Schema.TaggedError<MockFailed>("effect-anthropic
 export class HttpMock extends Context.Service<HttpMock, {
   /** The requests so far, oldest first, unexpected ones included. */
   readonly requests: Effect.Effect<ReadonlyArray<Received>>
-  /** Fails if a request was unexpected, or an expectation is unmet. The end of the scope verifies by itself. */
+  /** Fails if a request was unexpected, or an expectation is unmet. The end of the scope does this automatically. */
   readonly verify: Effect.Effect<void, MockFailed>
 }>()("effect-anthropic-files/testing/HttpMock") {}
 

@@ -151,7 +151,7 @@ describe("doctor and a proxy", () => {
       const { asked, host } = yield* proxy()
       const ended = yield* run(["doctor"], { env: { ...env, HTTPS_PROXY: `http://${host}`, NO_PROXY: "127.0.0.1" } })
       code(ended, 0)
-      assert.match(ended.out, /✓ proxy +none, since NO_PROXY names 127\.0\.0\.1\n/)
+      assert.match(ended.out, /✓ proxy +none, since NO_PROXY matches 127\.0\.0\.1\n/)
       assert.match(ended.out, /✓ DNS +127\.0\.0\.1 is 127\.0\.0\.1\n/)
       assert.deepStrictEqual(asked, [])
     }))

@@ -25,7 +25,7 @@ import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.
 export const routeOf = (base: URL, route: string): string =>
   `${base.href.replace(/\/+$/, "").replace(/\/v1$/, "")}/v1/${route}`
 
-/** Whether an entry of NO_PROXY means this host: `example.com`, `.example.com`, `*.example.com`, `example.com:8080`, `*`. */
+/** Whether an entry of NO_PROXY matches this host: `example.com`, `.example.com`, `*.example.com`, `example.com:8080`, `*`. */
 export const isNamedBy = (entry: string, { hostname, port, protocol }: URL): boolean => {
   const host = hostname.replace(/^\[|\]$/g, "")
   const given = entry.trim().toLowerCase()
@@ -36,7 +36,7 @@ export const isNamedBy = (entry: string, { hostname, port, protocol }: URL): boo
   return suffix.startsWith(".") && host.endsWith(suffix)
 }
 
-/** The proxy between here and there, with what an agent needs to go through it. */
+/** The proxy on the way to the service, and the settings with which an agent uses it. */
 export interface Way {
   readonly finding: Finding
   readonly proxies: Proxies | undefined
@@ -52,7 +52,7 @@ export const way = (url: URL): Effect.Effect<Way> =>
       const used = url.protocol === "https:" ? proxies?.https : proxies?.http
       if (proxies === undefined || used === undefined) return { finding: ok("proxy", "none"), proxies: undefined }
       return (proxies.env.NO_PROXY ?? "").split(/[,\s]/).some((entry) => isNamedBy(entry, url))
-        ? { finding: ok("proxy", `none, since NO_PROXY names ${url.hostname}`), proxies: undefined }
+        ? { finding: ok("proxy", `none, since NO_PROXY matches ${url.hostname}`), proxies: undefined }
         : { finding: ok("proxy", printable(used)), proxies }
     }
   })

@@ -105,7 +105,7 @@ export const run = Effect.fnUntraced(function*(uploads: ReadonlyArray<Attachment
 /** The version whose blocks are used if a request names none. */
 export const defaultVersion = "code_execution_20250825"
 
-/** The first version of the tool had blocks of its own. */
+/** The first version of the tool had its own blocks. */
 const isFirstVersion = (version: string): boolean => version === "code_execution_20250522"
 
 /** The call and the result of a run, in the blocks of the tool's version. */

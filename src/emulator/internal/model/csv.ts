@@ -64,7 +64,7 @@ const quote = (cell: string): string => /[",\r\n]/.test(cell) ? `"${cell.replace
 /** Ten decimals are kept, so that 0.1 + 0.2 reads as 0.3. */
 export const number = (value: number): string => String(Number(value.toFixed(10)))
 
-/** The summary as a CSV of its own. */
+/** The summary as CSV. */
 export const toCsv = (summary: Summary): string =>
   [
     "column,values,numeric,sum",
