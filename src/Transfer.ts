@@ -272,7 +272,7 @@ const described = (
         Effect.fail(
           new FileNotFound({
             operation: "metadata",
-            message: `There is no file ${id} in this workspace.`,
+            message: `There is no ${id} in this workspace.`,
             fileId: id
           })
         ),

@@ -35,6 +35,6 @@ export const found = Effect.fnUntraced(function*(texts: ReadonlyArray<string>) {
 const notFound = (id: FileId): FileNotFound =>
   new FileNotFound({
     operation: "metadata",
-    message: `There is no file ${id} in this workspace.`,
+    message: `There is no ${id} in this workspace.`,
     fileId: id
   })

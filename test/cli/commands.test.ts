@@ -186,7 +186,7 @@ describe("info, download and cat", () => {
       assert.strictEqual(decodeReport(one.out).items[0]?.file?.filename, "a.txt")
       const two = yield* client("info", file?.id ?? "", "file_missing")
       code(two, 1)
-      assert.match(two.err, /There is no file file_missing/)
+      assert.match(two.err, /There is no file_missing/)
       code(yield* client("info", "file_missing"), 4)
     }))
 
