@@ -54,8 +54,9 @@ export const serve = (
       ),
       (child) =>
         Effect.callback<void>((resume) => {
-          if (child.exitCode !== null) return resume(Effect.void)
-          child.once("exit", () => resume(Effect.void)).kill()
+          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+          // SIGTERM waits for requests under way, and one that hangs is what a test may be about.
+          child.once("exit", () => resume(Effect.void)).kill("SIGKILL")
         })
     )
     const control = child.stdio[3] as Readable
