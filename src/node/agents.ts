@@ -90,9 +90,12 @@ export const endsSoon = (response: http.IncomingMessage): boolean => {
 /** Bytes that are read from a socket at a time. */
 const readSize = 1 << 17
 
+/** Bun and Deno have this module's `process`, but sockets and parsers of their own. */
+const isNode = !("bun" in process.versions || "deno" in process.versions)
+
 /**
  * Reads into one buffer, instead of a new one for each read. What a read gave is parsed before the next one begins, and
- * the parser copies what it hands on.
+ * Node's parser copies what it hands on.
  */
 const intoOneBuffer = () => ({
   onread: {
@@ -165,7 +168,8 @@ const agents = (
     ...options,
     highWaterMark: 1 << 20,
     // A tunnel's first answer is read in another way.
-    ...(proxies === undefined ? intoOneBuffer() : { proxyEnv: proxies.env }),
+    ...(isNode && proxies === undefined ? intoOneBuffer() : undefined),
+    ...(proxies === undefined ? undefined : { proxyEnv: proxies.env }),
     ...(secureContext === undefined ? undefined : { secureContext })
   }
   return Effect.acquireRelease(
