@@ -110,11 +110,16 @@ export const measureFeel = async (baseUrl, rounds) => {
     for (let round = 0; round < rounds; round++) {
       for (const contender of taking) {
         const started = performance.now()
-        const { ms, stallMs } = await measure(row, contender, job, baseUrl, link)
-        const whole = performance.now() - started
-        samples.get(contender.id).push(row.isStall ? stallMs : row.isWhole ? whole : ms)
+        try {
+          const { ms, stallMs } = await measure(row, contender, job, baseUrl, link)
+          const whole = performance.now() - started
+          samples.get(contender.id).push(row.isStall ? stallMs : row.isWhole ? whole : ms)
+        } catch (error) {
+          console.error(`${row.id}: ${contender.id} failed: ${error.message}`)
+        }
       }
     }
+    for (const [id, values] of samples) if (values.length === 0) samples.delete(id)
     measured.push({
       id: row.id,
       title: row.title,
