@@ -2,6 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
+import { proxyTo } from "../support/lossyProxy.ts"
 import * as Redis from "../support/redis.ts"
 import { everyFileOnce, server, settingsFor } from "./processes.ts"
 import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo, rows } from "./support.ts"
@@ -101,6 +102,34 @@ describe.runIf(isRunWithRedis)(`what goes away in the middle${needsRedisToo}`, (
           assert.isTrue((yield* rows("network")).every(({ attempts }) => attempts === 0))
         }).pipe(Effect.scoped, Effect.provide(here)),
       300_000
+    )
+
+    it.effect(
+      "SIGTERM while the database does not answer: the runner exits with 0 within five seconds",
+      () =>
+        Effect.gen(function*() {
+          const { items } = yield* corpus(20, (n) => `cut off ${n}`)
+          yield* add("cut off", items)
+          yield* (yield* Emulator.Emulator).setFaults([
+            Fault.latency({ duration: 500, times: null, match: { operation: "upload" } })
+          ])
+          const { socket } = yield* Database
+          const proxy = yield* proxyTo(socket)
+          const settings = yield* settingsFor("cut off", yield* Database, {
+            databaseUrl: `postgres://postgres@127.0.0.1:${proxy.port}/postgres`,
+            concurrency: 4
+          })
+          const runner = yield* start(settings)
+          // The first line says that it is ready.
+          while (runner.lines.length < 4) yield* Effect.sleep(20)
+          yield* proxy.freeze
+          yield* Effect.sleep("1 second")
+          const began = performance.now()
+          yield* runner.signal("SIGTERM")
+          assert.strictEqual(yield* runner.exited, 0)
+          assert.isBelow(performance.now() - began, 5_000)
+        }).pipe(Effect.scoped, Effect.provide(here)),
+      60_000
     )
   })
 })

@@ -2,8 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
-import { SqlClient } from "effect/sql"
-import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server, sql } from "./support.ts"
+import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server } from "./support.ts"
 
 /** Another process, as far as the database can tell. */
 const apart = Layer.fresh(ingestWith())
@@ -50,42 +49,5 @@ describe.runIf(isRun)(`several at once${needsPostgres}`, () => {
         }).pipe(Effect.scoped, Effect.provide(server)),
       60_000
     )
-
-    it.effect("a runner that has to be alone fails where another one is at work", () =>
-      Effect.gen(function*() {
-        const alone = Layer.fresh(ingestWith({ isAlone: true }))
-        const { items } = yield* corpus(1, () => "alone")
-        yield* Effect.provide(add("alone", items), alone)
-        const first = Ingest.run("alone", { keepRunning: true, name: "the first" }).pipe(
-          Stream.runDrain,
-          Effect.provide(alone)
-        )
-        const second = Effect.andThen(
-          Effect.sleep("2 seconds"),
-          Effect.flip(Stream.runDrain(Ingest.run("alone"))).pipe(Effect.provide(alone))
-        )
-        const error = yield* Effect.raceFirst(second, Effect.flatMap(first, () => Effect.never))
-        assert.strictEqual(error._tag === "IngestFailed" && error.reason, "AnotherRunner")
-        assert.include(error.message, "the first")
-      }).pipe(Effect.scoped, Effect.provide(server)), 60_000)
-
-    it.effect("one that stood still, and whose place was taken meanwhile, ends", () =>
-      Effect.gen(function*() {
-        const alone = Layer.fresh(ingestWith({ isAlone: true }))
-        const { items } = yield* corpus(1, () => "stood still")
-        yield* Effect.provide(add("still", items), alone)
-        const runner = (name: string) =>
-          Stream.runDrain(Ingest.run("still", { keepRunning: true, name })).pipe(Effect.provide(alone))
-        const standStill = Effect.flatMap(
-          SqlClient.SqlClient,
-          (sql) => sql`UPDATE ingest_runners SET last_seen_at = now() - interval '1 minute' WHERE name = 'the first'`
-        ).pipe(Effect.provide(sql))
-        // A sign of life of the first may come between the two.
-        const takesOver = Effect.retry(Effect.andThen(standStill, runner("the second")), { times: 100 })
-        const second = Effect.andThen(Effect.sleep("2 seconds"), takesOver)
-        const error = yield* Effect.raceFirst(Effect.flip(runner("the first")), Effect.andThen(second, Effect.never))
-        assert.strictEqual(error._tag === "IngestFailed" && error.reason, "AnotherRunner")
-        assert.include(error.message, "the second")
-      }).pipe(Effect.scoped, Effect.provide(server)), 60_000)
   })
 })

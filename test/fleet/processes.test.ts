@@ -3,7 +3,6 @@ import { Effect, Layer } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
-import { proxyTo } from "../support/lossyProxy.ts"
 import * as Redis from "../support/redis.ts"
 import { everyFileOnce, faults, server, settingsFor } from "./processes.ts"
 import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo } from "./support.ts"
@@ -73,34 +72,6 @@ describe.runIf(isRunWithRedis)(`runners as processes${needsRedisToo}`, () => {
           assert.strictEqual(yield* next.exited, 0)
           assert.isBelow(performance.now() - again, 20_000)
           yield* everyFileOnce("stopped", 20)
-        }).pipe(Effect.scoped, Effect.provide(here)),
-      60_000
-    )
-
-    it.effect(
-      "nor does a database that has stopped to answer keep it: SIGTERM, and it exits with 0 within five seconds",
-      () =>
-        Effect.gen(function*() {
-          const { items } = yield* corpus(20, (n) => `cut off ${n}`)
-          yield* add("cut off", items)
-          yield* (yield* Emulator.Emulator).setFaults([
-            Fault.latency({ duration: 500, times: null, match: { operation: "upload" } })
-          ])
-          const { socket } = yield* Database
-          const proxy = yield* proxyTo(socket)
-          const settings = yield* settingsFor("cut off", yield* Database, {
-            databaseUrl: `postgres://postgres@127.0.0.1:${proxy.port}/postgres`,
-            concurrency: 4
-          })
-          const runner = yield* start(settings)
-          // The first line says that it is ready.
-          while (runner.lines.length < 4) yield* Effect.sleep(20)
-          yield* proxy.freeze
-          yield* Effect.sleep("1 second")
-          const began = performance.now()
-          yield* runner.signal("SIGTERM")
-          assert.strictEqual(yield* runner.exited, 0)
-          assert.isBelow(performance.now() - began, 5_000)
         }).pipe(Effect.scoped, Effect.provide(here)),
       60_000
     )
