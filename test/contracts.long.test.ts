@@ -8,7 +8,7 @@ import { questions } from "../examples/contracts/contracts.ts"
 import { platform } from "./cache/stores.ts"
 
 /** Only a few, because the leases of a killed process make the next one wait for 30 seconds. */
-const rounds = Number(process.env["KILL_ROUNDS"] ?? 4)
+const rounds = Number(process.env["KILL_ROUNDS"] ?? 2)
 
 /** Set KILL_SEED to repeat a run's moments. */
 const seed = process.env["KILL_SEED"] ?? String(Date.now())

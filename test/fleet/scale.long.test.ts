@@ -7,7 +7,7 @@ import { corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } fro
 import { start, type Worker } from "./workers.ts"
 
 /** `FLEET_ITEMS=100000` takes ten minutes; with less than 20,000 a runner is not warm yet. */
-const count = Number(process.env["FLEET_ITEMS"] ?? 25_000)
+const count = Number(process.env["FLEET_ITEMS"] ?? 20_000)
 const early = Math.min(10_000, count / 2)
 
 const here = Layer.provideMerge(ingestWith(), server)
