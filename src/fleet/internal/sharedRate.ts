@@ -72,9 +72,9 @@ const makeRedisClock = Effect.fnUntraced(function*(
     const [seconds = "", micros = ""] = yield* redis.send<ReadonlyArray<string>>("TIME")
     const answered = steady.currentTimeMillisUnsafe()
     ahead = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) - (asked + answered) / 2
-  })
-  yield* Effect.ignore(measure)
-  yield* Effect.forkScoped(Effect.repeat(Effect.ignore(measure), Schedule.spaced(measureInterval)))
+  }).pipe(Effect.timeout(answerLimit), Effect.ignore)
+  yield* measure
+  yield* Effect.forkScoped(Effect.repeat(measure, Schedule.spaced(measureInterval)))
   return {
     ...steady,
     currentTimeMillisUnsafe: () => Math.round(steady.currentTimeMillisUnsafe() + ahead)
