@@ -63,12 +63,13 @@ const isUnconfirmed = ({ apiKey, authToken, baseUrl, headers }: Files.Options): 
   && (!isGiven(baseUrl) || String(baseUrl).startsWith(defaultBaseUrl))
   && !Object.keys(headers ?? {}).some((name) => name.toLowerCase() === directAccess)
 
-const unconfirmed = new InvalidConfig({
-  option: "headers",
-  message:
-    "Everyone who opens the page can read its key, so the service rejects pages that do not accept that: send requests "
-    + `to a server of your own that adds the key, or set the header ${directAccess} to "true".`
-})
+const unconfirmed = () =>
+  new InvalidConfig({
+    option: "headers",
+    message:
+      "Everyone who opens the page can read its key, so the service rejects pages that do not accept that: send requests "
+      + `to a server of your own that adds the key, or set the header ${directAccess} to "true".`
+  })
 
 /**
  * {@link Files.layer}, `Messages.layer` and `MessageBatches.layer` with everything that they need in a page.
@@ -80,7 +81,9 @@ const unconfirmed = new InvalidConfig({
  * @param policy applied to every request, for example `Policy.standard()`; without one nothing is retried
  */
 export const layer = (options: Files.Options, policy?: Policy): Layer.Layer<Services, InvalidConfig | PolicyFailed> =>
-  isUnconfirmed(options) ? Layer.effectContext(Effect.fail(unconfirmed)) : over(Clients.layer(options), policy)
+  isUnconfirmed(options)
+    ? Layer.effectContext(Effect.suspend(() => Effect.fail(unconfirmed())))
+    : over(Clients.layer(options), policy)
 
 /**
  * As {@link layer}, with any credentials: `Credentials.none` for a server in between that adds its own, or

@@ -20,7 +20,6 @@
  * })
  * ```
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -32,7 +31,6 @@ import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -57,8 +55,7 @@ import { defined } from "./internal/defined.ts"
 import { encodeBatch, isCustomId } from "./internal/messages/batch.ts"
 import { isError } from "./internal/messages/events.ts"
 import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "./internal/messages/request.ts"
-import { Overrides } from "./internal/policy/options.ts"
-import { type Attempt, decide, newAttempt, overridden } from "./internal/request/attempt.ts"
+import { type Attempt, mayContinue, newAttempt } from "./internal/request/attempt.ts"
 import { type CallOptions, type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
@@ -422,10 +419,8 @@ export const make = Effect.fnUntraced(function*(
       }),
       Stream.catch((error) =>
         Stream.unwrap(Effect.gen(function*() {
-          const policy = retry && overridden(retry, yield* Overrides)
-          if (policy === undefined || error._tag !== "TransferInterrupted") return Stream.fail(error)
-          const decision = yield* decide(policy, attempt, {}, error, yield* Clock.Clock)
-          return decision._tag === "Retry" ? yield* resultsFrom(id, options, attempt, ids) : Stream.fail(error)
+          const isContinued = error._tag === "TransferInterrupted" && (yield* mayContinue(retry, attempt, error))
+          return isContinued ? yield* resultsFrom(id, options, attempt, ids) : Stream.fail(error)
         }))
       )
     )

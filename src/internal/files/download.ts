@@ -1,15 +1,13 @@
 /**
  * Downloads, which are either complete or fail. A download that breaks off continues where it stopped.
  */
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import { type DownloadError, type FilesError, type MetadataError, TransferInterrupted } from "../../FilesError.ts"
-import { Overrides } from "../policy/options.ts"
-import { type Attempt, decide, newAttempt, overridden } from "../request/attempt.ts"
+import { type Attempt, mayContinue, newAttempt } from "../request/attempt.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { content, lengthOf, type Part } from "../request/content.ts"
 import { finish, type Subject, toOperationError, unexpected } from "../request/errors.ts"
@@ -125,13 +123,12 @@ const whole = (
       if (error._tag !== "TransferInterrupted" || error.reason === "Overrun") return Stream.fail(error)
       // The connection broke after the last byte.
       if (part.received === part.expected) return Stream.empty
-      return Stream.unwrap(Effect.gen(function*() {
-        const { retry } = client.connection
-        const policy = retry && overridden(retry, yield* Overrides)
-        if (policy === undefined) return Stream.fail(error)
-        const decision = yield* decide(policy, attempt, {}, error, yield* Clock.Clock)
-        return decision._tag === "Retry" ? rest() : Stream.fail(error)
-      }))
+      return Stream.unwrap(
+        Effect.map(
+          mayContinue(client.connection.retry, attempt, error),
+          (isContinued) => isContinued ? rest() : Stream.fail(error)
+        )
+      )
     }
 
     const rest = (): Stream.Stream<Uint8Array, FilesError> =>

@@ -2,13 +2,13 @@
  * Retries of an operation. The policy is data that the operation reads, the loop stands where the operation knows what
  * a failure means, and one function decides what comes next.
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Random from "effect/Random"
 import type { FilesError } from "../../FilesError.ts"
-import { millisOr, type Overrides, type RetryOptions } from "../policy/options.ts"
+import { millisOr, Overrides, type RetryOptions } from "../policy/options.ts"
 import { report } from "../telemetry.ts"
 import { codeOf } from "./evidence.ts"
 import { monotonicMillis } from "./silence.ts"
@@ -198,3 +198,16 @@ export const decide = <A>(
     return resolution._tag === "NotDone" ? retryAgain : giveUp
   })
 }
+
+/** Whether a body that broke off may be asked for again. It waits as long as it has to. */
+export const mayContinue = (
+  policy: RetryPolicy | undefined,
+  attempt: Attempt,
+  error: FilesError
+): Effect.Effect<boolean> =>
+  Effect.gen(function*() {
+    const current = policy && overridden(policy, yield* Overrides)
+    if (current === undefined) return false
+    const decision = yield* decide(current, attempt, {}, error, yield* Clock.Clock)
+    return decision._tag === "Retry"
+  })
