@@ -117,24 +117,27 @@ export const make = (sql: SqlClient.SqlClient) => {
 
   const limit = sql.literal(String(batchSize))
 
-  /** Changes the items that match `where`, a few thousand at a time. Returns their number. */
-  const change = (set: Statement.Fragment, where: Statement.Fragment): Effect.Effect<number, SqlError> =>
+  const counted = (statement: Effect.Effect<ReadonlyArray<Count>, SqlError>): Effect.Effect<number, SqlError> =>
+    Effect.map(statement, ([row]) => row?.count ?? 0)
+
+  /** Runs a statement on a few thousand rows at a time, until it finds no more. Returns their number. */
+  const inBatches = (statement: Effect.Effect<ReadonlyArray<Count>, SqlError>): Effect.Effect<number, SqlError> =>
     Effect.gen(function*() {
       let total = 0
       for (;;) {
-        const [row] = yield* sql<{ readonly count: number }>`WITH changed AS (
-          UPDATE ingest_items SET ${set}, updated_at = now() WHERE id IN (
-            SELECT id FROM ingest_items WHERE ${where} LIMIT ${limit} FOR UPDATE
-          ) RETURNING 1
-        ) SELECT count(*)::int AS count FROM changed`
-        const count = row?.count ?? 0
+        const count = yield* counted(statement)
         total += count
         if (count < batchSize) return total
       }
     })
 
-  const counted = (statement: Effect.Effect<ReadonlyArray<Count>, SqlError>): Effect.Effect<number, SqlError> =>
-    Effect.map(statement, ([row]) => row?.count ?? 0)
+  /** Changes the items that match `where`. Returns their number. */
+  const change = (set: Statement.Fragment, where: Statement.Fragment): Effect.Effect<number, SqlError> =>
+    inBatches(sql<Count>`WITH changed AS (
+      UPDATE ingest_items SET ${set}, updated_at = now() WHERE id IN (
+        SELECT id FROM ingest_items WHERE ${where} LIMIT ${limit} FOR UPDATE
+      ) RETURNING 1
+    ) SELECT count(*)::int AS count FROM changed`)
 
   /** There is no queue before the first runner has started. */
   const hasQueue = Effect.map(
@@ -397,21 +400,16 @@ export const make = (sql: SqlClient.SqlClient) => {
           ? counted(sql<Count>`SELECT count(*)::int AS count FROM ${queue} WHERE ${endedFor(seconds)}`)
           : Effect.succeed(0)),
 
-    /** Removes finished messages, a few thousand at a time. */
+    /** Removes finished messages. */
     removeMessages: (seconds: number): Effect.Effect<number, SqlError> =>
-      Effect.gen(function*() {
-        if (!(yield* hasQueue)) return 0
-        let total = 0
-        for (;;) {
-          const count = yield* counted(sql<Count>`WITH removed AS (
-            DELETE FROM ${queue} WHERE sequence IN (
-              SELECT sequence FROM ${queue} WHERE ${endedFor(seconds)} LIMIT ${limit}
-            ) RETURNING 1
-          ) SELECT count(*)::int AS count FROM removed`)
-          total += count
-          if (count < batchSize) return total
-        }
-      }),
+      Effect.flatMap(hasQueue, (has) =>
+        has
+          ? inBatches(sql<Count>`WITH removed AS (
+              DELETE FROM ${queue} WHERE sequence IN (
+                SELECT sequence FROM ${queue} WHERE ${endedFor(seconds)} LIMIT ${limit}
+              ) RETURNING 1
+            ) SELECT count(*)::int AS count FROM removed`)
+          : Effect.succeed(0)),
 
     /**
      * Files that the service no longer lists. It lists expired files for 30 days, and may list deleted ones for a moment.
