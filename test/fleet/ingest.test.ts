@@ -98,6 +98,16 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         assert.strictEqual((yield* Ingest.status("cancelled")).counts.done, 4)
       }).pipe(Effect.scoped, Effect.provide(here)))
 
+    it.effect("cancel and resume change all items, more than one statement takes", () =>
+      Effect.gen(function*() {
+        const count = 11_000
+        yield* add("many", Array.from({ length: count }, (_, n) => ({ key: `${n}`, source: `/${n}` })))
+        yield* Ingest.cancel("many")
+        assert.strictEqual((yield* Ingest.status("many")).counts.cancelled, count)
+        yield* Ingest.resume("many")
+        assert.strictEqual((yield* Ingest.status("many")).counts.pending, count)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
     it.effect("export writes JSONL and CSV that tell of each item the same", () =>
       Effect.gen(function*() {
         yield* Ingest.add("exported", Stream.make({ key: "a,\"b\"", source: "/nowhere", metadata: { page: 1 } }))

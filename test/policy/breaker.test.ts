@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer } from "effect"
+import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient } from "effect/http"
@@ -104,6 +104,20 @@ describe("circuitBreaker", () => {
         for (let n = 0; n < 5; n++) yield* get("one", "bad")
         assert.strictEqual((yield* get("one", "good"))._tag, "Failure")
         assert.strictEqual((yield* get("two", "good"))._tag, "Success")
+      }).pipe(Effect.provide(breaker))
+    }))
+
+  it.effect("is separate for each host of this package's clients, though they have one key", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(({ request }) => request.url.includes("one.localhost") ? failure(500) : ok())
+      const breaker = Layer.provide(Policy.circuitBreaker(), Layer.succeed(HttpClient.HttpClient, from.client))
+      yield* Effect.gen(function*() {
+        const clientOf = (host: string) =>
+          Files.make({ apiKey: Redacted.make("sk-ant-test"), baseUrl: `https://${host}.localhost` })
+        const [one, two] = [yield* clientOf("one"), yield* clientOf("two")]
+        for (let n = 0; n < 5; n++) yield* Effect.ignore(one.metadata(id))
+        assert.strictEqual(outcomeOf(yield* Effect.flip(one.metadata(id))), "CircuitOpen")
+        assert.strictEqual((yield* two.metadata(id)).id, id)
       }).pipe(Effect.provide(breaker))
     }))
 

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { Files, FileSource, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient, HttpClientRequest } from "effect/http"
+import { mergedOverrides } from "../../src/internal/policy/options.ts"
 import { drive, failure, id, layerOf, ok, outcomeOf, script, timesOf } from "./support.ts"
 
 const silent = () => script(() => HttpMock.silence)
@@ -83,6 +84,12 @@ describe("an override within an override", () => {
       yield* failsAt(Policy.retry(), from, Policy.override(inner, { retry: { times: 1 } }))
       assert.deepStrictEqual(timesOf(from), [0, 0])
     }))
+
+  it("leaves every policy that it does not name as the outer one has it", () => {
+    const outer = { retry: false, rateLimit: false, circuitBreaker: false, timeout: false, concurrency: false } as const
+    assert.deepStrictEqual(mergedOverrides(outer, {}), outer)
+    assert.deepStrictEqual(mergedOverrides({}, outer), outer)
+  })
 
   it.effect("treats undefined as left out", () =>
     Effect.gen(function*() {
