@@ -16,6 +16,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -55,7 +56,8 @@ interface Origin {
   readonly pool: Pool
 }
 
-const makeOrigin = ({ host, hostname, port, protocol }: URL): Origin => {
+const makeOrigin = (origin: string): Origin => {
+  const { host, hostname, port, protocol } = new URL(origin)
   const isTls = protocol === "https:"
   const standard = isTls ? 443 : 80
   return {
@@ -82,7 +84,9 @@ interface Transport {
 
 interface Target {
   readonly origin: Origin
-  readonly url: URL
+  /** With the query. */
+  readonly path: string
+  readonly href: string
 }
 
 /** The headers of a request that is given them as a list are written as they are, which saves time. */
@@ -219,12 +223,12 @@ class Exchange {
   }
 
   private open(agents: NodeHttpClient.HttpAgent["Service"]): http.ClientRequest {
-    const { origin, url } = this.target
+    const { origin, path } = this.target
     const list = headersOf(this.request, origin)
     const options: Agents.RequestOptions = {
       host: origin.hostname,
       port: origin.port,
-      path: url.pathname + url.search,
+      path,
       method: this.request.method,
       // To plain http a proxy adds a header of its own, which Node does not write behind a list.
       headers: !origin.isTls && this.transport.proxies?.http !== undefined ? toRecord(list) : list,
@@ -318,7 +322,7 @@ class Exchange {
 
   private answer(response: http.IncomingMessage): void {
     this.connection = undefined
-    this.resume(Effect.succeed(new Response(this.request, response, this.target.url.href)))
+    this.resume(Effect.succeed(new Response(this.request, response, this.target.href)))
   }
 }
 
@@ -338,21 +342,37 @@ const maxOrigins = 100
 
 const makeOrigins = () => {
   const origins = new Map<string, Origin>()
-  return (url: URL): Origin => {
-    const known = origins.get(url.origin)
+  return (name: string): Origin => {
+    const known = origins.get(name)
     if (known !== undefined) return known
-    const origin = makeOrigin(url)
-    if (origins.size < maxOrigins) origins.set(url.origin, origin)
+    const origin = makeOrigin(name)
+    if (origins.size < maxOrigins) origins.set(name, origin)
     return origin
   }
 }
 
-/**
- * Whether a request can go the short way. A user in the URL has to become a header, and other bodies have to be made.
- */
-const isPlain = ({ body, headers }: HttpClientRequest.HttpClientRequest, url: URL): boolean =>
+/** Whether a request can go the short way. Other bodies have to be made. */
+const isPlain = ({ body, headers }: HttpClientRequest.HttpClientRequest): boolean =>
   (body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "Stream") && headers["upgrade"] === undefined
-  && url.username === "" && url.password === ""
+
+/**
+ * Where a request goes, if it can go the short way. A URL that is still as the operation made it needs no parsing.
+ */
+const targetOf = (
+  originOf: (name: string) => Origin,
+  own: OwnRequest,
+  request: HttpClientRequest.HttpClientRequest
+): Target | undefined => {
+  if (request.url === own.url && Option.isNone(request.hash)) {
+    const query = request.urlParams.params.length === 0 ? "" : `?${UrlParams.toString(request.urlParams)}`
+    const href = own.url + query
+    return { origin: originOf(own.origin), path: href.slice(own.origin.length), href }
+  }
+  const url = Option.getOrUndefined(HttpClientRequest.toUrl(request))
+  // A user in the URL has to become a header.
+  if (url === undefined || url.username !== "" || url.password !== "") return undefined
+  return { origin: originOf(url.origin), path: url.pathname + url.search, href: url.href }
+}
 
 /**
  * The client, with sockets of its own that live as long as its scope.
@@ -374,19 +394,12 @@ export const make = (options: Agents.Options): Effect.Effect<HttpClient.HttpClie
       Effect.flatMap((request) =>
         Effect.withFiber((fiber) => {
           const own = fiber.getRef(CurrentOwnRequest)
-          const url = own && Option.getOrUndefined(HttpClientRequest.toUrl(request))
+          const target = own && isPlain(request) ? targetOf(originOf, own, request) : undefined
           // The platform's client says what is wrong with a URL.
-          if (own === undefined || url === undefined || !isPlain(request, url)) return platform.execute(request)
-          const target = { origin: originOf(url), url }
+          if (own === undefined || target === undefined) return platform.execute(request)
           if (!isTraced(fiber, request)) return send(transport, own, request, target)
-          const { hostname, isTls, port } = target.origin
-          const place = {
-            href: url.href,
-            path: url.pathname + url.search,
-            scheme: isTls ? "https" : "http",
-            hostname,
-            port
-          }
+          const { origin: { hostname, isTls, port }, href, path } = target
+          const place = { href, path, scheme: isTls ? "https" : "http", hostname, port }
           return traced(fiber, request, place, (request) => send(transport, own, request, target))
         })
       ),

@@ -2,17 +2,14 @@
  * The requests to one origin that are under way: as many as the agent keeps sockets, and the others wait in order.
  */
 import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import type { Silence } from "../internal/request/silence.ts"
+import { after } from "../internal/timer.ts"
 
 /**
  * None of those under way has ended for this long. They may all be waiting for what those that wait are to
- * bring, answers that are read at the pace of further requests for example: one more is let in.
+ * bring, answers that are read at the pace of further requests for example: one more is let in. Milliseconds.
  */
-const standstill = Duration.seconds(5)
+const standstill = 5_000
 
 export class Pool {
   private readonly size: number
@@ -21,7 +18,7 @@ export class Pool {
   private running = 0
   private ended = 0
   private readonly waiting = new Set<() => void>()
-  private watchdog: Fiber.Fiber<void> | undefined
+  private cancelWatchdog: (() => void) | undefined
 
   constructor(size: number) {
     this.size = size
@@ -46,7 +43,7 @@ export class Pool {
       start()
     }
     this.waiting.add(begin)
-    if (this.watchdog === undefined) this.watch(clock)
+    if (this.cancelWatchdog === undefined) this.watch(clock)
     return () => {
       endPause?.()
       if (this.waiting.delete(begin)) this.calm()
@@ -78,18 +75,14 @@ export class Pool {
   private calm(): void {
     if (this.waiting.size > 0) return
     this.limit = this.size
-    this.watchdog?.interruptUnsafe()
-    this.watchdog = undefined
+    this.cancelWatchdog?.()
+    this.cancelWatchdog = undefined
   }
 
   private watch(clock: Clock.Clock): void {
     const { ended } = this
-    const watchdog = Effect.runFork(clock.sleep(standstill))
-    this.watchdog = watchdog
-    watchdog.addObserver((exit) => {
-      if (this.watchdog !== watchdog) return
-      this.watchdog = undefined
-      if (Exit.isFailure(exit)) return
+    this.cancelWatchdog = after(clock, standstill, () => {
+      this.cancelWatchdog = undefined
       const [begin] = this.waiting
       if (begin !== undefined && this.ended === ended) {
         this.limit++

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Stream } from "effect"
+import { Effect, Layer, Redacted, Stream } from "effect"
 import { Files, FileSource, MessageBatches } from "effect-anthropic-files"
 import type { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import { createServer, type Server } from "node:http"
 import { http, rawServer } from "../support/rawServer.ts"
 import { wire } from "../support/wire.ts"
@@ -43,6 +44,63 @@ describe("what goes over the wire", () => {
       const [head] = yield* heads(Files.upload(FileSource.text("abc", "a.txt")))
       assert.match(named(head, "content-length").join(), /^content-length: \d{3}$/)
       assert.deepStrictEqual(named(head, "transfer-encoding"), [])
+    })))
+})
+
+describe("where a request goes", () => {
+  /** The first lines of what is sent, through a client that changes requests. */
+  const lines = (
+    use: Effect.Effect<unknown, unknown, NodeFiles.Services>,
+    change: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest,
+    path = ""
+  ) =>
+    Effect.gen(function*() {
+      const server = yield* rawServer(({ socket }) => void socket.end(http(404, "{}")))
+      const changed = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(HttpClient.HttpClient, (client) => HttpClient.mapRequest(client, change))
+      )
+      const options = { apiKey: Redacted.make("sk-ant-test"), baseUrl: `${server.url}${path}` }
+      yield* Effect.ignore(Effect.provide(use, NodeFiles.layer(options, changed)))
+      return server.heads.map((head) => head.split("\r\n")[0])
+    })
+
+  const metadata = Files.metadata("file_1" as FileId)
+
+  it.live("the path of the base URL, the operation's, and its query, encoded", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const unchanged = (request: HttpClientRequest.HttpClientRequest) => request
+      assert.deepStrictEqual(yield* lines(metadata, unchanged, "/a b/ü"), [
+        "GET /a%20b/%C3%BC/v1/files/file_1 HTTP/1.1"
+      ])
+      assert.deepStrictEqual(yield* lines(Files.metadata("f/1?x#y" as FileId), unchanged), [
+        "GET /v1/files/f%2F1%3Fx%23y HTTP/1.1"
+      ])
+      assert.deepStrictEqual(yield* lines(Files.listPage({ limit: 5, page: "a&b=ü" }), unchanged), [
+        "GET /v1/files?limit=5&page=a%26b%3D%C3%BC HTTP/1.1"
+      ])
+    })))
+
+  it.live("what a client above made of its URL, query and fragment", () =>
+    Effect.scoped(Effect.gen(function*() {
+      assert.deepStrictEqual(
+        yield* lines(metadata, (request) => HttpClientRequest.setUrl(request, `${request.url}/../other file?a=1`)),
+        ["GET /v1/files/other%20file?a=1 HTTP/1.1"]
+      )
+      assert.deepStrictEqual(yield* lines(metadata, HttpClientRequest.setUrlParam("b", "x y")), [
+        "GET /v1/files/file_1?b=x+y HTTP/1.1"
+      ])
+      assert.deepStrictEqual(yield* lines(metadata, HttpClientRequest.setHash("part")), [
+        "GET /v1/files/file_1 HTTP/1.1"
+      ])
+    })))
+
+  it.live("another host, where a client above names one", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const other = yield* rawServer(({ socket }) => void socket.end(http(404, "{}")))
+      const sent = yield* lines(metadata, (request) => HttpClientRequest.setUrl(request, `${other.url}/elsewhere`))
+      assert.deepStrictEqual(sent, [])
+      assert.match(other.heads.join(), /^GET \/elsewhere HTTP\/1.1\r\nhost: 127/i)
     })))
 })
 

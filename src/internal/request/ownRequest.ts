@@ -11,6 +11,8 @@ export interface OwnRequest {
   readonly baseUrl: string
   /** The scheme, host and port of the base URL. */
   readonly origin: string
+  /** As the operation made it, without the query: absolute, and encoded as it is sent. */
+  readonly url: string
   /** Who is asking, whatever token stands for that at the moment. */
   readonly identity: string
   /**

@@ -138,6 +138,7 @@ const redactedNames = (
 const contextOf = (
   { retry, settings }: Connection,
   operation: Operation,
+  { url }: HttpClientRequest.HttpClientRequest,
   { needsFreshSocket }: Attempt,
   authorization: Authorization
 ) =>
@@ -151,6 +152,7 @@ const contextOf = (
       operation,
       baseUrl: settings.baseUrl,
       origin: settings.origin,
+      url,
       identity: settings.credentials.identity,
       isRetriedAbove: retry !== undefined,
       needsFreshSocket
@@ -392,7 +394,7 @@ const sendOnce = <A>(
     })
   return unlessSilent(sent, {
     limit,
-    provide: contextOf(connection, subject.operation, attempt, authorization),
+    provide: contextOf(connection, subject.operation, made, attempt, authorization),
     onSilence: (waited) => {
       if (response === undefined) return failed(silent(subject, progress, waited))
       return isSuccess(response, request)

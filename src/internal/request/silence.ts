@@ -6,9 +6,9 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import { after } from "../timer.ts"
 
 /** Limits that a timeout policy sets, in milliseconds. The client's own hold where one is absent. */
 export interface SilenceLimits {
@@ -54,7 +54,7 @@ class Guard implements Silence {
   private movedAt: number
   private pauses = 0
   limits: SilenceLimits = {}
-  private timer: Fiber.Fiber<void> | undefined
+  private cancelTimer: (() => void) | undefined
   private expire: ((waited: Duration.Duration) => void) | undefined
 
   constructor(clock: Clock.Clock, limitOf: LimitOf) {
@@ -83,7 +83,7 @@ class Guard implements Silence {
       headers: shorter(this.limits.headers, limits.headers),
       body: shorter(this.limits.body, limits.body)
     }
-    if (this.timer !== undefined) this.look()
+    if (this.cancelTimer !== undefined) this.look()
   }
 
   start(expire: (waited: Duration.Duration) => void): void {
@@ -93,14 +93,14 @@ class Guard implements Silence {
 
   stop(): void {
     this.expire = undefined
-    this.timer?.interruptUnsafe()
-    this.timer = undefined
+    this.cancelTimer?.()
+    this.cancelTimer = undefined
   }
 
   private look(): void {
     const { expire } = this
-    this.timer?.interruptUnsafe()
-    this.timer = undefined
+    this.cancelTimer?.()
+    this.cancelTimer = undefined
     if (expire === undefined) return
     const limit = this.limitOf(this.limits)
     const waited = this.pauses > 0 ? 0 : monotonicMillis(this.clock) - this.movedAt
@@ -108,12 +108,7 @@ class Guard implements Silence {
       this.stop()
       return expire(Duration.millis(limit))
     }
-    if (limit === Infinity) return
-    const timer = Effect.runFork(this.clock.sleep(Duration.millis(Math.ceil(limit - waited))))
-    this.timer = timer
-    timer.addObserver((exit) => {
-      if (Exit.isSuccess(exit) && this.timer === timer) this.look()
-    })
+    if (limit !== Infinity) this.cancelTimer = after(this.clock, Math.ceil(limit - waited), () => this.look())
   }
 }
 
