@@ -36,7 +36,10 @@ export const calledWith = (
   operation: Operation,
   options: CallOptions | undefined
 ): Effect.Effect<FilesClient, RequestFailed> =>
-  Effect.map(withCallOptions(client.connection, operation, options), (connection) => ({ ...client, connection }))
+  Effect.map(
+    withCallOptions(client.connection, operation, options),
+    (connection) => connection === client.connection ? client : { ...client, connection }
+  )
 
 /** Sends a request of the Files API, and learns about the service's clock from its answers. */
 export const callFiles = <A>(

@@ -60,6 +60,9 @@ const problemOf = (settings: Settings, name: string, value: unknown): string | u
   return undefined
 }
 
+const givesNothing = ({ headers, userProfileId, workspaceId }: MessageCallOptions): boolean =>
+  headers === undefined && userProfileId === undefined && workspaceId === undefined
+
 /**
  * The connection as a call's options change it, which is the same one where they change nothing. What is wrong with
  * them fails before anything is sent.
@@ -69,7 +72,7 @@ export const withCallOptions = (
   operation: Operation,
   options: MessageCallOptions | null | undefined
 ): Effect.Effect<Connection, RequestFailed> => {
-  if (options === undefined || options === null) return Effect.succeed(connection)
+  if (options === undefined || options === null || givesNothing(options)) return Effect.succeed(connection)
   return Effect.suspend(() => {
     const { settings } = connection
     const given: Record<string, string> = {}

@@ -51,7 +51,7 @@ import { type Options, parse, type Settings } from "./options.ts"
 import { CurrentOwnRequest } from "./ownRequest.ts"
 import { withSecrets } from "./secretHeaders.ts"
 import { serviceTime } from "./serviceTime.ts"
-import { monotonicMillis, type Silence, type SilenceLimits, unlessSilent } from "./silence.ts"
+import { type Silence, type SilenceLimits, unlessSilent } from "./silence.ts"
 
 /** An error's body is read this far, in bytes. */
 const maxErrorBytes = 64 * 1024
@@ -349,7 +349,6 @@ const sendOnce = <A>(
   }
   const idle = Duration.toMillis(settings.idleTimeout)
   const answering = slowOperations.has(subject.operation) ? idle * slowFactor : idle
-  const sentAt = monotonicMillis(clock)
   let response: HttpClientResponse.HttpClientResponse | undefined
 
   const limit = (limits: SilenceLimits): number => {
@@ -365,7 +364,11 @@ const sendOnce = <A>(
       json: Result.getOrUndefined(parseJson(body)),
       now: serviceTime(received.headers) ?? clock.currentTimeMillisUnsafe()
     })
-  const read = (received: HttpClientResponse.HttpClientResponse, silence: Silence): Effect.Effect<A, FilesError> => {
+  const read = (
+    received: HttpClientResponse.HttpClientResponse,
+    silence: Silence,
+    sentAt: number
+  ): Effect.Effect<A, FilesError> => {
     response = received
     silence.moved()
     answered(fiber, subject.operation, attempt, received, subject.scrub)
@@ -375,7 +378,7 @@ const sendOnce = <A>(
       return Effect.flatMap(errorBody(received), (body) => Effect.fail(refused(received, body)))
     }
     const bodyIdle = Duration.millis(silence.limits.body ?? idle)
-    const answer = { response: received, idle: bodyIdle, sentAt, receivedAt: monotonicMillis(clock) }
+    const answer = { response: received, idle: bodyIdle, sentAt, receivedAt: silence.movedAt }
     const value = request.read(answer, subject)
     return progress === undefined ? value : Effect.mapError(value, (error) => progress.failure ?? error)
   }
@@ -383,15 +386,17 @@ const sendOnce = <A>(
     unanswered(fiber, subject.operation, attempt, error)
     return error
   }
-  const sent = (silence: Silence): Effect.Effect<A, FilesError> =>
-    Effect.matchEffect(client.execute(made), {
+  const sent = (silence: Silence): Effect.Effect<A, FilesError> => {
+    const sentAt = silence.movedAt
+    return Effect.matchEffect(client.execute(made), {
       onFailure: (error) =>
         // A client beneath may make failures of answers that are not a success.
         error.reason._tag === "StatusCodeError"
-          ? read(error.reason.response, silence)
+          ? read(error.reason.response, silence, sentAt)
           : Effect.fail(failed(progress?.failure ?? fromTransport(subject, error, progress?.sent))),
-      onSuccess: (received) => read(received, silence)
+      onSuccess: (received) => read(received, silence, sentAt)
     })
+  }
   return unlessSilent(sent, {
     limit,
     provide: contextOf(connection, subject.operation, made, attempt, authorization),

@@ -27,6 +27,8 @@ export interface Silence {
   /** Replaces limits of the client for this request. Of several for the same silence the shortest holds. */
   readonly limitTo: (limits: SilenceLimits) => void
   readonly limits: SilenceLimits
+  /** When something last moved, the beginning at first. Monotonic milliseconds. */
+  readonly movedAt: number
 }
 
 /** The guard of the request that runs in this fiber. */
@@ -51,7 +53,7 @@ const shorter = (one: number | undefined, other: number | undefined): number | u
 class Guard implements Silence {
   private readonly clock: Clock.Clock
   private readonly limitOf: LimitOf
-  private movedAt: number
+  movedAt: number
   private pauses = 0
   limits: SilenceLimits = {}
   private cancelTimer: (() => void) | undefined
@@ -88,7 +90,7 @@ class Guard implements Silence {
 
   start(expire: (waited: Duration.Duration) => void): void {
     this.expire = expire
-    this.look()
+    this.look(this.movedAt)
   }
 
   stop(): void {
@@ -97,13 +99,13 @@ class Guard implements Silence {
     this.cancelTimer = undefined
   }
 
-  private look(): void {
+  private look(now = monotonicMillis(this.clock)): void {
     const { expire } = this
     this.cancelTimer?.()
     this.cancelTimer = undefined
     if (expire === undefined) return
     const limit = this.limitOf(this.limits)
-    const waited = this.pauses > 0 ? 0 : monotonicMillis(this.clock) - this.movedAt
+    const waited = this.pauses > 0 ? 0 : now - this.movedAt
     if (waited >= limit) {
       this.stop()
       return expire(Duration.millis(limit))

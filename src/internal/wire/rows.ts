@@ -38,6 +38,23 @@ const time = (value: unknown): DateTime.Utc | undefined => {
 
 const isId = (value: unknown): value is FileId => Predicate.isString(value) && value !== ""
 
+/**
+ * The shape of a row, which each one is a copy of. V8 puts what a literal makes into the old generation at once, if what
+ * it made before has outlived collections, as the first pages of a young process do. The rows of all further pages would
+ * then stay until a full collection: 330 MB instead of 190 for 600,000 files. What is copied is always young.
+ */
+const blank = {
+  id: "",
+  type: "file",
+  filename: "",
+  mime_type: "",
+  size_bytes: 0,
+  created_at: undefined,
+  downloadable: false,
+  expires_at: null,
+  scope: null
+}
+
 /** Decodes a row in the form that the service sends; `undefined` leaves any other form to the Schema. */
 export const decodeRow = (row: unknown): FileMetadata | undefined => {
   if (!Predicate.isObject(row)) return undefined
@@ -50,6 +67,7 @@ export const decodeRow = (row: unknown): FileMetadata | undefined => {
       && (downloadable === undefined || Predicate.isBoolean(downloadable))
       && (scope === undefined || scope === null) && purpose === undefined
     ? {
+      ...blank,
       id,
       type,
       filename,
