@@ -9,8 +9,13 @@ import { Buffers } from "../internal/request/buffers.ts"
 /** Bytes that are read ahead of what the socket has taken. */
 const ahead = 1 << 20
 
-/** The socket says only of a whole write that it took it: a slow one must not seem to stand still meanwhile. Bytes. */
-const maxWrite = 1 << 18
+/**
+ * The socket says only of a whole write that it took it, and a slow one must not seem to stand still meanwhile. So writes
+ * begin small, and grow while the socket takes each one quickly. Bytes, and milliseconds.
+ */
+const minWrite = 1 << 18
+const maxWrite = 1 << 20
+const quick = 100
 
 /** Lends two buffers, and takes each back when it comes whole. */
 const makeBuffers = () => {
@@ -50,12 +55,13 @@ const makeWriter = (request: ClientRequest, onTaken: () => void, onChunk: (chunk
   let offset = 0
   let isWriting = false
   let isEnded = false
+  let size = minWrite
 
   const next = (): void => {
     const taken: Array<Uint8Array> = []
     const writes: Array<Uint8Array> = []
     // Small chunks go together.
-    let room = maxWrite
+    let room = size
     for (let chunk = queue[index]; chunk !== undefined && room > 0; chunk = queue[index]) {
       const piece = chunk.subarray(offset, offset + room)
       writes.push(piece)
@@ -74,11 +80,13 @@ const makeWriter = (request: ClientRequest, onTaken: () => void, onChunk: (chunk
       return
     }
     isWriting = true
+    const since = performance.now()
     for (const write of writes) request.write(write)
     request.write(last, (error) => {
       isWriting = false
       // What is wrong comes as the request's own error.
       if (error != null) return
+      size = performance.now() - since < quick ? Math.min(2 * size, maxWrite) : minWrite
       onTaken()
       for (const chunk of taken) onChunk(chunk)
       if (!isWriting) next()
@@ -105,7 +113,7 @@ const makeWriter = (request: ClientRequest, onTaken: () => void, onChunk: (chunk
  * @param onTaken called whenever the socket has taken some of it
  */
 export const sendBytes = (request: ClientRequest, bytes: Uint8Array, onTaken: () => void): void => {
-  if (bytes.length <= maxWrite) return void request.end(bytes)
+  if (bytes.length <= minWrite) return void request.end(bytes)
   const writer = makeWriter(request, onTaken, () => {})
   writer.write(bytes)
   writer.end()
