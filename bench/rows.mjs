@@ -118,6 +118,13 @@ export const rows = [
     slow: true,
     job: { task: "upload", ...size(500) },
     saw: uploads(1)
+  },
+  {
+    id: "memory-list",
+    title: "list 600,000 at 1000 a page, decoded",
+    memory: true,
+    job: { task: "list", total: 600_000, limit: 1000 },
+    saw: (seen) => seen.requests === 600
   }
 ]
 
