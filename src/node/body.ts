@@ -1,10 +1,12 @@
 /**
  * Writes a request's body no faster than the socket takes it, and tells what it has taken.
  */
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClientRequest } from "node:http"
 import { Buffers } from "../internal/request/buffers.ts"
+import { monotonicMillis } from "../internal/request/silence.ts"
 
 /** Bytes that are read ahead of what the socket has taken. */
 const ahead = 1 << 20
@@ -47,7 +49,12 @@ const makeBuffers = () => {
  * @param onTaken called whenever the socket has taken some
  * @param onChunk called once it has taken the whole of a chunk
  */
-const makeWriter = (request: ClientRequest, onTaken: () => void, onChunk: (chunk: Uint8Array) => void) => {
+const makeWriter = (
+  request: ClientRequest,
+  clock: Clock.Clock,
+  onTaken: () => void,
+  onChunk: (chunk: Uint8Array) => void
+) => {
   let queue: Array<Uint8Array> = []
   /** In the queue. */
   let index = 0
@@ -80,13 +87,13 @@ const makeWriter = (request: ClientRequest, onTaken: () => void, onChunk: (chunk
       return
     }
     isWriting = true
-    const since = performance.now()
+    const since = monotonicMillis(clock)
     for (const write of writes) request.write(write)
     request.write(last, (error) => {
       isWriting = false
       // What is wrong comes as the request's own error.
       if (error != null) return
-      size = performance.now() - since < quick ? Math.min(2 * size, maxWrite) : minWrite
+      size = monotonicMillis(clock) - since < quick ? Math.min(2 * size, maxWrite) : minWrite
       onTaken()
       for (const chunk of taken) onChunk(chunk)
       if (!isWriting) next()
@@ -112,9 +119,14 @@ const makeWriter = (request: ClientRequest, onTaken: () => void, onChunk: (chunk
  *
  * @param onTaken called whenever the socket has taken some of it
  */
-export const sendBytes = (request: ClientRequest, bytes: Uint8Array, onTaken: () => void): void => {
+export const sendBytes = (
+  request: ClientRequest,
+  bytes: Uint8Array,
+  clock: Clock.Clock,
+  onTaken: () => void
+): void => {
   if (bytes.length <= minWrite) return void request.end(bytes)
-  const writer = makeWriter(request, onTaken, () => {})
+  const writer = makeWriter(request, clock, onTaken, () => {})
   writer.write(bytes)
   writer.end()
 }
@@ -126,13 +138,14 @@ export const sendBytes = (request: ClientRequest, bytes: Uint8Array, onTaken: ()
 export const sendStream = <E>(
   request: ClientRequest,
   body: Stream.Stream<Uint8Array, E>,
+  clock: Clock.Clock,
   onTaken: () => void
 ): Effect.Effect<void, E> =>
   Effect.suspend(() => {
     const buffers = makeBuffers()
     let pending = 0
     let wake: (() => void) | undefined
-    const writer = makeWriter(request, onTaken, (chunk) => {
+    const writer = makeWriter(request, clock, onTaken, (chunk) => {
       pending -= chunk.length
       buffers.giveBack(chunk)
       if (pending <= ahead) wake?.()

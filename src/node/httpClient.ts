@@ -252,7 +252,7 @@ class Exchange {
     const { body } = this.request
     const onTaken = () => this.silence?.moved()
     if (body._tag === "Stream") {
-      return Effect.runForkWith(this.context)(Effect.matchCause(sendStream(message, body.stream, onTaken), {
+      return Effect.runForkWith(this.context)(Effect.matchCause(sendStream(message, body.stream, this.clock, onTaken), {
         onSuccess: () => {},
         onFailure: (cause) => {
           this.resume(Effect.fail(encodeError(this.request, Cause.squash(cause))))
@@ -260,7 +260,7 @@ class Exchange {
         }
       }))
     }
-    if (body._tag === "Uint8Array") sendBytes(message, body.body, onTaken)
+    if (body._tag === "Uint8Array") sendBytes(message, body.body, this.clock, onTaken)
     else message.end()
     return undefined
   }

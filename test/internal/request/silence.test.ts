@@ -48,6 +48,15 @@ describe("a limit on silence", () => {
       assert.strictEqual(yield* Fiber.join(second), 110)
     }))
 
+  it.live("lets an answer through where the clock's sleep doesn't wait", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const impatient: Clock.Clock = Object.assign(Object.create(clock), { sleep: () => Effect.void })
+      const answer = Effect.callback<string>((resume) => void setImmediate(() => resume(Effect.succeed("answer"))))
+      const got = yield* Effect.provideService(guarded(() => answer, 60_000), Clock.Clock, impatient)
+      assert.strictEqual(got, "answer")
+    }))
+
   it.live("of a later request holds after one was abandoned under fake timers", () =>
     Effect.gen(function*() {
       yield* Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }))
