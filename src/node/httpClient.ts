@@ -356,14 +356,15 @@ const isPlain = ({ body, headers }: HttpClientRequest.HttpClientRequest): boolea
   (body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "Stream") && headers["upgrade"] === undefined
 
 /**
- * Where a request goes, if it can go the short way. A URL that is still as the operation made it needs no parsing.
+ * Where a request goes, if it can go the short way. A URL that is still as the operation made it needs no parsing; a
+ * fragment is never sent.
  */
 const targetOf = (
   originOf: (name: string) => Origin,
   own: OwnRequest,
   request: HttpClientRequest.HttpClientRequest
 ): Target | undefined => {
-  if (request.url === own.url && Option.isNone(request.hash)) {
+  if (request.url === own.url) {
     const query = request.urlParams.params.length === 0 ? "" : `?${UrlParams.toString(request.urlParams)}`
     const href = own.url + query
     return { origin: originOf(own.origin), path: href.slice(own.origin.length), href }

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { type FileMetadata, Files } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { HttpClient } from "effect/http"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
+import { connect, send } from "../../../src/internal/request/send.ts"
 import { recordSpans } from "../../support/spans.ts"
 
 const key = "sk-ant-canary-000102030405060708090a0b0c0d0e0f"
@@ -16,6 +18,24 @@ const serving = (answer: () => Response, options?: Partial<Files.Options>) =>
   )
 
 const shown = (error: unknown) => `${inspect(error, { depth: 20, showHidden: true })} ${JSON.stringify(error)}`
+
+it.effect("an answer tells when its request was sent and when its headers came", () =>
+  Effect.gen(function*() {
+    const connection = yield* connect({ apiKey: Redacted.make(key) })
+    const { baseUrl, dialect, maxFileBytes, scrub } = connection.settings
+    const subject = { operation: "metadata", dialect, baseUrl, maxFileBytes, scrub } as const
+    const asked = yield* Effect.forkChild(send(connection, { subject, method: "GET", path: "/v1/files/file_1" }), {
+      startImmediately: true
+    })
+    yield* TestClock.adjust("3 seconds")
+    const { receivedAt, sentAt } = yield* Fiber.join(asked)
+    assert.strictEqual(receivedAt - sentAt, 3000)
+  }).pipe(Effect.provideService(
+    HttpClient.HttpClient,
+    HttpClient.make((request) =>
+      Effect.delay(Effect.succeed(HttpClientResponse.fromWeb(request, new Response("{}"))), "3 seconds")
+    )
+  )))
 
 describe("a key that a server echoes in a success", () => {
   /** Half of the key would do for a guess. */
