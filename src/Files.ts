@@ -137,7 +137,7 @@ const intentTolerance = 5_000
 
 const findUploads = (lost: LostUploads): Internals["findUploads"] => ({ expiresIn, filename, mimeType, since, size }) =>
   Effect.gen(function*() {
-    const fields = yield* uploadFields({ expiresIn })
+    const fields = yield* Effect.fromResult(uploadFields({ expiresIn }))
     const clock = yield* Clock.Clock
     const elapsed = Math.max(0, clock.currentTimeMillisUnsafe() - since)
     const found = yield* lost.candidates({ filename, mimeType, size, expiresIn: expirySeconds(fields) }, size, {
@@ -197,6 +197,11 @@ export const listPage: (options?: ListPageOptions) => Effect.Effect<FilePage, Li
 const asOptions = (given: CallOptions | number | undefined): CallOptions | undefined =>
   Predicate.isNumber(given) ? undefined : given
 
+const withoutIndex = (id: FileId, options?: CallOptions | number): [FileId, CallOptions | undefined] => [
+  id,
+  asOptions(options)
+]
+
 /**
  * {@link Files.metadata} of the service in the context. `Effect.forEach(ids, Files.metadata)` works: an index in place
  * of the options is ignored.
@@ -204,10 +209,11 @@ const asOptions = (given: CallOptions | number | undefined): CallOptions | undef
 export const metadata: (
   id: FileId,
   options?: CallOptions | number
-) => Effect.Effect<FileMetadata, MetadataError, Files> = accessor.effect(
+) => Effect.Effect<FileMetadata, MetadataError, Files> = accessor.effectWith(
   Files,
-  "Files.metadata"
-)((files) => (id, options) => files.metadata(id, asOptions(options)))
+  "Files.metadata",
+  withoutIndex
+)((files) => files.metadata)
 
 /** {@link Files.download} of the service in the context; an index in place of the options is ignored. */
 export const download: (id: FileId, options?: CallOptions | number) => Stream.Stream<Uint8Array, DownloadError, Files> =
@@ -219,10 +225,11 @@ export const download: (id: FileId, options?: CallOptions | number) => Stream.St
 
 /** Deletes a file with the service in the context; an index in place of the options is ignored. */
 const delete_: (id: FileId, options?: CallOptions | number) => Effect.Effect<DeletedFile, DeleteError, Files> = accessor
-  .effect(
+  .effectWith(
     Files,
-    "Files.delete"
-  )((files) => (id, options) => files.delete(id, asOptions(options)))
+    "Files.delete",
+    withoutIndex
+  )((files) => files.delete)
 
 export {
   /** {@link Files.delete} of the service in the context; an index in place of the options is ignored. */

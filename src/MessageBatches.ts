@@ -55,6 +55,7 @@ import { defined } from "./internal/defined.ts"
 import { encodeBatch, isCustomId } from "./internal/messages/batch.ts"
 import { isError } from "./internal/messages/events.ts"
 import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "./internal/messages/request.ts"
+import { operation } from "./internal/operation.ts"
 import { type Attempt, mayContinue, newAttempt } from "./internal/request/attempt.ts"
 import { type CallOptions, type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
@@ -71,7 +72,7 @@ import {
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect } from "./internal/request/send.ts"
-import { annotate, observe, observeStream, whole } from "./internal/telemetry.ts"
+import { annotate, type AnyFiber, observeStream, whole } from "./internal/telemetry.ts"
 import { describeValue, excerpt, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
 import { isPathSegment } from "./internal/wire/pathSegment.ts"
@@ -242,12 +243,6 @@ const decodePage = decodeJson(BatchPage)
 const decodeDeleted = decodeJson(DeletedAnswer)
 const decodeResult = Schema.decodeUnknownExit(BatchResult)
 
-const annotated = (name: string, value: string | number): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    annotate(fiber, name, value)
-    return Effect.void
-  })
-
 /** The most bytes that a result, which holds one message, may have. */
 const maxResultBytes = 16 * 1024 * 1024
 
@@ -283,15 +278,18 @@ export const make = Effect.fnUntraced(function*(
     ...defined({ batchId })
   })
 
-  const create = Effect.fn("anthropic.messages.batches.create", { kind: "client" })(
-    function*(
+  const create = operation(
+    "createBatch",
+    baseUrl,
+    Effect.fnUntraced(function*(
+      fiber: AnyFiber,
       requests: ReadonlyArray<BatchRequest>,
       options?: MessageCallOptions
     ): Effect.fn.Return<MessageBatch, FilesError> {
       const bytes = yield* encodeBatch(requests)
       yield* warnWithoutCodeExecution(requests.map(({ params }) => params))
-      yield* annotated("anthropic.message.batch.request_count", requests.length)
-      const called = yield* withCallOptions(connection, "createBatch", options)
+      annotate(fiber, "anthropic.message.batch.request_count", requests.length)
+      const called = yield* Effect.fromResult(withCallOptions(connection, "createBatch", options))
       const batch = yield* call(called, {
         subject: subjectOf("createBatch", called),
         method: "POST",
@@ -301,15 +299,13 @@ export const make = Effect.fnUntraced(function*(
         // A second batch would have to be paid for as well.
         canRepeat: (error) => !error.isOutcomeUnknown
       })
-      yield* annotated("anthropic.message.batch.id", batch.id)
+      annotate(fiber, "anthropic.message.batch.id", batch.id)
       return batch
-    },
-    Effect.mapError(toOperationError("createBatch")),
-    observe("createBatch", baseUrl)
+    })
   )
 
-  const onOne = <A extends { readonly id: string }>(
-    operation: "getBatch" | "cancelBatch" | "deleteBatch",
+  const onOne = <O extends "getBatch" | "cancelBatch" | "deleteBatch", A extends { readonly id: string }>(
+    name: O,
     method: "GET" | "POST" | "DELETE",
     suffix: string,
     decode: (
@@ -318,14 +314,20 @@ export const make = Effect.fnUntraced(function*(
       then: (value: A) => Effect.Effect<A, FilesError>
     ) => Effect.Effect<A, FilesError>
   ) =>
-    Effect.fnUntraced(
-      function*(id: string, options?: CallOptions): Effect.fn.Return<A, FilesError> {
-        yield* annotated("anthropic.message.batch.id", id)
-        const called = yield* withCallOptions(connection, operation, options)
+    operation(
+      name,
+      baseUrl,
+      Effect.fnUntraced(function*(
+        fiber: AnyFiber,
+        id: string,
+        options?: CallOptions
+      ): Effect.fn.Return<A, FilesError> {
+        annotate(fiber, "anthropic.message.batch.id", id)
+        const called = yield* Effect.fromResult(withCallOptions(connection, name, options))
         return yield* call(called, {
-          subject: subjectOf(operation, called, id),
+          subject: subjectOf(name, called, id),
           method,
-          path: `${yield* pathOf(operation, id)}${suffix}`,
+          path: `${yield* pathOf(name, id)}${suffix}`,
           read: (answer, subject) =>
             decode(subject, answer, (value) => {
               if (value.id === id) return Effect.succeed(value)
@@ -333,29 +335,24 @@ export const make = Effect.fnUntraced(function*(
               return Effect.fail(unexpected(subject, answer.response, what, ""))
             })
         })
-      },
-      Effect.mapError(toOperationError(operation)),
-      observe(operation, baseUrl)
+      })
     )
 
-  const get = Effect.fn("anthropic.messages.batches.retrieve", { kind: "client" })(
-    onOne("getBatch", "GET", "", decodeBatch)
-  )
+  const get = onOne("getBatch", "GET", "", decodeBatch)
 
-  const cancel = Effect.fn("anthropic.messages.batches.cancel", { kind: "client" })(
-    onOne("cancelBatch", "POST", "/cancel", decodeBatch)
-  )
+  const cancel = onOne("cancelBatch", "POST", "/cancel", decodeBatch)
 
-  const remove = Effect.fn("anthropic.messages.batches.delete", { kind: "client" })(
-    onOne("deleteBatch", "DELETE", "", decodeDeleted)
-  )
+  const remove = onOne("deleteBatch", "DELETE", "", decodeDeleted)
 
-  const fetchPage = Effect.fn("anthropic.messages.batches.list", { kind: "client" })(
-    function*(
+  const fetchPage = operation(
+    "listBatches",
+    baseUrl,
+    Effect.fnUntraced(function*(
+      _: AnyFiber,
       urlParams: Readonly<Record<string, string>>,
       options: CallOptions
     ): Effect.fn.Return<typeof BatchPage.Type, FilesError> {
-      const called = yield* withCallOptions(connection, "listBatches", options)
+      const called = yield* Effect.fromResult(withCallOptions(connection, "listBatches", options))
       return yield* call(called, {
         subject: subjectOf("listBatches", called),
         method: "GET",
@@ -363,9 +360,7 @@ export const make = Effect.fnUntraced(function*(
         urlParams,
         read: (answer, subject) => decodePage(subject, answer)
       })
-    },
-    Effect.mapError(toOperationError("listBatches")),
-    observe("listBatches", baseUrl)
+    })
   )
 
   const list = (options?: ListOptions): Stream.Stream<MessageBatch, BatchError> =>
@@ -400,7 +395,7 @@ export const make = Effect.fnUntraced(function*(
     attempt: Attempt,
     given: ReadonlySet<string>
   ): Effect.fn.Return<Stream.Stream<BatchResult, FilesError>, FilesError> {
-    const called = yield* withCallOptions(connection, "batchResults", options)
+    const called = yield* Effect.fromResult(withCallOptions(connection, "batchResults", options))
     const subject = subjectOf("batchResults", called, id)
     // Not the batch's results_url, because a key is never sent to an address that an answer names.
     const answer = yield* call(called, {

@@ -61,6 +61,7 @@ import {
   warnWithoutCodeExecution
 } from "./internal/messages/request.ts"
 import { follow, received, sending } from "./internal/messages/spans.ts"
+import { operation } from "./internal/operation.ts"
 import { type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
 import { decodeJson } from "./internal/request/decode.ts"
@@ -68,7 +69,7 @@ import { invalidRequest, type Subject, toOperationError } from "./internal/reque
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { call, connect, type Connection, send } from "./internal/request/send.ts"
-import { observe, observeStream } from "./internal/telemetry.ts"
+import { type AnyFiber, observeStream } from "./internal/telemetry.ts"
 import { emptyByDefault, issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
 
 export type {
@@ -509,7 +510,7 @@ export const make = Effect.fnUntraced(function*(
   ) {
     yield* checkRequest(operation, request)
     yield* warnWithoutCodeExecution([request])
-    const called = yield* withCallOptions(connection, operation, options)
+    const called = yield* Effect.fromResult(withCallOptions(connection, operation, options))
     const { settings } = called
     const body = yield* Effect.mapError(
       HttpBody.json({ ...request, stream }),
@@ -527,9 +528,14 @@ export const make = Effect.fnUntraced(function*(
     return { connection: called, subject, request: { subject, method: "POST", path: "/v1/messages", body } } as const
   })
 
-  const create = Effect.fn("anthropic.messages.create", { kind: "client" })(
-    function*(request: Request, options?: MessageCallOptions): Effect.fn.Return<Message, FilesError> {
-      const fiber = yield* Effect.withFiber(Effect.succeed)
+  const create = operation(
+    "createMessage",
+    connection.settings.baseUrl,
+    Effect.fnUntraced(function*(
+      fiber: AnyFiber,
+      request: Request,
+      options?: MessageCallOptions
+    ): Effect.fn.Return<Message, FilesError> {
       const prepared = yield* prepare("createMessage", request, undefined, options)
       sending(fiber, request, { stream: false, betas: betasOf(prepared.connection) })
       const message = yield* call(prepared.connection, {
@@ -538,9 +544,7 @@ export const make = Effect.fnUntraced(function*(
       })
       received(fiber, request.model, message)
       return message
-    },
-    Effect.mapError(toOperationError("createMessage")),
-    observe("createMessage", connection.settings.baseUrl)
+    })
   )
 
   const observed = observeStream("streamMessage", connection.settings.baseUrl)

@@ -4,7 +4,8 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { checkFilename, checkMimeType, expiresInRange, uploadFields } from "../internal/files/upload.ts"
+import * as Result from "effect/Result"
+import { expiresInRange, filenameError, mimeTypeError, uploadFields } from "../internal/files/upload.ts"
 import { UsageError } from "./failure.ts"
 import { messageOf } from "./wording.ts"
 
@@ -14,22 +15,15 @@ export interface Given {
   readonly expiresIn: Option.Option<Duration.Duration>
 }
 
-const ifGiven = <A, E>(
-  given: Option.Option<A>,
-  check: (value: A) => Effect.Effect<unknown, E>,
-  sentenceOf: (error: E) => string
-): Effect.Effect<void, UsageError> =>
-  Option.match(given, {
-    onNone: () => Effect.void,
-    onSome: (value) =>
-      Effect.asVoid(Effect.mapError(check(value), (error) => new UsageError({ message: sentenceOf(error) })))
-  })
+const refuse = (message: string): Effect.Effect<never, UsageError> => Effect.fail(new UsageError({ message }))
 
 export const check = (
   { expiresIn, mime = Option.none(), name = Option.none() }: Given
-): Effect.Effect<void, UsageError> =>
-  Effect.all([
-    ifGiven(name, checkFilename, messageOf),
-    ifGiven(mime, checkMimeType, messageOf),
-    ifGiven(expiresIn, (expiresIn) => uploadFields({ expiresIn }), () => `--expires-in has to be ${expiresInRange}.`)
-  ], { discard: true })
+): Effect.Effect<void, UsageError> => {
+  const wrong = Option.getOrUndefined(Option.map(name, filenameError))
+    ?? Option.getOrUndefined(Option.map(mime, mimeTypeError))
+  if (wrong !== undefined) return refuse(messageOf(wrong))
+  return Option.exists(expiresIn, (expiresIn) => Result.isFailure(uploadFields({ expiresIn })))
+    ? refuse(`--expires-in has to be ${expiresInRange}.`)
+    : Effect.void
+}

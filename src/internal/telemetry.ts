@@ -25,7 +25,7 @@ import type { FilesError, Operation } from "../FilesError.ts"
 import * as Metrics from "./telemetry/metrics.ts"
 import { errorTypeOf, type Named, nameOf, operations, type Sending, tagOf } from "./telemetry/operations.ts"
 
-type AnyFiber = Fiber.Fiber<unknown, unknown>
+export type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 const recordDuration = Metrics.recorder(Metrics.operationDuration)
 const addActive = Metrics.adder(Metrics.operationActive)
@@ -163,9 +163,10 @@ const observed = (operation: Sending, baseUrl: string): Observed => {
 
 const seconds = (nanos: bigint): number => Number(nanos) / 1e9
 
-type End = (exit: Exit.Exit<unknown, FilesError>) => Effect.Effect<void> | undefined
+/** What is called once with what came of an operation. */
+export type End = (exit: Exit.Exit<unknown, FilesError>) => Effect.Effect<void> | undefined
 
-/** An operation has begun; what is given is called once, at its end. */
+/** An operation has begun in the span of this fiber. */
 const begin = (fiber: AnyFiber, { attributes, named, operation }: Observed): End => {
   const { context } = fiber
   const clock = fiber.getRef(Clock.Clock)
@@ -201,18 +202,10 @@ const begin = (fiber: AnyFiber, { attributes, named, operation }: Observed): End
   }
 }
 
-/** Observes an operation inside its span: the last of the functions that `Effect.fn` is given. */
-export const observe = (operation: Sending, baseUrl: string) => {
+/** Observes an operation: to be called as it begins, inside its span. */
+export const observer = (operation: Sending, baseUrl: string): (fiber: AnyFiber) => End => {
   const about = observed(operation, baseUrl)
-  return <A, E extends FilesError, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      let end: End | undefined
-      const begun = Effect.withFiber<A, E, R>((fiber) => {
-        end = begin(fiber, about)
-        return self
-      })
-      return Effect.onExitPrimitive(begun, (exit) => end?.(exit))
-    })
+  return (fiber) => begin(fiber, about)
 }
 
 /** Observes an operation that gives a stream, in a span that ends when the stream does. */

@@ -2,7 +2,7 @@
  * Functions that the operations of the Files API share.
  */
 import * as Effect from "effect/Effect"
-
+import * as Result from "effect/Result"
 import type { FileId } from "../../FileMetadata.ts"
 import type { FilesError, Operation, RequestFailed } from "../../FilesError.ts"
 import { type CallOptions, withCallOptions } from "../request/callOptions.ts"
@@ -35,8 +35,8 @@ export const calledWith = (
   client: FilesClient,
   operation: Operation,
   options: CallOptions | undefined
-): Effect.Effect<FilesClient, RequestFailed> =>
-  Effect.map(
+): Result.Result<FilesClient, RequestFailed> =>
+  Result.map(
     withCallOptions(client.connection, operation, options),
     (connection) => connection === client.connection ? client : { ...client, connection }
   )

@@ -24,7 +24,7 @@ export const makeDownload = (own: FilesClient, find: Lookup) => {
     observed(
       Stream.unwrap(
         Effect.gen(function*() {
-          const client = yield* calledWith(own, "download", options)
+          const client = yield* Effect.fromResult(calledWith(own, "download", options))
           const metadata: Lookup = (id) => find(id, options)
           const subject = subjectOf(client.connection, "download", { fileId: id })
           const request: Call<Answer> = {

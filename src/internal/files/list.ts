@@ -9,11 +9,12 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type FileId, type FileMetadata, FilePage } from "../../FileMetadata.ts"
 import type { FilesError, ListError, MetadataError, RequestFailed } from "../../FilesError.ts"
+import { operation } from "../operation.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
-import { invalidRequest, quote, toOperationError, unexpected } from "../request/errors.ts"
+import { invalidRequest, quote, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
-import { annotate, observe } from "../telemetry.ts"
+import { annotate } from "../telemetry.ts"
 import { describeValue } from "../text.ts"
 import { type Dialect, maxIdsPerRequest, maxPageLimit } from "../wire/constants.ts"
 import { type Direction, nextCursor, rows } from "../wire/cursor.ts"
@@ -60,8 +61,11 @@ export const makeList = (
 ) => {
   const { dialect } = client.connection.settings
 
-  const fetchPage = Effect.fn("anthropic.files.list", { kind: "client" })(
+  const fetchPage = operation(
+    "list",
+    client.connection.settings.baseUrl,
     (
+      fiber,
       client: FilesClient,
       urlParams: Params,
       asked?: ReadonlySet<string>
@@ -78,15 +82,11 @@ export const makeList = (
           if (newest !== undefined) client.clock.saw(newest.created_at.epochMilliseconds, answer.receivedAt)
           return Effect.succeed(page)
         })
-      return Effect.withFiber((fiber) =>
-        Effect.map(callFiles(client, { subject, method: "GET", path: "/v1/files", urlParams, read }), (page) => {
-          annotate(fiber, "files.count", page.data.length)
-          return page
-        })
-      )
-    },
-    Effect.mapError(toOperationError("list")),
-    observe("list", client.connection.settings.baseUrl)
+      return Effect.map(callFiles(client, { subject, method: "GET", path: "/v1/files", urlParams, read }), (page) => {
+        annotate(fiber, "files.count", page.data.length)
+        return page
+      })
+    }
   )
 
   const byIds = (client: FilesClient, ids: ReadonlyArray<FileId>, options: ListOptions) =>
@@ -95,7 +95,7 @@ export const makeList = (
   const listPage = (options: ListPageOptions = {}): Effect.Effect<FilePage, ListError> =>
     Effect.gen(function*() {
       yield* checkList(dialect, options)
-      const called = yield* calledWith(client, "list", options)
+      const called = yield* Effect.fromResult(calledWith(client, "list", options))
       if (options.ids === undefined) return yield* fetchPage(called, pageParams(options))
       const ids = Array.from(new Set(options.ids))
       yield* checkIds(ids)
@@ -182,7 +182,7 @@ export const makeList = (
     return Stream.unwrap(Effect.gen(function*() {
       yield* checkList(dialect, options)
       yield* checkIds(ids)
-      const called = yield* calledWith(client, "list", options)
+      const called = yield* Effect.fromResult(calledWith(client, "list", options))
       if (ids === undefined) return surviving(called, options)
       return dialect === "beta" ? lookUp(ids, options) : inBatches(called, ids, options)
     }))

@@ -4,14 +4,16 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { DeletedFile, type FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { FilesError } from "../../FilesError.ts"
+import { operation } from "../operation.ts"
 import type { Resolution } from "../request/attempt.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
-import { type Subject, toOperationError, unexpected } from "../request/errors.ts"
+import { type Subject, unexpected } from "../request/errors.ts"
 import type { Answer } from "../request/send.ts"
-import { annotate, observe } from "../telemetry.ts"
+import { annotate } from "../telemetry.ts"
 import { isPathSegment } from "../wire/pathSegment.ts"
 import { decodeRow } from "../wire/rows.ts"
 import { calledWith, callFiles, type FilesClient, notAnId, pathTo, subjectOf } from "./client.ts"
@@ -29,25 +31,25 @@ const sameFile = <A extends { readonly id: string }>(id: FileId, subject: Subjec
     )
 
 export const makeMetadata = (client: FilesClient) =>
-  Effect.fn("anthropic.files.retrieve_metadata", { kind: "client" })(
-    (id: FileId, options?: CallOptions): Effect.Effect<FileMetadata, FilesError> =>
-      Effect.withFiber((fiber) => {
-        annotate(fiber, "anthropic.file.id", id)
-        if (!isPathSegment(id)) return Effect.fail(notAnId("metadata", "id", id))
-        return Effect.flatMap(calledWith(client, "metadata", options), (client) =>
-          callFiles(client, {
-            subject: subjectOf(client.connection, "metadata", { fileId: id }),
-            method: "GET",
-            path: pathTo(id),
-            read: (answer, subject) =>
-              decodeMetadata(subject, answer, (file) => {
-                client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
-                return sameFile<FileMetadata>(id, subject, answer)(file)
-              })
-          }))
-      }),
-    Effect.mapError(toOperationError("metadata")),
-    observe("metadata", client.connection.settings.baseUrl)
+  operation(
+    "metadata",
+    client.connection.settings.baseUrl,
+    (fiber, id: FileId, options?: CallOptions): Effect.Effect<FileMetadata, FilesError> => {
+      annotate(fiber, "anthropic.file.id", id)
+      if (!isPathSegment(id)) return Effect.fail(notAnId("metadata", "id", id))
+      const called = calledWith(client, "metadata", options)
+      if (Result.isFailure(called)) return Effect.fail(called.failure)
+      return callFiles(called.success, {
+        subject: subjectOf(called.success.connection, "metadata", { fileId: id }),
+        method: "GET",
+        path: pathTo(id),
+        read: (answer, subject) =>
+          decodeMetadata(subject, answer, (file) => {
+            client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
+            return sameFile<FileMetadata>(id, subject, answer)(file)
+          })
+      })
+    }
   )
 
 const notDone: Resolution<never> = { _tag: "NotDone" }
@@ -60,35 +62,35 @@ const isGone = (exit: Exit.Exit<unknown, FilesError>): boolean =>
  * @param listeners each is called with every file that is deleted, or found to be gone
  */
 export const makeDelete = (client: FilesClient, listeners: Internals["deletionListeners"]) =>
-  Effect.fn("anthropic.files.delete", { kind: "client" })(
-    (id: FileId, options?: CallOptions): Effect.Effect<DeletedFile, FilesError> =>
-      Effect.withFiber((fiber) => {
-        annotate(fiber, "anthropic.file.id", id)
-        if (!isPathSegment(id)) return Effect.fail(notAnId("delete", "id", id))
-        let isAnswerLost = false
-        return Effect.flatMap(calledWith(client, "delete", options), (client) =>
-          callFiles(client, {
-            subject: subjectOf(client.connection, "delete", { fileId: id }),
-            method: "DELETE",
-            path: pathTo(id),
-            read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
-            resolve: () =>
-              Effect.sync(() => {
-                isAnswerLost = true
-                return notDone
-              })
-          })).pipe(
-            // The first answer was lost, and the file is gone as requested.
-            Effect.catchTag(
-              "FileNotFound",
-              (error): Effect.Effect<DeletedFile, FilesError> =>
-                isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
-            ),
-            Effect.onExit((exit) =>
-              isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
-            )
-          )
-      }),
-    Effect.mapError(toOperationError("delete")),
-    observe("delete", client.connection.settings.baseUrl)
+  operation(
+    "delete",
+    client.connection.settings.baseUrl,
+    (fiber, id: FileId, options?: CallOptions): Effect.Effect<DeletedFile, FilesError> => {
+      annotate(fiber, "anthropic.file.id", id)
+      if (!isPathSegment(id)) return Effect.fail(notAnId("delete", "id", id))
+      const called = calledWith(client, "delete", options)
+      if (Result.isFailure(called)) return Effect.fail(called.failure)
+      let isAnswerLost = false
+      return callFiles(called.success, {
+        subject: subjectOf(called.success.connection, "delete", { fileId: id }),
+        method: "DELETE",
+        path: pathTo(id),
+        read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
+        resolve: () =>
+          Effect.sync(() => {
+            isAnswerLost = true
+            return notDone
+          })
+      }).pipe(
+        // The first answer was lost, and the file is gone as requested.
+        Effect.catchTag(
+          "FileNotFound",
+          (error): Effect.Effect<DeletedFile, FilesError> =>
+            isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
+        ),
+        Effect.onExit((exit) =>
+          isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
+        )
+      )
+    }
   )

@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import {
@@ -21,14 +23,15 @@ import {
   TransferInterrupted
 } from "../../FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "../../FileSource.ts"
+import { operation } from "../operation.ts"
 import type { Resolution } from "../request/attempt.ts"
 import { type BlobBody, withBlob } from "../request/blobBody.ts"
 import type { CallOptions } from "../request/callOptions.ts"
-import { fileTooLarge, invalidRequest, type Sent, type Subject, toOperationError } from "../request/errors.ts"
+import { fileTooLarge, invalidRequest, type Sent, type Subject } from "../request/errors.ts"
 import { IsWithinBody } from "../request/ownRequest.ts"
 import type { Progress } from "../request/send.ts"
 import { CurrentSilence } from "../request/silence.ts"
-import { annotate, moved, observe } from "../telemetry.ts"
+import { annotate, type AnyFiber, moved } from "../telemetry.ts"
 import { describeValue, excerpt, loneSurrogate, printable } from "../text.ts"
 import * as Wire from "../wire/constants.ts"
 import { mimeTypeOf } from "../wire/mimeType.ts"
@@ -95,20 +98,25 @@ export const makeUpload = (
 ) => {
   const { dialect, maxFileBytes } = client.connection.settings
 
-  const open = Effect.fnUntraced(function*<R>(source: FileSource<R>, options: UploadOptions) {
-    if (!isFileSource(source)) return yield* noSource()
-    const fields = yield* uploadFields(options)
-    yield* checkOnUnknownOutcome(options.onUnknownOutcome)
-    const content = yield* source.open
-    const filename = yield* checkFilename(options.filename ?? content.filename)
-    const mimeType = yield* checkMimeType(
-      options.mimeType ?? content.mimeType ?? mimeTypeOf(filename) ?? content.fallbackMimeType
-        ?? (dialect === "ga" ? undefined : "application/octet-stream")
-    )
-    yield* checkSize(filename, content.size, maxFileBytes)
-    const checked: Checked = { content, filename, mimeType, fields }
-    return checked
-  })
+  const check = (content: Content, fields: Fields, options: UploadOptions): Effect.Effect<Checked, FilesError> => {
+    const filename = options.filename ?? content.filename ?? ""
+    const wrongName = filenameError(filename)
+    if (wrongName !== undefined) return Effect.fail(wrongName)
+    const mimeType = options.mimeType ?? content.mimeType ?? mimeTypeOf(filename) ?? content.fallbackMimeType
+      ?? (dialect === "ga" ? undefined : "application/octet-stream")
+    const wrong = mimeTypeError(mimeType) ?? sizeError(filename, content.size, maxFileBytes)
+    return wrong === undefined ? Effect.succeed({ content, filename, mimeType, fields }) : Effect.fail(wrong)
+  }
+
+  const open = <R>(
+    source: FileSource<R>,
+    options: UploadOptions
+  ): Effect.Effect<Checked, FilesError, R | Scope.Scope> => {
+    if (!isFileSource(source)) return Effect.fail(noSource())
+    const fields = uploadFields(options)
+    if (Result.isFailure(fields)) return Effect.fail(fields.failure)
+    return Effect.flatMap(source.open, (content) => check(content, fields.success, options))
+  }
 
   const send = (client: FilesClient, { content, fields, filename, mimeType }: Checked, options: UploadOptions) => {
     const { bytes, size } = content
@@ -154,22 +162,22 @@ export const makeUpload = (
       }))
   }
 
-  return Effect.fn("anthropic.files.upload", { kind: "client" })(
-    <R>(source: FileSource<R>, options: UploadOptions = {}): Effect.Effect<FileMetadata, FilesError, R> =>
-      Effect.withFiber((fiber) =>
-        Effect.map(
-          Effect.scoped(Effect.gen(function*() {
-            const called = yield* calledWith(client, "upload", options)
-            return yield* send(called, yield* open(source, options), options)
-          })),
-          (file) => {
-            annotate(fiber, "anthropic.file.id", file.id)
-            return file
-          }
-        )
-      ),
-    Effect.mapError(toOperationError("upload")),
-    observe("upload", client.connection.settings.baseUrl)
+  return operation(
+    "upload",
+    client.connection.settings.baseUrl,
+    <R>(
+      fiber: AnyFiber,
+      source: FileSource<R>,
+      options: UploadOptions = {}
+    ): Effect.Effect<FileMetadata, FilesError, R> => {
+      const called = calledWith(client, "upload", options)
+      if (Result.isFailure(called)) return Effect.fail(called.failure)
+      const upload = Effect.flatMap(open(source, options), (checked) => send(called.success, checked, options))
+      return Effect.map(Effect.scoped(upload), (file) => {
+        annotate(fiber, "anthropic.file.id", file.id)
+        return file
+      })
+    }
   )
 }
 
@@ -314,32 +322,19 @@ const sizeMismatch = (filename: string, declared: number, given: number): Source
     source: filename
   })
 
-const checkSize = (
+const sizeError = (
   filename: string,
   size: number | undefined,
   maxFileBytes: number
-): Effect.Effect<void, RequestFailed | FileTooLarge> => {
-  if (size === undefined) return Effect.void
+): RequestFailed | FileTooLarge | undefined => {
+  if (size === undefined) return undefined
   if (!(Number.isSafeInteger(size) && size >= 0)) {
-    return Effect.fail(
-      invalidRequest("upload", "size", `The source's size is ${size}; expected a whole number of bytes.`)
-    )
+    return invalidRequest("upload", "size", `The source's size is ${size}; expected a whole number of bytes.`)
   }
-  return size > maxFileBytes ? Effect.fail(fileTooLarge(filename, size, maxFileBytes)) : Effect.void
+  return size > maxFileBytes ? fileTooLarge(filename, size, maxFileBytes) : undefined
 }
 
 const outcomes: ReadonlyArray<unknown> = [undefined, "adopt", "resend", "fail"]
-
-const checkOnUnknownOutcome = (given: unknown): Effect.Effect<void, RequestFailed> =>
-  outcomes.includes(given)
-    ? Effect.void
-    : Effect.fail(
-      invalidRequest(
-        "upload",
-        "onUnknownOutcome",
-        `onUnknownOutcome is ${describeValue(given)}; expected "adopt", "resend" or "fail".`
-      )
-    )
 
 const filenameProblem = (filename: unknown): string | undefined => {
   if (!Predicate.isString(filename) || filename === "") {
@@ -362,12 +357,11 @@ const filenameProblem = (filename: unknown): string | undefined => {
     : undefined
 }
 
-export const checkFilename = (filename: string | undefined): Effect.Effect<string, InvalidFilename> => {
-  const problem = filenameProblem(filename)
-  if (problem === undefined && filename !== undefined) return Effect.succeed(filename)
-  return Effect.fail(
-    new InvalidFilename({ operation: "upload", message: problem ?? "", filename: String(filename ?? "") })
-  )
+export const filenameError = (filename: string): InvalidFilename | undefined => {
+  const message = filenameProblem(filename)
+  return message === undefined
+    ? undefined
+    : new InvalidFilename({ operation: "upload", message, filename: String(filename) })
 }
 
 // RFC 9110: type/subtype of token characters, then parameters with token or plainly quoted values.
@@ -377,16 +371,14 @@ const mimeTypePattern =
 const isMimeType = (mimeType: unknown): boolean =>
   Predicate.isString(mimeType) && mimeType.length <= Wire.maxMimeTypeLength && mimeTypePattern.test(mimeType)
 
-export const checkMimeType = (mimeType: string | undefined): Effect.Effect<string | undefined, InvalidFileType> =>
+export const mimeTypeError = (mimeType: string | undefined): InvalidFileType | undefined =>
   mimeType === undefined || isMimeType(mimeType)
-    ? Effect.succeed(mimeType)
-    : Effect.fail(
-      new InvalidFileType({
-        operation: "upload",
-        message: `“${excerpt(String(mimeType))}” is not a MIME type; expected for example application/pdf.`,
-        mimeType: String(mimeType)
-      })
-    )
+    ? undefined
+    : new InvalidFileType({
+      operation: "upload",
+      message: `“${excerpt(String(mimeType))}” is not a MIME type; expected for example application/pdf.`,
+      mimeType: String(mimeType)
+    })
 
 export const expirySeconds = (fields: Fields): number | undefined => {
   const field = fields.find(([name]) => name === "expires_in_seconds")
@@ -396,20 +388,29 @@ export const expirySeconds = (fields: Fields): number | undefined => {
 /** In words, for messages. */
 export const expiresInRange = "1 hour to 90 days, in whole seconds"
 
+/** The fields of the form besides the file. Checks what can be checked of the options before the source is opened. */
 export const uploadFields = (
-  { expiresIn, purpose }: Pick<UploadOptions, "expiresIn" | "purpose">
-): Effect.Effect<Fields, RequestFailed> => {
+  { expiresIn, onUnknownOutcome, purpose }: Pick<UploadOptions, "expiresIn" | "onUnknownOutcome" | "purpose">
+): Result.Result<Fields, RequestFailed> => {
   const fields: Array<readonly [string, string]> = []
   if (expiresIn !== undefined) {
     const duration = Duration.fromInput(expiresIn)
     const seconds = Option.isSome(duration) ? Duration.toSeconds(duration.value) : NaN
     if (!Number.isInteger(seconds) || seconds < Wire.minExpiresIn || seconds > Wire.maxExpiresIn) {
-      return Effect.fail(
+      return Result.fail(
         invalidRequest("upload", "expiresIn", `expiresIn is ${describeValue(expiresIn)}; expected ${expiresInRange}.`)
       )
     }
     fields.push(["expires_in_seconds", String(seconds)])
   }
   if (purpose !== undefined) fields.push(["purpose", purpose])
-  return Effect.succeed(fields)
+  return outcomes.includes(onUnknownOutcome)
+    ? Result.succeed(fields)
+    : Result.fail(
+      invalidRequest(
+        "upload",
+        "onUnknownOutcome",
+        `onUnknownOutcome is ${describeValue(onUnknownOutcome)}; expected "adopt", "resend" or "fail".`
+      )
+    )
 }

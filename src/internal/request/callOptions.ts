@@ -1,9 +1,9 @@
 /**
  * What a single call may set for itself: the workspace, the user profile, further headers.
  */
-import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import type { Operation, RequestFailed } from "../../FilesError.ts"
 import { credentialHeaders } from "../credentials/static.ts"
 import { filesBeta } from "../wire/constants.ts"
@@ -71,41 +71,39 @@ export const withCallOptions = (
   connection: Connection,
   operation: Operation,
   options: MessageCallOptions | null | undefined
-): Effect.Effect<Connection, RequestFailed> => {
-  if (options === undefined || options === null || givesNothing(options)) return Effect.succeed(connection)
-  return Effect.suspend(() => {
-    const { settings } = connection
-    const given: Record<string, string> = {}
-    const wrong = headersProblem(options.headers)
-    if (wrong !== undefined) return Effect.fail(invalidRequest(operation, "headers", wrong))
-    for (const [spelled, value] of Object.entries(options.headers ?? {})) {
-      if (value === undefined) continue
-      const name = spelled.toLowerCase()
-      const problem = problemOf(settings, name, value)
-      if (problem !== undefined) return Effect.fail(invalidRequest(operation, "headers", problem))
-      given[name] = value.trim()
+): Result.Result<Connection, RequestFailed> => {
+  if (options === undefined || options === null || givesNothing(options)) return Result.succeed(connection)
+  const { settings } = connection
+  const given: Record<string, string> = {}
+  const wrong = headersProblem(options.headers)
+  if (wrong !== undefined) return Result.fail(invalidRequest(operation, "headers", wrong))
+  for (const [spelled, value] of Object.entries(options.headers ?? {})) {
+    if (value === undefined) continue
+    const name = spelled.toLowerCase()
+    const problem = problemOf(settings, name, value)
+    if (problem !== undefined) return Result.fail(invalidRequest(operation, "headers", problem))
+    given[name] = value.trim()
+  }
+  const ids = [
+    ["workspaceId", "anthropic-workspace-id", "wrkspc_…", options.workspaceId],
+    ["userProfileId", "anthropic-user-profile-id", "uprof_…", options.userProfileId]
+  ] as const
+  for (const [option, name, example, value] of ids) {
+    if (value === undefined || value === null) continue
+    if (!Predicate.isString(value) || !headerName.test(value.trim())) {
+      const message = `${option} is ${JSON.stringify(value)}; expected for example ${example}.`
+      return Result.fail(invalidRequest(operation, option, message))
     }
-    const ids = [
-      ["workspaceId", "anthropic-workspace-id", "wrkspc_…", options.workspaceId],
-      ["userProfileId", "anthropic-user-profile-id", "uprof_…", options.userProfileId]
-    ] as const
-    for (const [option, name, example, value] of ids) {
-      if (value === undefined || value === null) continue
-      if (!Predicate.isString(value) || !headerName.test(value.trim())) {
-        const message = `${option} is ${JSON.stringify(value)}; expected for example ${example}.`
-        return Effect.fail(invalidRequest(operation, option, message))
-      }
-      given[name] = value.trim()
-    }
-    const names = Object.keys(given)
-    if (names.length === 0) return Effect.succeed(connection)
-    const betas = given["anthropic-beta"]
-    if (betas !== undefined) {
-      const all = new Set([...betasOf(settings.headers["anthropic-beta"]), ...betasOf(betas)])
-      given["anthropic-beta"] = Array.from(all).join(",")
-    }
-    return Effect.succeed({ ...connection, settings: withHeaders(settings, given) })
-  })
+    given[name] = value.trim()
+  }
+  const names = Object.keys(given)
+  if (names.length === 0) return Result.succeed(connection)
+  const betas = given["anthropic-beta"]
+  if (betas !== undefined) {
+    const all = new Set([...betasOf(settings.headers["anthropic-beta"]), ...betasOf(betas)])
+    given["anthropic-beta"] = Array.from(all).join(",")
+  }
+  return Result.succeed({ ...connection, settings: withHeaders(settings, given) })
 }
 
 const withHeaders = (settings: Settings, given: Readonly<Record<string, string>>): Settings => {

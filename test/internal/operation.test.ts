@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Layer } from "effect"
+import { Files, Messages, Policy } from "effect-anthropic-files"
+import { failure, id, layerOf, script } from "../policy/support.ts"
+
+/** The lines of a failure's trace that name an operation, where one begins, or this file. */
+const traceOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(Effect.sandbox(effect)), (cause) => {
+    const lines = Cause.pretty(cause).split("\n").map((line) => line.trim())
+    return lines.filter((line) => /^at (Files|Messages|anthropic)\.|operation\.test\.ts|\(definition\)/.test(line))
+  })
+
+/** Calls, each with an error from the same line. */
+const lookUp = () => [new Error(), Files.metadata(id)] as const
+const remove = (files: Files.Files["Service"]) => [new Error(), files.delete(id)] as const
+const ask = () => [new Error(), Messages.create({ model: "m", max_tokens: 1, messages: [] })] as const
+
+/** That the trace has one line, which says that `name` was called from where `here` was made. */
+const assertCalledFrom = (trace: ReadonlyArray<string>, name: string, here: Error) => {
+  const [place] = /operation\.test\.ts:\d+/.exec(here.stack ?? "") ?? []
+  assert.isDefined(place)
+  assert.lengthOf(trace, 1)
+  assert.isTrue(trace[0]?.startsWith(`at ${name} (`), trace[0])
+  assert.include(trace[0], `${place}:`)
+}
+
+const refusing = () => layerOf(script(() => failure(404)).client, Policy.stack())
+
+describe("the trace of a failed operation", () => {
+  it.effect("names the line that called the module's function, and none of what lies between", () =>
+    Effect.gen(function*() {
+      const [here, effect] = lookUp()
+      assertCalledFrom(yield* traceOf(effect), "Files.metadata", here)
+    }).pipe(Effect.provide(refusing())))
+
+  it.effect("names the line that called the service's method", () =>
+    Effect.gen(function*() {
+      const [here, effect] = remove(yield* Files.Files)
+      assertCalledFrom(yield* traceOf(effect), "anthropic.files.delete", here)
+    }).pipe(Effect.provide(refusing())))
+
+  it.effect("names the line that called the module's function where the service is a fake", () =>
+    Effect.gen(function*() {
+      const [here, effect] = ask()
+      assertCalledFrom(yield* traceOf(effect), "Messages.create", here)
+    }).pipe(Effect.provide(Layer.mock(Messages.Messages)({ create: () => Effect.die("broken") }))))
+})
