@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 const maxTimeout = 2 ** 31 - 1
 
 /** Effect's own clock, which waits by `setTimeout`: a test, for example, installs another. */
-const isPlatformClock = (clock: Clock.Clock): boolean => clock === Context.get(Context.empty(), Clock.Clock)
+const platformClock = Context.get(Context.empty(), Clock.Clock)
 
 /**
  * Calls `run` after some milliseconds of the clock. What it returns cancels that.
@@ -19,7 +19,7 @@ const isPlatformClock = (clock: Clock.Clock): boolean => clock === Context.get(C
  * By effect's own clock it takes no fiber, since each request has such a timer and the fiber costs as much as the timer.
  */
 export const after = (clock: Clock.Clock, millis: number, run: () => void): () => void => {
-  if (millis <= maxTimeout && isPlatformClock(clock)) {
+  if (millis <= maxTimeout && clock === platformClock) {
     // oxlint-disable-next-line no-restricted-globals -- a test's clock takes the other way
     const timer = setTimeout(run, millis)
     return () => clearTimeout(timer)

@@ -24,8 +24,8 @@ import http from "node:http"
 import https from "node:https"
 import type { Duplex } from "node:stream"
 import { evidenceOf } from "../internal/request/evidence.ts"
-import { CurrentOwnRequest, IsWithinBody, type OwnRequest } from "../internal/request/ownRequest.ts"
-import { CurrentSilence, type Silence } from "../internal/request/silence.ts"
+import { CurrentOwnRequest, type OwnRequest } from "../internal/request/ownRequest.ts"
+import { CurrentSilence } from "../internal/request/silence.ts"
 import { StaleSocketError, UnsentError } from "../internal/request/transportErrors.ts"
 import * as Agents from "./agents.ts"
 import { sendBytes, sendStream } from "./body.ts"
@@ -73,8 +73,10 @@ const makeOrigin = (origin: string): Origin => {
 /** How long each request gets a socket of its own after one that was kept alive has failed. Nanoseconds. */
 const distrust = BigInt(60_000_000_000)
 
-const isDistrusted = ({ closedAt }: Origin, clock: Clock.Clock): boolean =>
-  closedAt !== undefined && clock.monotonicTimeNanosUnsafe() - closedAt < distrust
+const now = (context: Context.Context<never>): bigint => Context.get(context, Clock.Clock).monotonicTimeNanosUnsafe()
+
+const isDistrusted = ({ closedAt }: Origin, context: Context.Context<never>): boolean =>
+  closedAt !== undefined && now(context) - closedAt < distrust
 
 interface Transport {
   readonly kept: NodeHttpClient.HttpAgent["Service"]
@@ -127,8 +129,6 @@ class Exchange {
   private readonly request: HttpClientRequest.HttpClientRequest
   private readonly target: Target
   private readonly context: Context.Context<never>
-  private readonly clock: Clock.Clock
-  private readonly silence: Silence | undefined
   private readonly resume: (answer: Answer) => void
   /** The message that the answer is expected to. */
   private current: http.ClientRequest | undefined
@@ -150,8 +150,6 @@ class Exchange {
     this.request = request
     this.target = target
     this.context = context
-    this.clock = Context.get(context, Clock.Clock)
-    this.silence = Context.get(context, CurrentSilence)
     this.resume = resume
   }
 
@@ -160,10 +158,8 @@ class Exchange {
     const { fresh, kept } = this.transport
     const { origin } = this.target
     const stopWaiting = origin.pool.enter(
-      this.clock,
-      this.silence,
-      Context.get(this.context, IsWithinBody),
-      () => this.send(needsFreshSocket || isDistrusted(origin, this.clock) ? fresh : kept)
+      this.context,
+      () => this.send(needsFreshSocket || isDistrusted(origin, this.context) ? fresh : kept)
     )
     return () => {
       this.isGivenUp = true
@@ -203,17 +199,17 @@ class Exchange {
     message.on("error", (cause) => {
       if (!isAnswered && !this.isGivenUp && this.current === message) this.onError(message, cause)
     })
-    message.once("close", () => {
+    message.on("close", () => {
       release()
       if (isAnswered || this.isGivenUp || this.current !== message) return
       this.fail(new Error("The connection was closed before an answer came"))
     })
-    message.once("response", (response) => {
+    message.on("response", (response) => {
       isAnswered = true
       this.onResponse(message, response)
     })
     // 101: nobody asked for another protocol. The answer is handed out for what it is.
-    message.once("upgrade", (response, socket) => {
+    message.on("upgrade", (response, socket) => {
       isAnswered = true
       socket.destroy()
       response.push(null)
@@ -250,9 +246,12 @@ class Exchange {
 
   private sendBody(message: http.ClientRequest): Fiber.Fiber<void> | undefined {
     const { body } = this.request
-    const onTaken = () => this.silence?.moved()
+    if (body._tag === "Empty") return void message.end()
+    const clock = Context.get(this.context, Clock.Clock)
+    const silence = Context.get(this.context, CurrentSilence)
+    const onTaken = () => silence?.moved()
     if (body._tag === "Stream") {
-      return Effect.runForkWith(this.context)(Effect.matchCause(sendStream(message, body.stream, this.clock, onTaken), {
+      return Effect.runForkWith(this.context)(Effect.matchCause(sendStream(message, body.stream, clock, onTaken), {
         onSuccess: () => {},
         onFailure: (cause) => {
           this.resume(Effect.fail(encodeError(this.request, Cause.squash(cause))))
@@ -260,8 +259,7 @@ class Exchange {
         }
       }))
     }
-    if (body._tag === "Uint8Array") sendBytes(message, body.body, this.clock, onTaken)
-    else message.end()
+    if (body._tag === "Uint8Array") sendBytes(message, body.body, clock, onTaken)
     return undefined
   }
 
@@ -278,7 +276,7 @@ class Exchange {
     }
     // The server closed a kept-alive socket as it was taken up again. Nothing is wrong with the request.
     const { body, method } = this.request
-    this.target.origin.closedAt = this.clock.monotonicTimeNanosUnsafe()
+    this.target.origin.closedAt = now(this.context)
     if (isIdempotent(method) || (isIncomplete(cause) && body._tag !== "Stream")) return this.sendAgain()
     this.fail(new StaleSocketError(cause))
   }
@@ -313,7 +311,7 @@ class Exchange {
     }
     // A server may answer before it has read all. Sending goes on for as long as the answer is read.
     if (body._tag !== "Empty") {
-      response.once("close", () => {
+      response.on("close", () => {
         if (!message.writableFinished) message.destroy()
       })
     }

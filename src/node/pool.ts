@@ -1,8 +1,10 @@
 /**
  * The requests to one origin that are under way: as many as the agent keeps sockets, and the others wait in order.
  */
-import type * as Clock from "effect/Clock"
-import type { Silence } from "../internal/request/silence.ts"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import { IsWithinBody } from "../internal/request/ownRequest.ts"
+import { CurrentSilence } from "../internal/request/silence.ts"
 import { after } from "../internal/timer.ts"
 
 /**
@@ -26,24 +28,24 @@ export class Pool {
   }
 
   /**
-   * Starts a request once there is a place for it, so that the agent always has a socket or makes one.
+   * Starts a request once there is a place for it, so that the agent always has a socket or makes one. At once, where
+   * one that runs is waiting for it.
    *
-   * @param isNeeded it is not to wait: one that runs is waiting for it
    * @returns what takes a waiting one out again
    */
-  enter(clock: Clock.Clock, silence: Silence | undefined, isNeeded: boolean, start: () => void): () => void {
-    if (isNeeded || this.running < this.limit) {
+  enter(context: Context.Context<never>, start: () => void): () => void {
+    if (this.running < this.limit || Context.get(context, IsWithinBody)) {
       this.running++
       start()
       return () => {}
     }
-    const endPause = silence?.pause()
+    const endPause = Context.get(context, CurrentSilence)?.pause()
     const begin = () => {
       endPause?.()
       start()
     }
     this.waiting.add(begin)
-    if (this.cancelWatchdog === undefined) this.watch(clock)
+    if (this.cancelWatchdog === undefined) this.watch(Context.get(context, Clock.Clock))
     return () => {
       endPause?.()
       if (this.waiting.delete(begin)) this.calm()

@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Context, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { IsWithinBody } from "../../src/internal/request/ownRequest.ts"
 import { Pool } from "../../src/node/pool.ts"
 
 /** A pool, and which of its requests have started. */
 const poolOf = (size: number) =>
-  Effect.map(Clock.Clock, (clock) => {
+  Effect.map(Effect.context(), (context) => {
     const pool = new Pool(size)
     const started: Array<string> = []
     const enter = (name: string, isNeeded = false) =>
-      pool.enter(clock, undefined, isNeeded, () => void started.push(name))
+      pool.enter(Context.add(context, IsWithinBody, isNeeded), () => void started.push(name))
     return { pool, started, enter }
   })
 

@@ -123,12 +123,12 @@ const redactedNames = (
   settings: Settings,
   authorization: Authorization
 ): ReadonlyArray<string | RegExp> => {
-  const secret = Object.keys(authorization).filter((name) =>
-    Redacted.isRedacted(authorization[name]) && !names.includes(name)
-  )
-  return secret.length === 0 && settings.secretHeaders.every((name) => names.includes(name))
-    ? names
-    : [...names, ...settings.secretHeaders, ...secret]
+  const secret: Array<string> = []
+  for (const name of settings.secretHeaders) if (!names.includes(name)) secret.push(name)
+  for (const [name, value] of Object.entries(authorization)) {
+    if (!names.includes(name) && Redacted.isRedacted(value)) secret.push(name)
+  }
+  return secret.length === 0 ? names : [...names, ...secret]
 }
 
 /**
@@ -277,7 +277,7 @@ export const call = <A>(
       })
     }
     const send = (): Effect.Effect<A, FilesError> =>
-      Effect.catch(tryOnce(fiber, connection, request, attempt, sending), (failed) => {
+      Effect.catch(tryOnce(fiber, clock, connection, request, attempt, sending), (failed) => {
         const error = failureOf(sending, failed)
         return Effect.flatMap(
           renewed(connection, request, attempt, sending, error),
@@ -304,12 +304,13 @@ const isSuccess = <A>(
 
 const tryOnce = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
+  clock: Clock.Clock,
   connection: Connection,
   request: Call<A>,
   attempt: Attempt,
   sending: Sending
 ): Effect.Effect<A, FilesError> => {
-  begin(attempt, fiber.getRef(Clock.Clock))
+  begin(attempt, clock)
   const { settings } = connection
   const made = make(settings, request)
   // Before the limit on silence begins: a token may have to be waited for.
@@ -320,6 +321,7 @@ const tryOnce = <A>(
       settings.remember(authorization)
       return sendOnce(
         fiber,
+        clock,
         connection,
         request,
         attempt,
@@ -332,13 +334,13 @@ const tryOnce = <A>(
 
 const sendOnce = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
+  clock: Clock.Clock,
   connection: Connection,
   request: Call<A>,
   attempt: Attempt,
   authorization: Authorization,
   made: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<A, FilesError> => {
-  const clock = fiber.getRef(Clock.Clock)
   const { client, settings } = connection
   const { progress } = request
   const subject: Subject = {
