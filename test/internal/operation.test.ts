@@ -24,6 +24,16 @@ const assertCalledFrom = (trace: ReadonlyArray<string>, name: string, here: Erro
   assert.include(trace[0], `${place}:`)
 }
 
+/** A fake that notes what it is asked with. */
+const noting = () => {
+  const asked: Array<ReadonlyArray<unknown>> = []
+  const note = (...args: ReadonlyArray<unknown>) => {
+    asked.push(args)
+    return Effect.die("noted")
+  }
+  return { asked, layer: Layer.mock(Files.Files)({ metadata: note, delete: note }) }
+}
+
 const refusing = () => layerOf(script(() => failure(404)).client, Policy.stack())
 
 describe("the trace of a failed operation", () => {
@@ -44,4 +54,18 @@ describe("the trace of a failed operation", () => {
       const [here, effect] = ask()
       assertCalledFrom(yield* traceOf(effect), "Messages.create", here)
     }).pipe(Effect.provide(Layer.mock(Messages.Messages)({ create: () => Effect.die("broken") }))))
+})
+
+describe("a function of the module", () => {
+  it.effect("passes on options, and no index of Effect.forEach in their place", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = noting()
+      const options = { workspaceId: "wrkspc_1" }
+      yield* Effect.gen(function*() {
+        yield* Effect.exit(Effect.forEach([id], Files.metadata))
+        yield* Effect.exit(Files.delete(id, options))
+        yield* Effect.exit(Effect.forEach([id], Files.delete))
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(asked, [[id, undefined], [id, options], [id, undefined]])
+    }))
 })

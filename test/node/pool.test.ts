@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { IsWithinBody } from "../../src/internal/request/ownRequest.ts"
+import { CurrentSilence, type Silence } from "../../src/internal/request/silence.ts"
 import { Pool } from "../../src/node/pool.ts"
 
 /** A pool, and which of its requests have started. */
@@ -64,6 +65,31 @@ describe("places for requests to one origin", () => {
       pool.leave()
       enter("c")
       assert.deepStrictEqual(started, ["a", "c"])
+    }))
+
+  it.effect("are waited for without silence, until they are given or given up", () =>
+    Effect.gen(function*() {
+      let pauses = 0
+      const silence: Silence = {
+        moved: () => {},
+        pause: () => {
+          pauses++
+          return () => void pauses--
+        },
+        limitTo: () => {},
+        limits: {},
+        movedAt: 0
+      }
+      const { enter, pool } = yield* Effect.provideService(poolOf(1), CurrentSilence, silence)
+      enter("a")
+      assert.strictEqual(pauses, 0)
+      enter("b")
+      const leave = enter("c")
+      assert.strictEqual(pauses, 2)
+      pool.leave()
+      assert.strictEqual(pauses, 1)
+      leave()
+      assert.strictEqual(pauses, 0)
     }))
 
   it.effect("are not waited for by one that another waits for", () =>

@@ -117,18 +117,14 @@ export interface Call<A> extends Request, Repetition<A> {
 
 const manual: RequestInit = { redirect: "manual" }
 
-/** Names of headers that hold a secret, besides those that the program names. */
-const redactedNames = (
-  names: ReadonlyArray<string | RegExp>,
-  settings: Settings,
-  authorization: Authorization
-): ReadonlyArray<string | RegExp> => {
-  const secret: Array<string> = []
-  for (const name of settings.secretHeaders) if (!names.includes(name)) secret.push(name)
-  for (const [name, value] of Object.entries(authorization)) {
-    if (!names.includes(name) && Redacted.isRedacted(value)) secret.push(name)
+/** Names of headers that hold a secret: the client's, and those of a credential under names of its own. */
+const secretNames = ({ secretHeaders }: Settings, authorization: Authorization): ReadonlyArray<string> => {
+  const own: Array<string> = []
+  for (const [spelled, value] of Object.entries(authorization)) {
+    const name = spelled.toLowerCase()
+    if (!secretHeaders.includes(name) && Redacted.isRedacted(value)) own.push(name)
   }
-  return secret.length === 0 ? names : [...names, ...secret]
+  return own.length === 0 ? secretHeaders : [...secretHeaders, ...own]
 }
 
 /**
@@ -140,12 +136,12 @@ const contextOf = (
   operation: Operation,
   { url }: HttpClientRequest.HttpClientRequest,
   { needsFreshSocket }: Attempt,
-  authorization: Authorization
+  secret: ReadonlyArray<string>
 ) =>
 (context: Context.Context<never>): Context.Context<never> => {
   const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
   const names = Context.get(context, Headers.CurrentRedactedNames)
-  const allNames = redactedNames(names, settings, authorization)
+  const added = secret.filter((name) => !names.includes(name))
   const own = oneSpan(context, settings.propagateTrace).pipe(
     Context.add(FetchHttpClient.RequestInit, init === undefined ? manual : { ...init, ...manual }),
     Context.add(CurrentOwnRequest, {
@@ -158,7 +154,7 @@ const contextOf = (
       needsFreshSocket
     })
   )
-  return allNames === names ? own : Context.add(own, Headers.CurrentRedactedNames, allNames)
+  return added.length === 0 ? own : Context.add(own, Headers.CurrentRedactedNames, [...names, ...added])
 }
 
 const make = (settings: Settings, request: Request): HttpClientRequest.HttpClientRequest => {
@@ -176,14 +172,16 @@ const make = (settings: Settings, request: Request): HttpClientRequest.HttpClien
 
 /** A request with what authorizes it. */
 const authorized = (
-  { propagateTrace, secretHeaders }: Settings,
+  { propagateTrace }: Settings,
   request: HttpClientRequest.HttpClientRequest,
   authorization: Authorization,
+  secret: ReadonlyArray<string>,
   fiber: Fiber.Fiber<unknown, unknown>
 ): HttpClientRequest.HttpClientRequest => {
   // What signs a request has done so by now, and a header of a trace is not signed.
   const added: Record<string, string> = propagateTrace ? traceHeaders(fiber) : {}
-  for (const [name, given] of Object.entries(authorization)) {
+  for (const [spelled, given] of Object.entries(authorization)) {
+    const name = spelled.toLowerCase()
     const value = Redacted.isRedacted(given) ? Redacted.value(given) : given
     const own = request.headers[name]
     if (name === "anthropic-beta" && own !== undefined) {
@@ -193,7 +191,7 @@ const authorized = (
     }
   }
   const { body, hash, headers, method, url, urlParams } = request
-  return HttpClientRequest.makeWith(method, url, urlParams, hash, withSecrets(headers, added, secretHeaders), body)
+  return HttpClientRequest.makeWith(method, url, urlParams, hash, withSecrets(headers, added, secret), body)
 }
 
 /** Why an operation can't be begun with these credentials, if it can't. */
@@ -319,15 +317,9 @@ const tryOnce = <A>(
     onSuccess: (authorization) => {
       sending.authorization = authorization
       settings.remember(authorization)
-      return sendOnce(
-        fiber,
-        clock,
-        connection,
-        request,
-        attempt,
-        authorization,
-        authorized(settings, made, authorization, fiber)
-      )
+      const secret = secretNames(settings, authorization)
+      const complete = authorized(settings, made, authorization, secret, fiber)
+      return sendOnce(fiber, clock, connection, request, attempt, secret, complete)
     }
   })
 }
@@ -338,7 +330,7 @@ const sendOnce = <A>(
   connection: Connection,
   request: Call<A>,
   attempt: Attempt,
-  authorization: Authorization,
+  secret: ReadonlyArray<string>,
   made: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<A, FilesError> => {
   const { client, settings } = connection
@@ -401,7 +393,7 @@ const sendOnce = <A>(
   }
   return unlessSilent(sent, {
     limit,
-    provide: contextOf(connection, subject.operation, made, attempt, authorization),
+    provide: contextOf(connection, subject.operation, made, attempt, secret),
     onSilence: (waited) => {
       if (response === undefined) return failed(silent(subject, progress, waited))
       return isSuccess(response, request)

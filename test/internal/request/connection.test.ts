@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
-import { type FileMetadata, Files } from "effect-anthropic-files"
+import { Credentials, type FileMetadata, Files } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -114,4 +114,27 @@ describe("spans, printed whole, hold no secret, among the headers given by hand 
         }))
     }
   }
+
+  it.effect("nor among those of a credential under names of its own", () =>
+    Effect.gen(function*() {
+      const { spans, tracer } = recordSpans()
+      const headers = { "X-Corp-Ticket": Redacted.make("ticket-canary") }
+      const credentials = Credentials.make({ headersFor: () => Effect.succeed(headers), identity: "corp" })
+      const mock = HttpMock.answering(() => Response.json({ data: [] }))
+      yield* Files.listPage().pipe(
+        Effect.provide(
+          Files.layerCredentials().pipe(
+            Layer.provide(Layer.succeed(Credentials.Credentials, credentials)),
+            Layer.provide(Layer.succeed(HttpClient.HttpClient, mock.client))
+          )
+        ),
+        Effect.withTracer(tracer),
+        Effect.provideService(HttpClient.TracerDisabledWhen, () => false),
+        Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
+      )
+      assert.strictEqual(mock.requests()[0]?.headers["x-corp-ticket"], "ticket-canary")
+      const text = inspect(spans, { depth: 14, showHidden: true })
+      assert.notInclude(text, "canary")
+      assert.include(text, "http.request.header.x-corp-ticket")
+    }))
 })
