@@ -15,6 +15,7 @@ import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as UrlParams from "effect/http/UrlParams"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
+import { withMore } from "../internal/request/secretHeaders.ts"
 
 /** The parts of a URL that a span shows, which leave out the query. */
 export interface Place {
@@ -71,6 +72,15 @@ const addHeaders = (
   }
 }
 
+/** A request by which a service joins its trace to this span. */
+const joined = (
+  { body, hash, headers, method, url, urlParams }: HttpClientRequest.HttpClientRequest,
+  span: Tracer.Span
+): HttpClientRequest.HttpClientRequest => {
+  const all = withMore(headers, HttpTraceContext.toHeaders(span))
+  return HttpClientRequest.makeWith(method, url, urlParams, hash, all, body)
+}
+
 export const traced = (
   fiber: Fiber.Fiber<unknown, unknown>,
   request: HttpClientRequest.HttpClientRequest,
@@ -83,9 +93,7 @@ export const traced = (
     span.attribute("http.request.method", request.method)
     addUrl(span, place, request.urlParams, fiber.getRef(UrlParams.CurrentRedactedNames))
     addHeaders(span, "request", request.headers, filter, names)
-    const propagated = fiber.getRef(HttpClient.TracerPropagationEnabled)
-      ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span))
-      : request
+    const propagated = fiber.getRef(HttpClient.TracerPropagationEnabled) ? joined(request, span) : request
     // Only a body that is made on the way can make spans.
     const sent = request.body._tag === "Stream"
       ? Effect.withParentSpan(send(propagated), span, { captureStackTrace: false })

@@ -4,6 +4,7 @@ import { Files, FileSource } from "effect-anthropic-files"
 import type { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { FetchHttpClient, HttpClient } from "effect/http"
+import { inspect } from "node:util"
 import { http, rawServer } from "../support/rawServer.ts"
 import { recordSpans } from "../support/spans.ts"
 
@@ -105,6 +106,30 @@ describe("a program that sets TracerDisabledWhen has a span of effect's own for 
         assert.deepStrictEqual(spans.map(({ name }) => name), ["anthropic.files.retrieve_metadata"])
       }))
   }
+
+  it.live("in which no secret shows, printed whole, where a trace is propagated", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const server = yield* rawServer(({ socket }) =>
+        void socket.end(http(200, `{"data":[]}`, { connection: "close" }))
+      )
+      const { spans, tracer } = recordSpans()
+      yield* Files.listPage().pipe(
+        Effect.provide(Files.layer({
+          apiKey: Redacted.make("sk-ant-canary"),
+          headers: { "x-gateway-token": "gateway-canary" },
+          baseUrl: server.url,
+          propagateTrace: true
+        })),
+        Effect.provide(NodeFiles.layerHttpClient),
+        Effect.provideService(HttpClient.TracerDisabledWhen, () => false),
+        Effect.withTracer(tracer)
+      )
+      assert.include(server.heads[0], "x-gateway-token: gateway-canary")
+      assert.include(server.heads[0], "traceparent: ")
+      const text = inspect(spans, { depth: 14, showHidden: true })
+      assert.include(text, "x-gateway-token")
+      assert.notInclude(text, "canary")
+    })))
 
   it.live("named and propagated as asked", () =>
     Effect.gen(function*() {

@@ -25,9 +25,21 @@ const prototypeOf = (names: ReadonlyArray<string>): object => {
   return made
 }
 
+const merged = (
+  prototype: object,
+  headers: Headers.Headers,
+  added: Readonly<Record<string, string>>
+): Headers.Headers => Object.assign(Object.create(prototype), headers, added)
+
 /** The same headers and further ones, of which those with these names are secret. */
 export const withSecrets = (
   headers: Headers.Headers,
   added: Readonly<Record<string, string>>,
   names: ReadonlyArray<string>
-): Headers.Headers => Object.assign(Object.create(prototypeOf(names)), headers, added)
+): Headers.Headers => merged(prototypeOf(names), headers, added)
+
+/** The same headers and further ones, of which none is secret. What was secret stays so, unlike with `Headers.setAll`. */
+export const withMore = (
+  headers: Headers.Headers,
+  added: Readonly<Record<string, string>>
+): Headers.Headers => merged(Object.getPrototypeOf(headers), headers, added)
