@@ -55,7 +55,7 @@ import { defined } from "./internal/defined.ts"
 import { encodeBatch, isCustomId } from "./internal/messages/batch.ts"
 import { isError } from "./internal/messages/events.ts"
 import { hasCodeExecution, needsCodeExecution, warnWithoutCodeExecution } from "./internal/messages/request.ts"
-import { operation } from "./internal/operation.ts"
+import { innerOperation, operation } from "./internal/operation.ts"
 import { type Attempt, mayContinue, newAttempt } from "./internal/request/attempt.ts"
 import { type CallOptions, type MessageCallOptions, withCallOptions } from "./internal/request/callOptions.ts"
 import { content } from "./internal/request/content.ts"
@@ -344,7 +344,7 @@ export const make = Effect.fnUntraced(function*(
 
   const remove = onOne("deleteBatch", "DELETE", "", decodeDeleted)
 
-  const fetchPage = operation(
+  const fetchPage = innerOperation(
     "listBatches",
     baseUrl,
     Effect.fnUntraced(function*(

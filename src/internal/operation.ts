@@ -4,10 +4,9 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { ErrorOf, FilesError, RequestFailed } from "../FilesError.ts"
-import { framed } from "./accessor.ts"
+import { type AddFrame, addFrame, framed } from "./accessor.ts"
 import { toOperationError } from "./request/errors.ts"
 import { type AnyFiber, type End, observer } from "./telemetry.ts"
 import { operations, type Sending } from "./telemetry/operations.ts"
@@ -19,11 +18,28 @@ export const operation = <O extends Sending, Args extends ReadonlyArray<unknown>
   operation: O,
   baseUrl: string,
   run: (fiber: AnyFiber, ...args: Args) => Effect.Effect<A, FilesError, R>
+): (...args: Args) => Effect.Effect<A, ErrorOf[O] | RequestFailed, R> =>
+  framed(operations[operation].name, inSpan(operation, baseUrl, run))
+
+/** The same for an operation that others of this package are made of: a failure names the line that called those. */
+export const innerOperation = <O extends Sending, Args extends ReadonlyArray<unknown>, A, R>(
+  operation: O,
+  baseUrl: string,
+  run: (fiber: AnyFiber, ...args: Args) => Effect.Effect<A, FilesError, R>
 ): (...args: Args) => Effect.Effect<A, ErrorOf[O] | RequestFailed, R> => {
+  const begun = inSpan(operation, baseUrl, run)
+  return (...args) => begun(undefined, ...args)
+}
+
+const inSpan = <O extends Sending, Args extends ReadonlyArray<unknown>, A, R>(
+  operation: O,
+  baseUrl: string,
+  run: (fiber: AnyFiber, ...args: Args) => Effect.Effect<A, FilesError, R>
+): (frame: AddFrame | undefined, ...args: Args) => Effect.Effect<A, ErrorOf[O] | RequestFailed, R> => {
   const { name } = operations[operation]
   const begin = observer(operation, baseUrl)
   const toError = toOperationError(operation)
-  return framed(name, (frame, ...args: Args) =>
+  return (frame, ...args) =>
     Effect.useSpan(name, { kind: "client" }, (span) => {
       let end: End | undefined
       const begun = Effect.withFiber<A, FilesError, R>((fiber) => {
@@ -32,11 +48,10 @@ export const operation = <O extends Sending, Args extends ReadonlyArray<unknown>
       })
       return Effect.updateContext(
         Effect.onExitPrimitive(Effect.mapError(begun, toError), (exit) => end?.(exit)),
-        (context: Context.Context<R>) =>
-          context.pipe(
-            Context.add(Tracer.ParentSpan, span),
-            Context.add(References.CurrentStackFrame, frame(Context.get(context, References.CurrentStackFrame)))
-          )
+        (context: Context.Context<R>) => {
+          const within = Context.add(context, Tracer.ParentSpan, span)
+          return frame === undefined ? within : addFrame(within, frame)
+        }
       )
-    }))
+    })
 }

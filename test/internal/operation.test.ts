@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Layer } from "effect"
+import { Cause, Effect, Layer, Stream } from "effect"
 import { Files, Messages, Policy } from "effect-anthropic-files"
-import { failure, id, layerOf, script } from "../policy/support.ts"
+import { failure, id, layerOf, script, wire } from "../policy/support.ts"
 
 /** The lines of a failure's trace that name an operation, where one begins, or this file. */
 const traceOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -13,6 +13,7 @@ const traceOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 /** Calls, each with an error from the same line. */
 const lookUp = () => [new Error(), Files.metadata(id)] as const
 const remove = (files: Files.Files["Service"]) => [new Error(), files.delete(id)] as const
+const list = () => [new Error(), Files.list()] as const
 const ask = () => [new Error(), Messages.create({ model: "m", max_tokens: 1, messages: [] })] as const
 
 /** That the trace has one line, which says that `name` was called from where `here` was made. */
@@ -34,6 +35,9 @@ const noting = () => {
   return { asked, layer: Layer.mock(Files.Files)({ metadata: note, delete: note }) }
 }
 
+const secondPageFails = () =>
+  script(() => Response.json({ data: [wire()], next_page: "p2", has_more: true }), () => failure(500))
+
 const refusing = () => layerOf(script(() => failure(404)).client, Policy.stack())
 
 describe("the trace of a failed operation", () => {
@@ -41,6 +45,15 @@ describe("the trace of a failed operation", () => {
     Effect.gen(function*() {
       const [here, effect] = lookUp()
       assertCalledFrom(yield* traceOf(effect), "Files.metadata", here)
+    }).pipe(Effect.provide(refusing())))
+
+  it.effect("names the line that asked for a stream, whichever page fails", () =>
+    Effect.gen(function*() {
+      const [here, stream] = list()
+      assertCalledFrom(yield* traceOf(Stream.runDrain(stream)), "Files.list", here)
+      const [next, pages] = list()
+      const taken = Stream.runDrain(pages).pipe(Effect.provide(layerOf(secondPageFails().client, Policy.stack())))
+      assertCalledFrom(yield* traceOf(taken), "Files.list", next)
     }).pipe(Effect.provide(refusing())))
 
   it.effect("names the line that called the service's method", () =>

@@ -9,7 +9,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type FileId, type FileMetadata, FilePage } from "../../FileMetadata.ts"
 import type { FilesError, ListError, MetadataError, RequestFailed } from "../../FilesError.ts"
-import { operation } from "../operation.ts"
+import { innerOperation } from "../operation.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
 import { invalidRequest, quote, unexpected } from "../request/errors.ts"
@@ -61,7 +61,7 @@ export const makeList = (
 ) => {
   const { dialect } = client.connection.settings
 
-  const fetchPage = operation(
+  const fetchPage = innerOperation(
     "list",
     client.connection.settings.baseUrl,
     (
