@@ -114,13 +114,15 @@ describe("a program that sets TracerDisabledWhen has a span of effect's own for 
       )
       const { spans, tracer } = recordSpans()
       yield* Files.listPage().pipe(
-        Effect.provide(Files.layer({
-          apiKey: Redacted.make("sk-ant-canary"),
-          headers: { "x-gateway-token": "gateway-canary" },
-          baseUrl: server.url,
-          propagateTrace: true
-        })),
-        Effect.provide(NodeFiles.layerHttpClient),
+        Effect.provide(Layer.provide(
+          Files.layer({
+            apiKey: Redacted.make("sk-ant-canary"),
+            headers: { "x-gateway-token": "gateway-canary" },
+            baseUrl: server.url,
+            propagateTrace: true
+          }),
+          NodeFiles.layerHttpClient
+        )),
         Effect.provideService(HttpClient.TracerDisabledWhen, () => false),
         Effect.withTracer(tracer)
       )
