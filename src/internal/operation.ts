@@ -1,6 +1,6 @@
 /**
  * The operations of the services, each a method whose effect runs in a span of its own and is measured. `Effect.fn` does
- * the same in two steps of the context, and has an accessor's failures name a line of effect's runtime.
+ * the same in two steps of the context, and has an accessor's failures name lines of this package.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
