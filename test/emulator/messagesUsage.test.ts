@@ -318,10 +318,7 @@ describe("a PDF that is made to be slow", () => {
         const small = yield* took(500_000)
         const large = yield* took(2_000_000)
         assert.isBelow(large.took, Math.max(small.took * 10, 300))
-        // A busy machine only adds to it: the least of as many as it takes.
-        let longest = Math.min(small.longest, large.longest)
-        for (let n = 0; n < 10 && longest >= 20; n++) longest = Math.min(longest, (yield* took(500_000)).longest)
-        assert.isBelow(longest, 20)
+        assert.isBelow(Math.min(small.longest, large.longest), 20)
       }).pipe(Effect.provide(layer({ contextWindow: 1e9 }))))
   }
 })
