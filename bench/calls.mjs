@@ -1,21 +1,16 @@
 /**
  * How many functions are called for one request, bare and on one socket: by Node, by effect, by this package. Unlike a
  * time, the count is the same on every machine, however busy.
- *
- *   node bench/calls.mjs [dist]     the package's dist by default, or another one's
  */
+import * as Files from "effect-anthropic-files/Files"
+import * as FileSource from "effect-anthropic-files/FileSource"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as inspector from "node:inspector/promises"
-import * as path from "node:path"
-import { pathToFileURL } from "node:url"
 import { startServer } from "./run.mjs"
-
-const dist = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../dist"))
-const load = (module) => import(pathToFileURL(path.join(dist, `${module}.js`)).href)
-const [Files, FileSource, NodeFiles] = await Promise.all(["Files", "FileSource", "NodeFiles"].map(load))
 
 const warmUp = 60
 const counted = 100
@@ -46,7 +41,7 @@ const run = (effect, count) =>
 const ownerOf = (url) => {
   if (url.startsWith("node:")) return "Node"
   if (/node_modules[/\\](@effect[/\\]|effect[/\\])/.test(url)) return "effect"
-  return url.startsWith(pathToFileURL(dist).href) ? "this package" : undefined
+  return url.startsWith(new URL("../dist/", import.meta.url).href) ? "this package" : undefined
 }
 
 const session = new inspector.Session()

@@ -2,7 +2,6 @@
  * The caller's line in a failure's trace, which would otherwise name only lines of this package: of methods that are
  * called, and of functions that call a method of the service in the context.
  */
-import * as Channel from "effect/Channel"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
@@ -86,31 +85,18 @@ export const effectWith = <I, S, Given extends ReadonlyArray<unknown>, Args exte
   return service.use((service) => call(method(service), frame, argumentsOf(...given)))
 }
 
-/** A stream that runs with a frame. `Stream.updateService` merges two contexts for each pull. */
-const runWith = <A, E, R>(self: Stream.Stream<A, E, R>, frame: AddFrame): Stream.Stream<A, E, R> =>
-  Stream.fromChannel(Channel.fromTransform((upstream, scope) =>
-    Effect.suspend(() => {
-      let outer: Context.Context<R> | undefined
-      let inner: Context.Context<R> | undefined
-      // One pull after another mostly comes from the same context.
-      const withFrame = (context: Context.Context<R>): Context.Context<R> => {
-        if (inner === undefined || context !== outer) {
-          outer = context
-          inner = addFrame(context, frame)
-        }
-        return inner
-      }
-      return Effect.map(
-        Effect.updateContext(Channel.toTransform(Stream.toChannel(self))(upstream, scope), withFrame),
-        Effect.updateContext(withFrame)
-      )
-    })
-  ))
-
 /** A method of `service` as a function, for methods that return a Stream. */
 export const stream =
   <I, S>(service: Context.Service<I, S>, name: string) =>
   <Args extends ReadonlyArray<unknown>, A, E, R>(
     method: (service: S) => (...args: Args) => Stream.Stream<A, E, R>
   ): (...args: Args) => Stream.Stream<A, E, R | I> =>
-  (...args) => runWith(Stream.unwrap(service.useSync((service) => method(service)(...args))), capture(name))
+  (...args) => {
+    const frame = capture(name)
+    return Stream.unwrap(Effect.contextWith((context: Context.Context<I>) => {
+      const own = method(Context.get(context, service))(...args)
+      const parent = Context.get(context, References.CurrentStackFrame)
+      // `Stream.updateService` would merge two contexts for each pull.
+      return Effect.succeed(Stream.provideService(own, References.CurrentStackFrame, frame(parent)))
+    }))
+  }

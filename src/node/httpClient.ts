@@ -246,7 +246,7 @@ class Exchange {
 
   private sendBody(message: http.ClientRequest): Fiber.Fiber<void> | undefined {
     const { body } = this.request
-    if (body._tag === "Empty") return void message.end()
+    if (body._tag !== "Stream" && body._tag !== "Uint8Array") return void message.end()
     const clock = Context.get(this.context, Clock.Clock)
     const silence = Context.get(this.context, CurrentSilence)
     const onTaken = () => silence?.moved()
@@ -259,8 +259,7 @@ class Exchange {
         }
       }))
     }
-    if (body._tag === "Uint8Array") sendBytes(message, body.body, clock, onTaken)
-    return undefined
+    return void sendBytes(message, body.body, clock, onTaken)
   }
 
   /** The same request again, on a socket of its own. */

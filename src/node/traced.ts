@@ -9,7 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as UrlParams from "effect/http/UrlParams"
@@ -72,15 +72,6 @@ const addHeaders = (
   }
 }
 
-/** A request by which a service joins its trace to this span. */
-const joined = (
-  { body, hash, headers, method, url, urlParams }: HttpClientRequest.HttpClientRequest,
-  span: Tracer.Span
-): HttpClientRequest.HttpClientRequest => {
-  const all = withMore(headers, HttpTraceContext.toHeaders(span))
-  return HttpClientRequest.makeWith(method, url, urlParams, hash, all, body)
-}
-
 export const traced = (
   fiber: Fiber.Fiber<unknown, unknown>,
   request: HttpClientRequest.HttpClientRequest,
@@ -93,7 +84,9 @@ export const traced = (
     span.attribute("http.request.method", request.method)
     addUrl(span, place, request.urlParams, fiber.getRef(UrlParams.CurrentRedactedNames))
     addHeaders(span, "request", request.headers, filter, names)
-    const propagated = fiber.getRef(HttpClient.TracerPropagationEnabled) ? joined(request, span) : request
+    const propagated = fiber.getRef(HttpClient.TracerPropagationEnabled)
+      ? withMore(request, HttpTraceContext.toHeaders(span))
+      : request
     // Only a body that is made on the way can make spans.
     const sent = request.body._tag === "Stream"
       ? Effect.withParentSpan(send(propagated), span, { captureStackTrace: false })

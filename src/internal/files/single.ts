@@ -12,7 +12,7 @@ import type { Resolution } from "../request/attempt.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { decodeJson } from "../request/decode.ts"
 import { type Subject, unexpected } from "../request/errors.ts"
-import type { Answer } from "../request/send.ts"
+import type { Answer, Request } from "../request/send.ts"
 import { annotate } from "../telemetry.ts"
 import { isPathSegment } from "../wire/pathSegment.ts"
 import { decodeRow } from "../wire/rows.ts"
@@ -30,27 +30,40 @@ const sameFile = <A extends { readonly id: string }>(id: FileId, subject: Subjec
       unexpected(subject, answer.response, `The answer is about ${file.id}, but ${id} was requested.`, "")
     )
 
-export const makeMetadata = (client: FilesClient) =>
+/** An operation on one file. `run` gets the client with the call's options, and what the request begins with. */
+const onFile = <O extends "metadata" | "delete", A>(
+  client: FilesClient,
+  name: O,
+  run: (
+    client: FilesClient,
+    id: FileId,
+    request: Pick<Request, "subject" | "path">
+  ) => Effect.Effect<A, FilesError>
+) =>
   operation(
-    "metadata",
+    name,
     client.connection.settings.baseUrl,
-    (fiber, id: FileId, options?: CallOptions): Effect.Effect<FileMetadata, FilesError> => {
+    (fiber, id: FileId, options?: CallOptions): Effect.Effect<A, FilesError> => {
       annotate(fiber, "anthropic.file.id", id)
-      if (!isPathSegment(id)) return Effect.fail(notAnId("metadata", "id", id))
-      const called = calledWith(client, "metadata", options)
+      if (!isPathSegment(id)) return Effect.fail(notAnId(name, "id", id))
+      const called = calledWith(client, name, options)
       if (Result.isFailure(called)) return Effect.fail(called.failure)
-      return callFiles(called.success, {
-        subject: subjectOf(called.success.connection, "metadata", { fileId: id }),
-        method: "GET",
-        path: pathTo(id),
-        read: (answer, subject) =>
-          decodeMetadata(subject, answer, (file) => {
-            client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
-            return sameFile<FileMetadata>(id, subject, answer)(file)
-          })
-      })
+      const subject = subjectOf(called.success.connection, name, { fileId: id })
+      return run(called.success, id, { subject, path: pathTo(id) })
     }
   )
+
+export const makeMetadata = (client: FilesClient) =>
+  onFile(client, "metadata", (client, id, request) =>
+    callFiles(client, {
+      ...request,
+      method: "GET",
+      read: (answer, subject) =>
+        decodeMetadata(subject, answer, (file) => {
+          client.clock.saw(file.created_at.epochMilliseconds, answer.receivedAt)
+          return sameFile<FileMetadata>(id, subject, answer)(file)
+        })
+    }))
 
 const notDone: Resolution<never> = { _tag: "NotDone" }
 
@@ -62,35 +75,26 @@ const isGone = (exit: Exit.Exit<unknown, FilesError>): boolean =>
  * @param listeners each is called with every file that is deleted, or found to be gone
  */
 export const makeDelete = (client: FilesClient, listeners: Internals["deletionListeners"]) =>
-  operation(
-    "delete",
-    client.connection.settings.baseUrl,
-    (fiber, id: FileId, options?: CallOptions): Effect.Effect<DeletedFile, FilesError> => {
-      annotate(fiber, "anthropic.file.id", id)
-      if (!isPathSegment(id)) return Effect.fail(notAnId("delete", "id", id))
-      const called = calledWith(client, "delete", options)
-      if (Result.isFailure(called)) return Effect.fail(called.failure)
-      let isAnswerLost = false
-      return callFiles(called.success, {
-        subject: subjectOf(called.success.connection, "delete", { fileId: id }),
-        method: "DELETE",
-        path: pathTo(id),
-        read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
-        resolve: () =>
-          Effect.sync(() => {
-            isAnswerLost = true
-            return notDone
-          })
-      }).pipe(
-        // The first answer was lost, and the file is gone as requested.
-        Effect.catchTag(
-          "FileNotFound",
-          (error): Effect.Effect<DeletedFile, FilesError> =>
-            isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
-        ),
-        Effect.onExit((exit) =>
-          isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
-        )
+  onFile(client, "delete", (client, id, request) => {
+    let isAnswerLost = false
+    return callFiles(client, {
+      ...request,
+      method: "DELETE",
+      read: (answer, subject) => decodeDeleted(subject, answer, sameFile<DeletedFile>(id, subject, answer)),
+      resolve: () =>
+        Effect.sync(() => {
+          isAnswerLost = true
+          return notDone
+        })
+    }).pipe(
+      // The first answer was lost, and the file is gone as requested.
+      Effect.catchTag(
+        "FileNotFound",
+        (error): Effect.Effect<DeletedFile, FilesError> =>
+          isAnswerLost ? Effect.succeed({ id, type: "file_deleted" }) : Effect.fail(error)
+      ),
+      Effect.onExit((exit) =>
+        isGone(exit) ? Effect.forEach(listeners, (listener) => listener(id), { discard: true }) : Effect.void
       )
-    }
-  )
+    )
+  })

@@ -4,6 +4,7 @@
  */
 import * as Context from "effect/Context"
 import * as Headers from "effect/http/Headers"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redactable from "effect/Redactable"
 
 const effects: object = Object.getPrototypeOf(Headers.empty)
@@ -25,21 +26,24 @@ const prototypeOf = (names: ReadonlyArray<string>): object => {
   return made
 }
 
-const merged = (
+const withHeaders = (
+  { body, hash, headers, method, url, urlParams }: HttpClientRequest.HttpClientRequest,
   prototype: object,
-  headers: Headers.Headers,
   added: Readonly<Record<string, string>>
-): Headers.Headers => Object.assign(Object.create(prototype), headers, added)
+): HttpClientRequest.HttpClientRequest => {
+  const all: Headers.Headers = Object.assign(Object.create(prototype), headers, added)
+  return HttpClientRequest.makeWith(method, url, urlParams, hash, all, body)
+}
 
-/** The same headers and further ones, of which those with these names are secret. */
+/** The same request with further headers. Those of all its headers that have these names are secret. */
 export const withSecrets = (
-  headers: Headers.Headers,
+  request: HttpClientRequest.HttpClientRequest,
   added: Readonly<Record<string, string>>,
   names: ReadonlyArray<string>
-): Headers.Headers => merged(prototypeOf(names), headers, added)
+): HttpClientRequest.HttpClientRequest => withHeaders(request, prototypeOf(names), added)
 
-/** The same headers and further ones, of which none is secret. What was secret stays so, unlike with `Headers.setAll`. */
+/** The same request with further headers. What was secret stays so, unlike with `HttpClientRequest.setHeaders`. */
 export const withMore = (
-  headers: Headers.Headers,
+  request: HttpClientRequest.HttpClientRequest,
   added: Readonly<Record<string, string>>
-): Headers.Headers => merged(Object.getPrototypeOf(headers), headers, added)
+): HttpClientRequest.HttpClientRequest => withHeaders(request, Object.getPrototypeOf(request.headers), added)

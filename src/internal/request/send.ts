@@ -190,8 +190,7 @@ const authorized = (
       added[name] = value
     }
   }
-  const { body, hash, headers, method, url, urlParams } = request
-  return HttpClientRequest.makeWith(method, url, urlParams, hash, withSecrets(headers, added, secret), body)
+  return withSecrets(request, added, secret)
 }
 
 /** Why an operation can't be begun with these credentials, if it can't. */
