@@ -78,7 +78,9 @@ export class Files extends Context.Service<Files, {
     options?: UploadOptions
   ) => Effect.Effect<FileMetadata, UploadError, R>
   /**
-   * All files, newest first. A page is fetched only when the stream's consumer pulls it.
+   * All files, newest first. A page is fetched only when the stream's consumer pulls it. In the beta dialect, where the id
+   * of a file is the cursor of the next page, the stream keeps the ids that it has given, so that it gives each file once
+   * also if files are deleted while it runs.
    */
   readonly list: (options?: ListOptions) => Stream.Stream<FileMetadata, ListError>
   /**

@@ -26,7 +26,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ndjson from "effect/encoding/Ndjson"
 import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -354,7 +353,7 @@ export const make = Effect.fnUntraced(function*(
     ): Effect.fn.Return<typeof BatchPage.Type, FilesError> {
       const called = yield* Effect.fromResult(withCallOptions(connection, "listBatches", options))
       return yield* call(called, {
-        subject: subjectOf("listBatches", called),
+        subject: { ...subjectOf("listBatches", called), cursor: urlParams["after_id"] },
         method: "GET",
         path,
         urlParams,
@@ -378,7 +377,6 @@ export const make = Effect.fnUntraced(function*(
       const size = limit === undefined ? undefined : { limit: String(limit) }
       return rows<MessageBatch, BatchError>({
         direction: "after",
-        pick: identity,
         show: (cursor) => quote(subjectOf("listBatches"), cursor),
         fetch: (cursor) =>
           fetchPage({ ...size, ...(cursor === undefined ? undefined : { after_id: cursor }) }, callOptions),

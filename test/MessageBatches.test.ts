@@ -359,6 +359,41 @@ describe("MessageBatches", () => {
     ))
   })
 
+  it.effect("list gives each batch once, also if all are deleted as they come", () => {
+    let ids = Array.from({ length: 45 }, (_, n) => `msgbatch_${n}`)
+    const { layer } = answering((url, method) => {
+      if (method === "DELETE") {
+        const id = url.pathname.split("/").at(-1) ?? ""
+        ids = ids.filter((other) => other !== id)
+        return Response.json({ id, type: "message_batch_deleted" })
+      }
+      const after = url.searchParams.get("after_id")
+      const at = after === null ? 0 : ids.indexOf(after) + 1
+      if (after !== null && at === 0) {
+        const error = { type: "not_found_error", message: "no such batch" }
+        return Response.json({ type: "error", error, request_id: "req_1" }, { status: 404 })
+      }
+      const data = ids.slice(at, at + 20)
+      const ended = data.map((id) => batch(id, { processing_status: "ended" }))
+      return Response.json({
+        data: ended,
+        has_more: at + 20 < ids.length,
+        first_id: null,
+        last_id: data.at(-1) ?? null
+      })
+    })
+    return Effect.gen(function*() {
+      const seen: Array<string> = []
+      yield* Stream.runForEach(MessageBatches.list(), ({ id }) => {
+        seen.push(id)
+        return MessageBatches.delete(id)
+      })
+      assert.deepStrictEqual(ids, [])
+      assert.strictEqual(new Set(seen).size, 45)
+      assert.strictEqual(seen.length, 45)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("list follows the pages, and fails at a repeated cursor", () => {
     const pages: Record<string, object> = {
       "?limit=2": { data: [batch("m5"), batch("m4")], has_more: true, first_id: "m5", last_id: "m4" },

@@ -53,8 +53,8 @@ describe("a listing that can't end", () => {
 
 describe("a listing whose files are deleted while it runs", () => {
   /** The beta dialect, where a cursor is the id of a file. */
-  const store = (count: number) => {
-    let files = Array.from({ length: count }, (_, n) => file(count - n))
+  const store = (count: number, order: "newest first" | "oldest first" = "newest first") => {
+    let files = Array.from({ length: count }, (_, n) => file(order === "newest first" ? count - n : n))
     const from = HttpMock.answering(({ method, path, query }) => {
       if (method === "DELETE") {
         const id = path.split("/").at(-1)
@@ -86,6 +86,41 @@ describe("a listing whose files are deleted while it runs", () => {
       assert.strictEqual(new Set(seen).size, 45)
       assert.strictEqual(seen.length, 45)
     }))
+
+  it.effect("finishes, and gives each file once, if the service lists the oldest first", () =>
+    Effect.gen(function*() {
+      const { from, left } = store(45, "oldest first")
+      const seen: Array<string> = []
+      const clean = Stream.runForEach(Files.list(), ({ id }) =>
+        Effect.andThen(Files.delete(id), Effect.sync(() => seen.push(id))))
+      yield* under(clean, from, { dialect: "beta" })
+      assert.deepStrictEqual(left(), [])
+      assert.strictEqual(new Set(seen).size, 45)
+      assert.strictEqual(seen.length, 45)
+    }))
+
+  it.effect("starts again behind afterId, not before it", () =>
+    Effect.gen(function*() {
+      const { from, left } = store(45)
+      const afterId = FileMetadata.FileId.make("file_41")
+      yield* under(Stream.runForEach(Files.list({ afterId }), ({ id }) => Files.delete(id)), from, { dialect: "beta" })
+      assert.deepStrictEqual(left(), ["file_45", "file_44", "file_43", "file_42", "file_41"])
+    }))
+
+  for (const status of [400, 404, 410]) {
+    it.effect(`fails in the GA dialect if the service does not know its own cursor any more, and names it: ${status}`, () =>
+      Effect.gen(function*() {
+        const from = HttpMock.answering((_, n) =>
+          n === 1
+            ? Response.json({ data: [file(1)], next_page: "page_two" })
+            : failure(status, {}, undefined, status === 404 ? "not_found_error" : "invalid_request_error")
+        )
+        const error = yield* Effect.flip(under(Stream.runDrain(Files.list()), from))
+        assert.strictEqual(outcomeOf(error), "InvalidRequest")
+        assert.include(error.message, "the cursor page_two: if that is gone, list again from the start.")
+        assert.strictEqual(from.requests().length, 2)
+      }))
+  }
 
   it.effect("finishes, and gives each file once, if every second is deleted and some have the same timestamp as their neighbours", () =>
     Effect.gen(function*() {

@@ -2,7 +2,6 @@
  * Listings: single pages, all files, and files by their ids.
  */
 import * as Effect from "effect/Effect"
-import { identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
@@ -70,7 +69,7 @@ export const makeList = (
       urlParams: Params,
       asked?: ReadonlySet<string>
     ): Effect.Effect<FilePage, FilesError> => {
-      const subject = subjectOf(client.connection, "list")
+      const subject = subjectOf(client.connection, "list", { cursor: cursorOf(urlParams) })
       const read = (answer: Answer): Effect.Effect<FilePage, FilesError> =>
         decodePage(subject, answer, (given) => {
           // Some gateways send an empty cursor instead of none.
@@ -141,38 +140,14 @@ export const makeList = (
     })
 
   /** All files, starting where `options` says. */
-  const all = (
-    client: FilesClient,
-    options: ListOptions,
-    pick: (files: ReadonlyArray<FileMetadata>) => ReadonlyArray<FileMetadata> = identity
-  ): Stream.Stream<FileMetadata, ListError> => {
+  const all = (client: FilesClient, options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
     const direction = directionOf(dialect, options)
     return rows<FileMetadata, ListError>({
       direction,
-      pick,
       show: (cursor) => quote(client.connection.settings, cursor),
       fetch: (cursor) => fetchPage(client, pageParams(withCursor(options, direction, cursor))),
       onEndless: (what) =>
         unexpected(subjectOf(client.connection, "list"), { status: 200, headers: Headers.empty }, what, "")
-    })
-  }
-
-  /**
-   * The same for callers that delete the listed files: a cursor can be the id of a file that is then gone. The listing
-   * starts again in that case, and skips the files that it has already given.
-   */
-  const surviving = (client: FilesClient, options: ListOptions): Stream.Stream<FileMetadata, ListError> => {
-    if (options.beforeId !== undefined) return all(client, options)
-    return Stream.suspend(() => {
-      const given = makeGiven()
-      const from = (begin: ListOptions, pick: typeof given.add): Stream.Stream<FileMetadata, ListError> => {
-        const before = given.count()
-        return Stream.catch(all(client, begin, pick), (error) =>
-          isGone(error) && given.count() > before
-            ? from({ ...options, afterId: undefined }, given.addOlder())
-            : Stream.fail(error))
-      }
-      return from(options, given.add)
     })
   }
 
@@ -183,41 +158,13 @@ export const makeList = (
       yield* checkList(dialect, options)
       yield* checkIds(ids)
       const called = yield* Effect.fromResult(calledWith(client, "list", options))
-      if (ids === undefined) return surviving(called, options)
+      if (ids === undefined) return all(called, options)
       return dialect === "beta" ? lookUp(ids, options) : inBatches(called, ids, options)
     }))
   }
 
   return { fetchPage, list, listPage }
 }
-
-/** Remembers what is needed to continue after the files that a listing has given: its last page. */
-const makeGiven = () => {
-  let last: ReadonlyArray<FileMetadata> = []
-  let count = 0
-  const add = (files: ReadonlyArray<FileMetadata>): ReadonlyArray<FileMetadata> => {
-    if (files.length > 0) last = files
-    count += files.length
-    return files
-  }
-  return {
-    count: () => count,
-    add,
-    /** A filter that passes only files older than all given so far. */
-    addOlder: (): typeof add => {
-      const until = last.at(-1)?.created_at.epochMilliseconds ?? Infinity
-      const known = new Set(last.map(({ id }) => id))
-      return (files) =>
-        add(files.filter(({ created_at, id }) => {
-          const created = created_at.epochMilliseconds
-          return created < until || (created === until && !known.has(id))
-        }))
-    }
-  }
-}
-
-/** Whether a cursor may name a file that does not exist any more. */
-const isGone = (error: ListError): boolean => error.status === 404 || error.status === 400
 
 const problemOf = (page: FilePage, dialect: Dialect, asked: ReadonlySet<string> | undefined): string | undefined => {
   const foreign = asked === undefined ? undefined : page.data.find((file) => !asked.has(file.id))
@@ -265,6 +212,9 @@ const pageParams = (options: ListPageOptions): Params => {
   if (options.scopeId !== undefined) params.push(["scope_id", options.scopeId])
   return params
 }
+
+const cursorOf = (params: Params): string | undefined =>
+  params.find(([name]) => name === "page" || name === "after_id" || name === "before_id")?.[1]
 
 const idParams = (ids: ReadonlyArray<FileId>, options: ListOptions): Params => {
   const params = ids.map((id) => ["ids[]", id] as const)

@@ -59,6 +59,8 @@ export interface Subject {
   readonly fileIds?: (() => ReadonlyArray<string>) | undefined
   readonly model?: string | undefined
   readonly batchId?: string | undefined
+  /** Where the page of a listing begins. */
+  readonly cursor?: string | undefined
   /** Bytes of the file. */
   readonly size?: number | undefined
   readonly maxFileBytes: number
@@ -235,6 +237,14 @@ const nothingDone = (operation: Operation): string => {
   if (operation === "upload") return "Nothing was stored."
   return operation === "createBatch" ? "No batch was created." : ""
 }
+
+/** A cursor that the service may not know any more, and what to do then. */
+const lostCursor = (subject: Subject): string =>
+  subject.cursor === undefined
+    ? ""
+    : `Its page was to begin at the cursor ${
+      quote(subject, subject.cursor)
+    }: if that is gone, list again from the start.`
 
 /** Whether what was asked may have been done, in words. */
 export const outcomeOf = (subject: Subject, isOutcomeUnknown: boolean): string =>
@@ -583,7 +593,8 @@ const classify = (subject: Subject, response: Parameters<typeof fromResponse>[1]
     return invalid(
       status === 400 && envelope.type !== undefined
         ? `${failing}: the service refused the request.`
-        : `${failing}: ${subject.baseUrl} answered ${phraseOf(status)}.`
+        : `${failing}: ${subject.baseUrl} answered ${phraseOf(status)}.`,
+      status === 400 || status === 410 ? lostCursor(subject) : ""
     )
   }
   return failed(
@@ -645,6 +656,9 @@ const notFound = (subject: Subject, words: string, isApi: boolean, make: {
   const named = subject.fileIds?.().find((id) => names(words, id)) ?? (subject.fileIds && strangeFileIn(words))
   if (named !== undefined) return new FileNotFound({ ...flat(there(named)), fileId: named })
   if (batchId !== undefined && (isApi || names(words, batchId))) return invalid(there(batchId))
+  if (subject.cursor !== undefined) {
+    return invalid(`${failing}: the service does not know what was asked for.`, lostCursor(subject))
+  }
   if (!isApi) return invalid(`${failing}: there is no such API at ${baseUrl} (404). Check the base URL.`)
   if (asks(subject.operation) || subject.operation === "createBatch") {
     return invalid(`${failing}: it names something that does not exist. Check the model and every id.`)

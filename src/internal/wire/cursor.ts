@@ -1,7 +1,9 @@
 /**
- * Pagination of listings, in both dialects and for batches: works out the next cursor, and makes sure that a listing ends.
+ * Pagination of listings, in both dialects and for batches: works out the next cursor, and makes sure that a listing
+ * ends, and that it is whole.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
@@ -59,29 +61,59 @@ const makeCursorCheck = (show: (cursor: string) => string) => {
   }
 }
 
-/**
- * All rows, page by page. A page is fetched only when the stream's consumer pulls it.
- */
-export const rows = <Row extends { readonly id: string }, E>(options: {
+interface RowsOptions<Row extends { readonly id: string }, E> {
   readonly direction: Direction
   /** Fetches a page; the first one without a cursor. */
   readonly fetch: (cursor: string | undefined) => Effect.Effect<Page<Row>, E>
   readonly onEndless: (what: string) => E
   readonly show: (cursor: string) => string
-  /** Picks the rows of a page to emit. */
-  readonly pick: (rows: ReadonlyArray<Row>) => ReadonlyArray<Row>
-}): Stream.Stream<Row, E> =>
+}
+
+/**
+ * All rows, page by page. A page is fetched only when the stream's consumer pulls it.
+ */
+const pages = <Row extends { readonly id: string }, E>(
+  options: RowsOptions<Row, E>,
+  pick: (rows: ReadonlyArray<Row>) => ReadonlyArray<Row>
+): Stream.Stream<Row, E> =>
   Stream.suspend(() => {
     const check = makeCursorCheck(options.show)
     return Stream.paginate<string | undefined, Row, E>(undefined, (cursor) =>
       Effect.flatMap(options.fetch(cursor), (page) => {
         const next = nextCursor(page, options.direction)
         if (next === null) {
-          return Effect.succeed([options.pick(page.data), Option.none<string>()] as const)
+          return Effect.succeed([pick(page.data), Option.none<string>()] as const)
         }
         const problem = check(page.data.length, next)
         return problem !== undefined || next === undefined
           ? Effect.fail(options.onEndless(problem ?? ""))
-          : Effect.succeed([options.pick(page.data), Option.some(next)] as const)
+          : Effect.succeed([pick(page.data), Option.some(next)] as const)
       }))
   })
+
+/** Whether the service may not know a cursor. */
+const isGone = ({ status }: { readonly status?: number | undefined }): boolean =>
+  status === 400 || status === 404 || status === 410
+
+/**
+ * The rows of a listing, each once, also where the consumer deletes them while they come: a cursor that is the id of a
+ * row is then gone. The listing starts again in that case, and leaves out the rows that it has already given, by their
+ * ids: their times would lose those of a service that lists in another order. An opaque cursor is the service's to keep.
+ */
+export const rows = <Row extends { readonly id: string }, E extends { readonly status?: number | undefined }>(
+  options: RowsOptions<Row, E>
+): Stream.Stream<Row, E> => {
+  if (options.direction === "page") return pages(options, identity)
+  return Stream.suspend(() => {
+    const given = new Set<string>()
+    const pick = (rows: ReadonlyArray<Row>) => rows.filter(({ id }) => !given.has(id) && given.add(id))
+    const fromStart = (): Stream.Stream<Row, E> => {
+      const before = given.size
+      return Stream.catch(pages(options, pick), (error) =>
+        isGone(error) && given.size > before
+          ? fromStart()
+          : Stream.fail(error))
+    }
+    return fromStart()
+  })
+}
