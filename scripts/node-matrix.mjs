@@ -1,5 +1,5 @@
 /**
- * Runs the tests on other Node versions: `node scripts/node-matrix.mjs 22 26`.
+ * Runs the tests on other Node versions: `node scripts/node-matrix.mjs 22 26`, with further arguments of vitest.
  *
  * Each version is installed from npm into its own cache, outside the project's dependency tree, so that the tree has one
  * `node`, in node_modules/.bin, and can be installed on every platform.
@@ -28,13 +28,16 @@ const install = (version) => {
   return binary
 }
 
+const isVersion = (argument) => /^\d/.test(argument)
+const options = process.argv.slice(2).filter((argument) => !isVersion(argument))
+
 let failed = 0
-for (const version of process.argv.slice(2)) {
+for (const version of process.argv.slice(2).filter(isVersion)) {
   const node = install(version)
   console.log(`\nNode ${version}:`)
   run(node, ["--version"])
   // Tests that start `node` themselves get the same version.
   const env = { ...process.env, PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}` }
-  if (run(node, ["node_modules/vitest/vitest.mjs", "run"], env) !== 0) failed++
+  if (run(node, ["node_modules/vitest/vitest.mjs", "run", ...options], env) !== 0) failed++
 }
 process.exitCode = failed === 0 ? 0 : 1
