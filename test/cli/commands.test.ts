@@ -436,3 +436,47 @@ describe("signals", () => {
       assert.isAbove((yield* requests).length, 0)
     }))
 })
+
+// On macOS and Windows it is the user's own temporary directory, which Node chooses.
+describe.runIf(process.platform === "linux")("compiled code", () => {
+  const start = Effect.fn(function*(env: Readonly<Record<string, string | undefined>>) {
+    const ended = yield* run(["--help"], { env: { NODE_COMPILE_CACHE: undefined, XDG_CACHE_HOME: undefined, ...env } })
+    assert.strictEqual(ended.code, 0, ended.err)
+    assert.strictEqual(ended.err, "")
+  })
+  const kept = (directory: string) => fs.existsSync(`${directory}/effect-anthropic-files/compiled`)
+
+  for (
+    const [where, env, holds] of [
+      ["XDG_CACHE_HOME", (cwd: string) => ({ HOME: `${cwd}/home`, XDG_CACHE_HOME: `${cwd}/own` }), "own"],
+      ["HOME/.cache", (cwd: string) => ({ HOME: `${cwd}/home` }), "home/.cache"],
+      ["HOME/.cache instead of a relative XDG_CACHE_HOME", (cwd: string) => ({
+        HOME: `${cwd}/home`,
+        XDG_CACHE_HOME: "own"
+      }), "home/.cache"]
+    ] as const
+  ) {
+    it.live(`is kept in ${where}`, () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder()
+        yield* start(env(cwd))
+        assert.isTrue(kept(`${cwd}/${holds}`))
+        yield* start(env(cwd))
+      }).pipe(Effect.scoped))
+  }
+
+  for (
+    const [what, env] of [
+      ["NODE_DISABLE_COMPILE_CACHE is set", (cwd: string) => ({ HOME: cwd, NODE_DISABLE_COMPILE_CACHE: "1" })],
+      ["there is no HOME", (cwd: string) => ({ HOME: undefined, TMPDIR: cwd })],
+      ["HOME can't be written to", (cwd: string) => ({ HOME: `${cwd}/a file`, TMPDIR: cwd })]
+    ] as const
+  ) {
+    it.live(`is not kept if ${what}, and nothing is said of it`, () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a file": "" })
+        yield* start(env(cwd))
+        assert.deepStrictEqual(fs.readdirSync(cwd), ["a file"])
+      }).pipe(Effect.scoped))
+  }
+})

@@ -34,10 +34,13 @@ export interface Options {
   readonly out?: string
 }
 
-/** None of the developer's own settings. */
-export const bare = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(ANTHROPIC|NO_COLOR|FORCE_COLOR|CLICOLOR|npm_)/.test(name))
-)
+/** None of the developer's own settings. Compiled code is not kept in whatever HOME a test gives. */
+export const bare: Readonly<Record<string, string | undefined>> = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(ANTHROPIC|NO_COLOR|FORCE_COLOR|CLICOLOR|npm_)/.test(name))
+  ),
+  NODE_COMPILE_CACHE: `${os.tmpdir()}/effect-anthropic-files-tests`
+}
 
 /** Killed with its scope at the latest. */
 export const start = (

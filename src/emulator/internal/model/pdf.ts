@@ -173,7 +173,7 @@ const shownText = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Retu
       }
     }
   }
-  return showsText ? out.join("").replace(/[^\S\n]+/g, " ").replace(/\n+/g, "\n").trim() : undefined
+  return showsText ? out.join("").replace(/\n+/g, "\n").trim() : undefined
 })
 
 const streamWord = encoder.encode("stream")
