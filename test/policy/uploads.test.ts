@@ -179,6 +179,29 @@ describe("an upload whose answer was lost", () => {
       assert.strictEqual((yield* operations).filter((operation) => operation === "upload").length, 1)
     })))
 
+  it.effect("is found and adopted where the service lists the oldest first, on the last page", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(2_000_000_000)
+      const weeksAgo = (n: number) => new Date(1_000_000_001 + n * 1001).toISOString()
+      const files = Array.from(
+        { length: 250 },
+        (_, n) => wire({ id: `file_${n}`, filename: "other", created_at: weeksAgo(n) })
+      )
+      const from = HttpMock.answering((request) => {
+        if (request.method === "POST") {
+          const created_at = new Date(2_000_000_000).toISOString()
+          files.push(wire({ id: "file_lost", filename: "a.txt", size_bytes: 5, created_at }))
+          return HttpMock.broken("ECONNRESET")
+        }
+        const at = Number(request.query["page"] ?? 0)
+        const next = at + 100
+        return Response.json({ data: files.slice(at, next), next_page: next < files.length ? String(next) : null })
+      })
+      const file = yield* drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
+      assert.strictEqual(file.id, "file_lost")
+      assert.deepStrictEqual(from.requests().map(({ method }) => method), ["POST", "GET", "GET", "GET"])
+    }))
+
   it.effect("more new files than can be searched leave the outcome unknown", () =>
     Effect.gen(function*() {
       const others = Array.from({ length: 100 }, (_, n) => wire({ id: `file_${n}`, filename: `${n}` }))

@@ -103,6 +103,18 @@ interface Member {
 const notDone: Resolution<never> = { _tag: "NotDone" }
 const unclear: Resolution<never> = { _tag: "Unclear" }
 
+/** Whether most files of a page are older than the one above, as the API promises. Not every service keeps that. */
+const isNewestFirst = (files: ReadonlyArray<FileMetadata>): boolean => {
+  let ascents = 0
+  for (let at = 1; at < files.length; at++) {
+    const [above, below] = [files[at - 1], files[at]]
+    if (above !== undefined && below !== undefined) {
+      ascents += Math.sign(below.created_at.epochMilliseconds - above.created_at.epochMilliseconds)
+    }
+  }
+  return ascents <= 0
+}
+
 export const makeLostUploads = (options: {
   readonly clock: ServiceClock
   readonly newestPage: NewestPage
@@ -137,7 +149,7 @@ export const makeLostUploads = (options: {
       }
       // Newest first, but not strictly: a file that was uploaded slowly may have the time at which its upload began, and be
       // listed above files with a later time. So the whole page is searched, and no further one if its last file is older.
-      if (isOlder) return { certain, unclear }
+      if (isOlder && isNewestFirst(files)) return { certain, unclear }
       if (next === null || next === undefined) return { certain, unclear }
       cursor = next
     }
