@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
-import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -77,28 +76,4 @@ describe("standard streams", () => {
         assert.strictEqual(status, 0, redirection)
       }
     }))
-})
-
-describe("a wait", () => {
-  live(
-    "of seconds is told where nothing is drawn, once for all that wait for the same; with --quiet it is not",
-    () =>
-      Effect.gen(function*() {
-        yield* seeded
-        const { addFault } = yield* Emulator
-        const env = yield* environment
-        yield* addFault(Fault.rateLimited({ retryAfter: "2 seconds" }))
-        const told = yield* run(["ls"], { env })
-        assert.match(told.err, /^429: waiting \d s, attempt 2 of 5\n$/)
-        yield* addFault(Fault.rateLimited({ retryAfter: "2 seconds" }))
-        const quiet = yield* run(["ls", "-q"], { env })
-        assert.strictEqual(quiet.err, "")
-        yield* addFault(Fault.rateLimited({ retryAfter: "2 seconds" }))
-        const json = yield* run(["ls", "--json"], { env })
-        assert.strictEqual(json.err, "")
-        yield* addFault(Fault.rateLimited({ retryAfter: "1 second" }))
-        const verbose = yield* run(["ls", "-v"], { env })
-        assert.match(verbose.err, /try|retr|again/i)
-      })
-  )
 })

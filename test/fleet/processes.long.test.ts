@@ -3,42 +3,14 @@ import { Effect, Layer } from "effect"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
-import * as Redis from "../support/redis.ts"
-import { everyFileOnce, faults, server, settingsFor } from "./processes.ts"
-import { add, corpus, Database, databaseLayer, ingestWith, isRunWithRedis, needsRedisToo } from "./support.ts"
-import { killing, start } from "./workers.ts"
-
-// With thousands of files and many kills in kill.long.test.ts.
+import { everyFileOnce, server, settingsFor } from "./processes.ts"
+import { add, corpus, Database, databaseLayer, ingestWith, isRun, needsPostgres } from "./support.ts"
+import { start } from "./workers.ts"
 
 const here = Layer.provideMerge(ingestWith(), server)
 
-describe.runIf(isRunWithRedis)(`runners as processes${needsRedisToo}`, () => {
+describe.runIf(isRun)(`runners as processes${needsPostgres}`, () => {
   layer(databaseLayer, { excludeTestServices: true, timeout: 60_000 })((it) => {
-    it.effect(
-      "two runners, one of them killed again and again, and a service with faults: every file is there once",
-      () =>
-        Effect.gen(function*() {
-          const { items } = yield* corpus(30, (n) => `file ${n} `.repeat(20 + n * 3))
-          yield* add("killed", items)
-          yield* (yield* Emulator.Emulator).setFaults([
-            ...faults,
-            Fault.latency({ duration: 150, times: null, match: { operation: "upload" } })
-          ])
-          const redis = yield* Redis.server
-          const settings = yield* settingsFor("killed", yield* Database, {
-            redisUrl: `unix://${redis.socket}`,
-            concurrency: 3,
-            lockExpiration: "3 seconds",
-            lease: "1 second"
-          })
-          const { codes, kills } = yield* killing(settings, 2, 2_500)
-          assert.isAtLeast(kills, 1)
-          assert.deepStrictEqual(codes, [0, 0])
-          yield* everyFileOnce("killed", 30)
-        }).pipe(Effect.scoped, Effect.provide(here)),
-      120_000
-    )
-
     it.effect(
       "on SIGTERM a runner stops taking, ends or gives back what it has, and exits with 0 within five seconds",
       () =>
