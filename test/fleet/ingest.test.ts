@@ -86,6 +86,27 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         assert.deepStrictEqual(events.map(({ _tag, key }) => [_tag, key]), [["Failed", "missing"]])
       }).pipe(Effect.scoped, Effect.provide(here)))
 
+    it.effect("a run tells of every item before it ends, however long the queue takes to note that one is done", () =>
+      Effect.gen(function*() {
+        const { items } = yield* corpus(2, (n) => `told ${n}`)
+        yield* add("told", [...items, { key: "missing", source: "/nowhere/at/all.txt" }])
+        yield* Stream.runDrain(Ingest.run("told"))
+        const client = yield* SqlClient.SqlClient
+        yield* client`
+          CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$
+        `
+        yield* client`
+          CREATE TRIGGER slow BEFORE UPDATE ON ingest_queue FOR EACH ROW
+          WHEN (NEW.state = 'completed') EXECUTE FUNCTION slow()
+        `
+        assert.strictEqual(yield* Ingest.retry("told"), 1)
+        yield* add("told", [{ key: "again", source: items[0]?.source ?? "" }])
+        const events = yield* Stream.runCollect(Ingest.run("told"))
+        yield* client`DROP TRIGGER slow ON ingest_queue`
+        const told = events.map(({ _tag, key }) => `${_tag} ${key}`).toSorted()
+        assert.deepStrictEqual(told, ["Done again", "Failed missing"])
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
     it.effect("cancel gives up what is pending, and resume takes it up again", () =>
       Effect.gen(function*() {
         const { items } = yield* corpus(4, (n) => `cancelled ${n}`)

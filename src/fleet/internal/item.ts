@@ -56,10 +56,17 @@ export interface Run<R> {
   forbidden: number
 }
 
-/** Whether an upload is in progress, which a stopping runner waits for. */
+/** Whether an item is in work, until its event is told: a stopping runner waits for that. It does not wait for a wait. */
 export interface Activity {
   isBusy: boolean
 }
+
+/** A wait for something that may take long, such as the end of a pause. */
+const idle = <A, E, R>(activity: Activity, wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    activity.isBusy = false
+    return Effect.ensuring(wait, Effect.sync(() => void (activity.isBusy = true)))
+  })
 
 /** An item that was started so often without an outcome probably kills its runners. */
 const maxDeliveries = 100
@@ -195,6 +202,7 @@ const countTry = Effect.fnUntraced(function*<R>(
 /** Handles a failure. Returns the event if the item is finished, and none if it is to be tried again now. */
 const afterFailure = Effect.fnUntraced(function*<R>(
   run: Run<R>,
+  activity: Activity,
   ticket: Database.Ticket,
   task: Database.Task,
   error: Failure | ItemFailed,
@@ -210,7 +218,7 @@ const afterFailure = Effect.fnUntraced(function*<R>(
   const why = shownError(error)
   const waiting = run.tell({ _tag: "Waiting", key, message: why.error_message })
   const untilUp = (onAway: Effect.Effect<void>) =>
-    Effect.catch(run.outage.wait(since, onAway), (error) => stop(run, error))
+    Effect.catch(idle(activity, run.outage.wait(since, onAway)), (error) => stop(run, error))
   switch (verdictOf(error)) {
     case "Final":
       return yield* giveUp(run, ticket, key, attempts + 1, why)
@@ -225,7 +233,7 @@ const afterFailure = Effect.fnUntraced(function*<R>(
         : yield* giveUp(run, ticket, key, attempts + 1, why)
     case "Away":
       yield* waiting
-      yield* Effect.sleep(pauseInterval)
+      yield* idle(activity, Effect.sleep(pauseInterval))
       if (error._tag === "RequestFailed") yield* untilUp(Effect.void)
       return Option.none()
     case "Suspect": {
@@ -273,12 +281,6 @@ export const handle = <R>(
   deliveries: number
 ): Effect.Effect<Option.Option<RunEvent>, Redeliver, R> => {
   const { database, sources } = run.engine
-  const busy = <A, E, R2>(effect: Effect.Effect<A, E, R2>) =>
-    Effect.suspend(() => {
-      activity.isBusy = true
-      return Effect.ensuring(effect, Effect.sync(() => void (activity.isBusy = false)))
-    })
-
   const ofDefect = (key: string, attempts: number) => (cause: Cause.Cause<never>) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
     return giveUp(run, ticket, key, attempts + 1, shown("Defect", defectSentence(Cause.squash(cause))))
@@ -286,16 +288,17 @@ export const handle = <R>(
 
   const tryOnce = (task: Database.Task): Effect.Effect<Option.Option<RunEvent>, Redeliver, R> =>
     Effect.flatMap(Effect.map(Clock.Clock, monotonicMillis), (since) =>
-      busy(Effect.scoped(upload(run, task))).pipe(
+      Effect.scoped(upload(run, task)).pipe(
         Effect.provideContext(sources),
         Effect.matchEffect({
-          onSuccess: (file) => busy(uploaded(run, ticket, task.key, file)),
-          onFailure: (error) => afterFailure(run, ticket, task, error, since)
+          onSuccess: (file) => uploaded(run, ticket, task.key, file),
+          onFailure: (error) => afterFailure(run, activity, ticket, task, error, since)
         })
       ))
 
   const look: Effect.Effect<Option.Option<RunEvent>, Redeliver, R> = Effect.gen(function*() {
     for (;;) {
+      activity.isBusy = false
       const [row] = yield* patiently(run, database.task(ticket.id))
       if (row === undefined || !isCurrent(row, ticket)) return Option.none()
       if (row["ingest_state"] === "cancelled") {
@@ -306,6 +309,7 @@ export const handle = <R>(
         yield* Effect.sleep(pauseInterval)
         continue
       }
+      activity.isBusy = true
       const key = String(row["key"])
       const decoded = yield* Effect.result(decodeTask(row))
       if (decoded._tag === "Failure") {

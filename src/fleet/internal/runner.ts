@@ -266,6 +266,7 @@ const startTakers = <R>(
             ? Effect.interrupt
             : Effect.andThen(logged("A taker of the queue", Effect.failCause(cause)), Effect.sleep(tick))
         ),
+        Effect.ensuring(Effect.sync(() => void (activity.isBusy = false))),
         Effect.repeat({ until: () => Deferred.isDone(isStopping) }),
         Effect.asVoid
       )
