@@ -143,7 +143,8 @@ class HttpsAgent extends https.Agent {
     const socket = super.createConnection(options, (error, made) => {
       // Only a tunnel through a proxy calls back. Until it stands, the socket is the one to the proxy.
       stop()
-      if (error !== null && made === socket) connecting?.onProxyError(proxyError(this.proxy, error))
+      if (error === null) connecting?.onSocket(made)
+      else if (made === socket) connecting?.onProxyError(proxyError(this.proxy, error))
       callback?.(error, made)
     })
     if (socket != null) stop = limitConnecting(socket, "secureConnect", connecting)

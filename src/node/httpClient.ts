@@ -23,10 +23,10 @@ import type * as Scope from "effect/Scope"
 import http from "node:http"
 import https from "node:https"
 import type { Duplex } from "node:stream"
-import { evidenceOf } from "../internal/request/evidence.ts"
+import { evidenceOf, refusesCertificate } from "../internal/request/evidence.ts"
 import { CurrentOwnRequest, type OwnRequest } from "../internal/request/ownRequest.ts"
 import { CurrentSilence } from "../internal/request/silence.ts"
-import { StaleSocketError, UnsentError } from "../internal/request/transportErrors.ts"
+import { BrokenConnectionError, StaleSocketError, UnsentError } from "../internal/request/transportErrors.ts"
 import * as Agents from "./agents.ts"
 import { sendBytes, sendStream } from "./body.ts"
 import { Pool } from "./pool.ts"
@@ -233,7 +233,9 @@ class Exchange {
         context: this.context,
         onSocket: (socket) => {
           this.connection = socket
-          socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
+          // The socket to a proxy is followed by the one through its tunnel.
+          if ("secureConnecting" in socket && socket.secureConnecting === false) this.isConnected = true
+          socket.once(origin.isTls ? "secureConnect" : "connect", () => {
             this.isConnected = true
           })
         },
@@ -270,9 +272,7 @@ class Exchange {
   }
 
   private onError(message: http.ClientRequest, cause: Error): void {
-    if (!message.reusedSocket || !isReset(cause)) {
-      return this.fail(this.connection === undefined || this.isConnected ? cause : this.unsent(message, cause))
-    }
+    if (!message.reusedSocket || !isReset(cause)) return this.fail(this.connectionError(message, cause))
     // The server closed a kept-alive socket as it was taken up again. Nothing is wrong with the request.
     const { body, method } = this.request
     this.target.origin.closedAt = now(this.context)
@@ -280,10 +280,16 @@ class Exchange {
     this.fail(new StaleSocketError(cause))
   }
 
-  /** The connection that was made for the request never came to carry it, in its TLS handshake for example. */
-  private unsent(message: http.ClientRequest, cause: Error): Error {
+  /** Says what only this client knows: whether the connection came to carry the request. */
+  private connectionError(message: http.ClientRequest, cause: Error): Error {
+    const { isUnsent } = evidenceOf(cause)
+    if (message.reusedSocket || this.isConnected) {
+      const isRefused = !message.reusedSocket && refusesCertificate(cause)
+      return isUnsent && !isRefused ? new BrokenConnectionError(cause) : cause
+    }
+    if (this.connection === undefined) return cause
     if (this.isProxied(message)) return this.proxyError(cause)
-    return evidenceOf(cause).isUnsent ? cause : new UnsentError(cause)
+    return isUnsent ? cause : new UnsentError(cause)
   }
 
   /** To plain http a proxy is given the whole URL, and fails where it can't be connected to or asks for a password. */

@@ -324,6 +324,24 @@ describe("the option and the variables of a proxy", () => {
       assert.strictEqual(error.isRetryable, false)
     })))
 
+  it.live("a tunnel that breaks after the request was sent leaves the outcome unknown", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const gate = yield* proxy()
+      const sent: Array<string> = []
+      const api = yield* listen(https.createServer(identity, (request) => {
+        sent.push(request.method ?? "")
+        request.resume().on("end", () => request.socket.destroy())
+      }))
+      const options = { apiKey: Redacted.make("sk-ant-test-key"), ca, proxy: gate.url }
+      const upload = Effect.provide(
+        Files.upload(FileSource.text("hello", "a.txt")),
+        NodeFiles.layer({ ...options, baseUrl: `https://127.0.0.1:${portOf(api)}` })
+      )
+      const error = yield* failure(withEnvironment({})(upload))
+      assert.deepStrictEqual(sent, ["POST"])
+      assert.strictEqual(error.isOutcomeUnknown, true)
+    })))
+
   it.live("a limit on connecting holds for a tunnel that is not made", () =>
     Effect.scoped(Effect.gen(function*() {
       const [api, gate] = [yield* service(true), yield* proxy({ isSilent: true })]

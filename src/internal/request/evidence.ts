@@ -50,11 +50,21 @@ const noCommonTls =
 
 const isTls = (code: string): boolean => code === "EPROTO" || code.startsWith("ERR_SSL_")
 
+/** Alerts that a server sends in a handshake alone. The others (internal error, decode error, …) can come at any time. */
+const handshakeAlert =
+  /unknown.ca|insufficient.security|(missing|unsupported).extension|psk.identity|application.protocol/i
+
 /** TLS that failed before it was established. Of the errors of OpenSSL not all are such, and an unknown one is none. */
 const isHandshake = (code: string, message: string): boolean => {
   const words = `${code} ${message}`
   if (!isTls(code) || inTransit.test(words)) return false
-  return code === "EPROTO" || noCommonTls.test(words) || /alert/i.test(words)
+  return code === "EPROTO" || noCommonTls.test(words) || handshakeAlert.test(words)
+}
+
+/** With TLS 1.3 a server asks for a certificate, or refuses it, when its client already has the connection for made. */
+export const refusesCertificate = (cause: unknown): boolean => {
+  const code = text(cause, "code")
+  return isTls(code) && /alert.*(certificate|unknown.ca)/i.test(`${code} ${text(cause, "message")}`)
 }
 
 /** What was refused before anything was sent, because it can't be sent: a header, a path, a port. */
@@ -76,8 +86,11 @@ const isUnsentItself = (error: unknown): boolean => {
   return (syscall === "" && neverConnected.test(code)) || connectWords.test(message)
 }
 
+/** A transport that had the connection knows better than any code. */
+const hadConnection = (error: unknown): boolean => text(error, "_tag") === "BrokenConnectionError"
+
 const isUnsentWithin = (error: unknown, depth: number): boolean => {
-  if (depth > maxDepth || !Predicate.isObject(error)) return false
+  if (depth > maxDepth || !Predicate.isObject(error) || hadConnection(error)) return false
   const parts = partsOf(error)
   if (parts.length > 0) return parts.every((part) => isUnsentWithin(part, depth + 1))
   return isUnsentItself(error) || isUnsentWithin(field(error, "cause"), depth + 1)
@@ -95,7 +108,7 @@ const isPermanentItself = (error: unknown): boolean => {
 }
 
 const isPermanentWithin = (error: unknown, depth: number): boolean => {
-  if (depth > maxDepth || !Predicate.isObject(error)) return false
+  if (depth > maxDepth || !Predicate.isObject(error) || hadConnection(error)) return false
   const parts = partsOf(error)
   if (parts.length > 0) return parts.every((part) => isPermanentWithin(part, depth + 1))
   return isPermanentItself(error) || isPermanentWithin(field(error, "cause"), depth + 1)

@@ -62,6 +62,16 @@ export class UnsentError extends Error {
   }
 }
 
+/** A connection that was made broke in a way that otherwise is one of a handshake: the request may have been served. */
+export class BrokenConnectionError extends Error {
+  readonly _tag = "BrokenConnectionError"
+
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+    this.name = "BrokenConnectionError"
+  }
+}
+
 /** A client that stands in for a transport won't take the request, a test's mock for example. Its complaint is final. */
 export class RefusedError extends Error {
   readonly _tag = "RefusedError"

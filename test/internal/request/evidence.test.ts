@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { inspect } from "node:util"
 import { codeOf, evidenceOf, explain, wordsOf } from "../../../src/internal/request/evidence.ts"
-import { ProxyError, UnsentError } from "../../../src/internal/request/transportErrors.ts"
+import { BrokenConnectionError, ProxyError, UnsentError } from "../../../src/internal/request/transportErrors.ts"
 
 const withFields = (message: string, fields: object) => Object.assign(new Error(message), fields)
 
@@ -62,6 +62,13 @@ describe("isUnsent", () => {
     ["a host that went away while reading", withFields("read EHOSTUNREACH", { code: "EHOSTUNREACH", syscall: "read" })],
     ["a network that went away while writing", withFields("write ENETDOWN", { code: "ENETDOWN", syscall: "write" })],
     ["a broken pipe", withFields("write EPIPE", { code: "EPIPE", syscall: "write" })],
+    ...["INTERNAL_ERROR", "DECODE_ERROR", "RECORD_OVERFLOW", "UNEXPECTED_MESSAGE"].map((alert) =>
+      [
+        `an alert that can come at any time, ${alert}`,
+        withFields("", { code: `ERR_SSL_TLSV1_ALERT_${alert}` })
+      ] as const
+    ),
+    ["what looks like a handshake on a connection that was made", new BrokenConnectionError(errors.wrongVersion)],
     ["a damaged record", withFields("bad record mac", { code: "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC" })],
     ["a damaged record, as EPROTO", withFields("write EPROTO 1:error:2:SSL:x:bad record mac:a:1", { code: "EPROTO" })],
     ["one of several addresses", summedUp(errors.refused, errors.reset)],
