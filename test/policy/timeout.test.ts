@@ -365,3 +365,50 @@ describe("connect", () => {
       assert.strictEqual(server.open(), 1)
     }).pipe(Effect.scoped))
 })
+
+describe("what an answer is besides its body", () => {
+  const policies = {
+    timeout: Policy.timeout(),
+    retry: Policy.retry({ times: 0 }),
+    standard: Policy.standard({ retry: { times: 0 } })
+  }
+  for (const [name, policy] of Object.entries(policies)) {
+    for (const status of [200, 503]) {
+      it.effect(`reaches another client as it came, all cookies and the URL, ${name} and ${status}`, () =>
+        Effect.gen(function*() {
+          const from = HttpMock.answering(() => {
+            const headers = new Headers({ "content-type": "application/json" })
+            headers.append("set-cookie", "session=1; Path=/")
+            headers.append("set-cookie", "csrf=2; Path=/")
+            return Object.defineProperty(new Response("{}", { status, headers }), "url", { value: "http://b/moved" })
+          })
+          const response = yield* under(HttpClient.HttpClient.use((client) => client.get("http://a/")), from, policy)
+          assert.deepStrictEqual(Object.keys(response.cookies.cookies), ["session", "csrf"])
+          assert.strictEqual(response.url, "http://b/moved")
+          assert.strictEqual(response.status, status)
+          assert.deepStrictEqual(yield* response.json, {})
+        }))
+    }
+
+    it.live(`is known to a source that must not store what is encoded, ${name}`, () =>
+      Effect.gen(function*() {
+        const server = yield* rawServer(({ head, socket }) =>
+          void socket.write(
+            head.startsWith("GET /a.csv")
+              ? http(200, "packed", { "content-encoding": "gzip" })
+              : http(200, JSON.stringify(wire()), { "content-type": "application/json" })
+          )
+        )
+        const upload = Files.upload(FileSource.url(`${server.url}/a.csv`))
+        const error = yield* Effect.flip(
+          Effect.provide(
+            upload,
+            NodeFiles.layer({ apiKey: Redacted.make(key), baseUrl: server.url, proxy: false }, policy)
+          )
+        )
+        assert.strictEqual(outcomeOf(error as never), "SourceFailed")
+        assert.include(error.message, "sent its content as gzip, which was not requested")
+        assert.lengthOf(server.heads, 1)
+      }).pipe(Effect.scoped))
+  }
+})

@@ -185,12 +185,15 @@ const buffered = Effect.fnUntraced(function*(response: HttpClientResponse.HttpCl
     Effect.match({ onFailure: () => new Uint8Array(), onSuccess: (body) => new Uint8Array(body.bytes) })
   )
   const json = parseJson(decodeText(bytes))
-  const { headers, status } = response
+  const { cookies, headers, remoteAddress, request, status, url } = response
+  const read = webResponse(bytes.length === 0 ? null : bytes, status, headersOf(headers))
+  const copy: HttpClientResponse.HttpClientResponse = Object.create(HttpClientResponse.fromWeb(request, read), {
+    cookies: { value: cookies },
+    remoteAddress: { value: remoteAddress },
+    url: { value: url }
+  })
   return {
-    copy: HttpClientResponse.fromWeb(
-      response.request,
-      webResponse(bytes.length === 0 ? null : bytes, status, headersOf(headers))
-    ),
+    copy,
     errorCode: Result.isSuccess(json) ? readEnvelope(json.success).errorCode : undefined
   }
 })

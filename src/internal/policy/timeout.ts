@@ -139,6 +139,7 @@ const watched = (request: Request, silence: Silence, progress: Progress): Reques
 /** Statuses of answers that have no body, and those that `Response` does not take. */
 const isBodiless = (status: number): boolean => status < 200 || status === 204 || status === 205 || status === 304
 
+/** The same answer, as its client knows it, with a limit on silence in whatever way its body is read. */
 const withGuardedBody = (
   request: Request,
   response: HttpClientResponse.HttpClientResponse,
@@ -151,8 +152,15 @@ const withGuardedBody = (
     idle,
     () => timedOut(request, `The answer stalled for ${Duration.format(idle)}.`)
   ).pipe(Stream.catchReason("HttpClientError", "EmptyBodyError", () => Stream.empty))
-  return Effect.map(
-    Stream.toReadableStreamEffect(body),
-    (readable) => HttpClientResponse.fromWeb(request, webResponse(readable, status, headers))
-  )
+  return Effect.map(Stream.toReadableStreamEffect(body), (readable) => {
+    const guarded = HttpClientResponse.fromWeb(request, webResponse(readable, status, headers))
+    return Object.create(response, {
+      stream: { get: () => guarded.stream },
+      arrayBuffer: { get: () => guarded.arrayBuffer },
+      text: { get: () => guarded.text },
+      json: { get: () => guarded.json },
+      urlParamsBody: { get: () => guarded.urlParamsBody },
+      formData: { get: () => guarded.formData }
+    })
+  })
 }
