@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Stream } from "effect"
-import { Files, FileSource, MessageBatches } from "effect-anthropic-files"
+import { Effect, Exit, Layer, Redacted, Schedule, Stream } from "effect"
+import { Files, FileSource, MessageBatches, Messages, Policy } from "effect-anthropic-files"
 import type { FileId } from "effect-anthropic-files/FileMetadata"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { HttpClient, HttpClientRequest } from "effect/http"
@@ -166,4 +166,56 @@ describe("downloads at the same time", () => {
       })
       assert.deepStrictEqual(wrong, [])
     }).pipe(Effect.scoped))
+})
+
+describe("an answer that is refused for its head", () => {
+  const unread = (headers: Readonly<Record<string, string>>, status = 200) =>
+    http(status, "x", { "content-length": "1000000", ...headers })
+  const isRest = (head: string) => /^range:/im.test(head)
+  const file = () => http(200, JSON.stringify(wire()), { "content-type": "application/json" })
+  const id = "file_1" as FileId
+  const message: Messages.Request = { model: "m", max_tokens: 5, messages: [{ role: "user", content: "x" }] }
+  const downloads = Stream.runDrain(Files.download(id))
+
+  const cases: ReadonlyArray<
+    readonly [string, Effect.Effect<unknown, unknown, NodeFiles.Services>, (head: string) => Buffer]
+  > = [
+    [
+      "a page instead of a file",
+      downloads,
+      (head) => head.includes("/content") ? unread({ "content-type": "text/html" }) : file()
+    ],
+    ["a file in an encoding", downloads, () => unread({ "content-encoding": "odd" })],
+    ["events in an encoding", Stream.runDrain(Messages.stream(message)), () => unread({ "content-encoding": "odd" })],
+    [
+      "results in an encoding",
+      Stream.runDrain(MessageBatches.results("msgbatch_1")),
+      () => unread({ "content-encoding": "odd" })
+    ],
+    ["the rest of another file", downloads, (head) =>
+      isRest(head)
+        ? unread({ etag: "\"two\"", "content-range": "bytes 1-9/10", "content-length": "9" }, 206)
+        : unread({ etag: "\"one\"", "content-length": "10" })]
+  ]
+  for (const [what, use, answer] of cases) {
+    it.live(`gives its socket back: ${what}`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const server = yield* rawServer(({ head, socket }) => {
+          const bytes = answer(head)
+          // What is to be continued breaks off.
+          socket.write(bytes, () => bytes.includes("\"one\"") && socket.end())
+        })
+        const layer = NodeFiles.layer(
+          { apiKey: Redacted.make("sk-ant-test"), baseUrl: server.url, proxy: false },
+          Policy.retry({ baseDelay: 1 })
+        )
+        yield* Effect.gen(function*() {
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(use)))
+          const isFree = Effect.suspend(() => server.open() <= 1 ? Effect.void : Effect.fail("open"))
+          yield* Effect.retry(isFree, { schedule: Schedule.spaced("5 millis"), times: 200 })
+          yield* Effect.exit(use)
+          yield* Effect.retry(isFree, { schedule: Schedule.spaced("5 millis"), times: 200 })
+        }).pipe(Effect.provide(layer))
+      })))
+  }
 })

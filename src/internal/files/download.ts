@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import { type DownloadError, type FilesError, type MetadataError, TransferInterrupted } from "../../FilesError.ts"
 import { type Attempt, mayContinue, newAttempt } from "../request/attempt.ts"
+import { failUnread, letGo } from "../request/body.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { content, lengthOf, type Part } from "../request/content.ts"
 import { finish, type Subject, toOperationError, unexpected } from "../request/errors.ts"
@@ -61,7 +62,7 @@ const checkType = (
         answer.response,
         `An HTML page came instead of ${id}, which is ${file.mime_type}: a gateway or proxy answered instead of the service.`,
         ""
-      )))
+      ))).pipe(Effect.onError(() => letGo(answer.response)))
 }
 
 const isHtml = (type: string | undefined): boolean => /^(text\/html|application\/xhtml\+xml)\b/i.test(type ?? "")
@@ -151,11 +152,13 @@ const whole = (
         const isPart = answer.response.status === 206
         yield* report("resumed", `${id} continues after ${from} bytes`, { offset: from, ranged: isPart })
         const now = validatorOf(answer)
-        if (validator !== undefined && now !== undefined && now !== validator) return Stream.fail(changed(answer))
+        if (validator !== undefined && now !== undefined && now !== validator) {
+          return failUnread(answer.response, changed(answer))
+        }
         if (!isPart) {
           const length = lengthOf(answer.response)
           if (part.expected !== undefined && length !== undefined && length !== part.expected) {
-            return Stream.fail(changed(answer))
+            return failUnread(answer.response, changed(answer))
           }
           part.expected ??= length
           part.received = 0
@@ -167,7 +170,8 @@ const whole = (
           || (part.expected !== undefined && total !== part.expected)
           || (total !== undefined && range.last >= total)
         if (isOther) {
-          return Stream.fail(
+          return failUnread(
+            answer.response,
             unexpected(subject, answer.response, "The service sent a different part than was requested.", "")
           )
         }

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "../../FilesError.ts"
-import { parseLength } from "../request/body.ts"
+import { letGo, parseLength } from "../request/body.ts"
 import { codeOf, evidenceOf } from "../request/evidence.ts"
 import { userAgent } from "../request/userAgent.ts"
 import { inSpan } from "../telemetry.ts"
@@ -37,10 +37,6 @@ const isWeb = ({ protocol }: URL): boolean => protocol === "https:" || protocol 
 
 /** The URL in a form that may be shown: without its query, which may hold a signature, and without a password. */
 const shownUrl = (url: URL): string => shorten(`${url.origin}${url.pathname}`)
-
-/** Closes a response that nobody reads: starts its stream, and interrupts it before it waits for a byte. */
-const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
-  Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
 
 /** Encodings that the bytes still have. Stores keep `aws-chunked` in the header although they have decoded it. */
 const encodingsOf = (header: string | undefined): ReadonlyArray<string> =>

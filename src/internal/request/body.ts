@@ -33,6 +33,16 @@ export const readBody = (
       )
   })
 
+/** Closes an answer that nobody reads: starts its stream, and interrupts it before it waits for a byte. */
+export const letGo = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.ignore(Effect.raceFirst(Stream.runDrain(response.stream), Effect.yieldNow))
+
+/** Fails instead of handing out an answer's body, and lets go of the answer. */
+export const failUnread = <E>(
+  response: HttpClientResponse.HttpClientResponse,
+  error: E
+): Stream.Stream<never, E> => Stream.unwrap(Effect.as(letGo(response), Stream.fail(error)))
+
 export interface Text {
   readonly text: string
   readonly isCut: boolean

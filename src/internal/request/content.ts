@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type RequestFailed, TransferInterrupted } from "../../FilesError.ts"
 import { excerpt } from "../text.ts"
-import { parseLength } from "./body.ts"
+import { failUnread, parseLength } from "./body.ts"
 import { finish, requestIdOf, type Subject, unexpected } from "./errors.ts"
 import type { Answer } from "./send.ts"
 import { unlessStalled } from "./silence.ts"
@@ -35,7 +35,8 @@ export const content = (
   Stream.suspend((): Stream.Stream<Uint8Array, RequestFailed | TransferInterrupted> => {
     if (isEncoded(response) && Option.isNone(HttpClientResponse.toWeb(response))) {
       const encoding = excerpt(subject.scrub(response.headers["content-encoding"] ?? ""))
-      return Stream.fail(
+      return failUnread(
+        response,
         unexpected(subject, response, `The content came as ${encoding}, which was not asked for.`, "")
       )
     }
