@@ -72,7 +72,7 @@ import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect } from "./internal/request/send.ts"
 import { annotate, type AnyFiber, observeStream, whole } from "./internal/telemetry.ts"
-import { describeValue, excerpt, printable } from "./internal/text.ts"
+import { describeValue, excerpt, jsonText, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
 import { isPathSegment } from "./internal/wire/pathSegment.ts"
 import { issueOf, nullByDefault, open, otherType, type TypeOf } from "./internal/wire/schemas.ts"
@@ -486,7 +486,7 @@ const decodeResults = (
       if (Exit.isSuccess(decoded)) return Effect.succeed(decoded.value)
       const issue = excerpt(issueOf(decoded))
       const what = `Result ${count} is not what the API documents (${issue}).`
-      return Effect.fail(unexpected(subject, response, what, JSON.stringify(json).slice(0, maxHead)))
+      return Effect.fail(unexpected(subject, response, what, jsonText(json)?.slice(0, maxHead) ?? ""))
     }
 
     return bytes.pipe(

@@ -664,8 +664,8 @@ const makeDraft = () => {
 
   const finish = (): Effect.Effect<Message, RequestFailed> => {
     for (const [block, json] of inputs) {
-      // If max_tokens cut the input off, it is kept as text.
-      block.input = Option.getOrElse(parseJson(json), () => json)
+      // Without arguments there is nothing but empty pieces. If max_tokens cut the input off, it is kept as text.
+      if (json !== "") block.input = Option.getOrElse(parseJson(json), () => json)
     }
     if (message === undefined) problem = "no message_start"
     const decoded = decodeFinal({ ...message, content: blocks })

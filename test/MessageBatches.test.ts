@@ -359,6 +359,16 @@ describe("MessageBatches", () => {
     ))
   })
 
+  it.effect("a result that is nested too deeply is an error as any other that is not as documented", () => {
+    const { layer } = answering(() =>
+      inPieces(`{"custom_id":"a","result":${"[".repeat(5000)}${"]".repeat(5000)}}\n`, 999)
+    )
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_1")))
+      assert.include(error.message, "Result 1 is not what the API documents")
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("list gives each batch once, also if all are deleted as they come", () => {
     let ids = Array.from({ length: 45 }, (_, n) => `msgbatch_${n}`)
     const { layer } = answering((url, method) => {

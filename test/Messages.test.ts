@@ -886,6 +886,23 @@ describe("Messages.stream", () => {
     })
   })
 
+  it.effect("a tool call without arguments has none: its pieces are empty", () => {
+    const call = { type: "tool_use", id: "toolu_1", name: "now", input: {} }
+    const events = [
+      started,
+      { type: "content_block_start", index: 0, content_block: call },
+      { type: "content_block_delta", index: 0, delta: { type: "input_json_delta", partial_json: "" } },
+      { type: "content_block_stop", index: 0 },
+      { type: "message_delta", delta: { stop_reason: "tool_use" }, usage: { output_tokens: 5 } },
+      { type: "message_stop" }
+    ]
+    const { layer } = answering(() => inPieces(sse(events), 50, close))
+    return Effect.gen(function*() {
+      const { content } = yield* Messages.collect(Messages.stream(request))
+      assert.deepStrictEqual(content as unknown, [call])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("accepts null as a token count", () => {
     const events = transcript.map((event) => {
       if (event === started) return { ...started, message: { ...started.message, usage: null } }

@@ -2,6 +2,7 @@
  * Makes foreign text (names, paths, server messages) safe to show in messages.
  */
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 
 // C0 and C1 controls, line separators, and what changes the direction of the text around it.
 const unprintable =
@@ -90,3 +91,8 @@ export const describeValue = (value: unknown): string => {
   if (Duration.isDuration(value)) return Duration.format(value)
   return typeof value === "number" || typeof value === "boolean" ? String(value) : kindOf(value)
 }
+
+const stringify = Option.liftThrowable((value: unknown): string | undefined => JSON.stringify(value))
+
+/** A value as JSON; `undefined` where there is none, as for what is nested deeper than the stack takes. */
+export const jsonText = (value: unknown): string | undefined => Option.getOrUndefined(stringify(value))

@@ -1,6 +1,7 @@
 /**
  * Takes secrets out of what an error carries: a service or a proxy may echo a key anywhere.
  */
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import { excerpt } from "../text.ts"
@@ -55,14 +56,21 @@ export const scrubCause = (cause: unknown, scrub: Scrub): unknown => {
 
 const maxJson = 16_384
 
-/** A JSON object with the secrets in its names and texts replaced; `undefined` for anything else, and if it is too large. */
-export const scrubJson = (value: unknown, scrub: Scrub): Readonly<Record<string, Schema.Json>> | undefined => {
-  if (!Predicate.isObject(value)) return undefined
+const scrubbed = Option.liftThrowable((value: object, scrub: Scrub): unknown => {
   const json = JSON.stringify(value)
   if (json === undefined || json.length > maxJson) return undefined
   return JSON.parse(json, (_, inner: unknown) => {
     if (Predicate.isString(inner)) return scrub(inner)
     if (!Predicate.isObject(inner)) return inner
     return Object.fromEntries(Object.entries(inner).map(([name, field]) => [scrub(name), field]))
-  }) as Readonly<Record<string, Schema.Json>>
-}
+  })
+})
+
+/**
+ * A JSON object with the secrets in its names and texts replaced; `undefined` for anything else, and for one that is too
+ * large, or nested deeper than the stack takes.
+ */
+export const scrubJson = (value: unknown, scrub: Scrub): Readonly<Record<string, Schema.Json>> | undefined =>
+  Predicate.isObject(value)
+    ? Option.getOrUndefined(scrubbed(value, scrub)) as Readonly<Record<string, Schema.Json>> | undefined
+    : undefined

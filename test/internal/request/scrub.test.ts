@@ -56,8 +56,9 @@ describe("scrubJson", () => {
     })
   })
 
-  it("leaves out what is not an object, or too large", () => {
-    for (const value of [undefined, null, "x", 7, [1], { text: "x".repeat(20_000) }]) {
+  it("leaves out what is not an object, too large or too deep", () => {
+    const deep: unknown = JSON.parse(`${"{\"a\":".repeat(5000)}1${"}".repeat(5000)}`)
+    for (const value of [undefined, null, "x", 7, [1], { text: "x".repeat(20_000) }, deep]) {
       assert.strictEqual(scrubJson(value, scrub), undefined)
     }
   })
