@@ -200,6 +200,25 @@ describe("idleBody", () => {
       }))
   }
 
+  it.effect("applies from the answer's head on, although the limit until then is longer", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(() => Effect.delay(dripping([1000], false), 1000))
+      const at = yield* ended(under(Files.metadata(id), from, Policy.timeout({ idleBody: "5 seconds" })))
+      assert.strictEqual(at[1], "TimedOut")
+      assert.isAtMost(at[0], 6500)
+    }))
+
+  it.effect("is the client's own for the answer to an upload, not the longer time until it comes", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(() => Effect.delay(dripping([1000], false), 1000))
+      const upload = Files.upload(FileSource.text("x", "x.txt"), { onUnknownOutcome: "fail" })
+      const at = yield* ended(
+        Effect.provide(upload, layerOf(from.client, Policy.stack(), { idleTimeout: "5 seconds" }))
+      )
+      assert.strictEqual(at[1], "TimedOut")
+      assert.isAtMost(at[0], 6500)
+    }))
+
   it.effect("does not end a body that moves, nor a slow consumer", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ idleBody: "5 seconds" })

@@ -49,7 +49,7 @@ export interface ClientOptions {
   /**
    * The longest time in which nothing moves: no byte of a body in either direction, no answer to a request. An answer
    * to an upload, which the service has to store first, may take ten times as long. There is no limit on a transfer
-   * that moves.
+   * that moves; an answer that is not a file or a stream, but JSON, has to be there in this time after its head.
    *
    * @default "60 seconds"
    */

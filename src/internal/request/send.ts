@@ -362,8 +362,11 @@ const sendOnce = <A>(
     silence: Silence,
     sentAt: number
   ): Effect.Effect<A, FilesError> => {
+    const before = limit(silence.limits)
     response = received
     silence.moved()
+    // The timer runs for the limit until now, and would come too late for a shorter one.
+    if (limit(silence.limits) < before) silence.limitTo({})
     answered(fiber, subject.operation, attempt, received, subject.scrub)
     // A content that is read as a stream counts its bytes by itself.
     if (progress?.started === false) moved(fiber.context, "transmit", progress.sent.bytes)
