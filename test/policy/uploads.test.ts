@@ -764,3 +764,38 @@ it.effect("a delete whose answer was lost has deleted", () =>
     const error = yield* Effect.flip(drive(Files.delete(FileMetadata.FileId.make("file_none")), 1000))
     assert.strictEqual(error._tag, "FileNotFound")
   })))
+
+describe("what the source of an upload asks elsewhere", () => {
+  const other = HttpClient.HttpClient.use((client) => client.get("http://other/document"))
+  const passedOn = FileSource.stream(
+    Stream.unwrap(Effect.map(
+      Effect.filterOrFail(other, ({ status }) => status === 200, ({ status }) => new Error(`${status}`)),
+      (response) => response.stream
+    )),
+    { filename: "document.txt" }
+  )
+
+  it.effect("is tried again as any other request is, and passed on", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const from = HttpMock.answering(({ method }) => {
+        if (method === "POST") return ok()
+        return ++asked < 3 ? failure(503) : new Response("x")
+      })
+      yield* drive(Effect.provide(Files.upload(passedOn), layerOf(from.client, Policy.retry())), 1000)
+      assert.strictEqual(asked, 3)
+    }))
+
+  it.effect("does not open the service's circuit when it fails", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(({ path }) => path === "/document" ? failure(503) : ok())
+      const policy = Policy.circuitBreaker()
+      yield* drive(
+        Effect.gen(function*() {
+          for (let n = 0; n < 6; n++) yield* Effect.flip(Files.upload(passedOn))
+          yield* Files.metadata(FileMetadata.FileId.make("file_1"))
+        }).pipe(Effect.provide(layerOf(from.client, policy))),
+        1000
+      )
+    }))
+})

@@ -2,12 +2,14 @@
  * Uploads: everything that can be checked is checked before a byte is sent, the bytes are counted once, and the stored
  * size is compared with what was sent.
  */
+import * as Channel from "effect/Channel"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -26,6 +28,7 @@ import { type Content, type FileSource, isFileSource } from "../../FileSource.ts
 import { operation } from "../operation.ts"
 import type { Resolution } from "../request/attempt.ts"
 import { type BlobBody, withBlob } from "../request/blobBody.ts"
+import { Buffers } from "../request/buffers.ts"
 import type { CallOptions } from "../request/callOptions.ts"
 import { fileTooLarge, invalidRequest, type Sent, type Subject } from "../request/errors.ts"
 import { IsWithinBody } from "../request/ownRequest.ts"
@@ -118,7 +121,12 @@ export const makeUpload = (
     return Effect.flatMap(source.open, (content) => check(content, fields.success, options))
   }
 
-  const send = (client: FilesClient, { content, fields, filename, mimeType }: Checked, options: UploadOptions) => {
+  const send = (
+    fiber: AnyFiber,
+    client: FilesClient,
+    { content, fields, filename, mimeType }: Checked,
+    options: UploadOptions
+  ) => {
     const { bytes, size } = content
     const progress: Progress = {
       started: false,
@@ -135,6 +143,8 @@ export const makeUpload = (
       // The search has to use the call's options, such as another workspace.
       client
     }
+    // The context of the operation: nothing of its request is in it yet.
+    const outer = fiber.context
     return lost.track(upload, (own) =>
       callFiles(client, {
         subject: subjectOf(client.connection, "upload", { filename, size, isSent: () => progress.sent.complete }),
@@ -145,7 +155,8 @@ export const makeUpload = (
           content,
           filename,
           progress,
-          maxFileBytes
+          maxFileBytes,
+          outer
         ),
         progress,
         read: (answer, subject) =>
@@ -172,7 +183,7 @@ export const makeUpload = (
     ): Effect.Effect<FileMetadata, FilesError, R> => {
       const called = calledWith(client, "upload", options)
       if (Result.isFailure(called)) return Effect.fail(called.failure)
-      const upload = Effect.flatMap(open(source, options), (checked) => send(called.success, checked, options))
+      const upload = Effect.flatMap(open(source, options), (checked) => send(fiber, called.success, checked, options))
       return Effect.map(Effect.scoped(upload), (file) => {
         annotate(fiber, "anthropic.file.id", file.id)
         return file
@@ -188,12 +199,13 @@ const bodyOf = (
   content: Content,
   filename: string,
   progress: Progress,
-  maxFileBytes: number
+  maxFileBytes: number,
+  outer: Context.Context<never>
 ): HttpBody.HttpBody => {
   const { blob, bytes, size } = content
   if (bytes !== undefined) return HttpBody.uint8Array(Multipart.toBytes(frame, bytes), frame.contentType)
   const body = HttpBody.stream(
-    Multipart.toStream(frame, watched(content, filename, progress, maxFileBytes)),
+    Multipart.toStream(frame, watched(content, filename, progress, maxFileBytes, outer)),
     frame.contentType,
     size === undefined ? undefined : frame.head.length + size + frame.tail.length
   )
@@ -232,12 +244,31 @@ const asBlob = (
   }
 })
 
+/**
+ * A stream in a context of its own. Requests that a source makes are not part of the upload's: nothing of that one's
+ * limits, marks and spans is in their context, which Stream.provideContext would leave in.
+ */
+const within = <A, E>(
+  stream: Stream.Stream<A, E>,
+  context: Context.Context<never>
+): Stream.Stream<A, Pull.ExcludeDone<E>> => {
+  const run = <B, E2>(effect: Effect.Effect<B, E2>): Effect.Effect<B, E2> =>
+    Effect.updateContext(effect, (_: Context.Context<never>) => context)
+  return Stream.fromChannel(
+    Channel.fromTransform((upstream, scope) =>
+      run(Effect.map(Channel.toTransform(Stream.toChannel(stream))(upstream, scope), run))
+    )
+  )
+}
+
 /** Counts the bytes that the transport takes, and aborts the request if they can't add up to the declared size. */
 const watched = (
   { size, stream }: Content,
   filename: string,
   progress: Progress,
-  maxFileBytes: number
+  maxFileBytes: number,
+  /** What the source's own requests run with. */
+  outer: Context.Context<never>
 ): Stream.Stream<Uint8Array, SourceFailed | FileTooLarge> =>
   Stream.unwrap(Effect.map(Effect.context(), (context) => {
     const silence = Context.get(context, CurrentSilence)
@@ -249,10 +280,11 @@ const watched = (
     move(0, false)
     progress.started = true
     progress.failure = undefined
-    return stream.pipe(
-      // Requests that the source itself makes are not part of this one.
-      Stream.provideService(CurrentSilence, undefined),
-      Stream.provideService(IsWithinBody, true),
+    const forSource = outer.pipe(
+      Context.add(IsWithinBody, true),
+      Context.add(Buffers, Context.get(context, Buffers))
+    )
+    return within(stream, forSource).pipe(
       Stream.mapEffect((chunk) => {
         const bytes = progress.sent.bytes + chunk.length
         if (bytes > limit) {
