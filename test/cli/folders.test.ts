@@ -17,7 +17,8 @@ const code = (ended: Ended, expected: number) => assert.strictEqual(ended.code, 
 const synced = Effect.gen(function*() {
   const cwd = yield* folder({ "docs/a.txt": "a", "docs/b/c.txt": "c", "docs/d.tmp": "d" })
   const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
-  const command = (...args: ReadonlyArray<string>) => run([...args, "--exclude", "*.tmp"], { env, cwd })
+  const command = (name: string, ...args: ReadonlyArray<string>) =>
+    run([name, ...args, ...(name === "rm" ? [] : ["--exclude", "*.tmp"])], { env, cwd })
   const first = yield* command("sync", "docs")
   code(first, 0)
   assert.match(first.err, /^Uploaded 2 files \(2 B\)/)
@@ -95,6 +96,71 @@ describe("sync and check", () => {
       assert.strictEqual((yield* (yield* Emulator).files).length, 2)
       code(yield* command("sync", "missing"), 4)
     }))
+})
+
+describe("rm", () => {
+  const uploadOnce = (env: Readonly<Record<string, string | undefined>>, cwd: string, ...args: ReadonlyArray<string>) =>
+    Effect.map(run(["upload", "--once", "a.txt", "--json", ...args], { env, cwd }), (ended) => {
+      code(ended, 0)
+      const [item] = reportOf(ended).items
+      return { action: item?.action, id: item?.id ?? "" }
+    })
+
+  for (
+    const [where, place, args] of [
+      ["in the user's cache folder", { XDG_CACHE_HOME: "home" }, []],
+      ["in the folder that the environment names", { ANTHROPIC_FILES_CACHE_DIR: "cache" }, []],
+      ["in the folder of --cache-dir", {}, ["--cache-dir", "cache"]]
+    ] as const
+  ) {
+    live(`makes the upload cache forget what it deletes, ${where}`, () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a.txt": "a" })
+        const inside = Object.fromEntries(Object.entries(place).map(([name, path]) => [name, `${cwd}/${path}`]))
+        const env = { ...(yield* environment), ...inside }
+        const first = yield* uploadOnce(env, cwd, ...args)
+        code(yield* run(["rm", first.id, ...args], { env, cwd }), 0)
+        const second = yield* uploadOnce(env, cwd, ...args)
+        assert.strictEqual(second.action, "uploaded")
+        assert.notStrictEqual(second.id, first.id)
+        assert.deepStrictEqual((yield* (yield* Emulator).files).map(({ id }): string => id), [second.id])
+      }))
+  }
+
+  live("lets a later sync upload again what it deleted by a filter", () =>
+    Effect.gen(function*() {
+      const { command } = yield* synced
+      const removed = yield* command("rm", "--name", "*", "--yes")
+      code(removed, 0)
+      const again = yield* command("sync", "docs")
+      code(again, 0)
+      assert.match(again.err, /^Uploaded 2 files \(2 B\)/)
+      assert.lengthOf(yield* (yield* Emulator).files, 2)
+    }))
+
+  for (
+    const [title, place] of [
+      ["no upload cache, and makes none", { XDG_CACHE_HOME: "none" }],
+      ["an upload cache that is no folder", { ANTHROPIC_FILES_CACHE_DIR: "a.txt" }],
+      ["no home", { HOME: undefined, XDG_CACHE_HOME: undefined }]
+    ] as const
+  ) {
+    live(`deletes without a word where there is ${title}`, () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a.txt": "a" })
+        const inside = Object.fromEntries(
+          Object.entries(place).map(([name, path]) => [name, path === undefined ? undefined : `${cwd}/${path}`])
+        )
+        const env = { ...(yield* environment), ...inside }
+        const { files, seed } = yield* Emulator
+        const { id } = yield* seed({ filename: "a.txt", content: "a" })
+        const removed = yield* run(["rm", id], { env, cwd })
+        code(removed, 0)
+        assert.match(removed.err, /^Deleted 1 file [^\n]*\n$/)
+        assert.lengthOf(yield* files, 0)
+        assert.deepStrictEqual(fs.readdirSync(cwd), ["a.txt"])
+      }))
+  }
 })
 
 describe("usage", () => {

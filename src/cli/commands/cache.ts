@@ -24,14 +24,11 @@ import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { program } from "../usage.ts"
 
-const directoryOf = (given: Option.Option<string>) =>
-  Option.isSome(given) ? Effect.succeed(given.value) : UploadStore.defaultDirectory
-
 /** The contents recorded in a folder of the store, of every workspace. */
 const entriesIn = Effect.fnUntraced(function*(given: Option.Option<string>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const directory = yield* directoryOf(given)
+  const directory = yield* CacheLayer.directoryOf(given)
   if (!(yield* fs.exists(directory))) return []
   const leases = yield* Leases.make(yield* UploadStore.UploadStore, Duration.seconds(30))
   const names = (yield* fs.readDirectory(directory, { recursive: true })).map((name) => path.basename(name))
@@ -131,7 +128,7 @@ const where = define({
   onlyReads: true,
   run: Effect.fnUntraced(function*({ cacheDir }) {
     const output = yield* Output
-    const directory = yield* directoryOf(cacheDir)
+    const directory = yield* CacheLayer.directoryOf(cacheDir)
     yield* output.item({ action: "cached", path: directory }, directory)
   })
 })

@@ -10,6 +10,7 @@ import type { FileMetadata } from "../../FileMetadata.ts"
 import * as Files from "../../Files.ts"
 import { printable } from "../../internal/text.ts"
 import * as Transfer from "../../Transfer.ts"
+import * as CacheLayer from "../cacheLayer.ts"
 import * as Client from "../client.ts"
 import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
@@ -57,11 +58,12 @@ export const rm = define({
   flags: {
     ids: Argument.String("id").pipe(Argument.withDescription("Ids of files"), Argument.variadic()),
     ...Filters.flags,
+    ...CacheLayer.flags,
     maxDelete: Flags.count("max-delete", maxDeleteHelp, 0),
     ...Confirm.flags
   },
   main: "deleted",
-  run: Effect.fnUntraced(function*({ dryRun, ids, maxDelete: limit, yes, ...filters }) {
+  run: Effect.fnUntraced(function*({ cacheDir, dryRun, ids, maxDelete: limit, yes, ...filters }) {
     const output = yield* Output
     const { concurrency } = yield* Settings
     const byFilter = !Filters.isEmpty(filters)
@@ -103,6 +105,6 @@ export const rm = define({
             output.isTerminal ? `${output.style.green("✓")} deleted ${printable(filename)}` : printable(id)
           )
         })
-    ))
+    )).pipe(Effect.provide(CacheLayer.layerForgetting(cacheDir)))
   }, Effect.provide(Client.layer))
 })
