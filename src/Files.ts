@@ -36,8 +36,8 @@ import { makeDownload } from "./internal/files/download.ts"
 import * as Find from "./internal/files/find.ts"
 import { type Internals, withInternals } from "./internal/files/internals.ts"
 import { type ListOptions, type ListPageOptions, lookUpsAtOnce, makeList, newestPage } from "./internal/files/list.ts"
-import { type LostUploads, makeLostUploads } from "./internal/files/lostUploads.ts"
-import { makeServiceClock } from "./internal/files/serviceClock.ts"
+import { lateness, type LostUploads, makeLostUploads, type Moment } from "./internal/files/lostUploads.ts"
+import { makeServiceClock, type ServiceClock } from "./internal/files/serviceClock.ts"
 import { makeDelete, makeMetadata } from "./internal/files/single.ts"
 import { expirySeconds, makeUpload, uploadFields, type UploadOptions } from "./internal/files/upload.ts"
 import type { CallOptions } from "./internal/request/callOptions.ts"
@@ -126,7 +126,7 @@ export const make = Effect.fnUntraced(function*(
       download: makeDownload(client, metadata),
       delete: remove
     }),
-    { identity: identityOf(connection), findUploads: findUploads(lost), deletionListeners }
+    { identity: identityOf(connection), findUploads: findUploads(lost, clock), deletionListeners }
   )
 })
 
@@ -137,18 +137,20 @@ const identityOf = ({ settings: { baseUrl, credentials, headers } }: Connection)
 /** An intent is recorded just before its upload begins, by a clock that may differ slightly. Milliseconds. */
 const intentTolerance = 5_000
 
-const findUploads = (lost: LostUploads): Internals["findUploads"] => ({ expiresIn, filename, mimeType, since, size }) =>
+const findUploads = (lost: LostUploads, service: ServiceClock): Internals["findUploads"] => (sought) =>
   Effect.gen(function*() {
+    const { expiresIn, filename, mimeType, since, size, until } = sought
     const fields = yield* Effect.fromResult(uploadFields({ expiresIn }))
     const clock = yield* Clock.Clock
     const elapsed = Math.max(0, clock.currentTimeMillisUnsafe() - since)
-    const found = yield* lost.candidates({ filename, mimeType, size, expiresIn: expirySeconds(fields) }, size, {
-      monotonic: monotonicMillis(clock) - elapsed,
-      wall: since
-    })
+    const began: Moment = { monotonic: monotonicMillis(clock) - elapsed, wall: since }
+    const found = yield* lost.candidates({ filename, mimeType, size, expiresIn: expirySeconds(fields) }, size, began)
     if (found === undefined) return Option.none<ReadonlyArray<FileMetadata>>()
-    const isNear = (file: FileMetadata) => Math.abs(file.created_at.epochMilliseconds - since) <= intentTolerance
-    return Option.some([...found.certain, ...found.unclear.filter(isNear)])
+    const length = Math.max(0, until - since) + lateness
+    const isInTime = ({ created_at }: FileMetadata) =>
+      service.order(created_at.epochMilliseconds, began.monotonic + length, began.wall + length) !== "after"
+    const isNear = ({ created_at }: FileMetadata) => Math.abs(created_at.epochMilliseconds - since) <= intentTolerance
+    return Option.some([...found.certain.filter(isInTime), ...found.unclear.filter(isNear)])
   }).pipe(Effect.mapError(toOperationError("list")))
 
 /**

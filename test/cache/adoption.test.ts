@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer } from "effect"
+import { Clock, type Duration, Effect, Fiber, FileSystem, Layer } from "effect"
 import { Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -139,6 +139,77 @@ describe("an interrupted upload", () => {
       assert.strictEqual((yield* get).id, left.id)
       assert.strictEqual((yield* stored).length, 1)
     }).pipe(Effect.provide(layer)))
+})
+
+describe("an upload that ended", () => {
+  const get = UploadCache.get(data("mine"))
+
+  const interrupted = Effect.gen(function*() {
+    const emulator = yield* Emulator.Emulator
+    yield* emulator.addFault(Fault.stall({ at: "before", ...upload }))
+    const fiber = yield* Effect.forkChild(get)
+    while ((yield* emulator.requests).every(({ method }) => method !== "POST")) {
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    }
+    yield* Fiber.interrupt(fiber)
+  })
+
+  const changeIntent = (values: Map<string, string>, change: (record: { readonly value: unknown }) => unknown) =>
+    rewrite(values, "intent-", (record) => JSON.stringify(change(JSON.parse(record) as { readonly value: unknown })))
+
+  const withItsProcess = (values: Map<string, string>) =>
+    Effect.gen(function*() {
+      yield* lose(get)
+      const until = (yield* Clock.currentTimeMillis) + 30_000
+      changeIntent(values, ({ value }) => ({ value, holder: { token: "dead", until, length: 30_000 } }))
+    })
+
+  const withoutItsEnd = (values: Map<string, string>) =>
+    Effect.gen(function*() {
+      yield* lose(get)
+      changeIntent(values, ({ value }) => ({ value }))
+    })
+
+  for (
+    const [how, end, early] of [
+      ["by an interruption", () => interrupted, "4 seconds"],
+      ["without an answer", () => lose(get), "4 seconds"],
+      ["with its process", withItsProcess, "34 seconds"],
+      ["at a time that nobody noted", withoutItsEnd, "4 seconds"]
+    ] as const
+  ) {
+    const during = (wait: Duration.Input, content: string) =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(1_800_000_000_123)
+        const values = new Map<string, string>()
+        const cache = Layer.provide(UploadCache.layer(), Layer.succeed(UploadStore.UploadStore, overMap(values)))
+        return yield* Effect.gen(function*() {
+          yield* end(values)
+          yield* TestClock.adjust(wait)
+          const other = yield* (yield* Emulator.Emulator).seed({
+            filename: "data.json",
+            content,
+            mimeType: "application/json"
+          })
+          yield* TestClock.adjust("1 minute")
+          const file = yield* get
+          assert.strictEqual(yield* contentOf(file), "mine")
+          return file.id === other.id
+        }).pipe(Effect.provide(Layer.fresh(cache)))
+      })
+
+    it.effect(`${how} is not found in a file that somebody else made later`, () =>
+      Effect.gen(function*() {
+        assert.isFalse(yield* during("75 seconds", "ours"))
+        assert.lengthOf(yield* stored, 2)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect(`${how} is found in the file that was stored when it can still have been under way`, () =>
+      Effect.gen(function*() {
+        assert.isTrue(yield* during(early, "mine"))
+        assert.lengthOf(yield* stored, 1)
+      }).pipe(Effect.provide(layer)))
+  }
 })
 
 describe("a path", () => {

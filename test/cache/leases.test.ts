@@ -219,6 +219,53 @@ describe("a lease after a clock was set back by an hour", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("what a holder leaves", () => {
+  const key: Key<string> = { name: "content-0123456789abcdef", schema: Schema.String }
+  const start = 1_800_000_000_000
+
+  const claim = (values: Map<string, string>) =>
+    Effect.flatMap(Leases.make(overMap(values), Duration.seconds(30)), (leases) => leases.claim(key))
+
+  it.effect("carries the time at which it was released, by its writer and by no later holder", () =>
+    Effect.gen(function*() {
+      const values = new Map<string, string>()
+      yield* TestClock.setTime(start)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const lease = yield* claim(values)
+        yield* lease.put("under way")
+        yield* TestClock.adjust("1 minute")
+      }))
+      for (let n = 0; n < 2; n++) {
+        yield* TestClock.adjust("1 hour")
+        const { until, value } = yield* Effect.scoped(claim(values))
+        assert.deepStrictEqual([value, until], ["under way", start + 60_000])
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("carries the end of its lease if it died, also after the next holder died", () =>
+    Effect.gen(function*() {
+      const dead = { token: "dead", until: start + 30_000, length: 30_000 }
+      let values = new Map([[key.name, JSON.stringify({ holder: dead, value: "under way" })]])
+      yield* TestClock.setTime(start)
+      for (let n = 0; n < 2; n++) {
+        yield* TestClock.adjust("1 hour")
+        const { until, value } = yield* claim(values)
+        assert.deepStrictEqual([value, until], ["under way", start + 30_000])
+        // As it stays if this one dies as well.
+        values = new Map(values)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("carries no time where none was noted, also after the next holder released it", () =>
+    Effect.gen(function*() {
+      const values = new Map([[key.name, JSON.stringify({ value: "of an earlier version" })]])
+      yield* TestClock.setTime(start)
+      for (let n = 0; n < 2; n++) {
+        assert.strictEqual((yield* Effect.scoped(claim(values))).until, 0)
+      }
+    }).pipe(Effect.scoped))
+})
+
 describe("returned files", () => {
   it.effect("beta: a file expires after the requested time, which the service does not report", () =>
     Effect.gen(function*() {

@@ -79,6 +79,7 @@ const expiryOf = (file: FileMetadata, expiresIn: number | undefined): number | n
 const candidatesOf = Effect.fnUntraced(function*(
   { internals, leases }: CacheContext,
   { content, expiresIn, mimeType, since }: Keys.Intent,
+  until: number,
   filename: string,
   size: number
 ): Effect.fn.Return<ReadonlyArray<FileMetadata> | undefined, Failure> {
@@ -87,6 +88,7 @@ const candidatesOf = Effect.fnUntraced(function*(
     filename,
     size,
     since,
+    until,
     mimeType: mimeType === "" ? undefined : mimeType,
     expiresIn
   })
@@ -109,7 +111,7 @@ const settle = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, Failure> {
   if (intent.value === undefined) return
   const { content, expiresIn, owner } = intent.value
-  const candidates = yield* candidatesOf(cache, intent.value, filename, size)
+  const candidates = yield* candidatesOf(cache, intent.value, intent.until, filename, size)
   const [file] = candidates ?? []
   if (file !== undefined && candidates?.length === 1) {
     yield* recordFile(cache, file.id, content, owner)

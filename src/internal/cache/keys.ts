@@ -15,6 +15,8 @@
  *         │                 └── none, or several: nothing ────┘                                   │
  *         └──────── the file is gone, expires soon, was deleted or invalidated: drop Stored ──────┘
  *
+ * The lease of an `Intent` tells until when its upload can have been under way: no file that was created later is its own.
+ *
  * `Stored` and `Orphan` are kept by content. An `Intent` is kept by name and size, because a listing shows these: at most
  * one upload of a name and size is in progress, so the file that it left can be identified. A `FileRecord` is kept by
  * file id as long as a listing may show the file, so that a file is never taken for another content.

@@ -13,20 +13,27 @@ import { token } from "../token.ts"
 import type { Key } from "./keys.ts"
 import { storeFailed, type UploadStore, type UploadStoreFailed } from "./store.ts"
 
-/** A value as it was read. */
-export interface Cell<V> {
+/** A value, and for how long it may have been the note of something that was under way. */
+interface Kept<V> {
   /** `undefined` if there is none, or if it can't be decoded. */
   readonly value: V | undefined
+  /**
+   * Until when the process that wrote the value held it, epoch milliseconds by its clock: when it released it without a last
+   * value or, if it died, the end of its lease. 0 if that is not known.
+   */
+  readonly until: number
+}
+
+/** A value as it was read. */
+export interface Cell<V> extends Kept<V> {
   /** Whether there is a record that can't be decoded, for example one torn by a crash. */
   readonly isTorn: boolean
   /** Writes another value. `false`, and nothing is written, if someone else has changed the value or holds it. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
 }
 
-/** A value that nobody else may change. */
-export interface Lease<V> {
-  /** The value when it was claimed; `undefined` if there was none, or if it can't be decoded. */
-  readonly value: V | undefined
+/** A value that nobody else may change. `value` and `until` are those of when it was claimed. */
+export interface Lease<V> extends Kept<V> {
   /** Writes another value. `false`, and nothing is written, if someone else has taken over the lease. */
   readonly put: (value: V | undefined) => Effect.Effect<boolean, UploadStoreFailed>
   /** Writes the last value and releases the lease in one step. */
@@ -58,17 +65,20 @@ type Holder = typeof Holder.Type
 interface Entry<V> {
   readonly holder?: Holder
   readonly value?: V
+  /** As in {@link Kept}; absent from a last value, and while the process that wrote the value holds it. */
+  readonly until?: number
 }
 
 interface Codec<V> {
   readonly decode: (raw: string | undefined) => Entry<V>
-  readonly encode: (value: V | undefined, holder?: Holder) => string | undefined
+  readonly encode: (kept: Partial<Kept<V>>, holder?: Holder) => string | undefined
 }
 
 const makeCodec = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
   const codec = Schema.fromJsonString(Schema.Struct({
     holder: Schema.optionalKey(Holder),
-    value: Schema.optionalKey(schema)
+    value: Schema.optionalKey(schema),
+    until: Schema.optionalKey(Schema.Finite)
   }))
   const decode = Schema.decodeOption(codec)
   const encode = Schema.encodeSync(codec)
@@ -78,10 +88,11 @@ const makeCodec = <V>(schema: Schema.Codec<V, unknown>): Codec<V> => {
       // A record that can't be decoded, for example one torn by a crash, counts as none.
       return found?._tag === "Some" ? found.value : {}
     },
-    encode: (value, holder) =>
+    encode: ({ until, value }, holder) =>
       value === undefined && holder === undefined ? undefined : encode({
         ...(holder === undefined ? undefined : { holder }),
-        ...(value === undefined ? undefined : { value })
+        ...(value === undefined ? undefined : { value }),
+        ...(value === undefined || until === undefined ? undefined : { until })
       })
   }
 }
@@ -133,26 +144,29 @@ const isHeld = (clock: Clock.Clock, holder: Holder | undefined, { since }: Sight
   return clock.monotonicTimeNanosUnsafe() - since < BigInt(Math.ceil(holder.length)) * BigInt(1_000_000)
 }
 
+const keptIn = <V>({ holder, until, value }: Entry<V>): Kept<V> => ({ value, until: until ?? holder?.until ?? 0 })
+
 /** A lease that was acquired, with the functions to write its value. */
 interface Held<V> {
   readonly write: (
-    next: () => V | undefined,
-    encode: (value: V | undefined) => string | undefined,
+    next: () => Partial<Kept<V>>,
+    encode: (kept: Partial<Kept<V>>) => string | undefined,
     isLast: boolean
   ) => Effect.Effect<boolean, UploadStoreFailed>
-  readonly current: () => V | undefined
+  readonly current: () => Partial<Kept<V>>
 }
 
 /** Writes one at a time, so that the store always holds the last write. */
 const makeHeld = <V>(
   swap: (current: string | undefined, next: string | undefined) => Effect.Effect<boolean, UploadStoreFailed>,
-  taken: { readonly raw: string | undefined; readonly value: V | undefined }
+  taken: { readonly raw: string | undefined; readonly kept: Kept<V> }
 ): Held<V> => {
   const turns = Semaphore.makeUnsafe(1)
-  let { raw, value } = taken
+  let raw = taken.raw
+  let kept: Partial<Kept<V>> = taken.kept
   let isMine = true
   return {
-    current: () => value,
+    current: () => kept,
     write: (next, encode, isLast) =>
       Effect.uninterruptible(turns.withPermit(Effect.suspend(() => {
         if (!isMine) return Effect.succeed(false)
@@ -162,7 +176,7 @@ const makeHeld = <V>(
           isMine = done && !isLast
           if (done) {
             raw = afterRaw
-            value = after
+            kept = after
           }
           return done
         })
@@ -182,14 +196,15 @@ export const make = Effect.fnUntraced(function*(
     const { decode, encode } = codecOf(key)
     return Effect.map(answered(store.get(key.name)), (before): Cell<V> => {
       let raw = before
-      const { holder, value } = decode(raw)
+      const entry = decode(raw)
+      const { holder, value } = entry
       return {
-        value,
+        ...keptIn(entry),
         isTorn: raw !== undefined && holder === undefined && value === undefined,
         put: (value) =>
           Effect.suspend(() => {
             if (holder !== undefined) return Effect.succeed(false)
-            const after = encode(value)
+            const after = encode({ value })
             return Effect.map(answered(store.swap(key.name, raw, after)), (done) => {
               if (done) raw = after
               return done
@@ -207,9 +222,10 @@ export const make = Effect.fnUntraced(function*(
       yield* Effect.acquireRelease(lock.take(1), () => lock.release(1), { interruptible: true })
 
       const mark = yield* token
-      const asHeld = (value: V | undefined) =>
-        encode(value, { token: mark, until: clock.currentTimeMillisUnsafe() + millis, length: millis })
-      const asFree = (value: V | undefined) => encode(value)
+      const asHeld = (kept: Partial<Kept<V>>) =>
+        encode(kept, { token: mark, until: clock.currentTimeMillisUnsafe() + millis, length: millis })
+      const asLast = (kept: Partial<Kept<V>>) => encode(kept)
+      const asLeft = ({ until = clock.currentTimeMillisUnsafe(), value }: Partial<Kept<V>>) => encode({ value, until })
       const swap = (current: string | undefined, next: string | undefined) =>
         answered(store.swap(key.name, current, next))
 
@@ -217,33 +233,33 @@ export const make = Effect.fnUntraced(function*(
         let sighting: Sighting | undefined
         for (let wait = firstWait;; wait = Math.min(wait * 2, longestWait)) {
           const before = yield* restore(answered(store.get(key.name)))
-          const { holder, value } = decode(before)
+          const entry = decode(before)
           sighting = see(clock, sighting, before)
-          if (!isHeld(clock, holder, sighting)) {
-            const raw = asHeld(value)
+          if (!isHeld(clock, entry.holder, sighting)) {
+            const kept = keptIn(entry)
+            const raw = asHeld(kept)
             if (yield* swap(before, raw)) {
-              const held = makeHeld(swap, { raw, value })
+              const held = makeHeld(swap, { raw, kept })
               yield* Effect.addFinalizer(() =>
                 Effect.catch(
-                  held.write(held.current, asFree, true),
+                  held.write(held.current, asLeft, true),
                   (error) => Effect.logWarning("A lease could not be released; it expires by itself", error)
                 )
               )
-              return held
+              return { held, kept }
             }
           }
           yield* restore(Effect.sleep(wait))
         }
       }))
-      const held = yield* take
-      const found = held.current()
+      const { held, kept } = yield* take
       const renew = held.write(held.current, asHeld, false)
       yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.ignore(renew), millis / 3)))
 
       return {
-        value: found,
-        put: (next: V | undefined) => held.write(() => next, asHeld, false),
-        finish: (next: V | undefined) => held.write(() => next, asFree, true),
+        ...kept,
+        put: (value: V | undefined) => held.write(() => ({ value }), asHeld, false),
+        finish: (value: V | undefined) => held.write(() => ({ value }), asLast, true),
         renew
       }
     })

@@ -18,12 +18,14 @@ export interface SoughtUpload {
   readonly expiresIn?: Duration.Input | undefined
   /** When it began, epoch milliseconds by the clock of this machine. */
   readonly since: number
+  /** Until when it can have been under way, by the same clock. */
+  readonly until: number
 }
 
 export interface Internals {
   /**
    * The files that an upload with an unknown outcome may have left: those with its name, size, type and expiry that were
-   * created since it began. `None` if that can't be determined, for example because there are too many new files.
+   * created while it can have been under way. `None` if that can't be determined, for example because there are too many new files.
    */
   readonly findUploads: (
     sought: SoughtUpload

@@ -252,7 +252,7 @@ export const makeLostUploads = (options: {
 }
 
 /** How long after its end an upload without an answer may still be stored. Milliseconds. */
-const lateness = 5_000
+export const lateness = 5_000
 
 /** Drops uploads that ended so long ago that no upload in progress, and none that begins now, can mistake their files. */
 const forget = (members: Set<Member>, now: number): void => {
