@@ -318,7 +318,8 @@ export {
  * sent.
  *
  * With `delete`, files that earlier runs uploaded for this folder and that have since been removed or replaced are
- * deleted at the end: only if nothing failed, never if the folder is empty, and none if they exceed `maxDeletions`.
+ * deleted at the end: only if nothing failed, never if the folder is empty, and none if they exceed `maxDeletions`. To ask
+ * first, pass the ids that {@link check} found to be gone: then no others are deleted.
  *
  * A sync that is killed at any point and run again reaches the same end state, and uploads nothing twice.
  */
@@ -332,7 +333,8 @@ export const sync = (
 > => Stream.unwrap(Effect.map(UploadCache, (cache) => cache.sync(directory, options)))
 
 /**
- * Compares a folder with its last {@link sync} and changes nothing: it makes no request and records nothing. Files whose
+ * Compares a folder with its last {@link sync} and changes nothing: it records nothing, and makes a request only for a path
+ * that is gone and whose upload was interrupted, to find what that upload left. Files whose
  * size, modification time and inode are unchanged since the last run are read only if `checksum` is set.
  */
 export const check = (

@@ -435,6 +435,84 @@ describe("what sync uploads", () => {
     }).pipe(Effect.scoped, Effect.provide(layer)))
 })
 
+describe("what check finds gone is what delete deletes", () => {
+  const gone = (root: string, options?: UploadCache.SyncOptions) =>
+    Effect.map(
+      UploadCache.check(root, options),
+      (differences) => differences.flatMap((one) => one._tag === "Gone" ? [one] : [])
+    )
+
+  const paths = (some: ReadonlyArray<{ readonly path: string }>) => some.map(({ path }) => path).toSorted()
+
+  const removeAll = (root: string, ...names: ReadonlyArray<string>) =>
+    Effect.flatMap(
+      FileSystem.FileSystem,
+      (fs) => Effect.forEach(names, (name) => fs.remove(`${root}/${name}`), { discard: true })
+    )
+
+  it.live("after a run that was interrupted before it was done", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.txt": "1", "b.txt": "2", "c.txt": "3", "d.txt": "4" })
+      yield* Stream.runDrain(Stream.take(UploadCache.sync(root, { concurrency: 1 }), 3))
+      assert.lengthOf(yield* stored, 3)
+      yield* removeAll(root, "a.txt", "b.txt")
+      const sent = (yield* requests).length
+      assert.deepStrictEqual(paths(yield* gone(root)), ["a.txt", "b.txt"])
+      assert.strictEqual((yield* requests).length, sent)
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })).toSorted(), ["a.txt", "b.txt"])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("after a run whose upload got no answer", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const root = yield* folderOf({ "a.txt": "a", "z.txt": "z" })
+      yield* emulator.addFault(Fault.reset({ at: "response", after: 0, match: { operation: "upload" } }))
+      yield* run(root, { concurrency: 1 })
+      yield* removeAll(root, "a.txt")
+      const found = yield* gone(root)
+      assert.deepStrictEqual(paths(found), ["a.txt"])
+      // Nothing was recorded.
+      assert.deepStrictEqual(yield* gone(root), found)
+      const results = yield* run(root, { delete: true })
+      assert.deepStrictEqual(deleted(results), ["a.txt"])
+      assert.lengthOf(yield* stored, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("without the file of a path that has only got another name", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.txt": "a" })
+      yield* run(root)
+      yield* removeAll(root, "a.txt")
+      yield* write(root, { "b.txt": "a" })
+      assert.deepStrictEqual(yield* gone(root), [])
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), [])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("without the file of a path that is left out, and whose run was interrupted", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.txt": "same", "c.txt": "other", "z/b.txt": "same" })
+      yield* Stream.runDrain(Stream.take(UploadCache.sync(root, { concurrency: 1 }), 1))
+      yield* removeAll(root, "a.txt")
+      assert.deepStrictEqual(yield* gone(root, { exclude: ["z/**"] }), [])
+      assert.deepStrictEqual(deleted(yield* run(root, { exclude: ["z/**"], delete: true })), [])
+      assert.lengthOf(yield* stored, 2)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.live("and no more than was agreed to, where the ids are given", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.txt": "1", "b.txt": "2", "c.txt": "3" })
+      yield* run(root)
+      yield* removeAll(root, "a.txt")
+      const agreed = (yield* gone(root)).map(({ id }) => id)
+      // Meanwhile.
+      yield* removeAll(root, "b.txt")
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: [] })), [])
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: agreed })), ["a.txt"])
+      assert.deepStrictEqual(paths(yield* gone(root)), ["b.txt"])
+      assert.deepStrictEqual(deleted(yield* run(root, { delete: true })), ["b.txt"])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
 describe("what sync deletes", () => {
   /** A folder whose `a.txt` and `b.txt` were uploaded, and whose `b.txt` was then removed. */
   const withoutB = Effect.gen(function*() {

@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Schema, type Scope } from "effect"
 import * as CliEvent from "effect-anthropic-files/CliEvent"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as NodeEmulator from "effect-anthropic-files/emulator/NodeEmulator"
 import * as fs from "node:fs"
-import { client, type Ended, environment, folder, run } from "./run.ts"
+import { client, type Ended, environment, folder, run, start, until } from "./run.ts"
 
 const reportOf = ({ out }: Ended) =>
   Schema.decodeSync(Schema.fromJsonString(CliEvent.Report), { onExcessProperty: "error" })(out)
@@ -84,6 +85,44 @@ describe("sync and check", () => {
         code(done, 0)
         assert.deepStrictEqual(reportOf(done).summary.items, { unchanged: 1, deleted: 1 })
         assert.deepStrictEqual((yield* files).map(({ filename }) => filename), ["somebody else's.txt", "a.txt"])
+      })
+  )
+
+  live(
+    "after an interrupted run, check, --dry-run and the question of --delete name the files that it then deletes",
+    () =>
+      Effect.gen(function*() {
+        const names = ["1", "2", "3", "4"]
+        const cwd = yield* folder(Object.fromEntries(names.map((name) => [`docs/${name}.txt`, name])))
+        const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
+        const { addFault, files, setFaults } = yield* Emulator
+        yield* addFault(Fault.stall({ at: "before", skip: 3, times: null, match: { operation: "upload" } }))
+        const interrupted = yield* start(["sync", "docs", "--concurrency", "1", "--quiet"], { env, cwd })
+        yield* until(() => interrupted.out().split("\n").length > 3)
+        interrupted.kill("SIGINT")
+        code(yield* interrupted.ended, 130)
+        yield* setFaults([])
+        const stored = (yield* files).map(({ filename }) => filename).toSorted()
+        assert.lengthOf(stored, 3)
+        const gone = stored.slice(0, 2)
+        for (const name of gone) fs.rmSync(`${cwd}/docs/${name}`)
+
+        const checked = yield* run(["check", "docs", "--json"], { env, cwd })
+        assert.deepStrictEqual(
+          reportOf(checked).items.flatMap(({ action, path }) => action === "gone" ? [path] : []).toSorted(),
+          gone
+        )
+        const dry = yield* run(["sync", "docs", "--delete", "--dry-run", "--json"], { env, cwd })
+        assert.deepStrictEqual(
+          reportOf(dry).items.flatMap(({ path, would }) => would === "delete" ? [path] : []).toSorted(),
+          gone
+        )
+        const asked = yield* run(["sync", "docs", "--delete"], { env, cwd })
+        code(asked, 2)
+        assert.match(asked.err, /2 files \(2 B\) will be deleted and can't be recovered/)
+        assert.lengthOf(yield* files, 3)
+        code(yield* run(["sync", "docs", "--delete", "--yes"], { env, cwd }), 0)
+        assert.lengthOf(yield* files, 2)
       })
   )
 

@@ -1,5 +1,5 @@
 /**
- * `check`: shows what `sync` would do, without a request.
+ * `check`: shows what `sync` would do.
  */
 import * as Effect from "effect/Effect"
 import * as UploadCache from "../../UploadCache.ts"

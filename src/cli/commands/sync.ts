@@ -54,11 +54,11 @@ const plan = Effect.fnUntraced(function*(directory: string, chosen: Chosen) {
   }
 })
 
-/** Asks whether the files that are gone may be deleted. Gives how many may be: none, or those that somebody agreed to. */
+/** Asks whether the files that are gone may be deleted. Gives those that somebody agreed to; `false` if they are to stay. */
 const agreed = Effect.fnUntraced(function*(directory: string, chosen: Chosen, most: number) {
   const output = yield* Output
   const gone = Folder.goneOf(yield* UploadCache.check(directory, Folder.optionsOf(chosen)))
-  if (gone.length === 0) return most
+  if (gone.length === 0) return []
   if (gone.length > most) return yield* tooMany(gone.length, most)
   const files = gone.map(({ path, size }) => ({ filename: path, size_bytes: size }))
   const isAgreed = yield* Confirm.confirm(
@@ -67,7 +67,7 @@ const agreed = Effect.fnUntraced(function*(directory: string, chosen: Chosen, mo
     false
   )
   if (!isAgreed) yield* output.note("Nothing will be deleted.")
-  return isAgreed ? gone.length : 0
+  return isAgreed ? gone.map(({ id }) => id) : false
 })
 
 const lineOf = (result: Done, style: Style): string | undefined => {
@@ -109,12 +109,11 @@ export const sync = define({
 
     const run = Effect.gen(function*() {
       const asks = chosen.delete && !yes
-      const maxDeletions = asks ? yield* agreed(directory, chosen, most) : most
       const results = UploadCache.sync(directory, {
         ...Folder.optionsOf(chosen),
         concurrency,
-        delete: chosen.delete && (yes || maxDeletions > 0),
-        maxDeletions,
+        delete: asks ? yield* agreed(directory, chosen, most) : chosen.delete,
+        maxDeletions: most,
         expiresIn: Option.getOrUndefined(expiresIn),
         progress: output.progress
       })

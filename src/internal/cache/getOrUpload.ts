@@ -348,19 +348,39 @@ export const contentIn = ({ leases }: CacheContext, id: FileId) =>
 export const storedIn = ({ leases }: CacheContext, content: Keys.ContentId) =>
   Effect.map(leases.read(Keys.stored(content)), ({ value }) => value?.file.id)
 
+interface Located {
+  readonly id: FileId
+  readonly owner?: string | undefined
+}
+
+/** What {@link locate} would find, without a change or a lock. A request is made only for what an upload may have left. */
+export const foresee = Effect.fnUntraced(function*(
+  cache: CacheContext,
+  content: Keys.ContentId,
+  filename: string,
+  size: number
+): Effect.fn.Return<Located | undefined, Failure> {
+  const stored = (yield* cache.leases.read(Keys.stored(content))).value
+  if (stored !== undefined) return { id: stored.file.id, owner: stored.owner }
+  const { until, value: intent } = yield* cache.leases.read(Keys.intent(cache.identity, filename, size))
+  const candidates = intent?.content === content ? yield* candidatesOf(cache, intent, until, filename, size) : undefined
+  const [file] = candidates ?? []
+  if (file !== undefined && candidates?.length === 1) return { id: file.id, owner: intent?.owner }
+  return (yield* cache.leases.read(Keys.orphan(content))).value
+})
+
 /** The file that holds a content, including one that an interrupted upload left. Nothing is uploaded. */
 export const locate = Effect.fnUntraced(function*(
   cache: CacheContext,
   content: Keys.ContentId,
   filename: string,
   size: number
-): Effect.fn.Return<{ readonly id: FileId; readonly owner: string | undefined } | undefined, Failure> {
+): Effect.fn.Return<Located | undefined, Failure> {
   const stored = (yield* cache.leases.read(Keys.stored(content))).value
   if (stored !== undefined) return { id: stored.file.id, owner: stored.owner }
   return yield* Effect.scoped(Effect.gen(function*() {
     const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))
     yield* settle(cache, intent, filename, size)
-    const orphan = (yield* cache.leases.read(Keys.orphan(content))).value
-    return orphan === undefined ? undefined : { id: orphan.id, owner: orphan.owner }
+    return (yield* cache.leases.read(Keys.orphan(content))).value
   }))
 })

@@ -24,7 +24,7 @@ import { mimeTypeOf } from "../wire/mimeType.ts"
 import { flag } from "../wire/schemas.ts"
 import { hash, verified } from "./contents.ts"
 import type { CacheContext, Prepared, UploadOptions, Wanted } from "./context.ts"
-import { forget, getOrUpload, locate } from "./getOrUpload.ts"
+import { foresee, forget, getOrUpload, locate } from "./getOrUpload.ts"
 import * as Keys from "./keys.ts"
 import type { Cell, Lease } from "./lease.ts"
 import { type Filter, filterOf, type LocalFile, scan, type Unreadable } from "./scan.ts"
@@ -56,12 +56,13 @@ export interface SyncOptions {
    */
   readonly exclude?: ReadonlyArray<string> | undefined
   /**
-   * Deletes files that earlier runs uploaded for this folder and that are no longer in it. If other machines reach the
-   * store, the folder needs a `name`.
+   * Deletes files that earlier runs uploaded for this folder and that are no longer in it; with ids, those among them and
+   * no others, for example what `check` found to be gone and somebody agreed to. If other machines reach the store, the
+   * folder needs a `name`.
    *
    * @default false
    */
-  readonly delete?: boolean | undefined
+  readonly delete?: boolean | ReadonlyArray<FileId> | undefined
   /**
    * If more files than this would be deleted, none is.
    *
@@ -329,33 +330,50 @@ const remove = (
 
 /** The file of a stale path: the recorded one, or one that an interrupted run left for this folder. */
 const fileOf = Effect.fnUntraced(function*(
-  { cache, owner }: Run,
+  { cache, owner }: Pick<Run, "cache" | "owner">,
   one: Keys.Stale,
-  used: ReadonlySet<FileId | undefined>
+  used: ReadonlySet<FileId | undefined>,
+  find: typeof locate
 ): Effect.fn.Return<Option.Option<FileId | undefined>> {
   if (one.id !== undefined) return Option.some(one.id)
   const { content, filename } = contentAt(cache, one.path, one)
   // If the search fails now, the next run repeats it.
   return Option.map(
-    yield* Effect.option(locate(cache, content, filename, one.size)),
+    yield* Effect.option(find(cache, content, filename, one.size)),
     (located) => located?.owner === owner && !used.has(located.id) ? located.id : undefined
   )
 })
 
+/** Whether a content is that of a path whose file is not known: one that is to be uploaded, or whose upload was interrupted. */
+const awaited = (cache: CacheContext, entries: Run["entries"]) => {
+  const contents = new Set(
+    Array.from(entries).flatMap(([path, entry]) =>
+      entry.id === undefined ? [contentAt(cache, path, entry).content] : []
+    )
+  )
+  return (one: Keys.Stale) => contents.has(contentAt(cache, one.path, one).content)
+}
+
+const deletes = ({ delete: wanted = false }: SyncOptions): boolean => wanted !== false
+
 /** The files of this folder that no path refers to any more, with their last paths. */
 const doomedFiles = Effect.fnUntraced(function*(run: Run) {
-  const { entries, stale } = run
+  const { cache, entries, options, stale } = run
   const doomed = new Map<FileId, Arr.NonEmptyArray<Keys.Stale>>()
   const used = new Set(Array.from(entries.values(), ({ id }) => id))
   for (const one of stale) if (one.id !== undefined && used.has(one.id)) stale.delete(one)
-  if (run.options.delete !== true || run.failures > 0) return doomed
+  if (!deletes(options) || run.failures > 0) return doomed
+  const isAwaited = awaited(cache, entries)
+  const agreed = Array.isArray(options.delete) ? new Set<FileId>(options.delete) : undefined
   for (const one of stale) {
-    const id = yield* fileOf(run, one, used)
+    if (isAwaited(one)) continue
+    const id = yield* fileOf(run, one, used, locate)
     if (Option.isNone(id)) continue
     if (id.value === undefined) {
       stale.delete(one)
       continue
     }
+    if (agreed?.has(id.value) === false) continue
     const others = doomed.get(id.value)
     if (others === undefined) doomed.set(id.value, [one])
     else others.push(one)
@@ -493,7 +511,7 @@ const start = Effect.fnUntraced(function*(
   const { before, cell, stale } = yield* readManifest(cache, owner)
   if (found.length === 0 && unreadable.length === 0 && before.size + stale.size > 0) {
     // A disk that is not mounted looks like this, so the manifest must stay as it is for later runs.
-    if (options.delete !== true) return Stream.empty
+    if (!deletes(options)) return Stream.empty
     return yield* fail(
       "Empty",
       `${shown} contains none of the ${before.size} files that it had: nothing was deleted. Check that its disk is mounted.`
@@ -528,7 +546,10 @@ export const sync = (
 ): Stream.Stream<SyncResult, SyncFailed | UploadStoreFailed | RequestFailed, FileSystem.FileSystem | Path.Path> =>
   wholeStream("UploadCache.sync")(Stream.unwrap(start(cache, running, directory, options)))
 
-/** Compares a folder with its last {@link sync}, without a lock, a request, or a change. */
+/**
+ * Compares a folder with its last {@link sync}, without a lock or a change. A request is made only for a path that is gone
+ * and whose upload was interrupted.
+ */
 export const check = Effect.fn("UploadCache.check")(function*(
   cache: CacheContext,
   directory: string,
@@ -543,6 +564,13 @@ export const check = Effect.fn("UploadCache.check")(function*(
   const { entries, failed, planned } = yield* planFolder(cache, folder, before, options)
   compare({ before, entries, stale }, failed, folder.isChosen)
   const used = new Set(Array.from(entries.values(), ({ id }) => id))
+  const isAwaited = awaited(cache, entries)
+  const gone: Array<Difference> = []
+  for (const one of stale) {
+    if (isAwaited(one)) continue
+    const id = Option.getOrUndefined(yield* fileOf({ cache, owner: folder.owner }, one, used, foresee))
+    if (id !== undefined && !used.has(id)) gone.push({ _tag: "Gone", path: one.path, size: one.size, id })
+  }
   return [
     ...folder.unreadable.map((one): Difference => ({ _tag: "Failed", ...one })),
     ...planned.map((one): Difference => {
@@ -550,9 +578,7 @@ export const check = Effect.fn("UploadCache.check")(function*(
       const known = before.get(one.file.path)
       return { _tag: tagOf(known, one.hashed), path: one.file.path, size: one.hashed.size, id: known?.id }
     }),
-    ...Array.from(stale).flatMap(({ id, path, size }): ReadonlyArray<Difference> =>
-      id === undefined || used.has(id) ? [] : [{ _tag: "Gone", path, size, id }]
-    )
+    ...gone
   ]
 }, whole)
 
@@ -578,7 +604,10 @@ const problemOf = (
   }
   if (!isGlobs(include)) return ["include", "include is not a list of globs; expected for example [\"**/*.pdf\"]."]
   if (!isGlobs(exclude)) return ["exclude", "exclude is not a list of globs; expected for example [\"*.tmp\"]."]
-  if (options.delete === true && name === undefined && !isLocal) {
+  if (options.delete !== undefined && typeof options.delete !== "boolean" && !Array.isArray(options.delete)) {
+    return ["delete", `delete is ${describeValue(options.delete)}; expected true, false, or ids of files.`]
+  }
+  if (deletes(options) && name === undefined && !isLocal) {
     return [
       "name",
       "Other machines reach this upload store and may have another folder at the same path: to use delete, give this folder a name."
