@@ -112,10 +112,11 @@ export const make = Effect.fnUntraced(function*(
   const deletionListeners: Internals["deletionListeners"] = new Set()
   const remove = makeDelete(client, deletionListeners)
   const { fetchPage, list, listPage } = makeList(client, metadata)
+  const tellsExpiry = dialect === "ga"
   const lost = makeLostUploads({
     clock,
     newestPage: (called = client, limit, cursor) => newestPage(fetchPage, called, dialect, limit, cursor),
-    tellsExpiry: dialect === "ga"
+    tellsExpiry
   })
   return withInternals(
     Files.of({
@@ -126,7 +127,7 @@ export const make = Effect.fnUntraced(function*(
       download: makeDownload(client, metadata),
       delete: remove
     }),
-    { identity: identityOf(connection), findUploads: findUploads(lost, clock), deletionListeners }
+    { identity: identityOf(connection), findUploads: findUploads(lost, clock), tellsExpiry, deletionListeners }
   )
 })
 

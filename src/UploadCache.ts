@@ -197,9 +197,9 @@ const getFound = Effect.fn("UploadCache.get")(function*<R>(
   wantedFor?: string
 ) {
   const wanted = yield* wantedOf(cache, source, options)
-  const { file, owner, uploaded } = yield* getOrUpload(cache, { ...wanted, owner: wantedFor })
+  const { expiresAt, file, owner, uploaded } = yield* getOrUpload(cache, { ...wanted, owner: wantedFor })
   yield* Effect.annotateCurrentSpan("anthropic.file.id", file.id)
-  return { file, owner, uploaded, content: wanted.content, sha256: wanted.hashed?.sha256 }
+  return { file, expiresAt, owner, uploaded, content: wanted.content, sha256: wanted.hashed?.sha256 }
 }, whole)
 
 const use = (cache: CacheContext): UploadCache["Service"]["use"] =>

@@ -277,6 +277,21 @@ describe("returned files", () => {
       assert.strictEqual(seen.size, 4)
     }).pipe(Effect.provide(layer({ dialect: "beta" }))))
 
+  it.effect("ga: a file that the service keeps for ever does not expire, although a time was requested", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const ignoring = Layer.succeed(Files.Files, {
+        ...files,
+        upload: (source, options) => files.upload(source, { ...options, expiresIn: undefined })
+      })
+      const get = UploadCache.get(text, { expiresIn: "1 hour" })
+      yield* Effect.gen(function*() {
+        const first = yield* get
+        yield* TestClock.adjust("55 minutes")
+        assert.strictEqual((yield* get).id, first.id)
+      }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), ignoring))))
+    }).pipe(Effect.provide(layer())))
+
   it.effect("use runs again with another file if an answer names the first as expired although it is still listed", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []

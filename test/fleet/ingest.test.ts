@@ -189,6 +189,20 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         assert.strictEqual(yield* posts, 4)
       }).pipe(Effect.scoped, Effect.provide(here)))
 
+    it.effect("an item whose content is there already expires when its file does, and not when it would have been to", () =>
+      Effect.gen(function*() {
+        const { items: [item] } = yield* corpus(1, () => "kept for ever")
+        if (item === undefined) return assert.fail("there is an item")
+        yield* add("kept", [item])
+        yield* Stream.runDrain(Ingest.run("kept"))
+        yield* Ingest.add("kept for hours", Stream.make({ ...item, expiresIn: "2 hours" }))
+        yield* Stream.runDrain(Ingest.run("kept for hours"))
+        const [kept, again] = [...(yield* rows("kept")), ...(yield* rows("kept for hours"))]
+        assert.strictEqual(again?.file_id, kept?.file_id)
+        assert.isNull(again?.expires_at)
+        assert.strictEqual(yield* posts, 1)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
     it.effect("an item that fails again and again has failed after its tries, with what was wrong", () =>
       Effect.gen(function*() {
         yield* Ingest.add("tries", Stream.make({ key: "a", source: "s3://bucket/a" }))

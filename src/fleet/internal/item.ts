@@ -28,6 +28,7 @@ import { FileId } from "../../FileMetadata.ts"
 import type { FileTooLarge, SourceFailed } from "../../FilesError.ts"
 import * as FileSource from "../../FileSource.ts"
 import type { Failure, UploadOptions } from "../../internal/cache/context.ts"
+import type { Detailed } from "../../internal/cache/details.ts"
 import { monotonicMillis } from "../../internal/request/silence.ts"
 import { isOfValue, reasonOf } from "../../internal/sqlReason.ts"
 import * as Database from "./database.ts"
@@ -131,20 +132,20 @@ const upload = Effect.fnUntraced(function*<R>(
   // A pending item with a file is to be renewed.
   if (task.file_id !== null) yield* cache.invalidate(FileId.make(task.file_id))
   const owner = `ingest ${ingest}`
-  const found = details === undefined
-    ? { file: yield* cache.get(source, options), uploaded: false, owner: undefined, sha256: undefined }
+  const found: Partial<Detailed> & Pick<Detailed, "file"> = details === undefined
+    ? { file: yield* cache.get(source, options) }
     : yield* details.getFor(owner, source, options)
   const { file } = found
-  const expiry = file.expires_at?.epochMilliseconds ?? null
   return {
     file_id: file.id,
     filename: file.filename,
     mime_type: file.mime_type,
     size_bytes: file.size_bytes,
     sha256: found.sha256 ?? null,
-    isNew: found.uploaded,
+    isNew: found.uploaded === true,
     uploaded: found.owner === owner,
-    expires_at: expiry ?? (task.expires_in === null ? null : file.created_at.epochMilliseconds + task.expires_in)
+    // Not computed from the item: its content may have been uploaded before, for another time or for ever.
+    expires_at: found.expiresAt ?? file.expires_at?.epochMilliseconds ?? null
   }
 })
 

@@ -93,6 +93,8 @@ export interface Wanted<R> {
 export interface Found {
   readonly _tag: "Found"
   readonly file: FileMetadata
+  /** Epoch milliseconds; `null` if it does not expire. */
+  readonly expiresAt: number | null
   readonly uploaded: boolean
   /** The folder that the file was uploaded for. */
   readonly owner: string | undefined

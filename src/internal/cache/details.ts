@@ -10,6 +10,8 @@ import type { UploadStoreFailed } from "./store.ts"
 
 export interface Detailed {
   readonly file: FileMetadata
+  /** When it expires, epoch milliseconds; `null` if it does not. Known also in the beta dialect, which never says. */
+  readonly expiresAt: number | null
   /** `false` if the file existed already. */
   readonly uploaded: boolean
   /** The content's SHA-256 in hex; `undefined` if a key identifies the content. */

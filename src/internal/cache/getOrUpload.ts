@@ -29,7 +29,13 @@ interface TakenOver {
 
 const takenOver = (uploaded?: FileId): TakenOver => ({ _tag: "TakenOver", uploaded })
 
-const found = ({ file, owner }: Keys.Stored, uploaded = false): Found => ({ _tag: "Found", file, uploaded, owner })
+const found = ({ expiresAt, file, owner }: Keys.Stored, uploaded = false): Found => ({
+  _tag: "Found",
+  file,
+  expiresAt,
+  uploaded,
+  owner
+})
 
 const find = ({ files }: CacheContext, id: FileId) => Effect.provideService(Files.find(id), Files.Files, files)
 
@@ -57,7 +63,8 @@ const current = Effect.fnUntraced(function*(
   if (stored.seenAt <= now && now - stored.seenAt < maxAge) return stored
   const file = yield* find(cache, stored.file.id)
   if (Option.isNone(file)) return undefined
-  const expiresAt = file.value.expires_at?.epochMilliseconds ?? stored.expiresAt
+  const told = file.value.expires_at?.epochMilliseconds ?? null
+  const expiresAt = cache.internals?.tellsExpiry === true ? told : told ?? stored.expiresAt
   return isFresh(cache, expiresAt, now) ? { ...stored, file: file.value, expiresAt, seenAt: now } : undefined
 })
 
@@ -70,9 +77,12 @@ const recordFile = (
 ): Effect.Effect<boolean, UploadStoreFailed> =>
   Effect.flatMap(leases.read(Keys.file(id)), (cell) => cell.put({ content, ...defined({ owner }) }))
 
-const expiryOf = (file: FileMetadata, expiresIn: number | undefined): number | null => {
+/** When a file expires that was uploaded with `expiresIn`. */
+const expiryOf = ({ internals }: CacheContext, file: FileMetadata, expiresIn: number | undefined): number | null => {
   if (file.expires_at !== null) return file.expires_at.epochMilliseconds
-  return expiresIn === undefined ? null : file.created_at.epochMilliseconds + expiresIn
+  return expiresIn === undefined || internals?.tellsExpiry === true
+    ? null
+    : file.created_at.epochMilliseconds + expiresIn
 }
 
 /** The files that an upload may have left, without those that are known to hold another content. */
@@ -116,7 +126,7 @@ const settle = Effect.fnUntraced(function*(
   if (file !== undefined && candidates?.length === 1) {
     yield* recordFile(cache, file.id, content, owner)
     const orphan = yield* cache.leases.read(Keys.orphan(content))
-    yield* orphan.put({ id: file.id, expiresAt: expiryOf(file, expiresIn), ...defined({ owner }) })
+    yield* orphan.put({ id: file.id, expiresAt: expiryOf(cache, file, expiresIn), ...defined({ owner }) })
   } else if (candidates?.length !== 0) {
     yield* offSpan(Effect.annotateLogs(
       Effect.logWarning("An upload was interrupted, and the file that it may have left can't be told from others"),
@@ -170,7 +180,12 @@ const upload = <R>(
       // If it is known that no file was left, there is nothing to settle.
       Effect.tapError((error) => error.isOutcomeUnknown ? Effect.void : Effect.ignore(intent.finish(undefined)))
     )
-    const stored: Keys.Stored = { file, expiresAt: expiryOf(file, expiresIn), seenAt: since, ...defined({ owner }) }
+    const stored: Keys.Stored = {
+      file,
+      expiresAt: expiryOf(cache, file, expiresIn),
+      seenAt: since,
+      ...defined({ owner })
+    }
     const isRecorded = yield* recordFile(cache, file.id, content, owner).pipe(
       Effect.andThen(lease.finish(stored)),
       Effect.tap((done) => done ? intent.finish(undefined) : Effect.void),

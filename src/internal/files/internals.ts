@@ -35,6 +35,8 @@ export interface Internals {
    * which can be read from it. The same in every process.
    */
   readonly identity: string
+  /** Whether `null` for `expires_at` means that a file does not expire; the beta dialect never says. */
+  readonly tellsExpiry: boolean
   /** Each is called with every file that this client deletes, or finds gone on deletion. They can't fail the deletion. */
   readonly deletionListeners: Set<(id: FileId) => Effect.Effect<void>>
 }
