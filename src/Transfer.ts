@@ -46,6 +46,7 @@ import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
 import { defined } from "./internal/defined.ts"
 import { atomicWrite, type OnExisting, type Refusal, type WriteFailed } from "./internal/disk/atomicWrite.ts"
 import { causeOf, isDiskFull } from "./internal/disk/cause.ts"
+import { make as makeRunNames, type RunNames } from "./internal/disk/runNames.ts"
 import { safeName } from "./internal/disk/safeName.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { offSpan, whole, wholeStream } from "./internal/telemetry.ts"
@@ -132,7 +133,8 @@ const onWriteFailed = (
 /** How a download is saved to disk. */
 export interface SaveOptions {
   /**
-   * What to do if a file already exists at the path.
+   * What to do if a file exists at the path that was there before. Files that {@link downloadAll} saves in one run never take
+   * each other's place.
    *
    * - `fail`: the download fails before a byte is fetched;
    * - `replace`: once complete, the new file replaces the old one in one step and takes over its permissions;
@@ -184,7 +186,8 @@ const save = (
   id: FileId,
   target: string,
   options: SaveOptions,
-  file: Downloading
+  file: Downloading,
+  names?: RunNames
 ): Effect.Effect<Saved, DownloadError | SaveFailed, Files.Files | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const path = yield* Path.Path
@@ -193,7 +196,7 @@ const save = (
       meter.add(chunk.length)
       return chunk
     })
-    return yield* atomicWrite(bytes, target, options.onExisting ?? "fail").pipe(
+    return yield* atomicWrite(bytes, target, options.onExisting ?? "fail", names).pipe(
       Effect.onExit((exit) => Effect.sync(() => meter?.end(Exit.isSuccess(exit)))),
       Effect.catchTags({
         WriteFailed: (failure) => Effect.fail(onWriteFailed(path, target, file.total, failure)),
@@ -225,15 +228,12 @@ export const downloadToFile = Effect.fn("Transfer.downloadToFile")(
 /** What to download: an id, or an entry of a listing, whose name then need not be looked up. */
 export type Download = FileId | Pick<FileMetadata, "id" | "filename" | "size_bytes">
 
-/**
- * Downloads a file into a directory, under a safe form of its own name: the last segment, without control and
- * bidirectional characters, not hidden, not a device, at most 255 bytes. Otherwise as {@link downloadToFile}.
- */
-export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
+const saveInDirectory = Effect.fn("Transfer.downloadToDirectory")(
   function*(
     file: Download,
     directory: string,
-    options: SaveOptions = {}
+    options: SaveOptions,
+    names: RunNames
   ): Effect.fn.Return<
     Saved,
     DownloadError | MetadataError | SaveFailed,
@@ -243,7 +243,8 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
     yield* checkSave(directory, options)
     const { filename, id, size_bytes } = yield* described(file)
     const folder = path.resolve(directory)
-    const target = path.join(folder, safeName(filename, id))
+    const name = safeName(filename, id)
+    const target = path.join(folder, options.onExisting === "rename" ? name : names.takeFree(name))
     // The name is one segment by construction. This check holds even if the platform reads it differently.
     if (path.dirname(target) !== folder) {
       return yield* saveFailed(
@@ -252,10 +253,24 @@ export const downloadToDirectory = Effect.fn("Transfer.downloadToDirectory")(
         `“${printable(filename)}” would be saved outside of ${printable(folder)}.`
       )
     }
-    return yield* save(id, target, options, { name: path.basename(target), total: size_bytes })
+    return yield* save(id, target, options, { name: path.basename(target), total: size_bytes }, names)
   },
   whole
 )
+
+/**
+ * Downloads a file into a directory, under a safe form of its own name: the last segment, without control and
+ * bidirectional characters, not hidden, not a device, at most 255 bytes. Otherwise as {@link downloadToFile}.
+ */
+export const downloadToDirectory = (
+  file: Download,
+  directory: string,
+  options: SaveOptions = {}
+): Effect.Effect<
+  Saved,
+  DownloadError | MetadataError | SaveFailed,
+  Files.Files | FileSystem.FileSystem | Path.Path
+> => Effect.suspend(() => saveInDirectory(file, directory, options, makeRunNames()))
 
 /** Name and size of a file. Ids that are looked up at the same time share a request. */
 const described = (
@@ -494,6 +509,9 @@ export interface DownloadAllOptions extends BulkOptions, SaveOptions {
 /**
  * Downloads all files into a directory, as {@link downloadToDirectory} does. The names for plain ids are looked up in
  * batches.
+ *
+ * If two files of one run have the same name, the one that comes second is saved as `name (1).ext`, whatever `onExisting`
+ * says: it is about files that were there before. Names count as the same if they differ only in case, on every system.
  */
 export const downloadAll = <Input extends Download, E, R>(
   inputs: Stream.Stream<Input, E, R>,
@@ -503,11 +521,14 @@ export const downloadAll = <Input extends Download, E, R>(
   E | RequestFailed,
   R | Files.Files | FileSystem.FileSystem | Path.Path
 > =>
-  bulk(inputs, (input) => downloadToDirectory(input, options.directory, options), options, {
-    what: "downloadAll",
-    operation: "download",
-    input: idOf,
-    value: (saved) => saved.path
+  Stream.suspend(() => {
+    const names = makeRunNames()
+    return bulk(inputs, (input) => saveInDirectory(input, options.directory, options, names), options, {
+      what: "downloadAll",
+      operation: "download",
+      input: idOf,
+      value: (saved) => saved.path
+    })
   })
 
 /**

@@ -11,6 +11,7 @@ import {
   Layer,
   Logger,
   Path,
+  PlatformError,
   References,
   Stream
 } from "effect"
@@ -500,6 +501,85 @@ describe("many files", () => {
       const deleted = yield* Stream.runCollect(Transfer.deleteAll(Files.list({ limit: 1000 })))
       assert.strictEqual(deleted.filter((result) => result._tag === "Success").length, 53)
       assert.deepStrictEqual(yield* emulator.files, [])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  const twins = [
+    "chart.png",
+    "chart.png",
+    "caf\u00e9.txt",
+    "cafe\u0301.txt",
+    "A.csv",
+    "a.csv",
+    "chart (1).png",
+    "chart.png"
+  ]
+  const unlike = [
+    "A.csv",
+    "a (1).csv",
+    "caf\u00e9 (1).txt",
+    "caf\u00e9.txt",
+    "chart (1) (1).png",
+    "chart (1).png",
+    "chart (2).png",
+    "chart.png"
+  ]
+
+  /** The names in a directory, each with its content. */
+  const contentsOf = (directory: string) =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const names = (yield* fs.readDirectory(directory)).sort()
+      return yield* Effect.forEach(names, (name) =>
+        Effect.map(fs.readFileString(`${directory}/${name}`), (text) => [name, text] as const))
+    })
+
+  for (const onExisting of ["fail", "replace"] as const) {
+    it.effect(`files of one name in one run are all saved, the later ones with a number in order (${onExisting})`, () =>
+      Effect.gen(function*() {
+        const ids = yield* Effect.forEach(twins, (name, i) => generate(name, `${i}`))
+        const directory = yield* folder
+        const download = Stream.runCollect(Transfer.downloadAll(Stream.fromIterable(ids), { directory, onExisting }))
+        const results = yield* download
+        assert.deepStrictEqual(new Set(results.map(({ _tag }) => _tag)), new Set(["Success"]))
+        const saved = yield* contentsOf(directory)
+        assert.deepStrictEqual(saved.map(([name]) => name), unlike)
+        assert.deepStrictEqual(Object.fromEntries(saved)["chart (2).png"], "7")
+        assert.deepStrictEqual(saved.map(([, text]) => text).sort(), twins.map((_, i) => `${i}`))
+        const again = yield* download
+        assert.deepStrictEqual(
+          again.map((result) => result._tag === "Failure" ? result.error._tag : result._tag),
+          twins.map(() => onExisting === "fail" ? "SaveFailed" : "Success")
+        )
+        assert.deepStrictEqual(yield* contentsOf(directory), saved)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+  }
+
+  it.effect("files of one name in one run are all saved on a file system without links too (rename)", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const ids = yield* Effect.forEach(["1", "2", "3", "4", "5", "6"], (text) => generate("chart.png", text))
+      const directory = yield* folder
+      yield* fs.writeFileString(`${directory}/chart.png`, "old")
+      yield* Stream.runDrain(Transfer.downloadAll(Stream.fromIterable(ids), { directory, onExisting: "rename" })).pipe(
+        Effect.provideService(FileSystem.FileSystem, {
+          ...fs,
+          link: () =>
+            Effect.fail(
+              PlatformError.systemError({
+                _tag: "Unknown",
+                module: "FileSystem",
+                method: "link",
+                description: "ENOSYS"
+              })
+            )
+        })
+      )
+      const saved = yield* contentsOf(directory)
+      assert.deepStrictEqual(saved.map(([name]) => name), [
+        ...[1, 2, 3, 4, 5, 6].map((n) => `chart (${n}).png`),
+        "chart.png"
+      ])
+      assert.deepStrictEqual(saved.map(([, text]) => text).sort(), ["1", "2", "3", "4", "5", "6", "old"])
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
   it.effect("P12: a failure is a result, and the other inputs continue", () =>

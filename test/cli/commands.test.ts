@@ -226,6 +226,29 @@ describe("info, download and cat", () => {
         assert.match(refused.err, /only files that a tool or skill made can be downloaded/)
       })
   )
+
+  for (const flag of ["--force", "--skip-existing", "--json"]) {
+    live(
+      `downloads of one name in one run all arrive, the later ones with a number (${flag})`,
+      () =>
+        Effect.gen(function*() {
+          const cwd = yield* folder()
+          const env = yield* environment
+          const seeding = yield* Emulator
+          yield* seeding.seed({ filename: "chart.png", content: "older", downloadable: true })
+          yield* seeding.seed({ filename: "Chart.PNG", content: "newer", downloadable: true })
+          const args = ["download", "--all-generated", "-d", "d", flag]
+          code(yield* run(args, { env, cwd }), 0)
+          const texts = () =>
+            fs.readdirSync(`${cwd}/d`).sort().map((name) => [name, fs.readFileSync(`${cwd}/d/${name}`, "utf8")])
+          const saved = [["Chart (1).PNG", "newer"], ["chart.png", "older"]]
+          assert.deepStrictEqual(texts(), saved)
+          yield* seeding.seed({ filename: "chart.png", content: "newest", downloadable: true })
+          code(yield* run(args, { env, cwd }), flag === "--json" ? 1 : 0)
+          assert.deepStrictEqual(texts(), [saved[0], ["chart (2).png", "newest"], saved[1]])
+        })
+    )
+  }
 })
 
 describe("rm", () => {

@@ -8,6 +8,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { FileMetadata } from "../../FileMetadata.ts"
 import * as Files from "../../Files.ts"
+import { make as makeRunNames } from "../../internal/disk/runNames.ts"
+import { safeName } from "../../internal/disk/safeName.ts"
 import { printable } from "../../internal/text.ts"
 import * as Transfer from "../../Transfer.ts"
 import * as Client from "../client.ts"
@@ -38,9 +40,14 @@ export const download = define({
   flags: {
     ids: Argument.String("id").pipe(Argument.withDescription("Ids of files"), Argument.variadic()),
     output: Flags.text("output", "PATH", "Path for a single file; - is standard output", "o"),
-    directory: Flags.text("directory", "DIR", "Folder for the files, created if missing (default: .)", "d"),
-    force: Flags.toggle("force", "Overwrite existing files"),
-    skipExisting: Flags.toggle("skip-existing", "Skip files that exist already"),
+    directory: Flags.text(
+      "directory",
+      "DIR",
+      "Folder for the files, created if missing (default: .); of two files with one name, the second gets a number",
+      "d"
+    ),
+    force: Flags.toggle("force", "Overwrite files that were there before"),
+    skipExisting: Flags.toggle("skip-existing", "Skip files that were there before"),
     allGenerated: Flags.toggle("all-generated", "Download every file that can be downloaded"),
     dryRun: Confirm.flags.dryRun
   },
@@ -58,8 +65,10 @@ export const download = define({
     if (force && skipExisting) {
       return yield* new UsageError({ message: "--force and --skip-existing exclude each other." })
     }
+    // Oldest first: files of one name then get the same numbers in the next run, whatever was added to them.
     const files = allGenerated
-      ? yield* Stream.runCollect(Stream.filter(Files.list({ limit: 1000 }), ({ downloadable }) => downloadable))
+      ? (yield* Stream.runCollect(Stream.filter(Files.list({ limit: 1000 }), ({ downloadable }) => downloadable)))
+        .toReversed()
       : yield* found(ids)
     if (Option.contains(path, "-")) {
       return yield* Effect.forEach(files, ({ id }) => content(id), { discard: true })
@@ -80,11 +89,16 @@ export const download = define({
       bytes: files.reduce((sum, { size_bytes }) => sum + size_bytes, 0)
     })
 
+    const names = makeRunNames()
     const one = (file: FileMetadata) => {
       const options = { onExisting: force ? "replace" as const : "fail" as const, progress: output.progress }
       const saved = Option.isSome(path)
         ? Transfer.downloadToFile(file.id, path.value, options)
-        : Transfer.downloadToDirectory(file, folder, options)
+        : Transfer.downloadToDirectory(
+          { ...file, filename: names.takeFree(safeName(file.filename, file.id)) },
+          folder,
+          options
+        )
       return Effect.matchEffect(saved, {
         onFailure: (error) =>
           skipExisting && exists(error)

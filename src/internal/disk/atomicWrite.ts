@@ -13,7 +13,8 @@ import { offSpan } from "../telemetry.ts"
 import { printable } from "../text.ts"
 import { causeOf } from "./cause.ts"
 import { isNotFound } from "./notFound.ts"
-import { withSuffix } from "./safeName.ts"
+import { make as makeRunNames, type RunNames } from "./runNames.ts"
+import { numbered } from "./safeName.ts"
 import { persistently, syncDirectory, temporaryIn } from "./temporary.ts"
 
 /** What to do if the file exists. */
@@ -169,12 +170,13 @@ const claimFree = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
   temporary: string,
-  target: string
+  target: string,
+  names: RunNames
 ): Effect.fn.Return<string, PlatformError> {
-  const nameOf = (n: number) =>
-    n === 0 ? target : path.join(path.dirname(target), withSuffix(path.basename(target), ` (${n})`))
-  const first = yield* firstFree((n) => Effect.map(lookAt(fs, nameOf(n)), Option.isSome))
-  for (let n = first;; n++) if (yield* claim(fs, temporary, nameOf(n))) return nameOf(n)
+  const nameOf = (n: number) => numbered(path.basename(target), n)
+  const pathOf = (n: number) => path.join(path.dirname(target), nameOf(n))
+  const first = yield* firstFree((n) => Effect.map(lookAt(fs, pathOf(n)), Option.isSome))
+  for (let n = first;; n++) if (names.take(nameOf(n)) && (yield* claim(fs, temporary, pathOf(n)))) return pathOf(n)
 })
 
 /** Takes over the permissions of the file that is replaced. If they can't be set, the new file stays private. */
@@ -190,9 +192,10 @@ const publish = Effect.fnUntraced(function*(
   path: Path.Path,
   temporary: string,
   target: string,
-  onExisting: OnExisting
+  onExisting: OnExisting,
+  names: RunNames
 ): Effect.fn.Return<string, Refusal | PlatformError> {
-  if (onExisting === "rename") return yield* claimFree(fs, path, temporary, target)
+  if (onExisting === "rename") return yield* claimFree(fs, path, temporary, target, names)
   if (onExisting === "fail") {
     return (yield* claim(fs, temporary, target)) ? target : yield* refuse("Exists", target)
   }
@@ -208,11 +211,14 @@ const publish = Effect.fnUntraced(function*(
  *
  * Renaming and removing files may fail temporarily and is retried. Failing to set permissions, and a sync that the file
  * system does not support, only cause a warning.
+ *
+ * @param names of the run that the file belongs to: `rename` takes none that another file of the run has
  */
 export const atomicWrite = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   target: string,
-  onExisting: OnExisting
+  onExisting: OnExisting,
+  names: RunNames = makeRunNames()
 ): Effect.Effect<
   { readonly path: string; readonly bytes: number },
   E | Refusal | WriteFailed,
@@ -234,7 +240,7 @@ export const atomicWrite = <E, R>(
       yield* check(fs, target, onExisting)
       const directory = path.dirname(target)
       const [temporary] = yield* temporaryIn(fs, path, directory, (file) => write(file, watched, count))
-      const place = yield* publish(fs, path, temporary, target, onExisting)
+      const place = yield* publish(fs, path, temporary, target, onExisting, names)
       yield* syncDirectory(fs, directory)
       return { path: place, bytes: count.written }
     })).pipe(

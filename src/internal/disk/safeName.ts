@@ -51,6 +51,9 @@ export const withSuffix = (name: string, suffix: string): string => {
   return `${shorten(stem, room)}${suffix}${extension}`
 }
 
+/** `name.ext` for 0, then `name (1).ext`, `name (2).ext` and so on. */
+export const numbered = (name: string, n: number): string => n === 0 ? name : withSuffix(name, ` (${n})`)
+
 /**
  * A single path segment: without separators, `..`, control and bidirectional characters and `< > : " | ? *`; not hidden,
  * not a device; in NFC; 1 to 255 bytes. `fallback` is used if nothing is left of the name.
