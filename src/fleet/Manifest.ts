@@ -104,8 +104,8 @@ export const jsonl = <E, R>(
 
 /**
  * Reads comma-separated values (RFC 4180) with a header. The columns `key` and `source` are required; `filename`, `mimeType`,
- * `expiresIn` and `metadata` (JSON) are optional. Other columns are ignored. Without a usable header, nothing further is
- * read.
+ * `expiresIn` and `metadata` (JSON) are optional. Other columns are ignored. A quote that does not stand at the beginning or
+ * end of a cell, or that is never closed, makes its line malformed. Without a usable header, nothing further is read.
  *
  * @param content the bytes of the file, `fs.stream(path)` for example
  */

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Schema, Stream } from "effect"
 import * as Manifest from "effect-anthropic-files/fleet/Manifest"
+import { recordsOf } from "../../src/fleet/internal/csvRecords.ts"
 import { platform } from "../cache/stores.ts"
 
 const utf8 = new TextEncoder()
@@ -133,6 +134,62 @@ describe("a manifest in CSV", () => {
         "e = e.pdf"
       ])
     }))
+
+  it.effect("a quote within a cell makes its own line malformed, and no other", () =>
+    Effect.gen(function*() {
+      const lines = Array.from({ length: 500 }, (_, i) => `k${i + 2},f${i + 2}.pdf`)
+      const wrong: Readonly<Record<number, string>> = {
+        4: "k4,pipe 5\" v3.pdf",
+        200: "k200,\"a\"b.pdf",
+        300: "k300,\"one",
+        301: "more\" line\"",
+        491: "k491,pipe 5\" v4.pdf"
+      }
+      for (const [line, text] of Object.entries(wrong)) lines[Number(line) - 2] = text
+      lines[400 - 2] = "k400,\"two"
+      lines[401 - 2] = "lines, \"\"quoted\"\".pdf\""
+      const entries = yield* read(Manifest.csv(bytes(["key,source", ...lines].join("\r\n"), 100), { name: "m" }))
+      const expected = Array.from({ length: 500 }, (_, i) => i + 2).flatMap((line) => {
+        if (wrong[line] !== undefined) {
+          return [`m:${line} (${line}): m, line ${line}: the quotes of the record do not match.`]
+        }
+        if (line === 400) return ["k400 = two\nlines, \"quoted\".pdf"]
+        return line === 401 ? [] : [`k${line} = f${line}.pdf`]
+      })
+      assert.deepStrictEqual(entries, expected)
+    }))
+
+  it.effect("a quote that is closed nowhere costs one line, before a thousand others and at the end", () =>
+    Effect.gen(function*() {
+      const lines = Array.from({ length: 1497 }, (_, i) => `k${i + 3},f.pdf`)
+      const text = ["key,source", "a,\"b", ...lines, "c,\"d\ne\"", "f,\"g", "h,\"i", "j,k"].join("\n")
+      const entries = yield* read(Manifest.csv(bytes(text), { name: "m" }))
+      assert.deepStrictEqual(entries.filter((entry) => !entry.endsWith(" = f.pdf")), [
+        "m:2 (2): m, line 2: the quotes of the record do not match.",
+        "c = d\ne",
+        "m:1502 (1502): m, line 1502: the quotes of the record do not match.",
+        "m:1503 (1503): m, line 1503: the quotes of the record do not match.",
+        "j = k"
+      ])
+      assert.strictEqual(entries.length, lines.length + 5)
+    }))
+
+  it.effect.prop(
+    "whatever the quotes, every line is an item, malformed, or a line of an item",
+    {
+      lines: Schema.Array(
+        Schema.Literals(["a,b", "a,\"b", "b\"", "\"a\",b", "a,5\" b", "a,\"\"\"", "\"", "\"a\"b,c", "a\r,\"b\""])
+      )
+    },
+    ({ lines }) =>
+      Effect.gen(function*() {
+        const text = ["key,source", ...lines, "last,line"].join("\n")
+        const records = yield* Stream.runCollect(recordsOf(bytes(text, 3), ","))
+        const inCells = records.flatMap(({ cells = [] }) => cells).join("").split("\n").length - 1
+        assert.strictEqual(records.length + inCells, lines.length + 2)
+        assert.deepStrictEqual(records.at(-1)?.cells, ["last", "line"])
+      })
+  )
 
   it.effect("whose first record is of no use says so once, whatever comes behind it", () =>
     Effect.gen(function*() {

@@ -26,37 +26,72 @@ interface Raw {
 interface State {
   /** The lines of a record whose quote is still open. */
   readonly open: ReadonlyArray<Line>
-  readonly quotes: number
   readonly size: number
 }
 
-const closed: State = { open: [], quotes: 0, size: 0 }
+const closed: State = { open: [], size: 0 }
 
-const quotesIn = (text: string): number => text.split("\"").length - 1
-
-const take = (state: State, next: Line): readonly [State, ReadonlyArray<Raw>] => {
-  const { text } = next
-  if (text === undefined) return [closed, [...giveUp(state.open), next]]
-  const open = [...state.open, next]
-  const quotes = state.quotes + quotesIn(text)
-  const size = state.size + text.length
-  if (quotes % 2 === 0) {
-    return [closed, [{ line: open[0]?.line ?? next.line, text: open.map(({ text }) => text).join("\n") }]]
+/**
+ * Whether a line ends within a quoted cell; `undefined` if its quotes are wrong. As in RFC 4180 and in effect's decoder, a
+ * quote opens a cell only at its beginning, and only the next cell may follow the one that closes it.
+ */
+const endsQuoted = (text: string, delimiter: string, beginsQuoted: boolean): boolean | undefined => {
+  if (!beginsQuoted && !text.includes("\"")) return false
+  let isQuoted = beginsQuoted
+  let at = 0
+  for (;;) {
+    if (isQuoted) {
+      const quote = text.indexOf("\"", at)
+      if (quote < 0) return true
+      at = quote + 2
+      if (text[quote + 1] === "\"") continue
+      if (quote + 1 === text.length) return false
+      if (text[quote + 1] !== delimiter) return undefined
+      isQuoted = false
+    } else if (text[at] === "\"") {
+      at++
+      isQuoted = true
+    } else {
+      const next = text.indexOf(delimiter, at)
+      if (/["\r]/.test(text.slice(at, next < 0 ? undefined : next))) return undefined
+      if (next < 0) return false
+      at = next + 1
+    }
   }
-  return open.length > maxLines || size > maxLineSize ? [closed, giveUp(open)] : [{ open, quotes, size }, []]
 }
 
-/** If a quote is never closed, the first line is invalid, and each following line is a record. */
-const giveUp = (open: ReadonlyArray<Line>): ReadonlyArray<Raw> => {
-  const [first, ...others] = open
-  if (first === undefined) return []
-  return [
-    { line: first.line, text: undefined },
-    ...others.map(({ line, text }) => ({
-      line,
-      text: quotesIn(text ?? "") % 2 === 0 ? text : undefined
-    }))
-  ]
+/**
+ * Reads lines, after the open ones. If the quotes of a record are wrong or never closed, its first line is invalid, and reading
+ * goes on with the next one.
+ */
+const read = (
+  { open, size }: State,
+  further: ReadonlyArray<Line>,
+  delimiter: string,
+  isEnd: boolean
+): readonly [State, ReadonlyArray<Raw>] => {
+  const lines = [...open, ...further]
+  const records: Array<Raw> = []
+  let first = 0
+  let at = open.length
+  let length = size
+  const end = (line: number, text: string | undefined, next: number) => {
+    records.push({ line, text })
+    first = at = next
+    length = 0
+  }
+  for (let begin = lines[first]; begin !== undefined; begin = lines[first]) {
+    const current = lines[at]
+    if (current === undefined && !isEnd) break
+    const text = current?.text
+    const isOpen = text === undefined ? undefined : endsQuoted(text, delimiter, at > first)
+    length += text?.length ?? 0
+    at++
+    const isTooLong = at - first > maxLines || length > maxLineSize
+    if (isOpen === undefined || (isOpen && isTooLong)) end(begin.line, undefined, first + 1)
+    else if (!isOpen) end(begin.line, lines.slice(first, at).map(({ text }) => text).join("\n"), at)
+  }
+  return [{ open: lines.slice(first), size: length }, records]
 }
 
 const decode = (text: string, delimiter: string): Effect.Effect<ReadonlyArray<string> | undefined> =>
@@ -73,7 +108,9 @@ export const recordsOf = <E, R>(
   content: Stream.Stream<Uint8Array, E, R>,
   delimiter: string
 ): Stream.Stream<CsvRecord, E, R> =>
-  Stream.mapAccum(linesOf(content), () => closed, take, { onHalt: ({ open }) => giveUp(open) }).pipe(
+  Stream.mapAccum(linesOf(content), () => closed, (state, line) => read(state, [line], delimiter, false), {
+    onHalt: (state) => read(state, [], delimiter, true)[1]
+  }).pipe(
     Stream.filter(({ text }) => text !== ""),
     Stream.mapEffect(({ line, text }) =>
       text === undefined
