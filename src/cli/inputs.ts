@@ -4,8 +4,13 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import type { SourceFailed } from "../FilesError.ts"
+import { isNotFound } from "../internal/disk/notFound.ts"
+import { fromPlatformError } from "../internal/files/sourceFailed.ts"
 import { printable } from "../internal/text.ts"
 import { UsageError } from "./failure.ts"
 
@@ -18,25 +23,67 @@ export type Input =
   }
   | { readonly _tag: "Url"; readonly path: string; readonly size: undefined }
   | { readonly _tag: "Stdin"; readonly path: "-"; readonly size: undefined }
+  | {
+    /** A folder that can't be read, below one that was named or where a glob looks. */
+    readonly _tag: "Unreadable"
+    readonly path: string
+    readonly size: undefined
+    readonly error: SourceFailed
+  }
 
 const isGlob = (text: string): boolean => /[*?[\]{}]/.test(text)
 
-/** The regular files below a folder, sorted, without hidden ones. Links are not followed. */
+const unreadable = (path: string, error: PlatformError): Input => ({
+  _tag: "Unreadable",
+  path,
+  size: undefined,
+  error: fromPlatformError(path)(error)
+})
+
+/** The regular files below a folder, sorted, without hidden ones, and the folders that can't be read. Links are not followed. */
 const walk = Effect.fnUntraced(function*(folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const found: Array<string> = []
+  const files: Array<string> = []
+  const failed: Array<Input> = []
   const open = [folder]
   for (let current = open.pop(); current !== undefined; current = open.pop()) {
-    const entries = yield* fs.readDirectoryEntries(current)
-    for (const { name, type } of entries) {
+    const entries = yield* Effect.result(fs.readDirectoryEntries(current))
+    if (Result.isFailure(entries)) {
+      // It may have been removed after its parent was listed.
+      if (!isNotFound(entries.failure)) failed.push(unreadable(current, entries.failure))
+      continue
+    }
+    for (const { name, type } of entries.success) {
       if (name.startsWith(".")) continue
       const entry = path.join(current, name)
       if (type === "Directory") open.push(entry)
-      if (type === "File") found.push(entry)
+      if (type === "File") files.push(entry)
     }
   }
-  return found.sort()
+  return [...(yield* Effect.forEach(files.sort(), pathInput, { concurrency: statsAtOnce })), ...failed]
+})
+
+/** The files that match a glob, links that lead nowhere among them, and the folders where it looks that can't be read. */
+const matching = Effect.fnUntraced(function*(glob: string) {
+  const fs = yield* FileSystem.FileSystem
+  const failed: Array<Input> = []
+  // A glob passes over folders that it can't read.
+  const watched = FileSystem.make({
+    ...fs,
+    readDirectoryEntries: (folder) =>
+      Effect.catchIf(fs.readDirectoryEntries(folder), (error) => !isNotFound(error), (error) => {
+        failed.push(unreadable(folder, error))
+        return Effect.succeed([])
+      })
+  })
+  const matches = yield* watched.glob(glob)
+  const files = yield* Effect.filter(
+    matches.sort(),
+    (path) => Effect.match(fs.stat(path), { onFailure: () => true, onSuccess: ({ type }) => type === "File" }),
+    { concurrency: statsAtOnce }
+  )
+  return [...(yield* Effect.forEach(files, pathInput, { concurrency: statsAtOnce })), ...failed]
 })
 
 const pathInput = Effect.fnUntraced(function*(path: string) {
@@ -56,18 +103,14 @@ const expandOne = Effect.fnUntraced(function*(
   if (/^https?:\/\//i.test(text)) return [{ _tag: "Url", path: text, size: undefined }]
   const fs = yield* FileSystem.FileSystem
   const info = yield* Effect.option(fs.stat(text))
-  const unreadable = (cause: { readonly message: string }) =>
-    new UsageError({ message: `${printable(text)} can't be read: ${printable(cause.message)}` })
-  if (info._tag === "Some" && info.value.type === "Directory") {
-    const paths = yield* Effect.mapError(walk(text), unreadable)
-    return yield* Effect.forEach(paths, pathInput, { concurrency: statsAtOnce })
-  }
+  if (info._tag === "Some" && info.value.type === "Directory") return yield* walk(text)
   if (info._tag === "None" && isGlob(text)) {
-    const matches = yield* Effect.mapError(fs.glob(text), unreadable)
-    const inputs = yield* Effect.forEach(matches.sort(), pathInput, { concurrency: statsAtOnce })
-    const files = inputs.filter(({ size }) => size !== undefined)
-    if (files.length === 0) return yield* new UsageError({ message: `No file matches ${printable(text)}.` })
-    return files
+    const inputs = yield* Effect.mapError(
+      matching(text),
+      (cause) => new UsageError({ message: `${printable(text)} can't be read: ${printable(cause.message)}` })
+    )
+    if (inputs.length === 0) return yield* new UsageError({ message: `No file matches ${printable(text)}.` })
+    return inputs
   }
   return [yield* pathInput(text)]
 })

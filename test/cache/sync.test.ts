@@ -418,6 +418,37 @@ describe("what sync uploads", () => {
       assert.strictEqual((yield* stored).length, 4)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
+  it.live("a folder that can't be read fails by its own path, the others are uploaded, and nothing in it counts as gone", () =>
+    Effect.gen(function*() {
+      const root = yield* folderOf({ "a.md": "a", "locked/b.md": "b", "locked/deep/c.md": "c", "open/d.md": "d" })
+      yield* run(root)
+      yield* write(root, { "a.md": "A" })
+      const locked = failing("readDirectory", "locked", "PermissionDenied")
+      const differences = yield* Effect.provide(UploadCache.check(root), locked)
+      assert.deepStrictEqual(differences.map(({ _tag, path }) => [_tag, path]), [
+        ["Failed", "locked"],
+        ["Changed", "a.md"],
+        ["Unchanged", "open/d.md"],
+        ["Gone", "a.md"]
+      ])
+      const results = yield* Effect.provide(run(root, { delete: true }), locked)
+      assert.deepStrictEqual(outcome(results), {
+        "a.md": "Changed, uploaded",
+        "locked": "Failed",
+        "open/d.md": "Unchanged"
+      })
+      assert.match(
+        results.flatMap((one) => one._tag === "Failed" ? [one.error.message] : []).join(),
+        /^\/.*\/locked can't be read by this user: permission is denied\.$/
+      )
+      assert.deepStrictEqual(outcome(yield* run(root)), {
+        "a.md": "Unchanged",
+        "locked/b.md": "Unchanged",
+        "locked/deep/c.md": "Unchanged",
+        "open/d.md": "Unchanged"
+      })
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it.live("a file whose name is not UTF-8 fails, and the others are uploaded", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem

@@ -178,6 +178,27 @@ describe("ls", () => {
     }))
 })
 
+describe("an upload of what can't all be read", () => {
+  live("sends the rest, names each failure by its path, and ends with 1", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "t/good.txt": "g", "t/other.pdf": "o" })
+      const env = yield* environment
+      fs.symlinkSync("nowhere", `${cwd}/t/link.txt`)
+      fs.symlinkSync("nowhere", `${cwd}/t/link.pdf`)
+      // Not every file system accepts a name that is not UTF-8.
+      const isAnyName = process.platform === "linux"
+      if (isAnyName) fs.writeFileSync(Buffer.from(`${cwd}/t/b\xff.txt`, "latin1"), "b")
+      const ended = yield* run(["upload", "t/**/*.txt", "--json"], { env, cwd })
+      code(ended, 1)
+      const { errors, items } = decodeReport(ended.out)
+      assert.deepStrictEqual(items.map(({ path }) => path), ["t/good.txt"])
+      assert.deepStrictEqual(errors.map(({ message, path }) => [path, message]).toSorted(), [
+        ...(isAnyName ? [["t/b\ufffd.txt", "t/b\ufffd.txt can't be opened: its name is not UTF-8. Rename it."]] : []),
+        ["t/link.txt", "There is no file at t/link.txt."]
+      ])
+    }))
+})
+
 describe("info, download and cat", () => {
   live("info tells of files, and which are not there", () =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Schema, Stream } from "effect"
+import { Duration, Effect, FileSystem, PlatformError, Schema, Stream } from "effect"
 import * as Manifest from "effect-anthropic-files/fleet/Manifest"
 import { recordsOf } from "../../src/fleet/internal/csvRecords.ts"
 import { platform } from "../cache/stores.ts"
@@ -238,6 +238,27 @@ describe("a manifest of a folder, and of rows", () => {
         "rows:2 (2): rows, line 2: key is a number; it has to be a string."
       ])
     }))
+
+  it.live("a folder below that can't be read is malformed by its own path, and the other files are items", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* fs.makeTempDirectoryScoped()
+      yield* fs.makeDirectory(`${root}/locked`)
+      yield* fs.writeFileString(`${root}/a.txt`, "a")
+      const error = PlatformError.systemError({
+        _tag: "PermissionDenied",
+        module: "FileSystem",
+        method: "readDirectory"
+      })
+      const entries = yield* read(Manifest.folder(root)).pipe(Effect.provideService(FileSystem.FileSystem, {
+        ...fs,
+        readDirectory: (path) => path.endsWith("locked") ? Effect.fail(error) : fs.readDirectory(path)
+      }))
+      assert.deepStrictEqual(entries, [
+        `a.txt = ${root}/a.txt`,
+        `locked (undefined): ${root}/locked can't be read by this user: permission is denied.`
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform)))
 
   it.live("the files of a folder are items, by their paths below it", () =>
     Effect.gen(function*() {

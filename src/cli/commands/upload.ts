@@ -27,8 +27,10 @@ import { Settings } from "../settings.ts"
 import * as UploadFlags from "../uploadFlags.ts"
 import { program } from "../usage.ts"
 
+type Readable = Exclude<Inputs.Input, { readonly _tag: "Unreadable" }>
+
 const sourceOf = (
-  input: Inputs.Input,
+  input: Readable,
   stdin: Stdio.Stdio["stdin"],
   name: string | undefined
 ): FileSource.FileSource<FileSystem.FileSystem | HttpClient.HttpClient> => {
@@ -185,18 +187,21 @@ export const upload = define({
       mimeType: Option.getOrUndefined(given.mime),
       expiresIn: Option.getOrUndefined(given.expiresIn)
     }
-    const sourceFor = (input: Inputs.Input) => sourceOf(input, stdin, options.filename)
+    const sourceFor = (input: Readable) => sourceOf(input, stdin, options.filename)
 
-    const uploadAll = <E, R>(upload: (input: Inputs.Input) => Effect.Effect<Uploaded, E, R>) =>
-      output.watch(Stream.runDrain(Stream.mapEffect(
+    const uploadAll = <R>(upload: (input: Readable) => Effect.Effect<Uploaded, unknown, R>) => {
+      const one = (input: Inputs.Input): Effect.Effect<Uploaded, unknown, R> =>
+        input._tag === "Unreadable" ? Effect.fail(input.error) : upload(input)
+      return output.watch(Stream.runDrain(Stream.mapEffect(
         Stream.fromIterable(inputs),
         (input) =>
-          Effect.matchEffect(upload(input), {
+          Effect.matchEffect(one(input), {
             onFailure: (error) => output.problem(error, { path: shownPath(input) }),
             onSuccess: (uploaded) => tell(output, input, uploaded)
           }),
         { concurrency, unordered: true }
       )))
+    }
 
     if (given.once) {
       return yield* uploadAll((input) => throughCache(sourceFor(input), options)).pipe(

@@ -49,7 +49,10 @@ export const filterOf = (options: {
   }
 }
 
-/** Regular files below a folder, sorted by path, and the paths that could not be inspected. Links are not followed. */
+/**
+ * Regular files below a folder, sorted by path, and the paths that could not be inspected, folders among them. Links are not
+ * followed. Fails only if the root can't be read.
+ */
 export const scan = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   path: Path.Path,
@@ -81,11 +84,15 @@ export const scan = Effect.fnUntraced(function*(
   })
 
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    // A folder below the root may have been removed after its parent was listed.
-    const names = folder === "" ? fs.readDirectory(root) : namesIn(fs, path.join(root, folder))
-    for (const name of yield* names) {
-      yield* lookAt(folder === "" ? name : `${folder}/${name}`, name)
+    if (folder === "") {
+      for (const name of yield* fs.readDirectory(root)) yield* lookAt(name, name)
+      continue
     }
+    const absolute = path.join(root, folder)
+    // It may have been removed after its parent was listed.
+    const names = yield* Effect.result(namesIn(fs, absolute))
+    if (Result.isFailure(names)) unreadable.push({ path: folder, error: fromPlatformError(absolute)(names.failure) })
+    else for (const name of names.success) yield* lookAt(`${folder}/${name}`, name)
   }
   return { found: found.sort((a, b) => a.path < b.path ? -1 : 1), unreadable }
 })

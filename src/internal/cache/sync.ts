@@ -247,6 +247,14 @@ const intended = (
   }
 }
 
+/** Whether a path or a folder above it failed. */
+const isBelow = (failed: ReadonlySet<string>, path: string): boolean => {
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+    if (failed.has(path.slice(0, at))) return true
+  }
+  return failed.has(path)
+}
+
 /** Keeps the last run's entries of paths that this run does not cover, and marks the other missing ones as stale. */
 const compare = (
   run: Pick<Run, "before" | "entries" | "stale">,
@@ -256,7 +264,7 @@ const compare = (
   for (const [path, known] of run.before) {
     const now = run.entries.get(path)
     // Nothing is known about paths that failed, or that are left out this time.
-    const isUnknown = now === undefined && (failed.has(path) || !isChosen(path))
+    const isUnknown = now === undefined && (isBelow(failed, path) || !isChosen(path))
     if (isUnknown) run.entries.set(path, known)
     if (isUnknown || (now !== undefined && isSame(now, known))) continue
     const { id, isOwn, sha256, size } = known

@@ -55,6 +55,10 @@ export const fromPlatformError = (path: string) => (error: PlatformError): Sourc
   const options = { source: path, cause: error }
   switch (error.reason._tag) {
     case "NotFound":
+      // Node lists a name that is not UTF-8 with U+FFFD in it, under which it can't be opened.
+      if (path.includes("\ufffd")) {
+        return fail("NotFound", `${shorten(path)} can't be opened: its name is not UTF-8. Rename it.`, options)
+      }
       return fail("NotFound", `There is no file at ${path === "" ? "an empty path" : shorten(path)}.`, options)
     case "PermissionDenied":
       return fail("PermissionDenied", `${shorten(path)} can't be read by this user: permission is denied.`, options)
