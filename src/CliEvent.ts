@@ -98,6 +98,7 @@ export const Item = Schema.Struct({
     "download",
     "delete",
     "forget",
+    "ask",
     "add",
     "pause",
     "resume",

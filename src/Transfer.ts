@@ -26,9 +26,7 @@ import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { DeletedFile, FileId, FileMetadata } from "./FileMetadata.ts"
 import * as Files from "./Files.ts"
@@ -43,92 +41,16 @@ import {
   type UploadError
 } from "./FilesError.ts"
 import { type Content, type FileSource, isFileSource } from "./FileSource.ts"
-import { defined } from "./internal/defined.ts"
-import { atomicWrite, type OnExisting, type Refusal, type WriteFailed } from "./internal/disk/atomicWrite.ts"
-import { causeOf, isDiskFull } from "./internal/disk/cause.ts"
+import { atomicWrite, type OnExisting } from "./internal/disk/atomicWrite.ts"
 import { make as makeRunNames, type RunNames } from "./internal/disk/runNames.ts"
 import { safeName } from "./internal/disk/safeName.ts"
+import { onRefusal, onWriteFailed, SaveFailed, saveFailed } from "./internal/disk/saveFailed.ts"
 import { invalidRequest } from "./internal/request/errors.ts"
 import { offSpan, whole, wholeStream } from "./internal/telemetry.ts"
 import { describeValue, printable } from "./internal/text.ts"
-import { flag } from "./internal/wire/schemas.ts"
 import type { Meter, Progress } from "./Progress.ts"
 
-/**
- * A download that can't be saved to disk.
- *
- * - `Exists`: there is already a file at the path, and `onExisting` is `fail`;
- * - `Symlink`: the path is a symbolic link, which is never written through;
- * - `NotAFile`: the path is a directory or a device;
- * - `DiskFull`: the disk or the user's quota is full;
- * - `Failed`: the file system refused for another reason, given in `cause`: no such directory, no permission.
- *
- * Nothing is left behind, and whatever was at the path is untouched.
- */
-export class SaveFailed extends Schema.TaggedError<SaveFailed>("effect-anthropic-files/SaveFailed")("SaveFailed", {
-  operation: Schema.Literal("download"),
-  reason: Schema.Literals(["Exists", "Symlink", "NotAFile", "DiskFull", "Failed"]),
-  message: Schema.String,
-  path: Schema.String,
-  isRetryable: flag,
-  isOutcomeUnknown: flag,
-  cause: Schema.optionalKey(Schema.Defect())
-}) {}
-
-const saveFailed = (path: string, reason: SaveFailed["reason"], message: string, cause?: unknown): SaveFailed =>
-  new SaveFailed({
-    operation: "download",
-    reason,
-    message,
-    path,
-    ...defined({ cause })
-  })
-
-const refusals: Record<Refusal["reason"], string> = {
-  Exists: "already exists: choose another path, or set onExisting.",
-  Symlink: "is a symbolic link, which a download does not follow: choose another path, or remove the link.",
-  NotAFile: "is not a regular file: choose another path."
-}
-
-const units = [["MB", 1e6], ["kB", 1e3]] as const
-
-/** `64 of 200 MB`, or `64 MB` if the total is not known. */
-const amount = (bytes: number, total: number | undefined): string => {
-  const [unit, size] = units.find(([, size]) => (total ?? bytes) >= size) ?? ["bytes", 1]
-  const figure = (value: number) => String(Math.round(value / size))
-  return total === undefined ? `${figure(bytes)} ${unit}` : `${figure(bytes)} of ${figure(total)} ${unit}`
-}
-
-const onWriteFailed = (
-  path: Path.Path,
-  target: string,
-  total: number | undefined,
-  { cause, written }: WriteFailed
-): SaveFailed => {
-  const shown = printable(target)
-  if (!(cause instanceof PlatformError)) {
-    return saveFailed(
-      target,
-      "Failed",
-      `${shown} can't be written: the file system failed in an unexpected way.`,
-      cause
-    )
-  }
-  if (isDiskFull(cause)) {
-    const what = `${amount(written, total)} were written to ${shown} and removed again`
-    return saveFailed(target, "DiskFull", `Disk full: ${what}. Make room, or choose another directory.`, cause)
-  }
-  if (cause.reason._tag === "NotFound") {
-    const directory = printable(path.dirname(target))
-    return saveFailed(
-      target,
-      "Failed",
-      `There is no directory ${directory} to save ${printable(path.basename(target))} in: create it first.`,
-      cause
-    )
-  }
-  return saveFailed(target, "Failed", `${shown} can't be written: ${causeOf(cause)}.`, cause)
-}
+export { SaveFailed }
 
 /** How a download is saved to disk. */
 export interface SaveOptions {
@@ -200,7 +122,7 @@ const save = (
       Effect.onExit((exit) => Effect.sync(() => meter?.end(Exit.isSuccess(exit)))),
       Effect.catchTags({
         WriteFailed: (failure) => Effect.fail(onWriteFailed(path, target, file.total, failure)),
-        Refusal: ({ path, reason }) => Effect.fail(saveFailed(path, reason, `${printable(path)} ${refusals[reason]}`))
+        Refusal: (refusal) => Effect.fail(onRefusal(refusal))
       })
     )
   })

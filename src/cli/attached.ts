@@ -8,6 +8,7 @@ import { FileId } from "../FileMetadata.ts"
 import * as Files from "../Files.ts"
 import * as FileSource from "../FileSource.ts"
 import * as Transfer from "../Transfer.ts"
+import * as Inputs from "./inputs.ts"
 import { isFileId } from "./lookUp.ts"
 import { Output } from "./output.ts"
 
@@ -24,6 +25,12 @@ const expiresIn = "1 hour"
 export const scoped = Effect.fnUntraced(function*(text: string) {
   if (isFileId(text)) return yield* Files.metadata(FileId.make(text))
   return yield* Files.uploadScoped(FileSource.path(text), { expiresIn })
+})
+
+/** Looks at a file as {@link kept} does before it sends, and fails where it would. */
+export const look = Effect.fnUntraced(function*(text: string) {
+  if (isFileId(text)) yield* Files.metadata(FileId.make(text))
+  else yield* Inputs.look(text)
 })
 
 /** The file; one that was uploaded outlives the batch by a day. It is not deleted, since the batch runs without this process. */

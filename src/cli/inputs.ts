@@ -9,9 +9,12 @@ import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { SourceFailed } from "../FilesError.ts"
+import * as FileSource from "../FileSource.ts"
 import { isNotFound } from "../internal/disk/notFound.ts"
 import { fromPlatformError } from "../internal/files/sourceFailed.ts"
+import { filenameError, sizeError } from "../internal/files/upload.ts"
 import { printable } from "../internal/text.ts"
+import { maxFileBytes } from "../internal/wire/constants.ts"
 import { UsageError } from "./failure.ts"
 
 export type Input =
@@ -156,3 +159,13 @@ export const expand = Effect.fnUntraced(function*(args: ReadonlyArray<string>, l
   }
   return Array.from(all.values())
 })
+
+/** Looks at a file as an upload does before it sends, and fails where the upload would. */
+export const look = (path: string, name?: string) =>
+  FileSource.path(path).open.pipe(
+    Effect.flatMap(({ filename = "", size }) => {
+      const wrong = filenameError(name ?? filename) ?? sizeError(name ?? filename, size, maxFileBytes)
+      return wrong === undefined ? Effect.void : Effect.fail(wrong)
+    }),
+    Effect.scoped
+  )

@@ -178,6 +178,93 @@ describe("ls", () => {
     }))
 })
 
+describe("a dry run ends as the run does, says the same, and changes nothing", () => {
+  live("upload", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "a.txt": "a", "list": "a.txt\nnope.pdf\n", "bad|name.txt": "b" })
+      const env = yield* environment
+      for (
+        const [args, expected] of [
+          [["nope.pdf"], 4],
+          [["a.txt", "nope.pdf"], 1],
+          [["--files-from", "list"], 1],
+          [["bad|name.txt"], 7],
+          [["a.txt"], 0]
+        ] as const
+      ) {
+        const dry = yield* run(["upload", ...args, "--dry-run", "--json"], { env, cwd })
+        assert.deepStrictEqual(yield* (yield* Emulator).files, [], args.join())
+        const real = yield* run(["upload", ...args, "--json"], { env, cwd })
+        code(dry, expected)
+        code(real, expected)
+        assert.deepStrictEqual(decodeReport(dry.out).errors, decodeReport(real.out).errors)
+        assert.deepStrictEqual(
+          decodeReport(dry.out).items.map(({ action, path }) => [action, path]),
+          decodeReport(real.out).items.map(({ path }) => ["planned", path])
+        )
+        const emulator = yield* Emulator
+        for (const { id } of yield* emulator.files) code(yield* run(["rm", id], { env }), 0)
+      }
+    }))
+
+  live("download", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "d/chart.png": "mine" })
+      const env = yield* environment
+      const [made] = yield* seeded(["chart.png"], true)
+      const [own] = yield* seeded(["own.txt"])
+      const id = made?.id ?? ""
+      fs.symlinkSync("nowhere", `${cwd}/link`)
+      for (
+        const [args, expected] of [
+          [[id, "-d", "d"], 8],
+          [[id, "-d", "d", "--skip-existing"], 0],
+          [[id, "-o", "d"], 8],
+          [[id, "-o", "link", "--force"], 8],
+          [[id, "-o", "nowhere/chart.png"], 7],
+          [[own?.id ?? "", "-d", "d"], 4],
+          [[id, "-o", "-", "--json"], 2]
+        ] as const
+      ) {
+        const dry = yield* run(["download", ...args, "--dry-run", "--json"], { env, cwd })
+        const real = yield* run(["download", ...args, "--json"], { env, cwd })
+        code(dry, expected)
+        code(real, expected)
+        if (expected === 2) continue
+        const [planned, done] = [decodeReport(dry.out), decodeReport(real.out)]
+        assert.deepStrictEqual(planned.items, done.items)
+        // The service adds its own words to what it refuses.
+        const told = (report: CliEvent.Report) =>
+          report.errors.map(({ error, message }) => [error, message.replace(/ The service says.*/, "")])
+        assert.deepStrictEqual(told(planned), told(done))
+      }
+      const printed = yield* run(["download", id, "-o", "-", "--dry-run"], { env, cwd })
+      code(printed, 0)
+      assert.match(printed.out, /^would download file_\S+ chart\.png \(20 B\)\n$/)
+      code(yield* run(["download", id, "-d", "d", "--force", "--dry-run"], { env, cwd }), 0)
+      assert.strictEqual(fs.readFileSync(`${cwd}/d/chart.png`, "utf8"), "mine")
+      code(yield* run(["download", id, "-d", "new", "--dry-run"], { env, cwd }), 0)
+      assert.isFalse(fs.existsSync(`${cwd}/new`))
+    }))
+
+  live("batch", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "q.jsonl": "\"What?\"\n\"Why?\"\n", "a.txt": "a" })
+      const env = yield* environment
+      const dry = yield* run(["batch", "q.jsonl", "--file", "a.txt", "--dry-run", "--json"], { env, cwd })
+      code(dry, 0)
+      assert.deepStrictEqual(
+        decodeReport(dry.out).items.map(({ action, data, would }) => [action, would, data]),
+        [["planned", "ask", { requests: 2 }]]
+      )
+      for (const file of ["nope.pdf", "file_nonsense"]) {
+        code(yield* run(["batch", "q.jsonl", "--file", file, "--dry-run"], { env, cwd }), 4)
+        code(yield* run(["batch", "q.jsonl", "--file", file], { env, cwd }), 4)
+      }
+      assert.deepStrictEqual(yield* (yield* Emulator).files, [])
+    }))
+})
+
 describe("an upload of what can't all be read", () => {
   live("sends the rest, names each failure by its path, and ends with 1", () =>
     Effect.gen(function*() {

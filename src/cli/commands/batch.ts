@@ -85,7 +85,12 @@ export const batch = define({
     }
     const questions = yield* readQuestions(path)
     if (dryRun) {
-      return yield* output.note(`${Format.requests(questions.length * names.length)} would be sent; nothing was.`)
+      yield* Effect.forEach(names, Attached.look, { concurrency: 4, discard: true })
+      const requests = questions.length * names.length
+      return yield* output.item(
+        { action: "planned", would: "ask", data: { requests } },
+        `would send ${Format.requests(requests)}`
+      )
     }
     const files = yield* output.watch(Effect.forEach(names, Attached.kept, { concurrency: 4 }))
     const blocks = yield* Effect.forEach(files, (file) => ContentBlock.forFile(file))

@@ -13,15 +13,20 @@ import { Output } from "../output.ts"
 import { Settings } from "../settings.ts"
 import { program } from "../usage.ts"
 
-/** Writes a file to standard output as it arrives. */
-export const content = Effect.fnUntraced(function*(id: string) {
-  const output = yield* Output
+/** Refuses the modes in which content can't go to standard output. */
+export const checkMode = Effect.gen(function*() {
   const { mode } = yield* Settings
   if (mode !== "text") {
     return yield* new UsageError({
       message: "The content goes to standard output as it is: leave out --json and --jsonl."
     })
   }
+})
+
+/** Writes a file to standard output as it arrives. */
+export const content = Effect.fnUntraced(function*(id: string) {
+  const output = yield* Output
+  yield* checkMode
   yield* Stream.runForEach(Files.download(FileId.make(id)), output.bytes)
 })
 

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { FileMetadata } from "../../FileMetadata.ts"
@@ -90,6 +91,25 @@ const planned = (input: Inputs.Input): readonly [item: NewItem, line: string] =>
     `would upload ${printable(path)}${size === undefined ? "" : ` (${Format.bytes(size)})`}`
   ]
 }
+
+/** Shows what would be uploaded, and what would fail before anything is sent. */
+const plan = Effect.fnUntraced(function*(inputs: ReadonlyArray<Inputs.Input>, name: string | undefined) {
+  const output = yield* Output
+  const { concurrency } = yield* Settings
+  const look = (input: Inputs.Input) => {
+    if (input._tag === "Unreadable") return Effect.fail(input.error)
+    return input._tag === "Path" ? Inputs.look(input.path, name) : Effect.void
+  }
+  const looked = yield* Effect.forEach(
+    inputs,
+    (input) => Effect.map(Effect.result(look(input)), (result) => [input, result] as const),
+    { concurrency }
+  )
+  yield* output.items(looked.flatMap(([input, result]) => Result.isSuccess(result) ? [planned(input)] : []))
+  for (const [input, result] of looked) {
+    if (Result.isFailure(result)) yield* output.problem(result.failure, { path: shownPath(input) })
+  }
+})
 
 /** Bytes of all inputs; `undefined` if the size of one is not known. */
 const totalOf = (inputs: ReadonlyArray<Inputs.Input>): number | undefined =>
@@ -179,14 +199,14 @@ export const upload = define({
     const { stdin } = yield* Stdio.Stdio
     const inputs = yield* inputsOf(given)
     if (inputs.length === 0) return yield* output.note("No file was found: nothing was uploaded.")
-    if (dryRun) return yield* output.items(inputs.map(planned))
-    const bytes = totalOf(inputs)
-    yield* output.progress.expect({ files: inputs.length, ...(bytes === undefined ? undefined : { bytes }) })
     const options = {
       filename: Option.getOrUndefined(given.name),
       mimeType: Option.getOrUndefined(given.mime),
       expiresIn: Option.getOrUndefined(given.expiresIn)
     }
+    if (dryRun) return yield* plan(inputs, options.filename)
+    const bytes = totalOf(inputs)
+    yield* output.progress.expect({ files: inputs.length, ...(bytes === undefined ? undefined : { bytes }) })
     const sourceFor = (input: Readable) => sourceOf(input, stdin, options.filename)
 
     const uploadAll = <R>(upload: (input: Readable) => Effect.Effect<Uploaded, unknown, R>) => {

@@ -51,7 +51,7 @@ const lookAt = (fs: FileSystem.FileSystem, path: string) =>
 /**
  * Refuses a path that must not be written to. Returns the permissions of the file that will be replaced, if any.
  */
-const check = Effect.fnUntraced(function*(
+export const check = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   target: string,
   onExisting: OnExisting

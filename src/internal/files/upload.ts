@@ -354,7 +354,7 @@ const sizeMismatch = (filename: string, declared: number, given: number): Source
     source: filename
   })
 
-const sizeError = (
+export const sizeError = (
   filename: string,
   size: number | undefined,
   maxFileBytes: number
