@@ -16,7 +16,7 @@ import { ExitCode } from "./exitCode.ts"
 import { Stopped, UsageError } from "./failure.ts"
 import { make as makeOutput, Output } from "./output.ts"
 import { read, Settings } from "./settings.ts"
-import type { Stop } from "./stop.ts"
+import { Stop } from "./stop.ts"
 import { Streams } from "./streams.ts"
 import { hint, program } from "./usage.ts"
 
@@ -57,6 +57,7 @@ export const define = <const Name extends string, const Config extends Command.C
     (input: Command.Command.Config.Infer<Config>) =>
       Effect.scoped(Effect.gen(function*() {
         const streams = yield* Streams
+        const stop = yield* Stop
         const settings = yield* read
         const output = yield* makeOutput({
           command: path.join(" "),
@@ -73,8 +74,8 @@ export const define = <const Name extends string, const Config extends Command.C
           })
         )
         const code = yield* (definition.onlyReads === true ? Effect.raceFirst(ended, streams.closed) : ended).pipe(
-          Effect.andThen(output.finish(false)),
-          Effect.onInterrupt(() => output.finish(true))
+          Effect.andThen(output.finish(undefined)),
+          Effect.onInterrupt(() => output.finish(stop.code()))
         )
         if (code !== 0) return yield* new Stopped({ code })
       })).pipe(

@@ -11,7 +11,7 @@ import { Output } from "./output.ts"
 
 export const isFileId = (text: string): boolean => /^file_[\x21-\x7e]+$/.test(text) && !/[\\/]/.test(text)
 
-const idOf = (text: string): Effect.Effect<FileId, UsageError> =>
+export const idOf = (text: string): Effect.Effect<FileId, UsageError> =>
   text.trim() === ""
     ? Effect.fail(new UsageError({ message: "An id is empty; expected for example file_011CNha8iCJcU1wXNR6q4V8w." }))
     : Effect.succeed(FileId.make(text))

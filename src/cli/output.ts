@@ -94,8 +94,8 @@ export class Output extends Context.Service<Output, {
   ) => Effect.Effect<A, E, R | R2>
   /** Shows one frame after another until the stream ends. */
   readonly liveUntilEnd: <E, R>(frames: Stream.Stream<Live.Frame, E, R>) => Effect.Effect<void, E, R>
-  /** Prints the summary and the failures, and gives the exit code. */
-  readonly finish: (interrupted: boolean) => Effect.Effect<number>
+  /** Prints the summary and the failures, and gives the exit code: that of the signal which interrupted the run, if any. */
+  readonly finish: (signalCode: number | undefined) => Effect.Effect<number>
 }>()("effect-anthropic-files/cli/Output") {}
 
 export interface Options {
@@ -312,9 +312,9 @@ export const make = Effect.fnUntraced(function*(
     for (const failure of failures) yield* err(failureLine(failure, errStyle))
   })
 
-  const finish: Output["Service"]["finish"] = Effect.fnUntraced(function*(interrupted) {
+  const finish: Output["Service"]["finish"] = Effect.fnUntraced(function*(signalCode) {
     const elapsed = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
-    const summary = tally.summary(command, elapsed, interrupted)
+    const summary = tally.summary(command, elapsed, signalCode)
     if (settings.mode === "jsonl") yield* emit(summary)
     if (settings.mode === "json") yield* report(failures.map(({ told }) => told), summary)
     if (isText) yield* finishAsText(summary)

@@ -2,7 +2,7 @@
  * What a run has done so far, and the exit code that it comes to.
  */
 import type { Item, Summary } from "../CliEvent.ts"
-import { codeOfRun, ExitCode } from "./exitCode.ts"
+import { codeOfRun } from "./exitCode.ts"
 
 /** What of an item is counted. */
 type Counted = Pick<Item, "action" | "bytes" | "file">
@@ -17,8 +17,11 @@ export interface Tally {
   /** The code of the run, whatever it did. */
   readonly endAs: (code: number) => void
   readonly successes: () => number
-  /** @param elapsed seconds */
-  readonly summary: (command: string, elapsed: number, interrupted: boolean) => Summary
+  /**
+   * @param elapsed seconds
+   * @param signalCode the exit code of the signal that interrupted the run
+   */
+  readonly summary: (command: string, elapsed: number, signalCode: number | undefined) => Summary
 }
 
 /** @param main the action whose bytes count; those of every action where there is none */
@@ -51,7 +54,7 @@ export const make = (main: Item["action"] | undefined): Tally => {
     endWith: (code) => void (codeWithoutFailures = code),
     endAs: (code) => void (fixedCode = code),
     successes,
-    summary: (command, elapsed, interrupted) => ({
+    summary: (command, elapsed, signalCode) => ({
       version: 1,
       kind: "summary",
       command,
@@ -59,8 +62,8 @@ export const make = (main: Item["action"] | undefined): Tally => {
       bytes,
       errors: failures,
       elapsed,
-      interrupted,
-      exitCode: interrupted ? ExitCode.interrupted : exitCode()
+      interrupted: signalCode !== undefined,
+      exitCode: signalCode ?? exitCode()
     })
   }
 }

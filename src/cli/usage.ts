@@ -45,6 +45,10 @@ export const sentence = (error: CliError.NonShowHelpErrors): string => {
 const invalidValue = ({ expected: what, kind, option, value }: CliError.InvalidValue): string => {
   // The flags of this program say it in a sentence of their own.
   if (what.startsWith("--")) return `${expected(what)}.`
+  // Only of variables that effect reads by itself, for flags without a value and for choices.
+  if (what.startsWith("SchemaError(")) {
+    return `The environment sets --${option} to a value that it does not take: expected true or false, or one of its choices.`
+  }
   const name = kind === "flag" ? `--${option}` : `<${option}>`
   return value === ""
     ? `${name} needs a value: ${expected(what)}.`

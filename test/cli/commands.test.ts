@@ -265,6 +265,34 @@ describe("a dry run ends as the run does, says the same, and changes nothing", (
     }))
 })
 
+describe("what is wrong in the environment or in a path is said in words for the command line", () => {
+  live("without a home, --cache-dir is named and trying again is not", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "a.txt": "a" })
+      const env = { ...yield* environment, HOME: undefined, XDG_CACHE_HOME: undefined, LOCALAPPDATA: undefined }
+      const ended = yield* run(["upload", "a.txt", "--once"], { env, cwd })
+      code(ended, 2)
+      assert.match(ended.err, /^This user has no cache folder: name a folder with --cache-dir\.\n/)
+    }))
+
+  live("a variable that is neither true nor false is named by its flag", () =>
+    Effect.gen(function*() {
+      const env = { ...yield* environment, ANTHROPIC_FILES_YES: "maybe" }
+      const ended = yield* run(["rm", "file_x"], { env })
+      code(ended, 2)
+      assert.match(ended.err, /^The environment sets --yes to a value that it does not take: expected true or false/)
+    }))
+
+  live("the path of a directory is not one for a file", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder()
+      const [made] = yield* seeded(["chart.svg"], true)
+      const ended = yield* run(["download", made?.id ?? "", "-o", "nodir/"], { env: yield* environment, cwd })
+      code(ended, 8)
+      assert.match(ended.err, /nodir\/ is the path of a directory: add the name of a file to it\./)
+    }))
+})
+
 describe("an upload of what can't all be read", () => {
   live("sends the rest, names each failure by its path, and ends with 1", () =>
     Effect.gen(function*() {
@@ -509,6 +537,20 @@ describe("signals", () => {
           assert.match(ended.err, /^Stopped\. Uploaded 3 files \(3 B\) in [\d.]+ s\n$/)
         })
     )
+  }
+
+  for (const [signal, expected] of [["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    live(`after ${signal} the summary in JSON has the exit code of the process`, () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a.txt": "a", "b.txt": "b", "c.txt": "c", "d.txt": "d" })
+        yield* (yield* Emulator).addFault(slow)
+        const running = yield* start(["upload", ".", "--concurrency", "1", "--jsonl"], { env: yield* environment, cwd })
+        yield* until(() => running.out().split("uploaded").length > 3)
+        running.kill(signal)
+        const ended = yield* running.ended
+        code(ended, expected)
+        assert.deepInclude(events(ended).at(-1), { kind: "summary", interrupted: true, exitCode: expected })
+      }))
   }
 
   /** A question that is never answered, whose file is never deleted. */

@@ -8,9 +8,10 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { FileId } from "../../FileMetadata.ts"
+import type { FileId } from "../../FileMetadata.ts"
+import { FileNotFound } from "../../FilesError.ts"
 import * as Keys from "../../internal/cache/keys.ts"
 import * as Leases from "../../internal/cache/lease.ts"
 import { printable } from "../../internal/text.ts"
@@ -20,6 +21,7 @@ import * as CacheLayer from "../cacheLayer.ts"
 import * as Client from "../client.ts"
 import * as Confirm from "../confirm.ts"
 import { define } from "../define.ts"
+import { idOf } from "../lookUp.ts"
 import { Output } from "../output.ts"
 import * as Format from "../screen/format.ts"
 import { program } from "../usage.ts"
@@ -37,8 +39,6 @@ const entriesIn = Effect.fnUntraced(function*(given: Option.Option<string>) {
   return cells.flatMap(({ value }) => value === undefined ? [] : [value]).sort((a, b) => b.seenAt - a.seenAt)
 }, Effect.scoped)
 
-const withStore = (given: Option.Option<string>) => UploadStore.layerDirectory(Option.getOrUndefined(given))
-
 const isExpired = ({ expiresAt }: Keys.Stored, now: number): boolean => expiresAt !== null && expiresAt <= now
 
 const list = define({
@@ -51,7 +51,7 @@ const list = define({
   run: Effect.fnUntraced(function*({ cacheDir }) {
     const output = yield* Output
     const now = yield* Clock.currentTimeMillis
-    const entries = yield* Effect.provide(entriesIn(cacheDir), withStore(cacheDir))
+    const entries = yield* Effect.provide(entriesIn(cacheDir), CacheLayer.store(cacheDir))
     yield* output.items(entries.map(({ expiresAt, file, seenAt }) => {
       const left = expiresAt === null ? undefined : (expiresAt - now) / 1000
       const line = output.isTerminal
@@ -96,12 +96,15 @@ const prune = define({
   run: Effect.fnUntraced(function*({ cacheDir, dryRun }) {
     const output = yield* Output
     const now = yield* Clock.currentTimeMillis
-    const entries = yield* Effect.provide(entriesIn(cacheDir), withStore(cacheDir))
+    const entries = yield* Effect.provide(entriesIn(cacheDir), CacheLayer.store(cacheDir))
     const expired = entries.filter((entry) => isExpired(entry, now)).map(({ file }) => file.id)
     if (expired.length === 0) return yield* output.note("Nothing has expired.")
     yield* forgetting(expired, cacheDir, dryRun)
   }, Effect.provide(Client.layer))
 })
+
+const unknown = (id: FileId) =>
+  new FileNotFound({ operation: "metadata", message: `The cache knows no ${printable(id)}.`, fileId: id })
 
 const forget = define({
   name: "forget",
@@ -115,7 +118,12 @@ const forget = define({
   },
   main: "forgotten",
   run: Effect.fnUntraced(function*({ cacheDir, dryRun, ids }) {
-    yield* forgetting(ids.map((id) => FileId.make(id)), cacheDir, dryRun)
+    const output = yield* Output
+    const asked = yield* Effect.forEach(new Set(ids), idOf)
+    const entries = yield* Effect.provide(entriesIn(cacheDir), CacheLayer.store(cacheDir))
+    const known = new Set(entries.map(({ file }) => file.id))
+    for (const id of asked) if (!known.has(id)) yield* output.problem(unknown(id), { id })
+    yield* forgetting(asked.filter((id) => known.has(id)), cacheDir, dryRun)
   }, Effect.provide(Client.layer))
 })
 

@@ -80,6 +80,9 @@ export const onWriteFailed = (
     return saveFailed(target, "DiskFull", `Disk full: ${what}. Make room, or choose another directory.`, cause)
   }
   if (cause.reason._tag === "NotFound") {
+    if (/[\\/]$/.test(target)) {
+      return saveFailed(target, "NotAFile", `${shown} is the path of a directory: add the name of a file to it.`, cause)
+    }
     const directory = printable(path.dirname(target))
     return saveFailed(
       target,
