@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
+import { identity } from "effect/Function"
 import type * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -63,8 +64,8 @@ export interface RecordOptions {
    */
   readonly redactIds?: boolean | undefined
   /**
-   * Whether names and contents of files, questions and answers are replaced. Sizes, types, times and counts stay, and
-   * so do the messages of errors.
+   * Whether names and contents of files, questions and answers are replaced, and all of a tool's input and schema. Sizes,
+   * types, times and counts of the API stay, and so do the messages of errors, without what was replaced elsewhere.
    *
    * @default true
    */
@@ -106,9 +107,6 @@ const keep = (
 
 const withoutBoundary = (contentType: string): string => contentType.replace(/;\s*boundary=.*$/, "")
 
-const redactBody = (body: Cassette.Body, redaction: Redaction.Redaction): Cassette.Body =>
-  Cassette.mapTexts(body, redaction.text) as Cassette.Body
-
 const content = (bytes: Uint8Array, redactBodies: boolean) => ({
   size: bytes.length,
   ...(redactBodies || bytes.length === 0 ? undefined : Cassette.textOrBase64(bytes))
@@ -129,7 +127,7 @@ const toRecorded = (sent: SentRequest, redaction: Redaction.Redaction, redactBod
   const bodyOf = (): Cassette.Body => {
     if (parts.length > 0) return { parts }
     const known = Cassette.parseBody(contentType, sent.bytes)
-    return known === undefined ? content(sent.bytes, redactBodies) : redactBody(known, redaction)
+    return known === undefined ? content(sent.bytes, redactBodies) : redaction.body(known)
   }
   return {
     method: sent.method,
@@ -176,6 +174,11 @@ interface Slot {
   failure?: string
 }
 
+/** Whether an answer is a file, or comes from elsewhere: JSON in it is not the API's. */
+const isForeign = (request: Request, wire: Wire, { status }: Response): boolean =>
+  status < 300 && request.method === "GET"
+  && (wire.headers["anthropic-version"] === undefined || /\/files\/[^/]+\/content$/.test(urlOf(request).pathname))
+
 /** The exchanges that were recorded so far. */
 const makeRecording = (options: RecordOptions) => {
   const redactBodies = options.redactBodies ?? true
@@ -203,8 +206,10 @@ const makeRecording = (options: RecordOptions) => {
     },
     /** @param broken whether the body ended early */
     answered: (slot: Slot, request: Request, wire: Wire, response: Response, bytes: Uint8Array, broken: boolean) => {
-      const known = broken ? undefined : Cassette.parseBody(response.headers["content-type"] ?? "", bytes)
-      const body = known === undefined ? content(bytes, redactBodies) : redactBody(known, redaction)
+      const known = broken || isForeign(request, wire, response)
+        ? undefined
+        : Cassette.parseBody(response.headers["content-type"] ?? "", bytes)
+      const body = known === undefined ? content(bytes, redactBodies) : redaction.body(known)
       const recorded: Cassette.Response = {
         status: response.status,
         headers: keep("response", response.headers, redaction),
@@ -293,10 +298,14 @@ interface Tape {
   used: boolean
 }
 
+/** A request as it is compared. */
+const comparable = (request: Cassette.Request, f: (text: string) => unknown = identity): Cassette.Request =>
+  Cassette.mapTexts(request, f, (value) => Redaction.comparable(value, f)) as Cassette.Request
+
 /** Compares a request with a recorded one. */
 const compareRequest = (recorded: Cassette.Request, sent: SentRequest, bindings: Redaction.Bindings) => {
-  const live = toRecorded(sent, Redaction.none, false)
-  const want = Cassette.mapTexts({ ...recorded, headers: {} }, (text) => Redaction.pattern(text, bindings))
+  const live = comparable(toRecorded(sent, Redaction.none, false))
+  const want = comparable({ ...recorded, headers: {} }, (text) => Redaction.pattern(text, bindings))
   return {
     live,
     // Redacted fields can't be compared.
@@ -392,7 +401,7 @@ export const layerReplay = (
           if (tape === undefined) return Effect.fail(complain(request, sent, candidates))
           tape.used = true
           const { exchange } = tape
-          Redaction.bind(exchange.request, compareRequest(exchange.request, sent, bindings).live, bindings)
+          Redaction.bind(comparable(exchange.request), compareRequest(exchange.request, sent, bindings).live, bindings)
           return play(request, exchange, bindings, sinceRecorded)
         })
       )
@@ -415,7 +424,11 @@ const play = (
     )
   }
   const told = Times.moved(
-    Cassette.mapTexts(response, (text) => Redaction.reveal(text, bindings)) as Cassette.Response,
+    Cassette.mapTexts(
+      response,
+      (text) => Redaction.reveal(text, bindings),
+      (value) => Redaction.revealFree(value, bindings)
+    ) as Cassette.Response,
     sinceRecorded
   )
   const bytes = Cassette.toBytes(told.body)

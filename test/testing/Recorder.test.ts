@@ -1,6 +1,19 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, DateTime, Duration, Effect, Exit, FileSystem, Layer, Redacted, Result, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  FileSystem,
+  Layer,
+  Predicate,
+  Redacted,
+  Result,
+  Stream
+} from "effect"
 import { ContentBlock, FileMetadata, Files, FileSource, MessageBatches, Messages, Policy } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -275,6 +288,152 @@ describe("a recording", () => {
           replayed.map(([id, content]) => [id.includes("_redacted_"), content]),
           live.map(([, content]) => [true, "x".repeat(content.length)])
         )
+      })
+    ))
+
+  describe("of a program with a tool", () => {
+    /** What the model calls the tool with: as keys, texts and numbers, some of them named like fields of the API. */
+    const input = {
+      event: "Alice Smith is dismissed",
+      role: "accountant Alice",
+      purpose: "secret plan",
+      arrived_at: "at her home",
+      salary: 83412,
+      "Alice Smith": true,
+      list: [{ type: "a spy", input: { model: "Bond" } }]
+    }
+    const tools = [{
+      name: "note",
+      input_schema: {
+        type: "object",
+        properties: {
+          salary: { type: "number", maximum: 90210 },
+          event: { enum: ["Alice Smith is dismissed", "other"] }
+        },
+        required: ["salary"]
+      }
+    }]
+    const mock = HttpMock.layer(
+      HttpMock.stub(
+        "POST /v1/messages",
+        HttpMock.message("", {
+          content: [{ type: "tool_use", id: "toolu_01AbCdEfGh", name: "note", input }],
+          stop_reason: "tool_use"
+        })
+      )
+    )
+
+    /** Asks, and sends back what the model called the tool with. */
+    const loop = (ask: (request: Messages.Request) => Effect.Effect<Messages.Message, unknown, Messages.Messages>) =>
+      Effect.gen(function*() {
+        const request = {
+          model: "m",
+          max_tokens: 99,
+          tools,
+          metadata: { user_id: "Alice S" },
+          messages: [{ role: "user" as const, content: "hi" }]
+        }
+        const first = yield* ask(request)
+        const [call] = first.content
+        assert(call?.type === "tool_use")
+        yield* ask({
+          ...request,
+          messages: [
+            ...request.messages,
+            { role: "assistant", content: [{ ...call }] },
+            { role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "done" }] }
+          ]
+        })
+        return call.input
+      })
+
+    const isHidden = (written: string) => {
+      for (
+        const shown of ["Alice", "secret plan", "her home", "83412", "90210", "salary", "a spy", "Bond", "dismissed"]
+      ) {
+        assert.notInclude(written, shown)
+      }
+    }
+
+    it.effect("holds no key, text or number of its input and its schema, and is replayed", () =>
+      inFolder((path) =>
+        Effect.gen(function*() {
+          const program = loop(Messages.create)
+          yield* Effect.provide(
+            program,
+            FilesTest.layerClient().pipe(Layer.provide(Recorder.layerRecord(path)), Layer.provide(mock))
+          )
+          isHidden(yield* read(path))
+          const replayed = yield* Effect.provide(program, replaying(path))
+          assert.deepInclude(replayed, { event: "Alice Smith is dismissed" }, "what the schema names is revealed")
+          assert(Predicate.isObject(replayed) && Predicate.isNumber(replayed["salary"]))
+          assert.notDeepEqual(replayed, input)
+        })
+      ))
+
+    it.effect("holds none of a streamed input either, and is replayed", () =>
+      inFolder((path) =>
+        Effect.gen(function*() {
+          const program = loop((request) => Messages.collect(Messages.stream(request)))
+          const answers = Emulator.layer({
+            apiKeys: { [key]: ["wrkspc_canary01"] },
+            rules: [{ answer: { tool_use: { name: "note", input } } }]
+          })
+          yield* Effect.provide(
+            program,
+            FilesTest.layerClient(credentials).pipe(Layer.provide(Recorder.layerRecord(path)), Layer.provide(answers))
+          )
+          isHidden(yield* read(path))
+          const replayed = yield* Effect.provide(program, replaying(path))
+          assert.deepInclude(replayed, { event: "Alice Smith is dismissed" })
+        })
+      ))
+
+    it.effect("has all of it on demand", () =>
+      inFolder((path) =>
+        Effect.gen(function*() {
+          const program = loop(Messages.create)
+          const recorder = Recorder.layerRecord(path, { redactIds: false, redactBodies: false })
+          yield* Effect.provide(
+            program,
+            FilesTest.layerClient().pipe(Layer.provide(recorder), Layer.provide(mock))
+          )
+          assert.deepStrictEqual(yield* Effect.provide(program, replaying(path)), input)
+        })
+      ))
+  })
+
+  it.effect("holds nothing of a file that is JSON", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const content = HttpMock.raw(200, `{"Alice":83412,"role":"spy"}`, { "content-type": "application/json" })
+        yield* Effect.provide(
+          text(FileMetadata.FileId.make("file_1")),
+          FilesTest.layerClient().pipe(
+            Layer.provide(Recorder.layerRecord(path)),
+            Layer.provide(HttpMock.layer(HttpMock.expect("GET /v1/files/file_1/content", content)))
+          )
+        )
+        assert.deepStrictEqual((yield* readRecording(path)).exchanges[0]?.response?.body, { size: 28 })
+      })
+    ))
+
+  it.effect("holds no short name in the message of an error, and no part of a longer word is taken for one", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const program = expectFailure(Files.upload(FileSource.text("x", "a.md")), "RequestFailed", "InvalidRequest")
+        const said = HttpMock.error.invalidRequest({ message: "a.md is no a.mdx file" })
+        yield* Effect.provide(
+          program,
+          FilesTest.layerClient().pipe(
+            Layer.provide(Recorder.layerRecord(path)),
+            Layer.provide(HttpMock.layer(HttpMock.expect("POST /v1/files", said)))
+          )
+        )
+        const written = yield* read(path)
+        assert.include(written, `"filename_redacted_1.md is no a.mdx file"`)
+        const replayed = yield* Effect.provide(program, replaying(path))
+        assert.include(replayed.message, "a.md is no a.mdx file")
       })
     ))
 

@@ -3,6 +3,7 @@
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Sse from "effect/encoding/Sse"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -106,6 +107,33 @@ const parseEvents = (text: string): Option.Option<NonNullable<Body["events"]>> =
   )
 }
 
+/** The input of a tool, as a stream's events give it piece by piece. */
+const InputDelta = Schema.Struct({
+  type: Schema.Literal("content_block_delta"),
+  index: Schema.Int,
+  delta: Schema.Struct({ type: Schema.Literal("input_json_delta"), partial_json: Schema.String })
+})
+
+const isInputDelta = Schema.is(InputDelta)
+
+/** The body with each tool's input as a whole, parsed, in the first event that has a piece of it. */
+export const withWholeInputs = (body: Body): Body => {
+  if (body.events === undefined) return body
+  const pieces = new Map<number, string>()
+  for (const { data } of body.events) {
+    if (isInputDelta(data)) pieces.set(data.index, (pieces.get(data.index) ?? "") + data.delta.partial_json)
+  }
+  const events = body.events.map((event) => {
+    if (!isInputDelta(event.data)) return event
+    const { delta, index } = event.data
+    const whole = pieces.get(index) ?? ""
+    pieces.set(index, "")
+    const partial_json = whole === "" ? "" : Option.getOrElse(parsed(whole), () => whole)
+    return { ...event, data: { ...event.data, delta: { ...delta, partial_json } } }
+  })
+  return { ...body, events }
+}
+
 /** A body, parsed by its type; `undefined` if it can't be, or if its type is another one. */
 export const parseBody = (contentType: string, bytes: Uint8Array): Body | undefined => {
   const text = decodeText(bytes)
@@ -119,6 +147,10 @@ export const parseBody = (contentType: string, bytes: Uint8Array): Body | undefi
 
 const encoder = new TextEncoder()
 
+/** A whole input in an event is a text there. */
+const inputAsText = (key: string, value: unknown): unknown =>
+  key === "partial_json" && !Predicate.isString(value) ? JSON.stringify(value) : value
+
 /** The bytes of a body. Redacted bytes are all `x`. */
 export const toBytes = (body: Body | undefined): Uint8Array => {
   if (body === undefined) return new Uint8Array()
@@ -127,7 +159,7 @@ export const toBytes = (body: Body | undefined): Uint8Array => {
   if (body.events !== undefined) {
     return encoder.encode(
       body.events.map(({ data, event = "message" }) =>
-        Sse.encoder.write({ _tag: "Event", event, id: undefined, data: JSON.stringify(data) })
+        Sse.encoder.write({ _tag: "Event", event, id: undefined, data: JSON.stringify(data, inputAsText) })
       ).join("")
     )
   }
@@ -136,15 +168,43 @@ export const toBytes = (body: Body | undefined): Uint8Array => {
   return new Uint8Array(body.size ?? 0).fill(0x78)
 }
 
-/** Maps every text in a value. `name` is the field that holds it, `parent` the field around that. */
+/** Fields that hold free-form JSON, in which neither a key nor a number is the API's own. */
+const freeForm = /^(input|input_schema|input_examples|partial_json|schema|metadata)$/
+
+/**
+ * Maps every text in a value. `name` is the field that holds it, `parent` the field around that. Free-form JSON, the input
+ * of a tool for example, is given to `free` as a whole.
+ */
 export const mapTexts = (
   value: unknown,
   f: (text: string, name: string, parent: string) => unknown,
+  free: (value: unknown) => unknown = identity,
   name = "",
   parent = ""
 ): unknown => {
   if (Predicate.isString(value)) return f(value, name, parent)
-  if (Array.isArray(value)) return value.map((item) => mapTexts(item, f, name, parent))
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, f, free, name, parent))
   if (!Predicate.isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, mapTexts(inner, f, key, name)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      freeForm.test(key) ? free(inner) : mapTexts(inner, f, free, key, name)
+    ])
+  )
+}
+
+/** Maps every text, key and number of free-form JSON. */
+export const mapFree = (
+  value: unknown,
+  on: {
+    readonly text: (text: string) => unknown
+    readonly number: (number: number) => unknown
+    readonly fields: (fields: ReadonlyArray<readonly [key: string, value: unknown]>) => unknown
+  }
+): unknown => {
+  if (Predicate.isString(value)) return on.text(value)
+  if (Predicate.isNumber(value)) return on.number(value)
+  if (Array.isArray(value)) return value.map((item) => mapFree(item, on))
+  if (!Predicate.isObject(value)) return value
+  return on.fields(Object.entries(value).map(([key, inner]) => [key, mapFree(inner, on)]))
 }
