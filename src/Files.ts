@@ -127,7 +127,13 @@ export const make = Effect.fnUntraced(function*(
       download: makeDownload(client, metadata),
       delete: remove
     }),
-    { identity: identityOf(connection), findUploads: findUploads(lost, clock), tellsExpiry, deletionListeners }
+    {
+      identity: identityOf(connection),
+      findUploads: findUploads(lost, clock),
+      tellsExpiry,
+      scrub: connection.settings.scrub,
+      deletionListeners
+    }
   )
 })
 

@@ -298,7 +298,7 @@ export const make = Effect.fnUntraced(function*(
         // A second batch would have to be paid for as well.
         canRepeat: (error) => !error.isOutcomeUnknown
       })
-      annotate(fiber, "anthropic.message.batch.id", batch.id)
+      annotate(fiber, "anthropic.message.batch.id", called.settings.scrub(batch.id))
       return batch
     })
   )

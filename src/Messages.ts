@@ -542,7 +542,7 @@ export const make = Effect.fnUntraced(function*(
         ...prepared.request,
         read: (answer, subject) => decodeMessage(subject, answer)
       })
-      received(fiber, request.model, message)
+      received(fiber, request.model, message, prepared.subject.scrub)
       return message
     })
   )
@@ -555,7 +555,7 @@ export const make = Effect.fnUntraced(function*(
         const fiber = yield* Effect.withFiber(Effect.succeed)
         const { connection, subject, request: prepared } = yield* prepare("streamMessage", request, true, options)
         sending(fiber, request, { stream: true, betas: betasOf(connection) })
-        const learn = follow(fiber, request.model)
+        const learn = follow(fiber, request.model, subject.scrub)
         const answer = yield* send(connection, {
           ...prepared,
           headers: { accept: "text/event-stream", "accept-encoding": "identity" }

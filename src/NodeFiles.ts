@@ -6,6 +6,7 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
@@ -16,6 +17,7 @@ import type * as Credentials from "./Credentials.ts"
 import type * as Files from "./Files.ts"
 import type { InvalidConfig, PolicyFailed } from "./FilesError.ts"
 import * as Clients from "./internal/clients.ts"
+import { TransportSecrets } from "./internal/request/transportSecrets.ts"
 import type * as MessageBatches from "./MessageBatches.ts"
 import type * as Messages from "./Messages.ts"
 import * as NodeClient from "./node/httpClient.ts"
@@ -54,12 +56,12 @@ export interface Options extends Files.Options, HttpClientOptions {}
 export const layerHttpClientOptions = (
   options: HttpClientOptions
 ): Layer.Layer<HttpClient.HttpClient, InvalidConfig> =>
-  Layer.effect(
-    HttpClient.HttpClient,
+  Layer.effectContext(
     Effect.gen(function*() {
       const proxies = yield* proxiesOf(options.proxy, process.env)
       const secureContext = yield* secureContextOf(options.ca)
-      return yield* NodeClient.make({ proxies, secureContext })
+      const client = yield* NodeClient.make({ proxies, secureContext })
+      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(TransportSecrets, proxies?.secrets ?? []))
     })
   )
 
@@ -90,7 +92,7 @@ const over = <E>(
 ): Layer.Layer<Services, E | InvalidConfig | PolicyFailed> => {
   const isPlain = ca === undefined && proxy === undefined
   const transport = isPlain ? layerHttpClient : layerHttpClientOptions({ ca, proxy })
-  const client = policy === undefined ? transport : Layer.provide(policy, transport)
+  const client = policy === undefined ? transport : Layer.provideMerge(policy, transport)
   return Layer.provideMerge(services, Layer.merge(client, platform))
 }
 

@@ -198,7 +198,7 @@ const getFound = Effect.fn("UploadCache.get")(function*<R>(
 ) {
   const wanted = yield* wantedOf(cache, source, options)
   const { expiresAt, file, owner, uploaded } = yield* getOrUpload(cache, { ...wanted, owner: wantedFor })
-  yield* Effect.annotateCurrentSpan("anthropic.file.id", file.id)
+  yield* Effect.annotateCurrentSpan("anthropic.file.id", cache.internals?.scrub(file.id) ?? file.id)
   return { file, expiresAt, owner, uploaded, content: wanted.content, sha256: wanted.hashed?.sha256 }
 }, whole)
 

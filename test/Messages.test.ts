@@ -477,7 +477,8 @@ describe("Messages.create", () => {
 
   it.effect("P6: shows neither the key nor a secret header of one call if an answer repeats them", () => {
     const secret = "gateway-secret-0123456789"
-    const echo = `sk-ant-test-0123456789 ${secret}`
+    const another = "another-secret-0123456789"
+    const echo = `sk-ant-test-0123456789 ${secret} ${another}`
     const bodies = [
       () => Response.json(errorBody("api_error", echo), { status: 500, headers: { "request-id": echo } }),
       () => Response.json({ ...cited, id: { echo } }),
@@ -487,7 +488,7 @@ describe("Messages.create", () => {
     return Effect.forEach(bodies, (body) => {
       const { layer } = answering(body)
       const { spans, tracer } = recordSpans()
-      const options = { headers: { "x-gateway": `Basic ${secret}` } }
+      const options = { headers: { "x-gateway": `Basic ${secret}`, "anthropic-gateway-token": another } }
       return Effect.gen(function*() {
         const created = yield* Effect.flip(Messages.create(request, options))
         const streamed = yield* Effect.flip(Stream.runDrain(Messages.stream(request, options)))
@@ -495,11 +496,31 @@ describe("Messages.create", () => {
           const shown = `${inspect(error, { depth: 10 })} ${JSON.stringify(error)} ${Cause.pretty(Cause.fail(error))}`
           assert.notInclude(shown, "sk-ant-test")
           assert.notInclude(shown, secret)
+          assert.notInclude(shown, another)
         }
         const attributes = JSON.stringify(spans.map((span) => Array.from(span.attributes)))
         assert.notInclude(attributes, secret)
+        assert.notInclude(attributes, another)
       }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
     })
+  })
+
+  it.effect("P6: no span shows the key if a successful answer repeats it as its id or model", () => {
+    const echo = "sk-ant-test-0123456789"
+    const repeated = { id: echo, model: echo, stop_reason: echo }
+    const { layer, sent } = answering(() =>
+      sent.length === 1
+        ? Response.json({ ...cited, ...repeated })
+        : inPieces(sse(JSON.parse(JSON.stringify(transcript).replace("msg_013Zva2CMHLNnXjNJJKqJ2EF", echo))), 64, close)
+    )
+    const { spans, tracer } = recordSpans()
+    return Effect.gen(function*() {
+      assert.strictEqual((yield* Messages.create(request)).id, echo)
+      yield* Stream.runDrain(Messages.stream(request))
+      const attributes = JSON.stringify(spans.map((span) => Array.from(span.attributes)))
+      assert.include(attributes, "gen_ai.response.id")
+      assert.notInclude(attributes, echo)
+    }).pipe(Effect.provide(layer), Effect.provideService(Tracer.Tracer, tracer))
   })
 
   it.effect("the span of a call is a client span with the attribute names of OpenTelemetry's conventions", () => {

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import http from "node:http"
 import https from "node:https"
@@ -40,6 +41,8 @@ export interface Proxies {
   /** Of requests over plain http and over https, without user name and password. */
   readonly http: string | undefined
   readonly https: string | undefined
+  /** User names and passwords, in every form in which they may be repeated. */
+  readonly secrets: ReadonlyArray<Redacted.Redacted<string>>
 }
 
 export interface Options {

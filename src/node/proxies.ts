@@ -24,6 +24,19 @@ const decodes = (text: string): boolean => {
   return Option.isSome(decoded)
 }
 
+/** What a proxy is sent, and what its URL shows: an answer or a failure may repeat any of it. */
+const secretsOf = ({ href }: Proxy): ReadonlyArray<Redacted.Redacted<string>> => {
+  const { password, username } = new URL(href)
+  const [name, word] = [decodeURIComponent(username), decodeURIComponent(password)]
+  return username === "" && password === "" ? [] : [
+    Buffer.from(`${name}:${word}`).toString("base64"),
+    `${name}:${word}`,
+    `${username}:${password}`,
+    word,
+    password
+  ].filter((secret) => secret !== "").map((secret) => Redacted.make(secret))
+}
+
 /** No message repeats the value: it may hold a password. */
 const parse = (option: string, value: string | undefined): Effect.Effect<Proxy | undefined, InvalidConfig> => {
   const text = value?.trim() ?? ""
@@ -80,6 +93,7 @@ export const proxiesOf = (
     return {
       http: http?.origin,
       https: https?.origin,
+      secrets: [https, http].flatMap((proxy) => proxy === undefined ? [] : secretsOf(proxy)),
       env: {
         HTTP_PROXY: http?.href ?? "",
         HTTPS_PROXY: https?.href ?? "",

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream, Tracer } from "effect"
-import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
+import { Effect, Layer, Redacted, Stream, Tracer } from "effect"
+import { FileMetadata, Files, FileSource, Policy, UploadCache, UploadStore } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { HttpClient } from "effect/http"
 import { layerOf, wire } from "../policy/support.ts"
 import { recordSpans } from "../support/spans.ts"
 
@@ -51,6 +52,31 @@ describe("the span of an operation has the API's own name, is a client span, and
       assert.strictEqual(pages.length, 1)
       assert.strictEqual(pages[0]?.kind, "client")
       assert.strictEqual(pages[0]?.attributes.get("files.count"), 1)
+    }))
+
+  it.effect("P6: no span contains the key that an answer repeats as the id of a file", () =>
+    Effect.gen(function*() {
+      const key = "sk-ant-canary-0123456789"
+      const { client } = HttpMock.answering(() => Response.json(wire({ id: key, size_bytes: 6 })))
+      const { spans, tracer } = recordSpans()
+      const source = FileSource.text("secret", "private.txt")
+      const both = Effect.gen(function*() {
+        assert.strictEqual((yield* Files.upload(source)).id, key)
+        yield* (yield* UploadCache.UploadCache).get(source)
+      })
+      yield* both.pipe(
+        Effect.provide(
+          UploadCache.layer().pipe(
+            Layer.provide(UploadStore.layerMemory),
+            Layer.provideMerge(Files.layer({ apiKey: Redacted.make(key) }))
+          )
+        ),
+        Effect.provideService(HttpClient.HttpClient, client),
+        Effect.provideService(Tracer.Tracer, tracer)
+      )
+      const attributes = spans.map(({ attributes }) => JSON.stringify(Array.from(attributes))).join()
+      assert.include(attributes, "anthropic.file.id")
+      assert.notInclude(attributes, key)
     }))
 
   it.effect("no span contains a file's name or content", () =>

@@ -59,12 +59,14 @@ interface ProxyOptions {
   readonly isTls?: boolean
   /** Answers every request with it. */
   readonly status?: number
+  /** Answers every request with 400 and what it was sent, as itself and in parts. */
+  readonly repeats?: boolean
   /** Answers none. */
   readonly isSilent?: boolean
 }
 
 /** A forward proxy, what it was asked, and with which authorization. */
-const proxy = ({ isSilent = false, isTls = false, status }: ProxyOptions = {}) =>
+const proxy = ({ isSilent = false, isTls = false, repeats = false, status }: ProxyOptions = {}) =>
   Effect.gen(function*() {
     const asked: Array<string> = []
     const authorizations = new Set<string>()
@@ -86,6 +88,12 @@ const proxy = ({ isSilent = false, isTls = false, status }: ProxyOptions = {}) =
       note(request)
       if (isSilent) return
       if (status !== undefined) return void response.writeHead(status).end()
+      if (repeats) {
+        const message = [JSON.stringify(request.headers), ...authorizations, password, encodeURIComponent(password)]
+          .join()
+        response.writeHead(400, { "content-type": "application/json" })
+        return void response.end(JSON.stringify({ type: "error", error: { type: "invalid_request_error", message } }))
+      }
       const forwarded = http.request(request.url ?? "", { method: request.method ?? "GET", headers: request.headers })
       forwarded.on("response", (answer) => {
         response.writeHead(answer.statusCode ?? 0, answer.headers)
@@ -238,6 +246,20 @@ for (const isTls of [true, false]) {
           assert.notInclude(all, encodeURIComponent(password))
           assert.notInclude(all, Buffer.from(`some@one:${password}`).toString("base64"))
         })))
+
+      if (!isTls) {
+        it.live("P6: no error shows the user name and password of a proxy that repeats them", () =>
+          Effect.scoped(Effect.gen(function*() {
+            const gate = yield* proxy({ isTls: isTlsProxy, repeats: true })
+            for (const policy of [undefined, Policy.standard()]) {
+              const error = yield* failure(trusting(
+                lookup("http://127.0.0.1:1", { proxy: withPassword(gate.url) }, policy)
+              ))
+              assert.include(error.message, "proxy-authorization")
+              assert.notInclude(error.message, Buffer.from(`some@one:${password}`).toString("base64"))
+            }
+          })))
+      }
 
       it.live("an upload arrives whole, and the connection serves the next request", () =>
         Effect.scoped(Effect.gen(function*() {

@@ -29,6 +29,8 @@ export interface Endpoint {
   /** Without a trailing slash. Already checked: https, or this machine. */
   readonly baseUrl: string
   readonly client: HttpClient.HttpClient
+  /** What the client's transport sends. */
+  readonly secrets: ReadonlyArray<Redacted.Redacted<string>>
 }
 
 export interface Grant {
@@ -88,10 +90,10 @@ export const exchange = (endpoint: Endpoint, grant: Grant): Effect.Effect<Grante
   })
 }
 
-const ask = ({ baseUrl, client }: Endpoint, grant: Grant): Effect.Effect<Granted, CredentialsFailed> => {
+const ask = ({ baseUrl, client, secrets: sent }: Endpoint, grant: Grant): Effect.Effect<Granted, CredentialsFailed> => {
   const url = `${baseUrl}/v1/oauth/token`
   const fields: Record<string, string> = {}
-  const secrets: Array<string> = []
+  const secrets = sent.map(Redacted.value)
   for (const [name, value] of Object.entries(grant.fields)) {
     if (value === undefined) continue
     fields[name] = Redacted.isRedacted(value) ? Redacted.value(value) : value

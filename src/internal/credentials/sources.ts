@@ -7,6 +7,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { InvalidConfig } from "../../FilesError.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "../request/baseUrl.ts"
+import { TransportSecrets } from "../request/transportSecrets.ts"
 import { defaultBaseUrl } from "../wire/constants.ts"
 import type { Endpoint } from "./exchange.ts"
 import { federate, type Federation } from "./federation.ts"
@@ -31,7 +32,7 @@ const endpointOf = Effect.fnUntraced(function*(
   const given = addresses.find(isGiven) ?? defaultBaseUrl
   const address = yield* parseAddress(given, options.allowPlainHttp === true, "baseUrl")
   yield* warnOfPlainHttp(address)
-  return { baseUrl: address.baseUrl, client }
+  return { baseUrl: address.baseUrl, client, secrets: yield* TransportSecrets }
 })
 
 const identityOf = (organization: string, workspace: string | undefined): string =>

@@ -37,6 +37,8 @@ export interface Internals {
   readonly identity: string
   /** Whether `null` for `expires_at` means that a file does not expire; the beta dialect never says. */
   readonly tellsExpiry: boolean
+  /** Takes out of a text what must not be shown, should a server repeat it. */
+  readonly scrub: (text: string) => string
   /** Each is called with every file that this client deletes, or finds gone on deletion. They can't fail the deletion. */
   readonly deletionListeners: Set<(id: FileId) => Effect.Effect<void>>
 }

@@ -185,7 +185,7 @@ export const makeUpload = (
       if (Result.isFailure(called)) return Effect.fail(called.failure)
       const upload = Effect.flatMap(open(source, options), (checked) => send(fiber, called.success, checked, options))
       return Effect.map(Effect.scoped(upload), (file) => {
-        annotate(fiber, "anthropic.file.id", file.id)
+        annotate(fiber, "anthropic.file.id", called.success.connection.settings.scrub(file.id))
         return file
       })
     }

@@ -10,6 +10,9 @@ import { commaList } from "../wire/commaList.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
+/** Takes out of a text what must not be shown, should a server repeat it. */
+type Scrub = (text: string) => string
+
 type Attributes = Record<string, string | number | boolean | ReadonlyArray<string>>
 
 const field = (value: unknown, ...path: ReadonlyArray<string>): unknown =>
@@ -84,12 +87,14 @@ const setCompaction = (attributes: Attributes, answered: object): void => {
 }
 
 /** Attributes of an answer, or of the part of it in a stream's event. */
-const answerAttributes = (answered: object): Attributes => {
+const answerAttributes = (answered: object, scrub: Scrub): Attributes => {
   const attributes: Attributes = {}
-  setString(attributes, "gen_ai.response.id", field(answered, "id"))
-  setString(attributes, "gen_ai.response.model", field(answered, "model"))
-  setString(attributes, "anthropic.message.stop_reason", field(answered, "stop_reason"))
-  setString(attributes, "anthropic.response.service_tier", field(answered, "usage", "service_tier"))
+  const set = (name: string, value: unknown) =>
+    setString(attributes, name, Predicate.isString(value) ? scrub(value) : value)
+  set("gen_ai.response.id", field(answered, "id"))
+  set("gen_ai.response.model", field(answered, "model"))
+  set("anthropic.message.stop_reason", field(answered, "stop_reason"))
+  set("anthropic.response.service_tier", field(answered, "usage", "service_tier"))
   setInt(attributes, "gen_ai.usage.input_tokens", inputTokens(field(answered, "usage")))
   for (const [name, path] of usage) setInt(attributes, name, field(answered, "usage", ...path))
   setCompaction(attributes, answered)
@@ -117,14 +122,14 @@ export const sending = (
 }
 
 /** Annotates the span with a whole answer, and counts its tokens. */
-export const received = (fiber: AnyFiber, model: string, message: object): void => {
-  if (recordedSpan(fiber) !== undefined) annotateAll(fiber, answerAttributes(message))
+export const received = (fiber: AnyFiber, model: string, message: object, scrub: Scrub): void => {
+  if (recordedSpan(fiber) !== undefined) annotateAll(fiber, answerAttributes(message, scrub))
   const usage = field(message, "usage")
   countTokens(fiber.context, model, inputTokens(usage), outputTokens(usage))
 }
 
 /** Annotates the span that a stream began in with its events, and counts its tokens at the end. */
-export const follow = (fiber: AnyFiber, model: string) => {
+export const follow = (fiber: AnyFiber, model: string, scrub: Scrub) => {
   const { context } = fiber
   const clock = fiber.getRef(Clock.Clock)
   const span = recordedSpan(fiber)
@@ -133,7 +138,7 @@ export const follow = (fiber: AnyFiber, model: string) => {
   let input: number | undefined
   let output: number | undefined
   const learn = (answered: object) => {
-    if (span !== undefined) setAll(span, answerAttributes(answered))
+    if (span !== undefined) setAll(span, answerAttributes(answered, scrub))
     const usage = field(answered, "usage")
     input = inputTokens(usage) ?? input
     output = outputTokens(usage) ?? output

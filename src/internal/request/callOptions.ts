@@ -8,7 +8,7 @@ import type { Operation, RequestFailed } from "../../FilesError.ts"
 import { credentialHeaders } from "../credentials/static.ts"
 import { filesBeta } from "../wire/constants.ts"
 import { invalidRequest } from "./errors.ts"
-import { headerName, headersProblem, headerValue, reserved, type Settings } from "./options.ts"
+import { headerName, headersProblem, headerValue, mayHoldSecret, reserved, type Settings } from "./options.ts"
 import type { Connection } from "./send.ts"
 
 /**
@@ -107,8 +107,7 @@ export const withCallOptions = (
 }
 
 const withHeaders = (settings: Settings, given: Readonly<Record<string, string>>): Settings => {
-  // A gateway's own headers may hold a secret under any name.
-  const secret = Object.entries(given).filter(([name]) => !name.startsWith("anthropic-"))
+  const secret = Object.entries(given).filter(([name]) => mayHoldSecret(name))
   // Without the scheme in front of it too, as it may be repeated. Short ones would blank out ordinary words.
   const values = secret
     .flatMap(([, value]) => [value, ...value.split(/\s+/)])

@@ -13,6 +13,7 @@ import * as Static from "../credentials/static.ts"
 import { credentialHeaders, isNone } from "../credentials/static.ts"
 import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "../wire/constants.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "./baseUrl.ts"
+import { TransportSecrets } from "./transportSecrets.ts"
 import { userAgent } from "./userAgent.ts"
 
 /**
@@ -208,8 +209,19 @@ const makeScrub = (secrets: ReadonlyArray<string>) => {
   }
 }
 
-/** Headers that say nothing secret under any circumstances. */
-const plainHeaders: ReadonlySet<string> = new Set(["accept", "user-agent"])
+/** The API's own headers, and others that say nothing secret under any circumstances. */
+const plainHeaders: ReadonlySet<string> = new Set([
+  "accept",
+  "user-agent",
+  "anthropic-version",
+  "anthropic-beta",
+  "anthropic-workspace-id",
+  "anthropic-user-profile-id",
+  "anthropic-dangerous-direct-browser-access"
+])
+
+/** Whether a header may hold a secret: a gateway's own may, under any name. */
+export const mayHoldSecret = (name: string): boolean => !plainHeaders.has(name)
 
 export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidConfig> {
   const problem = headersProblem(options.headers)
@@ -232,7 +244,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     "anthropic-version": anthropicVersion
   }
   const betas = new Set<string>(dialect === "beta" ? [filesBeta] : [])
-  const secrets: Array<string> = []
+  const secrets = (yield* TransportSecrets).map(Redacted.value)
   const secretHeaders = [...credentialHeaders, "x-amz-security-token"]
   for (const [given, value] of givenHeaders(options.headers)) {
     const name = given.toLowerCase()
@@ -246,8 +258,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
       for (const beta of value.split(",")) if (beta.trim() !== "") betas.add(beta.trim())
     } else {
       headers[name] = value.trim()
-      // A gateway's own headers may hold a secret under any name.
-      if (!name.startsWith("anthropic-") && !plainHeaders.has(name)) {
+      if (mayHoldSecret(name)) {
         secretHeaders.push(name)
         secrets.push(value)
       }

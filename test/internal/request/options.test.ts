@@ -229,12 +229,27 @@ describe("scrub", () => {
     Effect.gen(function*() {
       const { credentials, remember, scrub } = yield* parse({
         apiKey: Redacted.make(key),
-        headers: { "X-Gateway-Token": "gateway-canary-1", cookie: "session=canary-2", "anthropic-plain": "ordinary" }
+        headers: { "X-Gateway-Token": "gateway-canary-1", cookie: "session=canary-2", "anthropic-gateway": "canary-3" }
       })
       remember(yield* credentials.headersFor(request))
-      const clean = scrub(`${key} gateway-canary-1 session=canary-2 ordinary ${key}${key}`)
-      for (const secret of [key, "gateway-canary-1", "session=canary-2"]) assert.notInclude(clean, secret)
-      assert.include(clean, "ordinary")
+      const clean = scrub(`${key} gateway-canary-1 session=canary-2 canary-3 ${key}${key}`)
+      for (const secret of [key, "gateway-canary-1", "session=canary-2", "canary-3"]) assert.notInclude(clean, secret)
+    }))
+
+  it.effect("leaves the values of the API's own headers", () =>
+    Effect.gen(function*() {
+      const { scrub, secretHeaders } = yield* parse({
+        apiKey: Redacted.make(key),
+        workspaceId: "wrkspc_0123456789",
+        headers: {
+          "anthropic-version": "2023-06-01",
+          "anthropic-beta": "context-1m-2025-08-07",
+          "anthropic-user-profile-id": "uprof_0123456789"
+        }
+      })
+      const said = "wrkspc_0123456789 2023-06-01 context-1m-2025-08-07 uprof_0123456789"
+      assert.strictEqual(scrub(said), said)
+      assert.deepStrictEqual(secretHeaders.filter((name) => name.startsWith("anthropic-")), [])
     }))
 
   it.effect("takes out a secret that begins with another one", () =>
