@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
+import { HttpClient } from "effect/http"
 import { drive, failure, id, layerOf, ok, outcomeOf, settle, timesOf } from "./support.ts"
 
 const slowly = HttpMock.answering((_, n) =>
@@ -9,6 +10,23 @@ const slowly = HttpMock.answering((_, n) =>
 )
 
 describe("concurrency", () => {
+  it.effect("without its number, or with another one than a whole one from 1, is refused when the Layer is made", () =>
+    Effect.gen(function*() {
+      for (const permits of [undefined, null, 0, 1.5, NaN, "2"]) {
+        const policy = Layer.provide(
+          Policy.concurrency(permits as number),
+          Layer.succeed(HttpClient.HttpClient, slowly.client)
+        )
+        const error = yield* Effect.flip(Layer.build(policy))
+        assert(error._tag === "InvalidConfig", String(permits))
+        assert.strictEqual(error.option, "concurrency")
+        assert.strictEqual(
+          error.message,
+          `Policy: concurrency is ${permits}; it has to be a whole number of at least 1.`
+        )
+      }
+    }))
+
   it.effect("runs at most that many at once, failures included, in the order of arrival", () =>
     Effect.gen(function*() {
       const order: Array<number> = []

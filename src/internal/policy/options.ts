@@ -173,7 +173,10 @@ export interface Problem {
 }
 
 const wholeNumber = (option: string, value: unknown, least: number): Problem | undefined =>
-  value === undefined || (Number.isSafeInteger(value) && Number(value) >= least)
+  value === undefined ? undefined : requiredWholeNumber(option, value, least)
+
+const requiredWholeNumber = (option: string, value: unknown, least: number): Problem | undefined =>
+  Number.isSafeInteger(value) && Number(value) >= least
     ? undefined
     : { option, message: `${option} is ${String(value)}; it has to be a whole number of at least ${least}.` }
 
@@ -226,7 +229,8 @@ export const timeoutProblem = (options: TimeoutOptions): Problem | undefined =>
   duration("connect", options.connect) ?? duration("headers", options.headers)
     ?? duration("idleBody", options.idleBody) ?? duration("total", options.total)
 
-export const concurrencyProblem = (permits: number): Problem | undefined => wholeNumber("concurrency", permits, 1)
+export const concurrencyProblem = (permits: number): Problem | undefined =>
+  requiredWholeNumber("concurrency", permits, 1)
 
 /** What is wrong with what one call overrides. */
 export const overridesProblem = ({ rateLimit, retry, timeout }: Overrides): Problem | undefined =>
