@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Option } from "effect"
-import { FileMetadata, Files, Policy } from "effect-anthropic-files"
+import { Effect, Fiber, Option, Stream } from "effect"
+import { FileMetadata, Files, FileSource, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
 import { drive, failure, layerOf, settle, wire } from "../policy/support.ts"
 
@@ -39,6 +39,30 @@ describe("lookups that share a request", () => {
       const found = yield* drive(Effect.provide(stays, layerOf(from.client, Policy.standard())), 1000)
       assert.strictEqual(Option.getOrUndefined(found)?.id, id(2))
       assert.lengthOf(from.requests(), 1)
+    }))
+
+  it.effect("end within the body of an upload that has the only place, with others waiting for it", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(({ method, query }) => {
+        if (method === "POST") return Response.json(wire({ id: "file_3", size_bytes: 3 }))
+        const data = ["file_1", "file_2"].filter((id) => JSON.stringify(query).includes(id)).map((id) => wire({ id }))
+        return Response.json({ data, next_page: null })
+      })
+      const upload = Effect.gen(function*() {
+        let outside: Fiber.Fiber<unknown, unknown> | undefined
+        const context = yield* Effect.context<Files.Files>()
+        const body = Stream.unwrap(Effect.gen(function*() {
+          outside = Effect.runForkWith(context)(Files.find(id(1)))
+          assert.isTrue(Option.isSome(yield* Effect.orDie(Files.find(id(2)))))
+          return Stream.succeed(new Uint8Array(3))
+        }))
+        const file = yield* Files.upload(FileSource.stream(body, { filename: "a.bin" }))
+        assert(outside !== undefined)
+        yield* Fiber.join(outside)
+        return file
+      })
+      const file = yield* Effect.provide(upload, layerOf(from.client, Policy.concurrency(1)))
+      assert.strictEqual(file.id, id(3))
     }))
 
   it.effect("don't share the overrides of one of them", () =>

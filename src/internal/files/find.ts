@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import type { FileId, FileMetadata } from "../../FileMetadata.ts"
 import type { ListError } from "../../FilesError.ts"
 import { Overrides } from "../policy/options.ts"
+import { IsWithinBody } from "../request/ownRequest.ts"
 import { maxIdsPerRequest } from "../wire/constants.ts"
 
 /** The part of a client that lookups need. */
@@ -42,15 +43,17 @@ const Find = Request.tagged<Find>("Find")
 
 /**
  * Keys of lookups that may share a request: only those of one client, since clients may differ in key, workspace and
- * dialect, and with the same overrides, since the policies of one call must not apply to others.
+ * dialect, and with the same overrides, since the policies of one call must not apply to others. Those within the body of
+ * an upload are apart: they go out without a place of their own, and must not wait for one with others.
  */
-const keys = new WeakMap<Lister, WeakMap<Overrides, object>>()
+const keys = new WeakMap<Lister, WeakMap<Overrides, { readonly within: object; readonly outside: object }>>()
 
-const keyOf = (files: Lister, overrides: Overrides): object => {
-  const ofClient = keys.get(files) ?? new WeakMap<Overrides, object>()
-  const key = ofClient.get(overrides) ?? {}
+const keyOf = (files: Lister, context: Context.Context<never>): object => {
+  const overrides = Context.get(context, Overrides)
+  const ofClient = keys.get(files) ?? new WeakMap()
+  const key = ofClient.get(overrides) ?? { within: {}, outside: {} }
   keys.set(files, ofClient.set(overrides, key))
-  return key
+  return Context.get(context, IsWithinBody) ? key.within : key.outside
 }
 
 /** Ends, with an interruption, once no caller waits any more. */
@@ -65,7 +68,7 @@ const allLeft = (askers: ReadonlyArray<Asker>): Effect.Effect<never> =>
 
 const finder = RequestResolver.batchN(
   RequestResolver.makeWith<Find>({
-    batchKey: ({ context, request }) => keyOf(request.files, Context.get(context, Overrides)),
+    batchKey: ({ context, request }) => keyOf(request.files, context),
     delay: Effect.yieldNow,
     collectWhile: () => true,
     runAll: Effect.fnUntraced(function*(entries) {
