@@ -18,6 +18,8 @@ class Inflate extends Transform {
       })
       inner.on("error", (error) => this.destroy(error))
     }
+    // What follows the end is left out, as zlib leaves it out of the chunk that the end is in.
+    if (inner.readableEnded) return callback()
     inner.write(chunk, callback)
   }
 
@@ -27,7 +29,7 @@ class Inflate extends Transform {
   }
 
   override _flush(callback: TransformCallback): void {
-    if (this.inner === undefined) return callback()
+    if (this.inner === undefined || this.inner.readableEnded) return callback()
     this.inner.once("end", () => callback()).end()
   }
 

@@ -75,6 +75,19 @@ for (const [what, { header, pack }] of Object.entries(encodings)) {
         assert.deepStrictEqual(Buffer.from(received), content)
       }))
 
+    // In chunks, zstd takes it for a further part that is not one.
+    for (const isChunked of header === "zstd" ? [false] : [false, true]) {
+      it.live(
+        `zeros that follow its end are left out${isChunked ? ", in chunks too" : ""}`,
+        () =>
+          Effect.gen(function*() {
+            const body = Buffer.concat([pack(content), Buffer.alloc(100)])
+            assert.deepStrictEqual(Buffer.from(yield* over(download, body, header, { isChunked })), content)
+          }),
+        10_000
+      )
+    }
+
     it.live("an error is understood by its code", () =>
       Effect.gen(function*() {
         const body = JSON.stringify({
