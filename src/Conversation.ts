@@ -132,7 +132,7 @@ export interface Conversation {
   /**
    * Asks independent questions; the answers come in the order of the questions. The first question is asked alone: the
    * cache can be read only once an answer has begun, so questions that all start at once would each pay for the whole
-   * file. A question that fails ends the stream, after the answers before it.
+   * file. A question that fails ends the stream, after the answers before it. A single text is one question.
    */
   readonly askAll: (questions: Iterable<string>, options?: AskAllOptions) => Stream.Stream<Answer, MessageError>
 }
@@ -227,7 +227,7 @@ const makeAsk = (
 const makeAskAll = (ask: Conversation["ask"]): Conversation["askAll"] => (questions, options) => {
   const { concurrency = 1, ...callOptions } = options ?? {}
   // Read now, because an iterator gives its questions only once and a stream may be run again.
-  const [first, ...rest] = questions
+  const [first, ...rest] = Predicate.isString(questions) ? [questions] : questions
   if (concurrency !== "unbounded" && !(Number.isInteger(concurrency) && concurrency >= 1)) {
     const given = describeValue(concurrency)
     const message = `concurrency is ${given}; expected a whole number of at least 1, or "unbounded".`

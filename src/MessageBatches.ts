@@ -30,6 +30,7 @@ import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -531,6 +532,7 @@ export interface Answer extends Question {
  */
 export interface PlanOptions extends ContentBlock.DocumentOptions {
   readonly files: Iterable<FileMetadata>
+  /** A single text is one question. */
   readonly questions: Iterable<string>
   /** Fields that all requests share: model, max_tokens, tools and others of the API. */
   readonly params: Messages.Params
@@ -556,7 +558,9 @@ export const plan = Effect.fn("MessageBatches.plan")(
   function*(options: PlanOptions): Effect.fn.Return<Plan, ContentBlockError> {
     const { params } = options
     const files = Array.from(new Map(Array.from(options.files, (file) => [file.id, file])).values())
-    const questions = Array.from(new Set(options.questions))
+    const questions = Predicate.isString(options.questions)
+      ? [options.questions]
+      : Array.from(new Set(options.questions))
     const until = DateTime.addDuration(yield* DateTime.now, lifetime)
     // A file's id is the most helpful custom id, but the service may change the form of its ids.
     const isUsable = files.every(({ id }) => isCustomId(`${id}-q${questions.length}`))

@@ -178,6 +178,16 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("takes a single text as one question, not as one for each letter", () => {
+    const { layer, sent } = watched()
+    return Effect.scoped(Effect.gen(function*() {
+      const about = yield* Conversation.about(contract, params)
+      const answers = yield* Stream.runCollect(about.askAll("When does it end?"))
+      assert.deepStrictEqual(answers.map(({ question }) => question), ["When does it end?"])
+      assert.strictEqual(sent.length, 1)
+    })).pipe(Effect.provide(layer))
+  })
+
   it.effect("sends nothing without a question, and refuses an empty question before it is sent", () => {
     const { layer, sent } = watched()
     return Effect.scoped(Effect.gen(function*() {

@@ -665,6 +665,12 @@ describe("MessageBatches.plan", () => {
       assert.strictEqual(plan.requests.length, 1)
     }))
 
+  it.effect("takes a single text as one question, not as one for each letter", () =>
+    Effect.gen(function*() {
+      const plan = yield* MessageBatches.plan({ files: [file("file_a")], questions: "Who signs it?", params })
+      assert.deepStrictEqual(Array.from(plan.questions.values(), ({ question }) => question), ["Who signs it?"])
+    }))
+
   it.effect("keeps custom ids valid and unique for file ids with other characters", () =>
     Effect.gen(function*() {
       const files = [file("f2"), file("x".repeat(80)), file("file.with.dots"), file("f1")]
