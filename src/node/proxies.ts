@@ -83,7 +83,7 @@ export const proxiesOf = (
 ): Effect.Effect<Proxies | undefined, InvalidConfig> =>
   Effect.gen(function*() {
     if (option === false) return undefined
-    const isGiven = option !== undefined && option !== true
+    const isGiven = option !== undefined && option !== null && option !== true
     const given = Redacted.isRedacted(option) ? Redacted.value(option) : String(option)
     const proxyFor = (name: string) =>
       isGiven ? parse("proxy", given) : parse(nameIn(environment, name), read(environment, name))

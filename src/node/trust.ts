@@ -12,10 +12,10 @@ const isList = (ca: CaOption): ca is ReadonlyArray<string | Uint8Array> => Array
 
 /** Made once: a context of a hundred certificates takes milliseconds, and each connection needs one. */
 export const secureContextOf = (ca: CaOption): Effect.Effect<tls.SecureContext | undefined, InvalidConfig> => {
-  if (ca === undefined) return Effect.undefined
-  const given = (isList(ca) ? ca : [ca]).map((pem) => typeof pem === "string" ? pem : Buffer.from(pem))
+  if (ca === undefined || ca === null) return Effect.undefined
   return Effect.try({
     try: () => {
+      const given = (isList(ca) ? ca : [ca]).map((pem) => typeof pem === "string" ? pem : Buffer.from(pem))
       // It throws at what is not a certificate, which a context passes over.
       const added = given.map((pem) => ({ pem, first: new X509Certificate(pem) }))
       return tls.createSecureContext({ ca: [...tls.getCACertificates("default"), ...added.map(({ pem }) => pem)] })

@@ -60,6 +60,28 @@ describe("a token from an Effect", () => {
       }
     }))
 
+  it.effect("is a typed error if its Effect dies, rejects or gives what is no token, which the error does not show", () =>
+    Effect.gen(function*() {
+      const cases: ReadonlyArray<readonly [token: Effect.Effect<unknown>, said: string]> = [
+        [Effect.die(new Error("vault is gone")), "its Effect died: vault is gone"],
+        [Effect.promise(() => Promise.reject(new Error("no network"))), "its Effect died: no network"],
+        [Effect.die("canary"), "its Effect died: it gives no reason"],
+        [Effect.void, "The Effect gave undefined, which is no token"],
+        [Effect.succeed(null), "The Effect gave null, which is no token"],
+        [Effect.succeed("canary"), "The Effect gave a string, which is no token"],
+        [Effect.succeed({ access_token: "canary" }), "The Effect gave an object, which is no token"],
+        [Effect.succeed({ token: Redacted.make("canary"), expiresAt: 7 }), "The Effect gave an object"]
+      ]
+      for (const [token, said] of cases) {
+        const credentials = yield* build(token as Effect.Effect<Credentials.Token>)
+        const error = yield* Effect.flip(headersOf(credentials))
+        assert.strictEqual(error._tag, "CredentialsFailed")
+        assert.include(error.message, said)
+        assert.notInclude(error.message, "canary")
+        assert.isFalse(error.isRetryable)
+      }
+    }))
+
   it.effect("has a different identity in each layer unless one is given", () =>
     Effect.gen(function*() {
       const token = Effect.succeed(Redacted.make("t"))

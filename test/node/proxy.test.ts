@@ -451,6 +451,16 @@ describe("authorities", () => {
       assert.lengthOf(api.asked, 4)
     })))
 
+  it.live("null for an authority or a proxy counts as left out, and what is neither text nor bytes is refused", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const api = yield* service(false)
+      yield* withEnvironment({})(lookup(api.url, { ca: null as never, proxy: null as never }))
+      assert.lengthOf(api.asked, 1)
+      const error = yield* failure(withEnvironment({})(lookup(api.url, { ca: 7 as never })))
+      assert.strictEqual(String(error._tag), "InvalidConfig")
+      assert.include(error.message, "ca ")
+    })))
+
   it.live("one that is not known is a final failure", () =>
     Effect.scoped(Effect.gen(function*() {
       const api = yield* service(true)

@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { CredentialsFailed } from "../../FilesError.ts"
-import { excerpt } from "../text.ts"
+import { excerpt, kindOf } from "../text.ts"
 import { token as randomToken } from "../token.ts"
 import { credentialsFailed } from "./failed.ts"
 import { bearerOf, isSameSecret, rotating } from "./rotating.ts"
@@ -31,16 +31,29 @@ export const describeError = (error: unknown): string =>
     ? excerpt(error.message)
     : "it gives no reason"
 
+/** Whether a value, which JavaScript may have given, is a token with an expiry that can be read. */
+const isToken = (given: unknown): given is Token => {
+  if (!Predicate.hasProperty(given, "token")) return false
+  const expiresAt = Predicate.hasProperty(given, "expiresAt") ? given.expiresAt : undefined
+  return expiresAt === undefined || expiresAt === null || DateTime.isDateTime(expiresAt) || Predicate.isDate(expiresAt)
+}
+
 const lentOf = (
   source: string,
   given: Token | Redacted.Redacted<string>
 ): Effect.Effect<Tokens.Lent<Redacted.Redacted<string>>, CredentialsFailed> => {
+  if (!Redacted.isRedacted(given) && !isToken(given)) {
+    const message = `The Effect gave ${
+      kindOf(given)
+    }, which is no token: let it give a Redacted, or { token, expiresAt }.`
+    return Effect.fail(credentialsFailed(source, message))
+  }
   const { expiresAt, token } = Redacted.isRedacted(given) ? { token: given, expiresAt: undefined } : given
   return secretText(source, token).pipe(
     Effect.mapError(({ message }) => credentialsFailed(source, message)),
     Effect.map((text) => ({
       value: Redacted.make(text),
-      expiresAt: expiresAt === undefined ? undefined : toEpochMillis(expiresAt)
+      expiresAt: expiresAt === undefined || expiresAt === null ? undefined : toEpochMillis(expiresAt)
     }))
   )
 }
@@ -65,7 +78,15 @@ export const ofEffect = <E>(
       cause instanceof CredentialsFailed
         ? cause
         : credentialsFailed(source, `There is no token, since its Effect failed: ${describeError(cause)}`, { cause })
-    const acquire = Effect.flatMap(Effect.mapError(token, failed), (given) => lentOf(source, given))
+    const died = (defect: unknown) =>
+      Effect.fail(credentialsFailed(source, `There is no token, since its Effect died: ${describeError(defect)}`, {
+        cause: defect
+      }))
+    const acquire = Effect.suspend(() => token).pipe(
+      Effect.mapError(failed),
+      Effect.catchDefect(died),
+      Effect.flatMap((given) => lentOf(source, given))
+    )
     const tokens = yield* Tokens.make(() => acquire, isSameSecret)
     return rotating(tokens, (value) => Effect.succeed(bearerOf(value, headers)), {
       ...rest,

@@ -11,6 +11,7 @@ import { InvalidConfig } from "../../FilesError.ts"
 import type { Authorization, Shape } from "../credentials/service.ts"
 import * as Static from "../credentials/static.ts"
 import { credentialHeaders, isNone } from "../credentials/static.ts"
+import { describeValue } from "../text.ts"
 import { anthropicVersion, defaultBaseUrl, type Dialect, filesBeta, maxFileBytes } from "../wire/constants.ts"
 import { isGiven, parseAddress, warnOfPlainHttp } from "./baseUrl.ts"
 import { TransportSecrets } from "./transportSecrets.ts"
@@ -264,7 +265,7 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
       }
     }
   }
-  if (options.betas !== undefined && !Array.isArray(options.betas)) {
+  if (options.betas !== undefined && options.betas !== null && !Array.isArray(options.betas)) {
     return yield* invalid("betas", "betas has to be a list of anthropic-beta values.")
   }
   for (const beta of options.betas ?? []) {
@@ -279,12 +280,13 @@ export const parse = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
   if (betas.has(filesBeta) && dialect === "ga") {
     return yield* invalid("betas", `${filesBeta} selects the beta dialect: choose the dialect beta instead.`)
   }
-  if (options.workspaceId !== undefined && options.workspaceId.trim() !== "") {
-    const workspaceId = options.workspaceId.trim()
-    if (!headerName.test(workspaceId)) {
+  const given: unknown = options.workspaceId
+  const workspaceId = Predicate.isString(given) ? given.trim() : given ?? ""
+  if (workspaceId !== "") {
+    if (!Predicate.isString(workspaceId) || !headerName.test(workspaceId)) {
       return yield* invalid(
         "workspaceId",
-        `${JSON.stringify(workspaceId)} is not a workspace id; expected for example wrkspc_….`
+        `${describeValue(workspaceId)} is not a workspace id; expected for example wrkspc_….`
       )
     }
     headers["anthropic-workspace-id"] = workspaceId

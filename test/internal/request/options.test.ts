@@ -367,7 +367,10 @@ describe("headers", () => {
       const { headers } = yield* settingsOf({ workspaceId: " wrkspc_1 " })
       assert.strictEqual(headers["anthropic-workspace-id"], "wrkspc_1")
       assert.isFalse("anthropic-workspace-id" in (yield* settingsOf({ workspaceId: " " })).headers)
-      assert.strictEqual((yield* refusalOf({ workspaceId: "a b" })).option, "workspaceId")
+      assert.isFalse("anthropic-workspace-id" in (yield* settingsOf({ workspaceId: null as never })).headers)
+      for (const workspaceId of ["a b", 7, {}]) {
+        assert.strictEqual((yield* refusalOf({ workspaceId: workspaceId as never })).option, "workspaceId")
+      }
     }))
 })
 
