@@ -220,6 +220,9 @@ const replayableAdvice = "If each run gives the same bytes, set `replayable: tru
  * A `Stream` of bytes. Its own failures and defects become `SourceFailed` with the reason `Failed` and the original
  * failure as `cause`.
  *
+ * A chunk is sent later than it is given, and is not copied: its bytes must not change any more. An async iterable, a
+ * generator or a Node stream that fills one buffer again and again has to give a copy each time, `new Uint8Array(buffer)`.
+ *
  * By default it is run only once, because a second run may give less: an iterator, a response's body and a Node stream
  * do. An upload that fails midway is then not retried. With `replayable: true` each try runs the stream again; a run
  * that gives fewer, more or other bytes than an earlier one fails with `Consumed`.
@@ -266,7 +269,8 @@ const isConsumed = (readable: ReadableStream<unknown>): boolean =>
 /**
  * A web `ReadableStream` of bytes. It can be read only once, so an upload of it is never retried. A function that
  * returns a new stream of the same bytes can be retried: it is called for each try, and returning a stream that was read
- * already, or one with other bytes, fails with `Consumed`.
+ * already, or one with other bytes, fails with `Consumed`. A chunk is not copied: its bytes must not change once it is
+ * given.
  */
 export const readableStream = (
   content: ReadableStream<Uint8Array> | (() => ReadableStream<Uint8Array>),
