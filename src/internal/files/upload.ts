@@ -252,8 +252,8 @@ const within = <A, E>(
   stream: Stream.Stream<A, E>,
   context: Context.Context<never>
 ): Stream.Stream<A, Pull.ExcludeDone<E>> => {
-  const run = <B, E2>(effect: Effect.Effect<B, E2>): Effect.Effect<B, E2> =>
-    Effect.updateContext(effect, (_: Context.Context<never>) => context)
+  const replaced: (current: Context.Context<never>) => Context.Context<never> = () => context
+  const run = <B, E2>(effect: Effect.Effect<B, E2>): Effect.Effect<B, E2> => Effect.updateContext(effect, replaced)
   return Stream.fromChannel(
     Channel.fromTransform((upstream, scope) =>
       run(Effect.map(Channel.toTransform(Stream.toChannel(stream))(upstream, scope), run))
