@@ -72,6 +72,7 @@ import {
 import * as Layers from "./internal/request/layers.ts"
 import type { ClientOptions, Options } from "./internal/request/options.ts"
 import { type Answer as Received, call, connect } from "./internal/request/send.ts"
+import { ofLines } from "./internal/sha256.ts"
 import { annotate, type AnyFiber, observeStream, whole } from "./internal/telemetry.ts"
 import { describeValue, excerpt, jsonText, printable } from "./internal/text.ts"
 import { rows } from "./internal/wire/cursor.ts"
@@ -548,6 +549,8 @@ const expiresTooEarly = (file: FileMetadata, at: DateTime.Utc): FileExpired =>
     fileId: file.id
   })
 
+const digestOf = (text: string): string => ofLines(JSON.stringify(text)).slice(0, 24)
+
 /**
  * Plans a batch that asks every question about every file. Duplicate files and questions count once.
  *
@@ -562,18 +565,23 @@ export const plan = Effect.fn("MessageBatches.plan")(
       ? [options.questions]
       : Array.from(new Set(options.questions))
     const until = DateTime.addDuration(yield* DateTime.now, lifetime)
-    // A file's id is the most helpful custom id, but the service may change the form of its ids.
-    const isUsable = files.every(({ id }) => isCustomId(`${id}-q${questions.length}`))
+    // Not by its position: the answers of a plan with other questions, or in another order, must not be taken for its own.
+    const asking = questions.map((question) => [question, digestOf(question)] as const)
+    const customIdOf = ({ id }: FileMetadata, digest: string): string => {
+      const customId = `${id}-${digest}`
+      // A file's id is the most helpful custom id, but the service may change the form of its ids.
+      return isCustomId(customId) ? customId : digestOf(customId)
+    }
     const requests: Array<BatchRequest> = []
     const asked = new Map<string, Question>()
-    for (const [f, file] of files.entries()) {
+    for (const file of files) {
       if (file.expires_at !== null && DateTime.isLessThanOrEqualTo(file.expires_at, until)) {
         return yield* expiresTooEarly(file, file.expires_at)
       }
       const block = yield* ContentBlock.forFile(file, options)
       if (block.type === "container_upload" && !hasCodeExecution(params)) return yield* needsCodeExecution(file)
-      for (const [q, question] of questions.entries()) {
-        const custom_id = `${isUsable ? file.id : `f${f + 1}`}-q${q + 1}`
+      for (const [question, digest] of asking) {
+        const custom_id = customIdOf(file, digest)
         asked.set(custom_id, { file, question })
         requests.push({
           custom_id,

@@ -638,10 +638,15 @@ describe("MessageBatches.plan", () => {
       const files = [file("file_a"), file("file_b", { mime_type: "image/png" })]
       const make = MessageBatches.plan({ files, questions, params, citations: true })
       const plan = yield* make
-      const ids = ["file_a-q1", "file_a-q2", "file_b-q1", "file_b-q2"]
-      assert.deepStrictEqual(plan.requests.map(({ custom_id }) => custom_id), ids)
+      const ids = plan.requests.map(({ custom_id }) => custom_id)
+      assert.deepStrictEqual(ids.map((id) => id.replace(/-[0-9a-f]{24}$/, "")), [
+        "file_a",
+        "file_a",
+        "file_b",
+        "file_b"
+      ])
       assert.deepStrictEqual(Array.from(plan.questions.keys()), ids)
-      assert.deepStrictEqual(plan.questions.get("file_b-q1"), { file: files[1], question: "Who signs?" } as never)
+      assert.deepStrictEqual(plan.questions.get(ids[2] ?? ""), { file: files[1], question: "Who signs?" } as never)
       assert.deepStrictEqual(plan.requests[1]?.params as unknown, {
         ...params,
         messages: [{
@@ -653,6 +658,19 @@ describe("MessageBatches.plan", () => {
         }]
       })
       assert.deepStrictEqual((yield* make).requests, plan.requests)
+    }))
+
+  it.effect("gives a question its id whatever its place, and another question another one", () =>
+    Effect.gen(function*() {
+      const idsOf = (...questions: ReadonlyArray<string>) =>
+        Effect.map(
+          MessageBatches.plan({ files: [file("file_a"), file("x".repeat(80))], questions, params }),
+          (plan) => new Map(Array.from(plan.questions, ([id, { file, question }]) => [`${file.id} ${question}`, id]))
+        )
+      const [before, after] = [yield* idsOf("Who signs?", "Until when?"), yield* idsOf("Until when?", "Who signs?")]
+      assert.deepStrictEqual(new Map(Array.from(before).toSorted()), new Map(Array.from(after).toSorted()))
+      const reworded = yield* idsOf("Who signs it?", "Until when?")
+      assert.strictEqual(new Set([...before.values(), ...reworded.values()]).size, 6)
     }))
 
   it.effect("counts duplicate files and questions once", () =>
@@ -703,16 +721,16 @@ describe("MessageBatches.plan", () => {
     }))
 
   it.effect("answers name the file and the question, and fail for another batch's results", () => {
+    let customIds: ReadonlyArray<string> = []
     const { layer } = answering(() =>
       inPieces(
-        ["file_a-q2", "file_a-q1", "stranger"].map((custom_id) =>
-          JSON.stringify({ custom_id, result: { type: "succeeded", message } })
-        ).join("\n"),
+        customIds.map((custom_id) => JSON.stringify({ custom_id, result: { type: "succeeded", message } })).join("\n"),
         100
       )
     )
     return Effect.gen(function*() {
       const plan = yield* MessageBatches.plan({ files: [file("file_a")], questions, params })
+      customIds = [...Array.from(plan.questions.keys()).toReversed(), "stranger"]
       const seen: Array<string> = []
       const error = yield* MessageBatches.answers("msgbatch_1", plan).pipe(
         Stream.runForEach(({ file, question }) => Effect.sync(() => seen.push(`${file.filename}: ${question}`))),

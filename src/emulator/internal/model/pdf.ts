@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
 /** Bytes that are read before other work may run. */
-const sliceSize = 256 * 1024
+const sliceSize = 64 * 1024
 
 /** Characters of a page's text that are read before other work may run. */
 const textSliceSize = 32 * 1024
@@ -69,14 +69,14 @@ const isLetter = (byte: number | undefined): boolean =>
 /** The number of `/Type /Page`; at least one, since files with packed objects hide them. */
 export const pageCount = Effect.fnUntraced(function*(bytes: Uint8Array): Effect.fn.Return<number> {
   let count = 0
-  for (
-    let at = yield* find(bytes, typeWord, 0);
-    at !== -1;
-    at = yield* find(bytes, typeWord, at + typeWord.length)
-  ) {
-    let next = at + typeWord.length
-    for (let gap = 0; gap < maxGap && isSpace(bytes[next]); gap++) next++
-    if (startsWith(bytes, pageWord, next) && !isLetter(bytes[next + pageWord.length])) count++
+  for (let start = 0; start < bytes.length; start += sliceSize) {
+    const end = Math.min(bytes.length, start + sliceSize)
+    for (let at = findIn(bytes, typeWord, start, end); at !== -1; at = findIn(bytes, typeWord, at + 1, end)) {
+      let next = at + typeWord.length
+      for (let gap = 0; gap < maxGap && isSpace(bytes[next]); gap++) next++
+      if (startsWith(bytes, pageWord, next) && !isLetter(bytes[next + pageWord.length])) count++
+    }
+    yield* pause
   }
   return Math.max(1, count)
 })
