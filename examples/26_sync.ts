@@ -5,7 +5,7 @@ import { Transfer, UploadCache, UploadStore } from "effect-anthropic-files"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 
 const sync = (directory: string) =>
-  UploadCache.sync(directory, { exclude: ["**/node_modules/**", "*.tmp"], delete: true, maxDeletions: 20 }).pipe(
+  UploadCache.sync(directory, { exclude: ["**/node_modules/**", "**/*.tmp"], delete: true, maxDeletions: 20 }).pipe(
     Stream.tap((result) =>
       Console.log(
         result._tag === "Failed" || result._tag === "DeleteFailed"

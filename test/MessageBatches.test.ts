@@ -342,6 +342,11 @@ describe("MessageBatches", () => {
       const error = yield* Effect.flip(MessageBatches.get("msgbatch_9"))
       assert.strictEqual(error._tag === "RequestFailed" && error.reason._tag, "InvalidRequest")
       assert.include(error.message, "There is no msgbatch_9")
+      const early = yield* Effect.flip(Stream.runDrain(MessageBatches.results("msgbatch_9")))
+      assert.include(
+        early.message,
+        "There are no results of msgbatch_9: it has not ended yet, or is not in this workspace."
+      )
       for (const id of ["", "..", "a b"]) {
         const refused = yield* Effect.flip(MessageBatches.get(id))
         assert.include(refused.message, "is not a batch id")

@@ -50,7 +50,8 @@ export interface SyncOptions {
    */
   readonly include?: ReadonlyArray<string> | undefined
   /**
-   * Globs for paths to leave out, for example `["**\/node_modules/**", "*.tmp"]`.
+   * Globs for paths to leave out, for example `["**\/node_modules/**", "**\/*.tmp"]`: a glob without a slash means the folder
+   * itself alone.
    *
    * @default []
    */
@@ -611,7 +612,7 @@ const problemOf = (
     return ["name", `name is ${describeValue(name)}; expected a string that is not empty.`]
   }
   if (!isGlobs(include)) return ["include", "include is not a list of globs; expected for example [\"**/*.pdf\"]."]
-  if (!isGlobs(exclude)) return ["exclude", "exclude is not a list of globs; expected for example [\"*.tmp\"]."]
+  if (!isGlobs(exclude)) return ["exclude", "exclude is not a list of globs; expected for example [\"**/*.tmp\"]."]
   if (options.delete !== undefined && typeof options.delete !== "boolean" && !Array.isArray(options.delete)) {
     return ["delete", `delete is ${describeValue(options.delete)}; expected true, false, or ids of files.`]
   }

@@ -655,7 +655,11 @@ const notFound = (subject: Subject, words: string, isApi: boolean, make: {
   }
   const named = subject.fileIds?.().find((id) => names(words, id)) ?? (subject.fileIds && strangeFileIn(words))
   if (named !== undefined) return new FileNotFound({ ...flat(there(named)), fileId: named })
-  if (batchId !== undefined && (isApi || names(words, batchId))) return invalid(there(batchId))
+  if (batchId !== undefined && (isApi || names(words, batchId))) {
+    return subject.operation === "batchResults"
+      ? invalid(`There are no results of ${printable(batchId)}: it has not ended yet, or is not in this workspace.`)
+      : invalid(there(batchId))
+  }
   if (subject.cursor !== undefined) {
     return invalid(`${failing}: the service does not know what was asked for.`, lostCursor(subject))
   }
