@@ -41,7 +41,8 @@ const service = Effect.fn(function*(options: https.ServerOptions & { readonly sp
     const upstream = net.connect(api.port, "127.0.0.1")
     for (const socket of [client, upstream]) socket.on("error", () => {})
     sockets.add(client)
-    client.pipe(upstream).pipe(client)
+    client.pipe(upstream)
+    upstream.pipe(client)
     // A record of a length that TLS does not have: the service answers it with an alert, and ends.
     spoil = () => upstream.write(Buffer.from([0x17, 3, 3, 0xff, 0xff, 1]))
   }))

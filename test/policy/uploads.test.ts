@@ -769,7 +769,7 @@ describe("what the source of an upload asks elsewhere", () => {
   const other = HttpClient.HttpClient.use((client) => client.get("http://other/document"))
   const passedOn = FileSource.stream(
     Stream.unwrap(Effect.map(
-      Effect.filterOrFail(other, ({ status }) => status === 200, ({ status }) => new Error(`${status}`)),
+      Effect.filterOrFail(other, ({ status }) => status === 200, ({ status }) => status),
       (response) => response.stream
     )),
     { filename: "document.txt" }
