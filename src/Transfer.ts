@@ -104,6 +104,12 @@ interface Downloading {
 const meterOf = (progress: Progress | undefined, { name, total }: Downloading): Effect.Effect<Meter | undefined> =>
   progress === undefined ? Effect.undefined : progress.begin(name, total)
 
+/** Counts a file that failed before a byte of it moved. */
+const countFailed = (progress: Progress | undefined, name: string): Effect.Effect<void> =>
+  progress === undefined
+    ? Effect.void
+    : Effect.map(progress.begin(name, undefined), (meter) => meter.end(false))
+
 const save = (
   id: FileId,
   target: string,
@@ -163,7 +169,10 @@ const saveInDirectory = Effect.fn("Transfer.downloadToDirectory")(
   > {
     const path = yield* Path.Path
     yield* checkSave(directory, options)
-    const { filename, id, size_bytes } = yield* described(file)
+    const { filename, id, size_bytes } = yield* Effect.onError(
+      described(file),
+      () => countFailed(options.progress, String(idOf(file)))
+    )
     const folder = path.resolve(directory)
     const name = safeName(filename, id)
     const target = path.join(folder, options.onExisting === "rename" ? name : names.takeFree(name))
@@ -369,16 +378,18 @@ export const upload = <R = never>(
   Effect.suspend(() => {
     // JavaScript callers may pass anything. The upload refuses what is not a source.
     const { source, ...options }: Partial<Upload<R>> = input ?? {}
-    if (progress === undefined || !isFileSource(source)) return Files.upload(source as FileSource<R>, options)
+    if (progress === undefined) return Files.upload(source as FileSource<R>, options)
     let current: Meter | undefined
-    return Files.upload(counted(source, progress, options.filename, (meter) => void (current = meter)), options).pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          // Content that is sent from one buffer is not read as a stream.
-          if (Exit.isSuccess(exit)) current?.set(exit.value.size_bytes)
-          current?.end(Exit.isSuccess(exit))
-        })
-      )
+    const watched = isFileSource(source)
+      ? counted(source, progress, options.filename, (meter) => void (current = meter))
+      : source as FileSource<R>
+    return Files.upload(watched, options).pipe(
+      Effect.onExit((exit) => {
+        if (current === undefined) return Exit.isSuccess(exit) ? Effect.void : countFailed(progress, nameOf(input))
+        // Content that is sent from one buffer is not read as a stream.
+        if (Exit.isSuccess(exit)) current.set(exit.value.size_bytes)
+        return Effect.sync(() => current?.end(Exit.isSuccess(exit)))
+      })
     )
   })
 

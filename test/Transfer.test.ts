@@ -927,6 +927,24 @@ describe("uploadScoped", () => {
 })
 
 describe("progress", () => {
+  it.effect("counts each file that failed, also before a byte of it moved", () =>
+    Effect.gen(function*() {
+      const uploads = yield* Progress.make
+      const inputs = Stream.make(
+        { source: FileSource.path("/nowhere/at/all.pdf") },
+        { source: FileSource.text("x", "a:b.txt") },
+        { source: FileSource.text(5 as never, "n.txt") },
+        { source: FileSource.text("x", "ok.txt") }
+      )
+      yield* Stream.runDrain(Transfer.uploadAll(inputs, { progress: uploads }))
+      const { files } = yield* uploads.snapshot
+      assert.deepStrictEqual([files.done, files.failed], [1, 3])
+      const downloads = yield* Progress.make
+      const missing = Stream.make(FileId.make("file_none"))
+      yield* Stream.runDrain(Transfer.downloadAll(missing, { directory: "/nowhere", progress: downloads }))
+      assert.strictEqual((yield* downloads.snapshot).files.failed, 1)
+    }).pipe(Effect.provide(layer)))
+
   it.effect("counts bytes, files, rate and time left", () =>
     Effect.gen(function*() {
       const progress = yield* Progress.make
