@@ -36,6 +36,8 @@ export interface Seed extends Omit<Emulator.SeedFile, "createdAt" | "workspace">
   readonly age?: Duration.Input | undefined
 }
 
+const ageOf = ({ age }: Seed): Duration.Duration => Duration.fromInputUnsafe(age ?? 0)
+
 type SeedOptions = Omit<Seed, "filename" | "content" | "downloadable">
 
 /** A file that a user uploaded: messages can refer to it, and it can't be downloaded. */
@@ -57,15 +59,20 @@ export const generated = (filename: string, content: Uint8Array | string = "", o
 /** The same file, expiring after `remaining`. */
 export const expiring = (seed: Seed, remaining: Duration.Input): Seed => ({
   ...seed,
-  expiresIn: Duration.sum(Duration.fromInputUnsafe(seed.age ?? 0), Duration.fromInputUnsafe(remaining))
+  expiresIn: Duration.sum(ageOf(seed), Duration.fromInputUnsafe(remaining))
 })
 
-/** The same file, expired an hour ago: its content is no longer served, its metadata still is. */
-export const expired = (seed: Seed): Seed => ({ ...seed, age: "2 hours", expiresIn: "1 hour" })
+/**
+ * The same file, expired an hour ago: its content is no longer served, its metadata still is. It is at least two hours old.
+ */
+export const expired = (seed: Seed): Seed => {
+  const age = Duration.max(ageOf(seed), Duration.hours(2))
+  return { ...seed, age, expiresIn: Duration.subtract(age, Duration.hours(1)) }
+}
 
 /** The files that exist when a test starts, and the options of emulator and client. */
 export interface Options extends Omit<Emulator.Options, "apiKey" | "apiKeys" | "maxRecordedRequests"> {
-  /** The files that exist from the start, oldest first. */
+  /** The files that exist from the start: by their `age`, and those of the same age oldest first. */
   readonly files?: ReadonlyArray<Seed> | undefined
   /** Options of the client: `dialect`, `idleTimeout` and others. */
   readonly client?: Omit<Files.Options, "apiKey" | "authToken" | "baseUrl"> | undefined
@@ -173,7 +180,8 @@ const layerInspector = (files: ReadonlyArray<Seed>) =>
         return yield* withContent(yield* emulator.seed({ ...file, createdAt }))
       }).pipe(Effect.orDie)
 
-    yield* Effect.forEach(files, seed, { discard: true })
+    const oldestFirst = files.toSorted((a, b) => Duration.toMillis(ageOf(b)) - Duration.toMillis(ageOf(a)))
+    yield* Effect.forEach(oldestFirst, seed, { discard: true })
 
     return Context.make(
       HttpClient.HttpClient,

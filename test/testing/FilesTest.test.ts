@@ -16,6 +16,21 @@ const byName = (name: string) =>
   })
 
 describe("seeded files", () => {
+  it.effect("lists seeded files newest first by their age, and an expired one keeps its age", () =>
+    Effect.gen(function*() {
+      const files = yield* Stream.runCollect(Files.list())
+      assert.deepStrictEqual(files.map(({ filename }) => filename), ["now.txt", "new.txt", "old.txt", "expired.txt"])
+      const [now, , , expired] = files.map(({ created_at }) => created_at.epochMilliseconds)
+      assert.strictEqual(Math.round(((now ?? 0) - (expired ?? 0)) / 86_400_000), 149)
+    }).pipe(Effect.provide(FilesTest.layer({
+      files: [
+        FilesTest.uploaded("new.txt", "x", { age: "1 day" }),
+        FilesTest.uploaded("old.txt", "x", { age: "100 days" }),
+        FilesTest.expired(FilesTest.uploaded("expired.txt", "x", { age: "149 days" })),
+        FilesTest.uploaded("now.txt", "x")
+      ]
+    }))))
+
   it.effect("an upload can be listed, but not downloaded", () =>
     Effect.gen(function*() {
       const [listed] = yield* Stream.runCollect(Files.list())
