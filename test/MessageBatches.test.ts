@@ -522,6 +522,62 @@ describe("MessageBatches", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("create: a success that can't be read is no reason to create a second one, and says what to look for", () => {
+    const { layer, sent } = answering(() => new Response("<html>"))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(MessageBatches.create([requestOf("a")]))
+      assert.deepStrictEqual([error.isOutcomeUnknown, error.isRetryable], [true, false])
+      assert.include(error.message, "The batch may have been created")
+      assert.lengthOf(sent, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("create is not repeated under a retry policy where a batch may have been created", () =>
+    Effect.gen(function*() {
+      const answers: ReadonlyArray<() => HttpMock.Reply> = [
+        () => HttpMock.broken("ECONNRESET"),
+        () => HttpMock.silence,
+        () => new Response("", { status: 500 })
+      ]
+      for (const answer of answers) {
+        const from = HttpMock.answering(answer)
+        const layer = MessageBatches.layer({ apiKey, idleTimeout: "1 second" }).pipe(
+          Layer.provide(Policy.retry({ baseDelay: 0 })),
+          Layer.provide(Layer.succeed(HttpClient.HttpClient, from.client)),
+          Layer.orDie
+        )
+        const fiber = yield* Effect.forkChild(
+          Effect.flip(Effect.provide(MessageBatches.create([requestOf("a")]), layer))
+        )
+        yield* TestClock.adjust("1 minute")
+        assert.isTrue((yield* Fiber.join(fiber)).isOutcomeUnknown)
+        assert.lengthOf(from.requests(), 1)
+      }
+    }))
+
+  it.effect("create may take ten times the idle timeout", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(() => Effect.as(Effect.sleep("9 seconds"), Response.json(batch("msgbatch_1"))))
+      const layer = MessageBatches.layer({ apiKey, idleTimeout: "1 second" }).pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, from.client))
+      )
+      const fiber = yield* Effect.forkChild(Effect.provide(MessageBatches.create([requestOf("a")]), layer))
+      yield* TestClock.adjust("9 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).id, "msgbatch_1")
+    }))
+
+  it.effect("list names the cursor that the service does not know any more", () => {
+    const { layer } = answering((url) =>
+      url.searchParams.has("after_id")
+        ? Response.json({ type: "error", error: { type: "not_found_error", message: "no" } }, { status: 404 })
+        : Response.json({ data: [batch("msgbatch_1")], has_more: true, first_id: "msgbatch_1", last_id: "msgbatch_1" })
+    )
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(MessageBatches.list()))
+      assert.include(error.message, "the cursor msgbatch_1: if that is gone, list again from the start.")
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("results that break off go on under a retry policy, each of them once, in whatever order they come", () => {
     const lines = results.map((result) => JSON.stringify(result))
     const answers = [

@@ -892,6 +892,9 @@ describe("Messages.stream", () => {
     const withExtra = transcript.map((event, i) => `${extra[i % extra.length] ?? ""}${sse([event])}`).join("")
     const { layer } = answering(() => inPieces(withExtra, 50, close))
     return Effect.gen(function*() {
+      const events = yield* Stream.runCollect(Messages.stream(request))
+      const types = events.map(({ type }) => type).filter((type) => type !== "ping")
+      assert.deepStrictEqual(types, transcript.map(({ type }) => type).filter((type) => type !== "ping"))
       assert.deepStrictEqual((yield* Messages.collect(Messages.stream(request))) as unknown, whole)
     }).pipe(Effect.provide(layer))
   })

@@ -636,6 +636,29 @@ describe("many files", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
+  it.effect("an upload that is sent again counts its bytes from the beginning", () =>
+    Effect.gen(function*() {
+      const progress = yield* Progress.make
+      const seen: Array<number> = []
+      const half = new Uint8Array(10)
+      const source = FileSource.stream(
+        Stream.concat(
+          Stream.succeed(half),
+          Stream.fromEffect(Effect.map(progress.snapshot, ({ bytes }) => {
+            seen.push(bytes)
+            return half
+          }))
+        ),
+        { filename: "a.bin", size: 20, replayable: true }
+      )
+      const { addFault, apiKey, url } = yield* Emulator.Emulator
+      // Once the whole body has been read.
+      yield* addFault(Fault.answer({ status: 529, at: "after", ...ofOperation("upload") }))
+      const retrying = Files.layer({ apiKey, baseUrl: url }).pipe(Layer.provide(Policy.retry({ baseDelay: 0 })))
+      yield* Effect.provide(Transfer.upload({ source }, progress), retrying)
+      assert.deepStrictEqual(seen, [10, 10])
+    }).pipe(Effect.provide(layer)))
+
   it.effect("stopOnError ends with the failure and starts no more inputs", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator

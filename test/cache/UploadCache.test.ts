@@ -49,6 +49,23 @@ describe("upload cache", () => {
       assert.strictEqual(yield* named(apiKey), yield* named(other))
     }).pipe(Effect.provide(layer)))
 
+  it.live("what a path holds is noted for other processes only where all of them are on this machine", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/a.txt`
+      yield* fs.writeFileString(path, "a")
+      yield* fs.utimes(path, 1, 1)
+      for (const isLocal of [true, false]) {
+        const values = new Map<string, string>()
+        const store = Layer.succeed(UploadStore.UploadStore, { ...overMap(values), isLocal })
+        yield* Effect.provide(
+          UploadCache.get(FileSource.path(path)),
+          Layer.fresh(Layer.provide(UploadCache.layer(), store))
+        )
+        assert.strictEqual(Array.from(values.keys()).some((key) => key.startsWith("hash-")), isLocal)
+      }
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it.effect("P13: the intent is in the store before anything is sent", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, type Duration, Effect, Fiber, FileSystem, Layer } from "effect"
-import { Files, FileSource } from "effect-anthropic-files"
+import { FileMetadata, Files, FileSource } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as UploadCache from "effect-anthropic-files/UploadCache"
@@ -83,6 +83,24 @@ describe("an interrupted upload", () => {
       assert.isTrue(error.isOutcomeUnknown)
       assert.strictEqual(yield* contentOf(yield* UploadCache.get(data("new!"))), "new!")
       assert.strictEqual((yield* stored).length, 52)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("is forgotten when the file that it left is deleted", () =>
+    Effect.gen(function*() {
+      const values = new Map<string, string>()
+      const store = Layer.succeed(UploadStore.UploadStore, overMap(values))
+      yield* Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        yield* emulator.addFault(Fault.reset({ at: "after", ...upload }))
+        yield* Effect.flip(UploadCache.get(data("lost")))
+        const [left] = yield* stored
+        // Another content of the same name and size settles what became of it.
+        yield* UploadCache.get(data("next"))
+        const orphans = () => Array.from(values).filter(([key, value]) => key.startsWith("orphan-") && value !== "{}")
+        assert.lengthOf(orphans(), 1)
+        yield* Files.delete(FileMetadata.FileId.make(left?.id ?? ""))
+        assert.deepStrictEqual(orphans(), [])
+      }).pipe(Effect.provide(Layer.fresh(Layer.provide(UploadCache.layer(), store))))
     }).pipe(Effect.provide(layer)))
 
   it.effect("is not found in a file of another MIME type", () =>

@@ -90,6 +90,28 @@ describe("leases", () => {
       assert.strictEqual((yield* emulator.requests).filter(({ method }) => method === "POST").length, 2)
     }).pipe(Effect.provide(layer())))
 
+  it.effect("a lease is held for as long as its holder lives, also over a store that takes seconds to write", () =>
+    Effect.gen(function*() {
+      const key: Key<string> = { name: "content-0123456789abcdef", schema: Schema.String }
+      const store = overMap(new Map())
+      let delay = 3_000
+      const slow: UploadStore.UploadStore["Service"] = {
+        ...store,
+        swap: (...change) => Effect.suspend(() => Effect.delay(store.swap(...change), delay))
+      }
+      const holder = yield* Leases.make(slow, Duration.seconds(30))
+      const claim = yield* Effect.forkScoped(holder.claim(key))
+      yield* TestClock.adjust("3 seconds")
+      const lease = yield* Fiber.join(claim)
+      const other = yield* Leases.make(store, Duration.seconds(30))
+      const waiting = yield* Effect.forkScoped(other.claim(key))
+      for (let n = 0; n < 100; n++) yield* TestClock.adjust("3 seconds")
+      assert.isUndefined(waiting.pollUnsafe())
+      delay = 0
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(yield* lease.put("still mine"))
+    }).pipe(Effect.scoped))
+
   it.live("waiting for a store that does not answer can be interrupted", () =>
     Effect.gen(function*() {
       let looks = 0

@@ -126,6 +126,7 @@ describe("the directory store", () => {
     const cases: ReadonlyArray<readonly [title: string, folder: string, name: string, at: number, goes: boolean]> = [
       ["an old temporary file", "ef", temporary(1), old, true],
       ["not one that is being written", "ef", temporary(2), Date.now() / 1000, false],
+      ["not one of a process that is slow or suspended", "ef", temporary(4), Date.now() / 1000 - 50 * 60, false],
       ["not another program's .part", "ef", ".old.part", old, false],
       ["not a browser's unfinished download", "ef", "film.mkv.part", old, false],
       ["not in a folder that is not the store's", "photos", temporary(3), old, false],

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema, type Scope } from "effect"
+import { DateTime, Effect, Schema, type Scope } from "effect"
 import * as CliEvent from "effect-anthropic-files/CliEvent"
 import { Emulator } from "effect-anthropic-files/emulator/Emulator"
 import * as Fault from "effect-anthropic-files/emulator/Fault"
@@ -93,6 +93,24 @@ describe("upload", () => {
       assert.strictEqual(all.out, "")
     }))
 
+  live(
+    "a file that is named twice is uploaded once, and a URL is shown without its signature",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "a.txt": "a" })
+        const env = yield* environment
+        const twice = yield* run(["upload", "a.txt", "./a.txt", `${cwd}/a.txt`, "-q"], { env, cwd })
+        code(twice, 0)
+        assert.lengthOf(lines(twice.out), 1)
+        for (const mode of [[], ["--json"], ["--jsonl"]]) {
+          const url = "http://127.0.0.1:9/a.pdf?signature=canary"
+          const failed = yield* run(["upload", url, "--retries", "0", ...mode], { env, cwd })
+          assert.notStrictEqual(failed.code, 0)
+          assert.notInclude(failed.out + failed.err, "canary")
+        }
+      })
+  )
+
   live("with --once the same content is there once", () =>
     Effect.gen(function*() {
       const cwd = yield* folder({ "a.txt": "same", "b.txt": "other" })
@@ -146,6 +164,22 @@ describe("ls", () => {
       assert.deepStrictEqual(yield* names("--sort", "size", "--limit", "2"), ["old.pdf", "image.png"])
       assert.deepStrictEqual(yield* names("--sort", "name"), ["image.png", "new.txt", "old.pdf"])
       assert.deepStrictEqual(yield* names("--limit", "1"), ["image.png"])
+    }))
+
+  live("filters by age and expiry, and rm takes the same files", () =>
+    Effect.gen(function*() {
+      const { files, seed } = yield* Emulator
+      const createdAt = DateTime.subtract(yield* DateTime.now, { days: 10 })
+      yield* seed({ filename: "old.pdf", content: "x", createdAt })
+      yield* seed({ filename: "new.txt", content: "x" })
+      yield* seed({ filename: "soon.txt", content: "x", expiresIn: "2 hours" })
+      const names = (...args: ReadonlyArray<string>) =>
+        Effect.map(client("ls", ...args), ({ out }) => lines(out).map((line) => line.split("\t")[5]))
+      assert.deepStrictEqual(yield* names("--older-than", "5d"), ["old.pdf"])
+      assert.deepStrictEqual(yield* names("--since", "5d"), ["soon.txt", "new.txt"])
+      assert.deepStrictEqual(yield* names("--expiring-within", "3h"), ["soon.txt"])
+      code(yield* client("rm", "--older-than", "5d", "--yes"), 0)
+      assert.deepStrictEqual((yield* files).map(({ filename }) => filename), ["soon.txt", "new.txt"])
     }))
 
   live(

@@ -126,6 +126,19 @@ describe("sync and check", () => {
       })
   )
 
+  live(
+    "a glob that begins with / or ./ is for the folder itself, one without for any depth",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* folder({ "docs/a.tmp": "a", "docs/b/c.tmp": "c" })
+        const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
+        for (const [glob, paths] of [["/*.tmp", ["b/c.tmp"]], ["./*.tmp", ["b/c.tmp"]], ["*.tmp", []]] as const) {
+          const planned = yield* run(["sync", "docs", "--exclude", glob, "--dry-run", "--json"], { env, cwd })
+          assert.deepStrictEqual<unknown>(reportOf(planned).items.map(({ path }) => path), paths, glob)
+        }
+      })
+  )
+
   live("an empty folder deletes nothing", () =>
     Effect.gen(function*() {
       const { command, cwd } = yield* synced

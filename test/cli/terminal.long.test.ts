@@ -84,6 +84,29 @@ describe("on a terminal", () => {
       assert.deepStrictEqual((yield* (yield* Emulator).files).map(({ filename }) => filename), ["a.txt"])
     }))
 
+  live("sync --delete deletes what was agreed to and no more, and nothing after a no", () =>
+    Effect.gen(function*() {
+      const cwd = yield* folder({ "docs/a.txt": "a", "docs/b.txt": "b", "docs/c.txt": "c" })
+      const env = { ...(yield* environment), ANTHROPIC_FILES_CACHE_DIR: `${cwd}/cache` }
+      const { files } = yield* Emulator
+      yield* run(["sync", "docs"], { env, cwd })
+      fs.rmSync(`${cwd}/docs/b.txt`)
+      const asked = Effect.tap(
+        Terminal.start(["sync", "docs", "--delete"], { env, cwd }),
+        (terminal) => until(() => terminal.screen().includes("(y/N)"))
+      )
+      const refused = yield* asked
+      refused.type("n")
+      assert.strictEqual(yield* refused.ended, 0, refused.screen())
+      assert.lengthOf(yield* files, 3)
+      const agreed = yield* asked
+      // Another one goes while the question stands.
+      fs.rmSync(`${cwd}/docs/c.txt`)
+      agreed.type("y")
+      assert.strictEqual(yield* agreed.ended, 0, agreed.screen())
+      assert.deepStrictEqual((yield* files).map(({ filename }) => filename).toSorted(), ["a.txt", "c.txt"])
+    }))
+
   live(
     "an upload draws transfers and totals, scrolls what is done, and clears up after itself",
     () =>

@@ -80,6 +80,25 @@ describe("a token that the service refuses", () => {
       ])
     }))
 
+  it.effect("is hidden in the error, and so is the one that it was replaced by, whatever the service repeats", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const { client } = HttpMock.answering(({ request }) =>
+        Response.json({
+          type: "error",
+          error: { type: "authentication_error", message: `no: ${request.headers["authorization"]}` }
+        }, { status: 401 })
+      )
+      const files = Files.layerCredentials().pipe(
+        Layer.provide(Credentials.fromEffect(Effect.sync(() => Redacted.make(`canary-token-${++count}`)))),
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+      )
+      const error = yield* Effect.flip(Effect.provide(Files.listPage(), files))
+      assert.strictEqual(count, 2)
+      assert.include(error.message, "[redacted]")
+      assert.notInclude(JSON.stringify(error), "canary-token")
+    }))
+
   it.effect("is final if it is refused a second time, and the next call obtains another one", () =>
     Effect.gen(function*() {
       const api = service()

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Emulator, layer } from "effect-anthropic-files/emulator/Emulator"
 import * as Zlib from "node:zlib"
+import { vi } from "vitest"
 import { beta, call, type CallOptions, errorOf, get, post, upload } from "./support.ts"
 
 const invalid = { status: 400, type: "invalid_request_error" }
@@ -210,11 +211,43 @@ describe("messages", () => {
             end_page_number: 3
           }])
         }
+        const escaped = yield* add("e.pdf", pdf(["Apples are \\(mostly\\) round.", "No."], false), "application/pdf")
+        const first =
+          (yield* ask([document(escaped, { citations: { enabled: true } }), text("Are apples round?")])).json
+        assert.strictEqual(first.content[1]?.citations?.[0]?.cited_text, "Apples are (mostly) round.")
+        // 1500 tokens a page, and its tree of pages is none.
+        assert.isAbove(first.usage.input_tokens, 3000)
+        assert.isBelow(first.usage.input_tokens, 4500)
         const broken = yield* add("x.pdf", "%PDF-1.4 nothing to read", "application/pdf")
         const { content } = (yield* ask([document(broken, { citations: { enabled: true } })])).json
         assert.strictEqual(content[1]?.citations?.[0]?.start_page_number, 1)
       }).pipe(Effect.provide(layer())))
   })
+
+  it.live("a PDF that would unpack to 64 MB is not unpacked further than it is read", () =>
+    Effect.gen(function*() {
+      let unpacked = 0
+      const Real = DecompressionStream
+      vi.stubGlobal(
+        "DecompressionStream",
+        class {
+          readonly inner = new Real("deflate")
+          readonly writable = this.inner.writable
+          readonly readable = this.inner.readable.pipeThrough(
+            new TransformStream<Uint8Array, Uint8Array>({
+              transform: (chunk, controller) => {
+                unpacked += chunk.length
+                controller.enqueue(chunk)
+              }
+            })
+          )
+        }
+      )
+      const id = yield* add("bomb.pdf", pdf([" ".repeat(64_000_000)], true), "application/pdf")
+      yield* ask([document(id, { citations: { enabled: true } }), text("What is in there?")])
+      assert.isAbove(unpacked, 0)
+      assert.isBelow(unpacked, 8_000_000)
+    }).pipe(Effect.ensuring(Effect.sync(() => vi.unstubAllGlobals())), Effect.provide(layer())))
 
   describe("with code execution", () => {
     const csv = "name,age,city\n\"Smith, John\",40,Bern\nAda,36.5,\nEva,0.1,Ulm\n"
@@ -390,6 +423,15 @@ describe("message batches", () => {
       const gone: unknown = (yield* call("DELETE", `/v1/messages/batches/${made.json.id}`)).json
       assert.deepStrictEqual(gone, { id: made.json.id, type: "message_batch_deleted" })
       assert.strictEqual((yield* get(`/v1/messages/batches/${made.json.id}`)).status, 404)
+    }).pipe(Effect.provide(layer({ batchDelay: "1 minute" }))))
+
+  it.effect("have ended when they were due, whenever somebody looks", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator
+      const made = (yield* create(entry("a", "hi"))).json
+      yield* emulator.advance("3 hours")
+      const { ended_at } = yield* batch(made.id)
+      assert.strictEqual(Date.parse(ended_at ?? "") - Date.parse(made.created_at), 60_000)
     }).pipe(Effect.provide(layer({ batchDelay: "1 minute" }))))
 
   it.effect("can be canceled until then", () =>

@@ -220,7 +220,7 @@ for (const [name, reach] of ways) {
             ...invalid,
             code: "file_not_downloadable"
           })
-          const { id } = yield* emulator.seed({ filename: "a \"b\" ü.csv", content: "a,b\n", downloadable: true })
+          const { id } = yield* emulator.seed({ filename: "a \"b\" (1) ü.csv", content: "a,b\n", downloadable: true })
           const answer = yield* get(`/v1/files/${id}/content`, { headers: { accept: "application/binary" } })
           assert.strictEqual(answer.status, 200)
           assert.strictEqual(answer.text, "a,b\n")
@@ -229,7 +229,7 @@ for (const [name, reach] of ways) {
           assert.strictEqual(answer.headers["x-content-type-options"], "nosniff")
           assert.strictEqual(
             answer.headers["content-disposition"],
-            "attachment; filename*=UTF-8''a%20%22b%22%20%C3%BC.csv"
+            "attachment; filename*=UTF-8''a%20%22b%22%20%281%29%20%C3%BC.csv"
           )
         })))
 

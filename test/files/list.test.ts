@@ -53,7 +53,7 @@ describe("a listing that can't end", () => {
 
 describe("a listing whose files are deleted while it runs", () => {
   /** The beta dialect, where a cursor is the id of a file. */
-  const store = (count: number, order: "newest first" | "oldest first" = "newest first") => {
+  const store = (count: number, order: "newest first" | "oldest first" = "newest first", gone = 404) => {
     let files = Array.from({ length: count }, (_, n) => file(order === "newest first" ? count - n : n))
     const from = HttpMock.answering(({ method, path, query }) => {
       if (method === "DELETE") {
@@ -63,7 +63,9 @@ describe("a listing whose files are deleted while it runs", () => {
       }
       const after = query["after_id"]
       const at = after === undefined ? 0 : files.findIndex((file) => file["id"] === after) + 1
-      if (after !== undefined && at === 0) return failure(404, {}, undefined, "not_found_error")
+      if (after !== undefined && at === 0) {
+        return failure(gone, {}, undefined, gone === 404 ? "not_found_error" : "invalid_request_error")
+      }
       const data = files.slice(at, at + 10)
       return Response.json({
         data,
@@ -98,6 +100,30 @@ describe("a listing whose files are deleted while it runs", () => {
       assert.strictEqual(new Set(seen).size, 45)
       assert.strictEqual(seen.length, 45)
     }))
+
+  it.effect("P8: fails where its second page stays unknown, instead of starting again without end", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(({ query }, n) => {
+        if (n > 10) return failure(500)
+        return query["after_id"] === undefined
+          ? Response.json({ data: [file(2), file(1)], has_more: true, first_id: "file_2", last_id: "file_1" })
+          : failure(404, {}, undefined, "not_found_error")
+      })
+      const error = yield* Effect.flip(under(Stream.runDrain(Files.list()), from, { dialect: "beta" }))
+      assert.strictEqual(error.status, 404)
+      // From the start once more, which gave nothing new, and no third time.
+      assert.lengthOf(from.requests(), 4)
+    }))
+
+  for (const status of [400, 410]) {
+    it.effect(`finishes also where the service answers ${status} to a cursor that is gone`, () =>
+      Effect.gen(function*() {
+        const { from, left } = store(45, "newest first", status)
+        const clean = Stream.runForEach(Files.list(), ({ id }) => Files.delete(id))
+        yield* under(clean, from, { dialect: "beta" })
+        assert.deepStrictEqual(left(), [])
+      }))
+  }
 
   it.effect("starts again behind afterId, not before it", () =>
     Effect.gen(function*() {
@@ -144,6 +170,17 @@ describe("a listing whose files are deleted while it runs", () => {
       )
       assert.strictEqual(error.status, 404)
       assert.strictEqual(from.requests().length, 1)
+    }))
+})
+
+describe("a listing of many ids", () => {
+  it.effect("asks for their scope in each of its requests", () =>
+    Effect.gen(function*() {
+      const from = HttpMock.answering(() => Response.json({ data: [], next_page: null }))
+      const ids = Array.from({ length: 250 }, (_, n) => FileMetadata.FileId.make(`file_${n}`))
+      yield* under(Stream.runDrain(Files.list({ ids, scopeId: "sesn_1" })), from)
+      assert.isAbove(from.requests().length, 1)
+      for (const { query } of from.requests()) assert.strictEqual(query["scope_id"], "sesn_1")
     }))
 })
 

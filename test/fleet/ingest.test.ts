@@ -1,7 +1,8 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, Fiber, FileSystem, Layer, Redacted, Stream } from "effect"
 import { UploadCache, UploadStore } from "effect-anthropic-files"
 import * as Emulator from "effect-anthropic-files/emulator/Emulator"
+import * as Fault from "effect-anthropic-files/emulator/Fault"
 import * as Ingest from "effect-anthropic-files/fleet/Ingest"
 import * as IngestSql from "effect-anthropic-files/fleet/IngestSql"
 import * as NodeFiles from "effect-anthropic-files/NodeFiles"
@@ -11,6 +12,7 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as os from "node:os"
+import { staged } from "../../src/fleet/internal/staged.ts"
 import { add, corpus, databaseLayer, ingestWith, isRun, needsPostgres, rows, server, sql } from "./support.ts"
 
 const here = Layer.provideMerge(ingestWith(), server)
@@ -156,6 +158,76 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         assert.strictEqual((yield* Ingest.status("deleted")).counts.deleted, 2)
       }).pipe(Effect.scoped, Effect.provide(here)))
 
+    it.effect("keeps what another ingest has as well, and says so", () =>
+      Effect.gen(function*() {
+        const { items } = yield* corpus(2, (n) => `common to two ${n}`)
+        yield* add("owner", items)
+        yield* Stream.runDrain(Ingest.run("owner"))
+        yield* add("guest", items.slice(0, 1))
+        yield* Stream.runDrain(Ingest.run("guest"))
+        const events = yield* Stream.runCollect(Ingest.deleteUploaded("owner"))
+        assert.deepStrictEqual(events.map(({ _tag, keys }) => [_tag, keys[0]]).sort(), [["Deleted", "1"], [
+          "Kept",
+          "0"
+        ]])
+        const [guest] = yield* rows("guest")
+        assert.deepStrictEqual((yield* (yield* Emulator.Emulator).files).map(({ id }) => id), [guest?.file_id])
+        assert.strictEqual((yield* Ingest.status("owner")).counts.done, 1)
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("an item that is cancelled while it is uploaded is done, and its file can be deleted again", () =>
+      Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        const { items } = yield* corpus(1, () => "cancelled on the way")
+        yield* add("on the way", items)
+        yield* emulator.addFault(Fault.latency({ duration: "2 seconds", match: { operation: "upload" } }))
+        const running = yield* Effect.forkChild(Stream.runDrain(Ingest.run("on the way")))
+        while ((yield* posts) === 0) yield* Effect.sleep(20)
+        assert.strictEqual(yield* Ingest.cancel("on the way"), 1)
+        yield* Fiber.join(running)
+        assert.deepStrictEqual((yield* rows("on the way")).map(({ state }) => state), ["done"])
+        yield* Stream.runDrain(Ingest.deleteUploaded("on the way"))
+        assert.deepStrictEqual(yield* emulator.files, [])
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("of two items with one key in one manifest the first is taken", () =>
+      Effect.gen(function*() {
+        const items = [{ key: "a", source: "/first" }, { key: "a", source: "/second" }]
+        assert.deepStrictEqual(yield* add("double", items), { added: 1, existing: 1, malformed: 0 })
+        assert.deepStrictEqual((yield* rows("double")).map(({ source }) => source), ["/first"])
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    const forbidden = (options: Fault.Options) =>
+      Fault.answer({
+        status: 403,
+        type: "permission_error",
+        message: "no",
+        ...options,
+        match: { operation: "upload" }
+      })
+
+    it.effect("a run whose uploads are all forbidden ends, and has given up no more than five items", () =>
+      Effect.gen(function*() {
+        yield* (yield* Emulator.Emulator).addFault(forbidden({ times: null }))
+        const { items } = yield* corpus(20, (n) => `forbidden ${n}`)
+        yield* add("forbidden", items)
+        const error = yield* Effect.flip(Stream.runDrain(Ingest.run("forbidden", { concurrency: 1 })))
+        assert.strictEqual(error._tag === "IngestFailed" && error.reason, "Refused")
+        const { counts } = yield* Ingest.status("forbidden")
+        assert.deepStrictEqual([counts.failed, counts.pending], [5, 15])
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("uploads that are forbidden now and then end no run", () =>
+      Effect.gen(function*() {
+        const emulator = yield* Emulator.Emulator
+        yield* emulator.setFaults(Array.from({ length: 8 }, (_, n) => forbidden({ skip: 2 * n })))
+        const { items } = yield* corpus(16, (n) => `now and then ${n}`)
+        yield* add("now and then", items)
+        yield* Stream.runDrain(Ingest.run("now and then", { concurrency: 1 }))
+        const { counts } = yield* Ingest.status("now and then")
+        assert.deepStrictEqual([counts.done, counts.failed, counts.pending], [8, 8, 0])
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
     it.effect("a paused ingest begins no item, and goes on when it is resumed", () =>
       Effect.gen(function*() {
         const { items } = yield* corpus(3, (n) => `paused ${n}`)
@@ -259,6 +331,23 @@ describe.runIf(isRun)(`durable ingest${needsPostgres}`, () => {
         const left = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("effect-anthropic-files-"))
         assert.deepStrictEqual(left.filter((name) => !before.has(name)), [])
       }).pipe(Effect.scoped, Effect.provide(here)))
+
+    it.effect("the content of a URL is kept on the disk where it is large, or where nothing tells its length", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        let kept = 0
+        const counting = Layer.succeed(FileSystem.FileSystem, {
+          ...fs,
+          makeTempFileScoped: (options) => Effect.tap(fs.makeTempFileScoped(options), () => Effect.sync(() => kept++))
+        })
+        const web = yield* webServer("x".repeat(2_000))
+        for (const [path, files] of [["whole.txt", 0], ["parts.txt", 1]] as const) {
+          kept = 0
+          yield* staged(`${web}/${path}`)
+            .pipe(Effect.provide(Layer.merge(counting, NodeFiles.layerHttpClient)))
+          assert.strictEqual(kept, files, path)
+        }
+      }).pipe(Effect.scoped, Effect.provide(server)))
 
     it.effect("a source that is too large has failed before it is read, or as soon as it is", () =>
       Effect.gen(function*() {

@@ -191,6 +191,14 @@ describe("a manifest in CSV", () => {
       })
   )
 
+  it.effect("a quote that is not closed within a mebibyte is malformed, however few lines that is", () =>
+    Effect.gen(function*() {
+      const long = "x".repeat(600_000)
+      const text = `key,source\na,"${long}\n${long}\nb,b.pdf\nc.pdf"\n`
+      const entries = yield* Stream.runCollect(Manifest.csv(bytes(text, 100_000), { name: "m" }))
+      assert.deepStrictEqual(entries.map(({ key }) => key), ["m:2", "m:3", "b", "m:5"])
+    }))
+
   it.effect("whose first record is of no use says so once, whatever comes behind it", () =>
     Effect.gen(function*() {
       const failure = (text: string, delimiter = ",") => read(Manifest.csv(bytes(text, 3), { name: "m", delimiter }))

@@ -104,6 +104,16 @@ describe.runIf(isRun)(`one bad item among others${needsPostgres}`, () => {
         assert.isTrue(found.some(({ key }) => key === "half\\ud800"))
       }).pipe(Effect.provide(here)))
 
+    it.effect("a malformed line that is added again changes nothing, and keeps its reason", () =>
+      Effect.gen(function*() {
+        const manifest = Manifest.jsonl(Stream.make(new TextEncoder().encode("not JSON\n")), { name: "m.jsonl" })
+        assert.deepStrictEqual(yield* Ingest.add("bad twice", manifest), { added: 1, existing: 0, malformed: 1 })
+        assert.deepStrictEqual(yield* Ingest.add("bad twice", manifest), { added: 0, existing: 1, malformed: 0 })
+        const [row] = yield* rows("bad twice")
+        assert.deepInclude(row, { state: "failed", error_tag: "InvalidItem" })
+        assert.include(row?.error_message, "the line is not JSON")
+      }).pipe(Effect.scoped, Effect.provide(here)))
+
     it.effect("a malformed line is a failed item with its number; the line that mends it takes its place", () =>
       Effect.gen(function*() {
         const { directory } = yield* corpus(2, (n) => `line ${n}`)

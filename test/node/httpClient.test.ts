@@ -133,6 +133,19 @@ describe("requests that wait for one another", () => {
     }).pipe(Effect.scoped))
 })
 
+it.live("a 408 on a kept-alive socket is the answer to an upload, which is not sent a second time", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const server = yield* rawServer(({ socket }, count) =>
+      void socket.write(count === 1 ? http(200, JSON.stringify(wire({ size_bytes: 1 }))) : http(408, "{}"))
+    )
+    const error = yield* Effect.andThen(
+      Files.upload(FileSource.text("a", "a.txt")),
+      Effect.flip(Files.upload(FileSource.text("b", "b.txt")))
+    ).pipe(Effect.provide(NodeFiles.layer({ apiKey: Redacted.make("sk-ant-test"), baseUrl: server.url })))
+    assert.deepStrictEqual([error.status, error.isOutcomeUnknown], [408, true])
+    assert.lengthOf(server.heads, 2)
+  })))
+
 describe("downloads at the same time", () => {
   const size = 3_000_000
 

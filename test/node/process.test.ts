@@ -1,9 +1,12 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
+import { FileMetadata, Files } from "effect-anthropic-files"
+import * as NodeFiles from "effect-anthropic-files/NodeFiles"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as https from "node:https"
 import type { AddressInfo } from "node:net"
+import * as tls from "node:tls"
 import { fileURLToPath } from "node:url"
 import { http, rawServer } from "../support/rawServer.ts"
 import { wire } from "../support/wire.ts"
@@ -53,4 +56,23 @@ it.live("NODE_EXTRA_CA_CERTS names authorities that are trusted", () =>
     const url = yield* secure
     assert.match(yield* lookup(url, 10_000), /certificate/)
     assert.strictEqual(yield* lookup(url, 10_000, { NODE_EXTRA_CA_CERTS: fixture("ca.pem") }), "answered")
+  })))
+
+it.live("an authority that is given is trusted besides those that Node trusts, not instead of them", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const url = yield* secure
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const before = tls.getCACertificates("default")
+        tls.setDefaultCACertificates([fs.readFileSync(fixture("ca.pem"), "utf8")])
+        return before
+      }),
+      (before) => Effect.sync(() => tls.setDefaultCACertificates(before))
+    )
+    const options = { apiKey: Redacted.make("sk-ant-test-key"), baseUrl: url, ca: tls.rootCertificates[0] }
+    const found = yield* Effect.provide(
+      Files.metadata(FileMetadata.FileId.make("file_1")),
+      NodeFiles.layer(options)
+    )
+    assert.strictEqual(found.id, "file_1")
   })))

@@ -63,6 +63,10 @@ describe("AWS", () => {
       const headers = yield* headersOf(aws, request)
       assert.include(headers.authorization, "Credential=AKIAENV/19700101/eu-west-1/")
       assert.strictEqual(headers["x-amz-security-token"], "canary-session")
+      const secret = yield* aws.headersFor(request)
+      for (const name of ["authorization", "x-amz-security-token"]) {
+        assert.isTrue(Redacted.isRedacted(secret[name]), name)
+      }
       assert.include((yield* build(Aws.layer(), { ...env, AWS_REGION: "us-west-2" })).baseUrl, "us-west-2")
       assert.include((yield* build(Aws.layer({ region: "ap-1" }), env)).baseUrl, "ap-1")
     }))
@@ -253,6 +257,18 @@ describe("Google Cloud", () => {
       for (let request = 0; request < 5; request++) yield* headersOf(google)
       assert.strictEqual(count, 1)
       yield* TestClock.adjust("3590 seconds")
+      assert.strictEqual((yield* headersOf(google)).authorization, "Bearer ya29.2")
+    }))
+
+  it.effect("a token without a known expiry is obtained again after five minutes", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const getAccessToken = () => Promise.resolve({ token: `ya29.${++count}` })
+      const google = yield* build(
+        GoogleCloud.layer({ ...place, token: GoogleCloud.fromAuthClient({ getAccessToken }) })
+      )
+      assert.strictEqual((yield* headersOf(google)).authorization, "Bearer ya29.1")
+      yield* TestClock.adjust("5 minutes")
       assert.strictEqual((yield* headersOf(google)).authorization, "Bearer ya29.2")
     }))
 

@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { Files, Policy } from "effect-anthropic-files"
 import * as HttpMock from "effect-anthropic-files/testing/HttpMock"
-import { HttpClient } from "effect/http"
+import { HttpClient, HttpClientError } from "effect/http"
 import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
+import { StaleSocketError } from "../../src/internal/request/transportErrors.ts"
 import { failure, id, layerOf, ok, outcomeOf, script, settle } from "./support.ts"
 
 const under = <A, E, R>(
@@ -17,6 +18,13 @@ const outcomes = (count: number) =>
   Effect.forEach(
     Array.from({ length: count }),
     () => Effect.match(Files.metadata(id), { onFailure: outcomeOf, onSuccess: () => "Success" })
+  )
+
+const stale: HttpMock.Answer = (_, request) =>
+  Effect.fail(
+    new HttpClientError.HttpClientError({
+      reason: new HttpClientError.TransportError({ request, cause: new StaleSocketError(new Error("socket hang up")) })
+    })
   )
 
 describe("circuitBreaker", () => {
@@ -58,6 +66,7 @@ describe("circuitBreaker", () => {
     ...["ECONNREFUSED", "ECONNRESET"].map((code) => [code, () => HttpMock.broken(code), true] as const),
     ...[400, 401, 403, 404, 408, 409, 413, 429].map((status) => [`${status}`, () => failure(status), false] as const),
     ["a certificate", () => HttpMock.broken("CERT_HAS_EXPIRED"), false],
+    ["a kept-alive socket that the server had closed", () => stale, false],
     ["a success", () => ok(), false]
   ]
   for (const [name, answer, opens] of counts) {

@@ -109,6 +109,19 @@ describe("headers", () => {
       assert.strictEqual(outcome, "TransferInterrupted")
     }))
 
+  it.effect("after an upload of this package's client, too, the limit is longer by a second per megabyte", () =>
+    Effect.gen(function*() {
+      const policy = Policy.timeout({ headers: "2 seconds" })
+      const sources = [FileSource.bytes(bytes(30_000_000), "a.bin"), slow(30, 0)]
+      for (const source of sources) {
+        const seen = yield* ended(under(Files.upload(source), script(() => HttpMock.silence), policy), 100)
+        assert.isAtLeast(seen[0], 32_000)
+        assert.isAtMost(seen[0], 33_000)
+        assert.deepStrictEqual(seen.slice(1), ["TimedOut", true])
+        yield* TestClock.setTime(0)
+      }
+    }))
+
   it.effect("after a body, the limit is longer by a second per megabyte, whatever the body", () =>
     Effect.gen(function*() {
       const policy = Policy.timeout({ headers: "2 seconds" })
@@ -267,6 +280,15 @@ describe("total", () => {
       const policy = Policy.timeout({ total: "10 seconds" })
       const [at, outcome] = yield* ended(under(Files.upload(slow(100, 1000)), take(100_000_000), policy), 500)
       assert.deepStrictEqual([at, outcome], [10_000, "TimedOut"])
+    }))
+
+  it.effect("around a retry policy, it leaves the outcome of an upload unknown, and that of a lookup known", () =>
+    Effect.gen(function*() {
+      const policy = Policy.stack(Policy.timeout({ total: "10 seconds" }), Policy.retry({ times: 100 }))
+      const silent = () => script(() => HttpMock.silence)
+      const upload = Files.upload(FileSource.text("x", "x"))
+      assert.deepStrictEqual(yield* ended(under(upload, silent(), policy)), [10_000, "TimedOut", true])
+      assert.deepStrictEqual((yield* ended(under(Files.metadata(id), silent(), policy))).slice(1), ["TimedOut", false])
     }))
 
   it.effect("around a retry policy, it limits all tries and waits together", () =>

@@ -202,6 +202,25 @@ describe("an upload whose answer was lost", () => {
       assert.deepStrictEqual(from.requests().map(({ method }) => method), ["POST", "GET", "GET", "GET"])
     }))
 
+  it.effect("is found on the first page although a file stands out of order there, and no further page is asked for", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(2_000_000_000)
+      const before = (n: number) => new Date(1_900_000_001 - n * 1001).toISOString()
+      const old = Array.from({ length: 99 }, (_, n) =>
+        // The second was uploaded slowly, and has the time at which its upload began.
+        wire({ id: `file_${n}`, filename: "other", created_at: before(n === 1 ? 50 : n) }))
+      const files: Array<unknown> = []
+      const from = HttpMock.answering((request, n) => {
+        if (request.method === "GET") return Response.json({ data: [...files, ...old], next_page: `p${n}` })
+        const created_at = new Date(2_000_000_000).toISOString()
+        files.push(wire({ id: "file_lost", filename: "a.txt", size_bytes: 5, created_at }))
+        return HttpMock.broken("ECONNRESET")
+      })
+      const file = yield* drive(Effect.provide(Files.upload(hello), layerOf(from.client, Policy.retry())), 1000)
+      assert.strictEqual(file.id, "file_lost")
+      assert.deepStrictEqual(from.requests().map(({ method }) => method), ["POST", "GET"])
+    }))
+
   it.effect("more new files than can be searched leave the outcome unknown", () =>
     Effect.gen(function*() {
       const others = Array.from({ length: 100 }, (_, n) => wire({ id: `file_${n}`, filename: `${n}` }))
@@ -455,6 +474,28 @@ describe("twins", () => {
       assert.deepStrictEqual([first.isOutcomeUnknown, second.isOutcomeUnknown], [true, true])
       assert.strictEqual((yield* emulator.files).length, 1)
     })))
+
+  it.effect("a file that an interrupted upload may have left is not adopted", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1_000_123)
+      // The first is stored a second after its caller has gone, when the second one is under way, which is not stored.
+      const created_at = new Date(1_001_223).toISOString()
+      const from = HttpMock.answering((request, n) => {
+        if (request.method === "GET") {
+          return Response.json({ data: [wire({ id: "file_first", size_bytes: 5, created_at })], next_page: null })
+        }
+        return n === 1 ? HttpMock.silence : HttpMock.broken("ECONNRESET")
+      })
+      const error = yield* Effect.gen(function*() {
+        const first = yield* Effect.forkChild(Files.upload(hello))
+        yield* settle
+        yield* Fiber.interrupt(first)
+        yield* TestClock.adjust("1 second")
+        return yield* Effect.flip(drive(Files.upload(hello), 100))
+      }).pipe(Effect.provide(layerOf(from.client, Policy.retry())))
+      assert.isTrue(error.isOutcomeUnknown)
+      assert.strictEqual(from.requests().filter(({ method }) => method === "POST").length, 2)
+    }))
 
   it.effect("uploads of the same name and other sizes do not wait for each other", () =>
     withEmulator(Effect.gen(function*() {

@@ -265,7 +265,7 @@ describe("the span of an operation is one, a client's, with exactly these attrib
   for (const { method, name, own, path, program, query, route } of cases) {
     it.effect(name, () =>
       Effect.gen(function*() {
-        const seen = yield* seeing(program, service, { betas: ["other-beta"] })
+        const seen = yield* seeing(program, service, { betas: ["other-beta", "oauth-2025-04-20"] })
         const { attributes, kind } = spanNamed(seen, name)
         assert.deepStrictEqual(seen.spans.map((span) => span.name), [name])
         assert.strictEqual(kind, "client")

@@ -92,6 +92,19 @@ describe("cosmetic failures are only a warning", () => {
     }))
 })
 
+it.live("a link that is put in the target's place meanwhile is refused, and left as it is", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const directory = yield* fs.makeTempDirectoryScoped()
+    const [target, elsewhere] = [`${directory}/chart.png`, `${directory}/elsewhere`]
+    yield* fs.writeFileString(elsewhere, "someone else's")
+    const late = Stream.concat(bytes, Stream.fromEffectDrain(fs.symlink(elsewhere, target)))
+    const error = yield* Effect.flip(atomicWrite(late, target, "replace"))
+    assert.deepInclude(error, { _tag: "Refusal", reason: "Symlink" })
+    assert.strictEqual(yield* fs.readLink(target), elsewhere)
+    assert.deepStrictEqual((yield* fs.readDirectory(directory)).sort(), ["chart.png", "elsewhere"])
+  }).pipe(Effect.scoped, Effect.provide(platform)))
+
 describe("important operations are retried", () => {
   for (const times of [1, 3]) {
     it.live(`a rename that fails ${times === 1 ? "once" : `${times} times`}`, () =>
