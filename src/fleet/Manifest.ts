@@ -147,8 +147,8 @@ export const csv = <E, R>(
 
 /**
  * The regular files in a directory and below it that match globs. The key is the path relative to the directory, with `/` on
- * every system; the source is the absolute path. What can't be read is malformed, a folder below the directory too. Links are not followed, and names that
- * begin with a dot are skipped unless a glob names them.
+ * every system; the source is the absolute path. What can't be read is malformed, a folder below the directory too. Links
+ * are not followed, and names that begin with a dot are skipped unless a glob names them.
  */
 export const folder = (
   directory: string,

@@ -368,34 +368,34 @@ interface Located {
   readonly owner?: string | undefined
 }
 
-/** What {@link locate} would find, without a change or a lock. A request is made only for what an upload may have left. */
-export const foresee = Effect.fnUntraced(function*(
+type Locate = (
   cache: CacheContext,
   content: Keys.ContentId,
   filename: string,
   size: number
-): Effect.fn.Return<Located | undefined, Failure> {
-  const stored = (yield* cache.leases.read(Keys.stored(content))).value
-  if (stored !== undefined) return { id: stored.file.id, owner: stored.owner }
+) => Effect.Effect<Located | undefined, Failure>
+
+/** The recorded file of a content, or what a search finds of an upload that was interrupted. */
+const recordedOr = (search: Locate): Locate => (cache, content, filename, size) =>
+  Effect.flatMap(cache.leases.read(Keys.stored(content)), ({ value }) =>
+    value === undefined
+      ? search(cache, content, filename, size)
+      : Effect.succeed({ id: value.file.id, owner: value.owner }))
+
+/** What {@link locate} would find, without a change or a lock. A request is made only for what an upload may have left. */
+export const foresee: Locate = recordedOr(Effect.fnUntraced(function*(cache, content, filename, size) {
   const { until, value: intent } = yield* cache.leases.read(Keys.intent(cache.identity, filename, size))
   const candidates = intent?.content === content ? yield* candidatesOf(cache, intent, until, filename, size) : undefined
   const [file] = candidates ?? []
   if (file !== undefined && candidates?.length === 1) return { id: file.id, owner: intent?.owner }
   return (yield* cache.leases.read(Keys.orphan(content))).value
-})
+}))
 
 /** The file that holds a content, including one that an interrupted upload left. Nothing is uploaded. */
-export const locate = Effect.fnUntraced(function*(
-  cache: CacheContext,
-  content: Keys.ContentId,
-  filename: string,
-  size: number
-): Effect.fn.Return<Located | undefined, Failure> {
-  const stored = (yield* cache.leases.read(Keys.stored(content))).value
-  if (stored !== undefined) return { id: stored.file.id, owner: stored.owner }
-  return yield* Effect.scoped(Effect.gen(function*() {
+export const locate: Locate = recordedOr((cache, content, filename, size) =>
+  Effect.scoped(Effect.gen(function*() {
     const intent = yield* cache.leases.claim(Keys.intent(cache.identity, filename, size))
     yield* settle(cache, intent, filename, size)
     return (yield* cache.leases.read(Keys.orphan(content))).value
   }))
-})
+)
