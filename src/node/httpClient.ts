@@ -235,7 +235,7 @@ class Exchange {
           this.connection = socket
           // The socket to a proxy is followed by the one through its tunnel.
           if ("secureConnecting" in socket && socket.secureConnecting === false) this.isConnected = true
-          socket.once(origin.isTls ? "secureConnect" : "connect", () => {
+          socket.once(origin.isTls || "encrypted" in socket ? "secureConnect" : "connect", () => {
             this.isConnected = true
           })
         },

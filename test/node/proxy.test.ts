@@ -346,6 +346,17 @@ describe("the option and the variables of a proxy", () => {
       assert.strictEqual(error.isRetryable, false)
     })))
 
+  it.live("an https proxy that is not trusted has been sent nothing, also of a request over plain http", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const [api, gate] = [yield* service(false), yield* proxy({ isTls: true })]
+      const options = { apiKey: Redacted.make("sk-ant-test-key"), baseUrl: api.url, proxy: gate.url }
+      const upload = Effect.provide(Files.upload(FileSource.text("hello", "a.txt")), NodeFiles.layer(options))
+      const error = yield* failure(withEnvironment({})(upload))
+      assert.strictEqual(error.isOutcomeUnknown, false)
+      assert.include(error.message, gate.url)
+      assert.lengthOf(api.asked, 0)
+    })))
+
   it.live("a tunnel that breaks after the request was sent leaves the outcome unknown", () =>
     Effect.scoped(Effect.gen(function*() {
       const gate = yield* proxy()
